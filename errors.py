@@ -1,0 +1,210 @@
+"""Everything Pagewire refuses or cannot do: one tree, whose docstrings are what the user reads."""
+
+from typing import ClassVar
+
+
+class PagewireError(Exception):
+    """Something went wrong."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str | None = None, *, retry_after: int | None = None) -> None:
+        """*detail* replaces the class's own sentence; *retry_after* is in seconds."""
+        self.detail = detail or (type(self).__doc__ or "").splitlines()[0]
+        self.retry_after = retry_after
+        super().__init__(self.detail)
+
+
+class StartupError(PagewireError):
+    """The server cannot start."""
+
+
+# Who is asking
+
+
+class NotAuthenticatedError(PagewireError):
+    """Not authenticated"""
+
+    status = 401
+    code = "not_authenticated"
+
+
+class InvalidTokenError(PagewireError):
+    """Invalid token"""
+
+    status = 401
+    code = "invalid_token"
+
+
+class TokenExpiredError(PagewireError):
+    """Token expired"""
+
+    status = 401
+    code = "token_expired"
+
+
+class InvalidCredentialsError(PagewireError):
+    """Invalid credentials"""
+
+    status = 401
+    code = "invalid_credentials"
+
+
+class ForbiddenError(PagewireError):
+    """You may not do that."""
+
+    status = 403
+    code = "forbidden"
+
+
+class AdminRequiredError(PagewireError):
+    """Admin access required"""
+
+    status = 403
+    code = "admin_required"
+
+
+class RegistrationClosedError(PagewireError):
+    """Registration is closed; ask an administrator for an account."""
+
+    status = 403
+    code = "registration_closed"
+
+
+class EmailTakenError(PagewireError):
+    """Email already registered"""
+
+    status = 400
+    code = "email_taken"
+
+
+# What is asked for
+
+
+class NotFoundError(PagewireError):
+    """Not Found"""
+
+    status = 404
+    code = "not_found"
+
+
+class UserNotFoundError(NotFoundError):
+    """User not found"""
+
+    code = "user_not_found"
+
+
+class DocumentNotFoundError(NotFoundError):
+    """Document not found"""
+
+    code = "document_not_found"
+
+
+class ConflictError(PagewireError):
+    """The request contradicts an earlier one."""
+
+    status = 409
+    code = "conflict"
+
+
+class ClientIdReusedError(ConflictError):
+    """This client_id was already used for something else."""
+
+    code = "client_id_reused"
+
+
+class DocumentNotReadyError(ConflictError):
+    """The document is still being read."""
+
+    code = "document_not_ready"
+
+
+class UnstorableTextError(PagewireError):
+    """The text holds characters that cannot be stored (NUL or half of a surrogate pair)."""
+
+    status = 422
+    code = "unstorable_text"
+
+
+class PayloadTooLargeError(PagewireError):
+    """The request is larger than this server accepts."""
+
+    status = 413
+    code = "payload_too_large"
+
+
+class RequestTimeoutError(PagewireError):
+    """The rest of the request did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
+# PDFs
+
+
+class NotPdfError(PagewireError):
+    """Only PDF files are allowed"""
+
+    status = 400
+    code = "not_pdf"
+
+
+class BadPdfError(PagewireError):
+    """Error processing PDF: the file is not a readable PDF."""
+
+    status = 400
+    code = "bad_pdf"
+
+
+class PasswordRequiredError(PagewireError):
+    """Error processing PDF: the file is protected by a password."""
+
+    status = 400
+    code = "password_required"
+
+
+class ExtractionLimitError(PagewireError):
+    """The PDF needs more time, memory or pages than this server allows."""
+
+    status = 422
+    code = "extraction_limit"
+
+
+# Pressure and failure
+
+
+class RateLimitedError(PagewireError):
+    """Too many requests; slow down."""
+
+    status = 429
+    code = "rate_limited"
+
+
+class BusyError(PagewireError):
+    """The server is busy; try again in a moment."""
+
+    status = 503
+    code = "busy"
+
+
+class DatabaseUnavailableError(PagewireError):
+    """The database does not answer; try again in a moment."""
+
+    status = 503
+    code = "database_error"
+
+
+class StorageFullError(PagewireError):
+    """The server has no room left to store the file."""
+
+    status = 507
+    code = "storage_full"
+
+
+class StorageUnavailableError(PagewireError):
+    """The server's file storage does not answer; try again in a moment."""
+
+    status = 503
+    code = "storage_error"

@@ -1,0 +1,138 @@
+"""Every setting of an installation: one frozen object, read from the environment and `.env`."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from limits import parse
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from errors import StartupError
+
+MINIMUM_SECRET_KEY_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
+SAMPLE_SECRET_KEYS = (
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
+    "your-secret-key",
+    "your_secret_key",
+    "change-me",
+    "changeme",
+    "change-this",
+    "dev-secret-key",
+    "super-secret",
+    "supersecret",
+    "secret-key",
+    "secretkey",
+)
+
+
+def _rate(value: str) -> str:
+    if value != "off":
+        parse(value)
+    return value
+
+
+class Settings(BaseSettings):
+    """One installation's settings; every field is the environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+    )
+
+    # The server
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0 takes a free port
+    data_dir: Path = Path("data")
+    upload_dir: Path = Path("uploads")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000", "http://localhost:5173")
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # The database: DATABASE_URL, else DB_*, else the embedded server
+    database_url: SecretStr | None = None
+    db_host: str | None = None
+    db_port: Annotated[int, Field(ge=1, le=65535)] = 5432
+    db_name: str = "pagewire"
+    db_user: str | None = None
+    db_password: SecretStr | None = None
+    db_pool_size: Annotated[int, Field(ge=2, le=100)] = 8
+
+    # Accounts
+    secret_key: SecretStr | None = None  # made once and kept in data_dir when unset
+    access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 30
+    registration: Literal["open", "closed"] = "open"
+    bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
+    login_rate_limit: str = "10/minute"  # an address; one IP may try six times as often
+    register_rate_limit: str = "30/hour"  # an IP
+    message_rate_limit: str = "30/10 second"  # a user
+    notification_rate_limit: str = "60/hour"  # a user
+
+    # PDFs
+    max_upload_mb: Annotated[int, Field(ge=1, le=4096)] = 50
+    pdf_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    pdf_memory_mb: Annotated[int, Field(ge=256, le=65536)] = 1536
+    pdf_max_pages: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+
+    # Mail; without SMTP_HOST nothing is sent and the log says so
+    smtp_host: str | None = None
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str = "pagewire@localhost"
+    smtp_retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0  # the first wait; doubled each time
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+        return value
+
+    @field_validator("login_rate_limit", "register_rate_limit", "message_rate_limit", "notification_rate_limit")
+    @classmethod
+    def _check_rate(cls, value: str) -> str:
+        try:
+            return _rate(value.strip().lower())
+        except ValueError as error:
+            raise ValueError('write a rate like "10/minute", or "off"') from error
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return value
+        secret = value.get_secret_value()
+        if len(secret.encode()) < MINIMUM_SECRET_KEY_BYTES:
+            raise ValueError(f"shorter than {MINIMUM_SECRET_KEY_BYTES} bytes; leave it unset and one is made for you")
+        if any(sample in secret.lower() for sample in SAMPLE_SECRET_KEYS) or len(set(secret)) < 8:
+            raise ValueError("a well-known sample; leave it unset and one is made for you")
+        return value
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError("SMTP_USER and SMTP_PASSWORD are set together or not at all")
+        return self
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1024 * 1024
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`; a wrong value is a StartupError of one line that names the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = str(first["loc"][0]).upper() if first["loc"] else ""
+        reason = first["msg"].removeprefix("Value error, ")
+        raise StartupError(f"{variable}: {reason}" if variable else reason) from None
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
