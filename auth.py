@@ -1,0 +1,450 @@
+"""Accounts, tokens, and the answer to "who is asking?"."""
+
+import asyncio
+import ipaddress
+import os
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+import bcrypt
+import jwt
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import OAuth2PasswordBearer
+from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, ValidationError
+from starlette.requests import HTTPConnection
+
+import db
+from db import UserRow
+from deps import AllEngines, Db, get_engines
+from errors import (
+    EmailTakenError,
+    InvalidCredentialsError,
+    InvalidTokenError,
+    NotAuthenticatedError,
+    RateLimitedError,
+    RegistrationClosedError,
+    StartupError,
+    TokenExpiredError,
+    UserNotFoundError,
+)
+from settings import Settings
+
+ALGORITHM = "HS256"
+CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti"]
+MAX_PASSWORD_BYTES = 72  # bcrypt reads no more
+MIN_PASSWORD_CHARACTERS = 8
+MAX_QUEUED_HASHES = 64
+MAX_ID = 2**63 - 1
+T = TypeVar("T")
+
+router = APIRouter()
+
+
+# The wire
+
+
+def storable(text: str) -> str:
+    """Refuse what PostgreSQL cannot store."""
+    if "\x00" in text:
+        raise ValueError("must not contain NUL characters")
+    return text
+
+
+def _fits_bcrypt(password: str) -> str:
+    if len(password.encode()) > MAX_PASSWORD_BYTES:
+        raise ValueError(f"must be at most {MAX_PASSWORD_BYTES} bytes long")
+    return storable(password)
+
+
+def _has_words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return storable(text.strip())
+
+
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Password = Annotated[
+    str, Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)
+]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_has_words)]
+
+
+class Registration(BaseModel):
+    """A new account."""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"email": "alice@example.com", "password": "correct horse battery", "name": "Alice"}]
+        }
+    }
+
+    email: EmailStr
+    password: Password
+    name: Name
+
+
+class Credentials(BaseModel):
+    """An address (as `email` or `username`) and its password."""
+
+    model_config = {
+        "json_schema_extra": {"examples": [{"email": "alice@example.com", "password": "correct horse battery"}]}
+    }
+
+    email: Annotated[
+        str, Field(max_length=320, validation_alias=AliasChoices("email", "username")), AfterValidator(storable)
+    ]
+    password: Annotated[str, Field(max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)]
+
+
+class User(BaseModel):
+    """Somebody with an account."""
+
+    id: int
+    email: str
+    name: str
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: UserRow) -> "User":
+        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at)
+
+
+class Me(User):
+    """The one who is asking."""
+
+    is_admin: bool
+
+    @classmethod
+    def from_row(cls, row: UserRow) -> "Me":
+        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at, is_admin=row.is_admin)
+
+
+class AccessToken(BaseModel):
+    """A Bearer token and whose it is."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: int  # seconds
+    user: Me
+
+
+class Greeting(BaseModel):
+    """A line of text."""
+
+    message: str
+
+
+# Passwords
+
+
+class Passwords:
+    """bcrypt on threads of its own, at low priority, so that a storm of logins holds up nobody else.
+
+    At most `MAX_QUEUED_HASHES` wait; one more is refused with RateLimitedError.
+    """
+
+    def __init__(self, *, rounds: int) -> None:
+        self._rounds = rounds
+        self._threads = ThreadPoolExecutor(
+            max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="bcrypt", initializer=_yield_to_others
+        )
+        self._queued = 0
+        self._nobodys_hash = bcrypt.gensalt(rounds) + b"." * 31  # matches nothing, takes as long as any
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    async def hash(self, password: str) -> str:
+        return await self._in_thread(
+            lambda: bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._rounds)).decode("ascii")
+        )
+
+    async def matches(self, password: str, password_hash: str | None) -> bool:
+        """Compare; with no hash to compare with, take the same time and say no."""
+        expected = self._nobodys_hash if password_hash is None else password_hash.encode()
+        return await self._in_thread(lambda: _check(password.encode(), expected))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._queued >= MAX_QUEUED_HASHES:
+            raise RateLimitedError("Too many people are signing in; try again in a moment.", retry_after=5)
+        self._queued += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._queued -= 1
+
+
+def _check(password: bytes, password_hash: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password, password_hash)
+    except ValueError:  # what is stored is not a bcrypt hash
+        return False
+
+
+def _yield_to_others() -> None:
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+# Tokens
+
+
+class Claims(NamedTuple):
+    user_id: int
+    expires_at: float  # seconds since 1970
+
+
+class Tokens:
+    """Sign and verify access tokens (RFC 7519), HS256."""
+
+    def __init__(self, secret_key: str, *, life_seconds: int) -> None:
+        self._secret_key = secret_key
+        self.life_seconds = life_seconds
+
+    def issue(self, user: UserRow) -> str:
+        now = int(time.time())
+        claims = {
+            "sub": str(user.id),
+            "user_id": user.id,
+            "email": user.email,
+            "iat": now,
+            "exp": now + self.life_seconds,
+            "jti": secrets.token_hex(16),
+        }
+        return jwt.encode(claims, self._secret_key, algorithm=ALGORITHM)
+
+    def verify(self, token: str) -> Claims:
+        """Whose token it is.
+
+        Raises:
+            TokenExpiredError, InvalidTokenError
+        """
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token, self._secret_key, algorithms=[ALGORITHM], options={"require": CLAIMS}
+            )
+            expires_at = float(claims["exp"])
+        except jwt.ExpiredSignatureError as error:
+            raise TokenExpiredError from error
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise InvalidTokenError from error
+        user_id = claims["user_id"]
+        if type(user_id) is not int or not 1 <= user_id <= MAX_ID or claims["sub"] != str(user_id):
+            raise InvalidTokenError
+        return Claims(user_id, expires_at)
+
+
+def load_secret_key(settings: Settings) -> str:
+    """SECRET_KEY, or the key that was made for this data folder at its first start (mode 0600).
+
+    Raises:
+        StartupError: if the key can be neither read nor kept.
+    """
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    path = settings.data_dir / "secret_key"
+    try:
+        if not path.exists():
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            _publish_once(path, secrets.token_hex(32))
+        key = path.read_text().strip()
+    except OSError as error:
+        raise StartupError(f"SECRET_KEY: cannot keep one in {path}: {error.strerror}") from error
+    if not key:
+        raise StartupError(f"SECRET_KEY: {path} is empty; delete it and a new one is made")
+    return key
+
+
+def _publish_once(path: Path, text: str) -> None:
+    """Write *path* whole or not at all; the first of several processes wins."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        Path(temporary).unlink()
+
+
+class Gatekeeper:
+    """What this room needs while the server runs: the key and the hashing threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.tokens = Tokens(load_secret_key(settings), life_seconds=settings.access_token_expire_minutes * 60)
+        self.passwords = Passwords(rounds=settings.bcrypt_rounds)
+
+    def close(self) -> None:
+        self.passwords.close()
+
+
+async def _get_gatekeeper(connection: HTTPConnection) -> Gatekeeper:
+    gatekeeper: Gatekeeper = connection.app.state.gatekeeper
+    return gatekeeper
+
+
+Gate = Annotated[Gatekeeper, Depends(_get_gatekeeper)]
+
+
+# Who is asking?
+
+bearer = OAuth2PasswordBearer(tokenUrl="token", auto_error=False, description="An access token from /login.")
+
+
+async def get_current_user(connection: Request, token: Annotated[str | None, Depends(bearer)]) -> UserRow:
+    if not token:
+        raise NotAuthenticatedError
+    return (await authenticate(connection, token))[0]
+
+
+async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow, Claims]:
+    """The account that *token* belongs to.
+
+    Raises:
+        InvalidTokenError: also when the account is gone; TokenExpiredError.
+    """
+    claims = connection.app.state.gatekeeper.tokens.verify(token)
+    user = await db.find_user((await get_engines(connection)).database, user_id=claims.user_id)
+    if user is None:
+        raise InvalidTokenError
+    return user, claims
+
+
+CurrentUser = Annotated[UserRow, Depends(get_current_user)]
+
+
+def client_network(connection: HTTPConnection) -> str:
+    """The client's address as a key for limits; IPv6 by its /64, which one household has whole."""
+    host = connection.client.host if connection.client else ""
+    with suppress(ValueError):
+        if isinstance(address := ipaddress.ip_address(host), ipaddress.IPv6Address):
+            return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
+
+
+# Routes
+
+
+@router.post("/register", tags=["accounts"], summary="Make an account")
+async def register(
+    request: Request, response: Response, body: Registration, engines: AllEngines, gate: Gate
+) -> AccessToken:
+    """Make an account and sign it in. The first account of an installation is its admin."""
+    if engines.settings.registration == "closed":
+        raise RegistrationClosedError
+    await engines.limiter.hit(engines.rates.register, client_network(request))
+    if await db.email_exists(engines.database, email=body.email):
+        raise EmailTakenError
+    password_hash = await gate.passwords.hash(body.password)
+    async with engines.database.transaction() as tx:
+        user = await db.insert_user(tx, email=body.email, name=body.name, password_hash=password_hash)
+    if user is None:
+        raise EmailTakenError
+    return _signed_in(user, gate, response)
+
+
+async def read_credentials(request: Request) -> Credentials:
+    """The body of a login, JSON or a form; never the query string."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    values: Any
+    if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        async with request.form(max_files=0, max_fields=20, max_part_size=4096) as form:
+            values = dict(form)
+    else:
+        try:
+            values = await request.json()
+        except (ValueError, RecursionError) as error:
+            raise RequestValidationError(
+                [{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]
+            ) from error
+    try:
+        return Credentials.model_validate(values)
+    except ValidationError as error:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+
+
+LOGIN_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Credentials"}},
+            "application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Credentials"}},
+        },
+    }
+}
+
+
+@router.post("/login", tags=["accounts"], summary="Sign in", openapi_extra=LOGIN_BODY)
+@router.post("/token", tags=["accounts"], summary="Sign in (OAuth2 password form)", openapi_extra=LOGIN_BODY)
+async def login(
+    request: Request,
+    response: Response,
+    engines: AllEngines,
+    gate: Gate,
+    credentials: Annotated[Credentials, Depends(read_credentials)],
+) -> AccessToken:
+    """Trade an address and a password for a Bearer token. An unknown address and a wrong password look alike."""
+    await engines.limiter.hit(engines.rates.login_ip, client_network(request))
+    await engines.limiter.hit(engines.rates.login, credentials.email.strip().lower())
+    found = await db.find_credentials(engines.database, email=credentials.email.strip())
+    if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
+        raise InvalidCredentialsError
+    return _signed_in(UserRow(*found[:5]), gate, response)
+
+
+def _signed_in(user: UserRow, gate: Gatekeeper, response: Response) -> AccessToken:
+    response.headers["Cache-Control"] = "no-store"
+    return AccessToken(
+        access_token=gate.tokens.issue(user), expires_in=gate.tokens.life_seconds, user=Me.from_row(user)
+    )
+
+
+@router.get("/me", tags=["accounts"], summary="Who am I?")
+async def read_me(response: Response, user: CurrentUser) -> Me:
+    response.headers["Cache-Control"] = "no-store"
+    return Me.from_row(user)
+
+
+@router.get("/protected", tags=["app"], summary="A greeting for signed-in users")
+async def read_protected(user: CurrentUser) -> Greeting:
+    return Greeting(message=f"Hello user {user.id}")
+
+
+@router.get("/users", tags=["accounts"], summary="Everybody else")
+async def list_users(
+    response: Response,
+    database: Db,
+    user: CurrentUser,
+    q: Annotated[str | None, Query(max_length=200), AfterValidator(lambda q: q and storable(q))] = None,
+    limit: Annotated[int | None, Query(ge=1, le=200)] = None,
+    cursor: Annotated[Id | None, Query()] = None,
+) -> list[User]:
+    """Everybody but me, by id; *q* must be in the name or the address. With *limit*, `X-Next-Cursor` leads on."""
+    rows = await db.list_users(
+        database, except_id=user.id, words=q or None, after_id=cursor or 0, limit=limit and limit + 1
+    )
+    if limit is not None and len(rows) > limit:
+        rows = rows[:limit]
+        response.headers["X-Next-Cursor"] = str(rows[-1].id)
+    return [User.from_row(row) for row in rows]
+
+
+@router.get("/users/{user_id}", tags=["accounts"], summary="One user")
+async def read_user(database: Db, user: CurrentUser, user_id: Id) -> User:
+    row = await db.find_user(database, user_id=user_id)
+    if row is None:
+        raise UserNotFoundError
+    return User.from_row(row)

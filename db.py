@@ -1,0 +1,695 @@
+"""Every SQL statement of Pagewire, one function a question, and the schema they ask of."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from errors import ClientIdReusedError, StartupError
+from pool import Connection, Database, Executor
+
+SCHEMA_FILE = Path(__file__).with_name("schema.sql")
+SCHEMA_LOCK = 7_267_001  # any number, the same in every process: who applies the schema
+FIRST_ACCOUNT_LOCK = 7_267_002  # who is the first account, and so the admin
+WORKER_LOCK = 7_267_003  # first key of the lock that a living process holds; the second is its worker id
+T = TypeVar("T")
+CHUNK_CHARACTERS = 256 * 1024  # of page text in one INSERT, so that quoting never holds up the event loop for long
+
+# The schema
+
+
+class _SchemaVersion(NamedTuple):
+    version: int
+    content_hash: str
+
+
+async def apply_schema(database: Database) -> None:
+    """Bring the database to schema.sql; any number of processes may do this at once.
+
+    Raises:
+        StartupError: if the database was made by a newer Pagewire.
+    """
+    text = SCHEMA_FILE.read_text(encoding="utf-8")
+    found = re.search(r"^-- schema version: (\d+)$", text, re.MULTILINE)
+    assert found is not None
+    version, content_hash = int(found[1]), hashlib.sha256(text.encode()).hexdigest()
+    async with database.transaction(seconds=600) as tx:
+        await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
+        await tx.execute(
+            """
+            CREATE TABLE IF NOT EXISTS schema_version (
+                version integer NOT NULL, content_hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
+            """
+        )
+        current = await tx.fetch_one(
+            _SchemaVersion,
+            "SELECT version, content_hash FROM schema_version ORDER BY version DESC, applied_at DESC LIMIT 1",
+        )
+        if current is not None and current.version > version:
+            raise StartupError(
+                f"the database has schema version {current.version}, this program knows {version}: start a newer Pagewire"
+            )
+        if current is not None and current.content_hash == content_hash:
+            return
+        await tx.execute(text)
+        await tx.execute(
+            "INSERT INTO schema_version (version, content_hash) VALUES (%(version)s, %(content_hash)s)",
+            {"version": version, "content_hash": content_hash},
+        )
+
+
+class _Mark(NamedTuple):
+    mark: str
+
+
+async def get_installation_mark(conn: Executor) -> str:
+    """The twelve hex digits that are in the name of each file stored by this installation."""
+    row = await conn.fetch_one(_Mark, "SELECT mark FROM installation")
+    assert row is not None
+    return row.mark
+
+
+class _One(NamedTuple):
+    value: int
+
+
+async def ping(conn: Executor) -> None:
+    await conn.fetch_one(_One, "SELECT 1")
+
+
+async def hold_worker_lock(connection: Connection, *, worker_id: int) -> None:
+    """Say "this process lives" for as long as *connection* does; the server notices its end at once."""
+    await connection.execute(
+        "SELECT pg_advisory_lock(%(key)s, %(worker_id)s)", {"key": WORKER_LOCK, "worker_id": worker_id}
+    )
+
+
+# A row's worker is gone: nobody, or a process whose lock the server has dropped.
+_WORKER_IS_GONE = """
+    (worker_id IS NULL OR NOT EXISTS (
+        SELECT 1 FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = %(worker_lock)s AND objid = worker_id AND objsubid = 2 AND granted
+           AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
+"""
+
+
+# Accounts
+
+
+class UserRow(NamedTuple):
+    id: int
+    email: str
+    name: str
+    created_at: datetime
+    is_admin: bool
+
+
+class CredentialsRow(NamedTuple):
+    id: int
+    email: str
+    name: str
+    created_at: datetime
+    is_admin: bool
+    password_hash: str
+
+
+async def insert_user(tx: Connection, *, email: str, name: str, password_hash: str) -> UserRow | None:
+    """Add an account; the first of an installation is its admin. None if the address is taken."""
+    await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": FIRST_ACCOUNT_LOCK})
+    return await tx.fetch_one(
+        UserRow,
+        """
+        INSERT INTO users (email, name, password_hash, is_admin)
+        VALUES (%(email)s, %(name)s, %(password_hash)s, NOT EXISTS (SELECT 1 FROM users))
+        ON CONFLICT (lower(email)) DO NOTHING
+        RETURNING id, email, name, created_at, is_admin
+        """,
+        {"email": email, "name": name, "password_hash": password_hash},
+    )
+
+
+async def find_user(conn: Executor, *, user_id: int) -> UserRow | None:
+    return await conn.fetch_one(
+        UserRow,
+        "SELECT id, email, name, created_at, is_admin FROM users WHERE id = %(user_id)s",
+        {"user_id": user_id},
+    )
+
+
+async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | None:
+    return await conn.fetch_one(
+        CredentialsRow,
+        """
+        SELECT id, email, name, created_at, is_admin, password_hash
+          FROM users WHERE lower(email) = lower(%(email)s)
+        """,
+        {"email": email},
+    )
+
+
+async def email_exists(conn: Executor, *, email: str) -> bool:
+    row = await conn.fetch_one(_One, "SELECT 1 FROM users WHERE lower(email) = lower(%(email)s)", {"email": email})
+    return row is not None
+
+
+async def list_users(
+    conn: Executor, *, except_id: int, words: str | None = None, after_id: int = 0, limit: int | None = None
+) -> list[UserRow]:
+    """Everyone but *except_id*, by id; *words* must be in the name or the address; *limit* None is no limit."""
+    return await conn.fetch_all(
+        UserRow,
+        """
+        SELECT id, email, name, created_at, is_admin
+          FROM users
+         WHERE id > %(after_id)s AND id <> %(except_id)s
+           AND (%(words)s IS NULL OR strpos(lower(name), lower(%(words)s)) > 0 OR strpos(lower(email), lower(%(words)s)) > 0)
+         ORDER BY id
+         LIMIT %(limit)s
+        """,
+        {"after_id": after_id, "except_id": except_id, "words": words, "limit": limit},
+    )
+
+
+# Documents
+
+
+class DocumentRow(NamedTuple):
+    id: int
+    user_id: int
+    filename: str
+    file_path: str
+    page_count: int | None
+    file_size: int
+    created_at: datetime
+    status: str
+    sha256: str | None
+    tables_found: int | None
+    metadata: dict[str, str]
+    encrypted: bool
+    warnings: list[str]
+    owner_name: str
+
+
+_DOCUMENT_COLUMNS = """
+    d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
+    d.tables_found, d.metadata, d.encrypted, d.warnings, u.name
+"""
+
+
+class _DocumentId(NamedTuple):
+    id: int
+
+
+class _EarlierUpload(NamedTuple):
+    id: int
+    sha256: str | None
+
+
+class InsertedDocument(NamedTuple):
+    id: int
+    duplicate: bool
+
+
+async def insert_document(
+    conn: Executor,
+    *,
+    user_id: int,
+    filename: str,
+    file_path: str,
+    file_size: int,
+    sha256: str,
+    client_id: str | None,
+    worker_id: int,
+) -> InsertedDocument:
+    """Record a stored file that *worker_id* is about to read; a known *client_id* returns the first document.
+
+    Raises:
+        ClientIdReusedError: if *client_id* came with other content before.
+    """
+    inserted = await conn.fetch_one(
+        _DocumentId,
+        """
+        INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, worker_id, status)
+        VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s, %(worker_id)s,
+                'processing')
+        ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+        RETURNING id
+        """,
+        {
+            "user_id": user_id,
+            "filename": filename,
+            "file_path": file_path,
+            "file_size": file_size,
+            "sha256": sha256,
+            "client_id": client_id,
+            "worker_id": worker_id,
+        },
+    )
+    if inserted is not None:
+        return InsertedDocument(inserted.id, duplicate=False)
+    earlier = await conn.fetch_one(
+        _EarlierUpload,
+        "SELECT id, sha256 FROM documents WHERE user_id = %(user_id)s AND client_id = %(client_id)s",
+        {"user_id": user_id, "client_id": client_id},
+    )
+    if earlier is None or earlier.sha256 != sha256:
+        raise ClientIdReusedError
+    return InsertedDocument(earlier.id, duplicate=True)
+
+
+async def find_document(conn: Executor, *, document_id: int) -> DocumentRow | None:
+    return await conn.fetch_one(
+        DocumentRow,
+        f"SELECT {_DOCUMENT_COLUMNS} FROM documents d JOIN users u ON u.id = d.user_id WHERE d.id = %(document_id)s",
+        {"document_id": document_id},
+    )
+
+
+async def list_documents(
+    conn: Executor, *, user_id: int, status: str | None = None, before_id: int | None = None, limit: int
+) -> list[DocumentRow]:
+    """*user_id*'s documents, newest first, older than *before_id*."""
+    return await conn.fetch_all(
+        DocumentRow,
+        f"""
+        SELECT {_DOCUMENT_COLUMNS}
+          FROM documents d
+          JOIN users u ON u.id = d.user_id
+         WHERE d.user_id = %(user_id)s
+           AND (%(before_id)s IS NULL OR d.id < %(before_id)s)
+           AND (%(status)s IS NULL OR d.status = %(status)s)
+         ORDER BY d.id DESC
+         LIMIT %(limit)s
+        """,
+        {"user_id": user_id, "before_id": before_id, "status": status, "limit": limit},
+    )
+
+
+async def rename_document(conn: Executor, *, document_id: int, filename: str) -> bool:
+    return (
+        await conn.execute(
+            "UPDATE documents SET filename = %(filename)s WHERE id = %(document_id)s",
+            {"document_id": document_id, "filename": filename},
+        )
+        == 1
+    )
+
+
+class _FilePath(NamedTuple):
+    file_path: str
+
+
+async def delete_document(conn: Executor, *, document_id: int) -> str | None:
+    """Forget a document with its pages and tables; return the path of its file, None if it was gone."""
+    row = await conn.fetch_one(
+        _FilePath, "DELETE FROM documents WHERE id = %(document_id)s RETURNING file_path", {"document_id": document_id}
+    )
+    return None if row is None else row.file_path
+
+
+class PageRow(NamedTuple):
+    page_number: int
+    text: str
+    width: float
+    height: float
+
+
+class TableRow(NamedTuple):
+    page_number: int
+    table_index: int
+    data: list[list[str | None]]
+    bbox: list[float]
+
+
+async def save_extraction(
+    tx: Connection,
+    *,
+    document_id: int,
+    pages: Sequence[PageRow],
+    tables: Sequence[TableRow],
+    metadata: dict[str, str],
+    encrypted: bool,
+    warnings: list[str],
+) -> bool:
+    """Store what was read and call the document ready; False if it was deleted meanwhile. Safe to do twice."""
+    found = await tx.fetch_one(
+        _DocumentId, "SELECT id FROM documents WHERE id = %(document_id)s FOR UPDATE", {"document_id": document_id}
+    )
+    if found is None:
+        return False
+    await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
+    await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
+    for chunk in _in_chunks(pages, [len(page.text) for page in pages]):
+        await tx.execute(
+            """
+            INSERT INTO pages (document_id, page_number, text, width, height)
+            SELECT %(document_id)s, * FROM unnest(%(numbers)s::integer[], %(texts)s::text[], %(widths)s::real[], %(heights)s::real[])
+            """,
+            {
+                "document_id": document_id,
+                "numbers": [page.page_number for page in chunk],
+                "texts": [page.text for page in chunk],
+                "widths": [page.width for page in chunk],
+                "heights": [page.height for page in chunk],
+            },
+        )
+    encoded = [json.dumps(table.data) for table in tables]
+    for rows in _in_chunks(list(zip(tables, encoded, strict=True)), [len(text) for text in encoded]):
+        await tx.execute(
+            """
+            INSERT INTO document_tables (document_id, table_index, page_number, data, bbox)
+            SELECT %(document_id)s, i, n, d, b::real[]
+              FROM unnest(%(indexes)s::integer[], %(numbers)s::integer[], %(data)s::jsonb[], %(boxes)s::text[]) AS t (i, n, d, b)
+            """,
+            {
+                "document_id": document_id,
+                "indexes": [table.table_index for table, _ in rows],
+                "numbers": [table.page_number for table, _ in rows],
+                "data": [text for _, text in rows],
+                "boxes": ["{" + ",".join(map(str, table.bbox)) + "}" for table, _ in rows],
+            },
+        )
+    await tx.execute(
+        """
+        UPDATE documents
+           SET status = 'ready', worker_id = NULL, page_count = %(page_count)s, tables_found = %(tables_found)s,
+               metadata = %(metadata)s, encrypted = %(encrypted)s, warnings = %(warnings)s,
+               extracted_text = (SELECT string_agg(text, E'\\f' ORDER BY page_number)
+                                   FROM pages WHERE document_id = %(document_id)s)
+         WHERE id = %(document_id)s
+        """,
+        {
+            "document_id": document_id,
+            "page_count": len(pages),
+            "tables_found": len(tables),
+            "metadata": json.dumps(metadata),
+            "encrypted": encrypted,
+            "warnings": json.dumps(warnings),
+        },
+    )
+    return True
+
+
+def _in_chunks(items: Sequence[T], sizes: Sequence[int]) -> list[list[T]]:
+    """Cut *items* into runs of about CHUNK_CHARACTERS."""
+    chunks: list[list[T]] = []
+    room = 0
+    for item, size in zip(items, sizes, strict=True):
+        if room < size or not chunks:
+            chunks.append([])
+            room = CHUNK_CHARACTERS
+        chunks[-1].append(item)
+        room -= size
+    return chunks
+
+
+class _Text(NamedTuple):
+    text: str | None
+
+
+async def get_document_text(conn: Executor, *, document_id: int, characters: int | None = None) -> str:
+    """The text of the pages with form feeds between; the first *characters* of it when given."""
+    row = await conn.fetch_one(
+        _Text,
+        "SELECT left(extracted_text, %(characters)s) FROM documents WHERE id = %(document_id)s"
+        if characters is not None
+        else "SELECT extracted_text FROM documents WHERE id = %(document_id)s",
+        {"document_id": document_id, "characters": characters},
+    )
+    return (row.text or "") if row is not None else ""
+
+
+async def list_pages(conn: Executor, *, document_id: int) -> list[PageRow]:
+    return await conn.fetch_all(
+        PageRow,
+        """
+        SELECT page_number, text, width, height
+          FROM pages WHERE document_id = %(document_id)s ORDER BY page_number
+        """,
+        {"document_id": document_id},
+    )
+
+
+async def claim_documents(conn: Executor, *, worker_id: int, busy_with: Sequence[int]) -> list[int]:
+    """Take over the documents whose reader died, and this process's own that it is not *busy_with*."""
+    rows = await conn.fetch_all(
+        _DocumentId,
+        f"""
+        UPDATE documents SET worker_id = %(worker_id)s
+         WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
+           AND (worker_id = %(worker_id)s OR {_WORKER_IS_GONE})
+        RETURNING id
+        """,
+        {"worker_id": worker_id, "busy_with": list(busy_with), "worker_lock": WORKER_LOCK},
+    )
+    return sorted(row.id for row in rows)
+
+
+async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[str]:
+    """Those of *file_paths* that belong to a document."""
+    rows = await conn.fetch_all(
+        _FilePath,
+        "SELECT file_path FROM documents WHERE file_path = ANY(%(file_paths)s::text[])",
+        {"file_paths": list(file_paths)},
+    )
+    return {row.file_path for row in rows}
+
+
+# Messages
+
+
+class MessageDraft(NamedTuple):
+    sender_id: int
+    recipient_id: int
+    content: str
+    client_id: str | None
+
+
+class StoredMessage(NamedTuple):
+    ordinal: int  # of its draft, from 0
+    id: int
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+    duplicate: bool  # its client_id was known: this is the first message sent with it
+
+
+async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
+    """Store *drafts* in their order, in one statement; a draft whose recipient does not exist has no row in the answer.
+
+    A draft whose client_id its sender has used before answers with that earlier message, whatever it says.
+
+    Raises:
+        IntegrityError: if a user was deleted in this moment; nothing is stored.
+    """
+    stored = await conn.fetch_all(
+        StoredMessage,
+        """
+        WITH draft AS MATERIALIZED (
+            SELECT d.ordinal - 1 AS ordinal, nextval(pg_get_serial_sequence('messages', 'id')) AS id,
+                   d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, s.name AS sender_name
+              FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[])
+                   WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, ordinal)
+              JOIN users s ON s.id = d.sender_id
+             WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id)
+             ORDER BY d.ordinal
+        ), inserted AS (
+            INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
+            SELECT id, sender_id, recipient_id, content, client_id FROM draft
+            ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+            RETURNING id, created_at
+        )
+        SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
+               draft.sender_name, draft.client_id, inserted.id IS NULL
+          FROM draft LEFT JOIN inserted USING (id)
+        """,
+        {
+            "senders": [draft.sender_id for draft in drafts],
+            "recipients": [draft.recipient_id for draft in drafts],
+            "contents": [draft.content for draft in drafts],
+            "client_ids": [draft.client_id or "" for draft in drafts],
+        },
+    )
+    if not any(message.duplicate for message in stored):
+        return stored
+    first = {
+        (message.sender_id, message.client_id): message
+        for message in await _list_by_client_id(conn, [message for message in stored if message.duplicate])
+    }
+    return [
+        first[message.sender_id, message.client_id]._replace(ordinal=message.ordinal) if message.duplicate else message
+        for message in stored
+        if not message.duplicate or (message.sender_id, message.client_id) in first
+    ]
+
+
+async def _list_by_client_id(conn: Executor, repeated: Sequence[StoredMessage]) -> list[StoredMessage]:
+    return await conn.fetch_all(
+        StoredMessage,
+        """
+        SELECT 0, m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, true
+          FROM unnest(%(senders)s::bigint[], %(client_ids)s::text[]) AS k (sender_id, client_id)
+          JOIN messages m ON m.sender_id = k.sender_id AND m.client_id = k.client_id
+          JOIN users s ON s.id = m.sender_id
+        """,
+        {
+            "senders": [message.sender_id for message in repeated],
+            "client_ids": [message.client_id for message in repeated],
+        },
+    )
+
+
+class MessageRow(NamedTuple):
+    id: int
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+
+
+_MESSAGE_COLUMNS = "m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id"
+
+
+async def list_messages(
+    conn: Executor, *, user_id: int, offset: int, limit: int, oldest_first: bool = False
+) -> list[MessageRow]:
+    """Messages to and from *user_id*, by id."""
+    order = "ASC" if oldest_first else "DESC"
+    return await conn.fetch_all(
+        MessageRow,
+        f"""
+        SELECT {_MESSAGE_COLUMNS}
+          FROM (SELECT id FROM (
+                  (SELECT id FROM messages WHERE sender_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)
+                  UNION
+                  (SELECT id FROM messages WHERE recipient_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)) AS mine
+                 ORDER BY id {order} OFFSET %(offset)s LIMIT %(limit)s) AS page
+          JOIN messages m ON m.id = page.id
+          JOIN users s ON s.id = m.sender_id
+         ORDER BY m.id {order}
+        """,
+        {"user_id": user_id, "reach": offset + limit, "offset": offset, "limit": limit},
+    )
+
+
+async def list_conversation(
+    conn: Executor,
+    *,
+    user_id: int,
+    other_id: int,
+    before_id: int | None = None,
+    after_id: int | None = None,
+    limit: int,
+) -> list[MessageRow]:
+    """The messages between two users, oldest first: the latest before *before_id*, or the first after *after_id*."""
+    low, high = sorted((user_id, other_id))
+    order = "DESC" if after_id is None else "ASC"
+    rows = await conn.fetch_all(
+        MessageRow,
+        f"""
+        SELECT {_MESSAGE_COLUMNS}
+          FROM messages m
+          JOIN users s ON s.id = m.sender_id
+         WHERE m.conv = %(conv)s AND m.id > %(after_id)s AND m.id < %(before_id)s
+         ORDER BY m.id {order}
+         LIMIT %(limit)s
+        """,
+        {"conv": f"{low}:{high}", "after_id": after_id or 0, "before_id": before_id or 2**63 - 1, "limit": limit},
+    )
+    return rows if after_id is not None else rows[::-1]
+
+
+# Notifications
+
+
+class NotificationRow(NamedTuple):
+    id: int
+    email: str
+    message: str
+    attempts: int
+    sender_name: str | None
+
+
+class _NotificationId(NamedTuple):
+    id: int
+
+
+async def insert_notification(conn: Executor, *, sender_id: int, email: str, message: str) -> int:
+    row = await conn.fetch_one(
+        _NotificationId,
+        """
+        INSERT INTO notifications (sender_id, email, message)
+        VALUES (%(sender_id)s, %(email)s, %(message)s)
+        RETURNING id
+        """,
+        {"sender_id": sender_id, "email": email, "message": message},
+    )
+    assert row is not None
+    return row.id
+
+
+async def claim_notification(conn: Executor, *, worker_id: int) -> NotificationRow | None:
+    """Take the next notification that is due and in nobody else's hands; its attempts count this one."""
+    return await conn.fetch_one(
+        NotificationRow,
+        f"""
+        UPDATE notifications AS n SET worker_id = %(worker_id)s, attempts = attempts + 1
+         WHERE id = (SELECT id FROM notifications
+                      WHERE status = 'queued' AND next_attempt_at <= now()
+                        AND (worker_id = %(worker_id)s OR {_WORKER_IS_GONE})
+                      ORDER BY next_attempt_at
+                        FOR UPDATE SKIP LOCKED LIMIT 1)
+        RETURNING n.id, n.email, n.message, n.attempts, (SELECT name FROM users WHERE id = n.sender_id)
+        """,
+        {"worker_id": worker_id, "worker_lock": WORKER_LOCK},
+    )
+
+
+async def finish_notification(
+    conn: Executor, *, notification_id: int, status: str, last_error: str | None = None
+) -> None:
+    """*status* is sent, not_sent or failed."""
+    await conn.execute(
+        """
+        UPDATE notifications
+           SET status = %(status)s, last_error = %(last_error)s, worker_id = NULL, finished_at = now()
+         WHERE id = %(notification_id)s
+        """,
+        {"notification_id": notification_id, "status": status, "last_error": last_error},
+    )
+
+
+async def postpone_notification(conn: Executor, *, notification_id: int, seconds: float, last_error: str) -> None:
+    await conn.execute(
+        """
+        UPDATE notifications
+           SET next_attempt_at = now() + %(seconds)s * interval '1 second', last_error = %(last_error)s, worker_id = NULL
+         WHERE id = %(notification_id)s
+        """,
+        {"notification_id": notification_id, "seconds": seconds, "last_error": last_error},
+    )
+
+
+class _Seconds(NamedTuple):
+    value: float | None
+
+
+async def seconds_to_next_notification(conn: Executor, *, worker_id: int) -> float | None:
+    """How long until a queued notification is due (negative when overdue); None if none is queued."""
+    row = await conn.fetch_one(
+        _Seconds,
+        """
+        SELECT extract(epoch FROM min(next_attempt_at) - now())::float8
+          FROM notifications WHERE status = 'queued' AND (worker_id IS NULL OR worker_id = %(worker_id)s)
+        """,
+        {"worker_id": worker_id},
+    )
+    return None if row is None else row.value

@@ -1,0 +1,512 @@
+"""The PDF library: upload, look, read, rename, delete, and questions about a PDF that is not kept."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+import db
+from auth import CurrentUser, Id, storable
+from db import DocumentRow
+from deps import AllEngines, Db, Engines
+from errors import (
+    BusyError,
+    DocumentNotFoundError,
+    DocumentNotReadyError,
+    NotPdfError,
+    PagewireError,
+)
+from storage import Incoming, storage_error
+
+PREVIEW_CHARACTERS = 500
+MAX_FILENAME_CHARACTERS = 255
+MAX_LISTED = 1000  # documents in an answer to someone who named no limit
+MAX_TERM_CHARACTERS = 1000
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+PATHS_WITH_LARGE_BODIES = frozenset({"/upload-pdf", "/pdf-info", "/search-pdf", "/extract"})
+
+router = APIRouter(tags=["documents"])
+
+
+class SearchTermMissingError(PagewireError):
+    """Search term is required"""
+
+    status = 400
+    code = "search_term_required"
+
+
+# The wire
+
+
+def _file_name(name: str) -> str:
+    if not name.strip() or name.strip() in (".", ".."):
+        raise ValueError("must not be empty")
+    if CONTROL_CHARACTERS.search(name) or "/" in name or "\\" in name:
+        raise ValueError("must not contain slashes or control characters")
+    return name.strip()
+
+
+class DocumentPatch(BaseModel):
+    """What may be changed of a document."""
+
+    model_config = {"json_schema_extra": {"examples": [{"filename": "invoice.pdf"}]}}
+
+    filename: Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARACTERS), AfterValidator(_file_name)]
+
+
+class Owner(BaseModel):
+    """Whose document it is."""
+
+    id: int
+    name: str
+
+
+class Document(BaseModel):
+    """A document in the library; what is not known yet, while it is processing, is null."""
+
+    id: int
+    filename: str
+    page_count: int | None
+    file_size: int = Field(description="bytes")
+    created_at: datetime
+    status: Literal["processing", "ready"]
+    owner: Owner
+    tables_found: int | None
+
+    @classmethod
+    def from_row(cls, row: DocumentRow) -> "Document":
+        return cls(**_document_fields(row))
+
+
+class DocumentDetails(Document):
+    """A document with what its file says of itself."""
+
+    sha256: str | None
+    encrypted: bool
+    metadata: dict[str, str]
+    warnings: list[str]
+
+    @classmethod
+    def from_row(cls, row: DocumentRow) -> "DocumentDetails":
+        return cls(
+            **_document_fields(row),
+            sha256=row.sha256,
+            encrypted=row.encrypted,
+            metadata=row.metadata,
+            warnings=row.warnings,
+        )
+
+
+def _document_fields(row: DocumentRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "filename": row.filename,
+        "page_count": row.page_count,
+        "file_size": row.file_size,
+        "created_at": row.created_at,
+        "status": row.status,
+        "owner": Owner(id=row.user_id, name=row.owner_name),
+        "tables_found": row.tables_found,
+    }
+
+
+class DocumentPage(BaseModel):
+    """Some documents, newest first; `next_cursor` leads to older ones."""
+
+    documents: list[Document]
+    next_cursor: str | None
+
+
+class UploadedDocument(BaseModel):
+    """A document that was just stored and read."""
+
+    document_id: int
+    filename: str
+    page_count: int | None
+    file_size: int = Field(description="bytes")
+    text_preview: str | None = Field(description="the first 500 characters, then ... if there is more")
+    tables_found: int | None
+    status: Literal["processing", "ready"]
+    sha256: str | None
+    warnings: list[str]
+    duplicate: bool = Field(description="this client_id was used before: this is that document")
+
+
+class PdfInfo(BaseModel):
+    """What a PDF says of itself."""
+
+    filename: str
+    page_count: int
+    metadata: dict[str, str]
+    file_size: int = Field(description="bytes")
+    has_text: bool
+    has_tables: bool
+    encrypted: bool
+
+
+class SearchContext(BaseModel):
+    """One hit; `position` counts characters from the start of the page's text."""
+
+    position: int
+    context: str
+    before: str
+    match: str
+    after: str
+
+
+class PageHits(BaseModel):
+    """The hits on one page; contexts may be fewer than matches."""
+
+    page: int
+    matches: int
+    context: list[SearchContext]
+
+
+class SearchAnswer(BaseModel):
+    """Every page with a hit, in page order."""
+
+    filename: str
+    search_term: str
+    total_matches: int
+    matches_by_page: list[PageHits]
+
+
+class PageText(BaseModel):
+    """The text of one page."""
+
+    page_number: int
+    text: str
+    char_count: int
+
+
+class DocumentText(BaseModel):
+    """The text of a document; `text` is that of its pages with form feeds between."""
+
+    text: str
+    pages: list[PageText]
+    page_count: int
+
+
+class ExtractedTable(BaseModel):
+    """The cells of one table, row by row; an empty cell is null or ""."""
+
+    page: int
+    table_index: int
+    data: list[list[str | None]]
+
+
+class ExtractedPdf(DocumentText):
+    """Everything that was read from a PDF."""
+
+    tables: list[ExtractedTable]
+    metadata: dict[str, str]
+
+
+# Receiving a file
+
+
+class Upload(NamedTuple):
+    """A PDF that came with a request, in a file that lives as long as the request."""
+
+    incoming: Incoming
+    filename: str
+    form: FormData
+
+    def field(self, name: str) -> str | None:
+        value = self.form.get(name)
+        return value if isinstance(value, str) and value else None
+
+
+def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of a form with a PDF in it. The form is read by hand: who asks is checked first."""
+    properties = {"file": {"type": "string", "format": "binary", "description": "The PDF."}, **fields}
+    schema = {"type": "object", "required": ["file"], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@asynccontextmanager
+async def received_pdf(request: Request, engines: Engines) -> AsyncIterator[Upload]:
+    """The PDF in the form field `file`, streamed to disk; gone after the block unless it is kept.
+
+    Raises:
+        NotPdfError, PayloadTooLargeError, StorageFullError, StorageUnavailableError, RequestValidationError
+    """
+    try:
+        form = await request.form(max_files=1, max_fields=20, max_part_size=64 * 1024)
+    except OSError as error:
+        raise storage_error(error) from error
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise RequestValidationError([{"type": "missing", "loc": ("body", "file"), "msg": "Field required"}])
+        filename = clean_filename(file.filename)
+        async with engines.storage.receive(file.file, max_bytes=engines.settings.max_upload_bytes) as incoming:
+            await file.close()
+            if not incoming.looks_like_pdf and not filename.lower().endswith(".pdf"):
+                raise NotPdfError
+            yield Upload(incoming, filename, form)
+    finally:
+        await form.close()
+
+
+def clean_filename(name: str | None) -> str:
+    """The last part of *name*, without control characters, at most 255 characters; never empty."""
+    base = CONTROL_CHARACTERS.sub("", re.split(r"[/\\]", name or "")[-1]).strip()
+    base = base.encode("utf-8", "replace").decode()
+    if base in ("", ".", ".."):
+        return "document.pdf"
+    if len(base) > MAX_FILENAME_CHARACTERS:
+        stem, dot, ending = base.rpartition(".")
+        ending = dot + ending if len(ending) <= 10 else ""
+        return (stem or base)[: MAX_FILENAME_CHARACTERS - len(ending)] + ending
+    return base
+
+
+# The library
+
+ClientId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(storable)]
+_client_id = TypeAdapter(ClientId)
+
+
+@router.post(
+    "/upload-pdf",
+    summary="Upload a PDF",
+    openapi_extra=upload_body(
+        client_id={"type": "string", "maxLength": 64, "description": "A repeat with the same id is not stored again."}
+    ),
+)
+async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> UploadedDocument:
+    """Store a PDF and read it. A refused upload leaves nothing behind."""
+    async with received_pdf(request, engines) as upload:
+        client_id = upload.field("client_id")
+        if client_id is not None:
+            try:
+                _client_id.validate_python(client_id)
+            except ValidationError as error:
+                raise RequestValidationError([{**e, "loc": ("body", "client_id")} for e in error.errors()]) from error
+        await engines.storage.keep(upload.incoming)
+        document_id, duplicate = await db.insert_document(
+            engines.database,
+            user_id=user.id,
+            filename=upload.filename,
+            file_path=upload.incoming.file_path,
+            file_size=upload.incoming.size,
+            sha256=upload.incoming.sha256,
+            client_id=client_id,
+            worker_id=engines.jobs.worker_id,
+        )
+        if duplicate:
+            await engines.storage.delete(upload.incoming.file_path)
+    if not duplicate:
+        try:
+            await asyncio.shield(engines.jobs.extract_document(document_id))
+        except BusyError:
+            await engines.jobs.remove_document(document_id)
+            raise
+    row = await db.find_document(engines.database, document_id=document_id)
+    if row is None:
+        raise DocumentNotFoundError
+    return UploadedDocument(
+        document_id=row.id,
+        filename=row.filename,
+        page_count=row.page_count,
+        file_size=row.file_size,
+        text_preview=await _preview(engines, document_id) if row.status == "ready" else None,
+        tables_found=row.tables_found,
+        status=row.status,  # type: ignore[arg-type]
+        sha256=row.sha256,
+        warnings=row.warnings,
+        duplicate=duplicate,
+    )
+
+
+async def _preview(engines: Engines, document_id: int) -> str:
+    text = await db.get_document_text(engines.database, document_id=document_id, characters=PREVIEW_CHARACTERS + 1)
+    return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "..."
+
+
+@router.get("/documents", summary="My documents")
+async def list_documents(
+    database: Db,
+    user: CurrentUser,
+    limit: Annotated[int | None, Query(ge=1, le=200)] = None,
+    cursor: Annotated[Id | None, Query()] = None,
+    status: Annotated[Literal["processing", "ready"] | None, Query()] = None,
+) -> DocumentPage:
+    """My documents, newest first; at most 1,000 where no *limit* is named."""
+    count = limit or MAX_LISTED
+    rows = await db.list_documents(database, user_id=user.id, status=status, before_id=cursor, limit=count + 1)
+    return DocumentPage(
+        documents=[Document.from_row(row) for row in rows[:count]],
+        next_cursor=str(rows[count - 1].id) if len(rows) > count else None,
+    )
+
+
+async def get_readable_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentRow:
+    """The document, if *user* may read it.
+
+    Raises:
+        DocumentNotFoundError: also when it exists but is somebody else's.
+    """
+    row = await db.find_document(database, document_id=document_id)
+    if row is None or row.user_id != user.id:
+        raise DocumentNotFoundError
+    return row
+
+
+@router.get("/documents/{document_id}", summary="One document")
+async def read_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentDetails:
+    return DocumentDetails.from_row(await get_readable_document(database, user, document_id))
+
+
+@router.patch("/documents/{document_id}", summary="Rename a document")
+async def rename_document(database: Db, user: CurrentUser, document_id: Id, body: DocumentPatch) -> DocumentDetails:
+    row = await get_readable_document(database, user, document_id)
+    if not await db.rename_document(database, document_id=document_id, filename=body.filename):
+        raise DocumentNotFoundError
+    return DocumentDetails.from_row(row._replace(filename=body.filename))
+
+
+@router.delete("/documents/{document_id}", status_code=204, summary="Delete a document and its file")
+async def delete_document(engines: AllEngines, user: CurrentUser, document_id: Id) -> None:
+    await get_readable_document(engines.database, user, document_id)
+    if not await engines.jobs.remove_document(document_id):
+        raise DocumentNotFoundError
+
+
+@router.get(
+    "/documents/{document_id}/file",
+    summary="The original file",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/pdf": {}}}, 206: {"description": "A part of it (Range)"}},
+)
+@router.head("/documents/{document_id}/file", summary="The original file's headers", response_class=FileResponse)
+async def read_file(request: Request, engines: AllEngines, user: CurrentUser, document_id: Id) -> Response:
+    """The bytes as they were uploaded; Range and If-None-Match are honoured."""
+    row = await get_readable_document(engines.database, user, document_id)
+    headers = {
+        "ETag": f'"{row.sha256}"',
+        "Cache-Control": "private, no-cache",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+    }
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    path = engines.storage.path_of(row.file_path)
+    try:
+        stat_result = path.stat()
+    except OSError as error:
+        raise DocumentNotFoundError("The file of this document is missing.") from error
+    return FileResponse(
+        path,
+        headers=headers,
+        filename=row.filename,
+        media_type="application/pdf",
+        content_disposition_type="inline",
+        stat_result=stat_result,
+    )
+
+
+@router.get(
+    "/documents/{document_id}/text",
+    summary="The text of a document",
+    response_model=DocumentText,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def read_text(request: Request, database: Db, user: CurrentUser, document_id: Id) -> Response:
+    """Plain text with form feeds between pages, or JSON when `Accept` asks for `application/json`."""
+    row = await get_readable_document(database, user, document_id)
+    if row.status != "ready":
+        raise DocumentNotReadyError
+    if "application/json" not in request.headers.get("accept", ""):
+        return PlainTextResponse(await db.get_document_text(database, document_id=document_id))
+    pages = await db.list_pages(database, document_id=document_id)
+    return JSONResponse(
+        {
+            "text": "\f".join(page.text for page in pages),
+            "pages": [
+                {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)} for page in pages
+            ],
+            "page_count": len(pages),
+        }
+    )
+
+
+# Questions about a PDF that is not kept
+
+
+@router.post("/pdf-info", summary="What a PDF says of itself", openapi_extra=upload_body())
+async def pdf_info(request: Request, engines: AllEngines, user: CurrentUser) -> PdfInfo:
+    """Nothing is stored."""
+    async with received_pdf(request, engines) as upload:
+        found = await engines.pdf.inspect(upload.incoming.path)
+        return PdfInfo(
+            filename=upload.filename,
+            page_count=found.page_count,
+            metadata=found.metadata,
+            file_size=upload.incoming.size,
+            has_text=found.has_text,
+            has_tables=found.has_tables,
+            encrypted=found.encrypted,
+        )
+
+
+@router.post(
+    "/search-pdf",
+    summary="Find a term in a PDF",
+    openapi_extra=upload_body(search_term={"type": "string", "description": "Here or in the query."}),
+)
+async def search_pdf(
+    request: Request,
+    engines: AllEngines,
+    user: CurrentUser,
+    search_term: Annotated[str | None, Query(max_length=MAX_TERM_CHARACTERS)] = None,
+) -> SearchAnswer:
+    """Case does not count, and a space in the term matches any white space, line ends too. Nothing is stored."""
+    async with received_pdf(request, engines) as upload:
+        term = (search_term or upload.field("search_term") or "").strip()
+        if not term:
+            raise SearchTermMissingError
+        if len(term) > MAX_TERM_CHARACTERS:
+            raise RequestValidationError(
+                [{"type": "string_too_long", "loc": ("body", "search_term"), "msg": "at most 1000 characters"}]
+            )
+        pages = await engines.pdf.search(upload.incoming.path, term)
+        return SearchAnswer(
+            filename=upload.filename,
+            search_term=term,
+            total_matches=sum(page.matches for page in pages),
+            matches_by_page=[
+                PageHits(
+                    page=page.page_number,
+                    matches=page.matches,
+                    context=[
+                        SearchContext(
+                            position=hit.position,
+                            context=hit.before + hit.match + hit.after,
+                            before=hit.before,
+                            match=hit.match,
+                            after=hit.after,
+                        )
+                        for hit in page.excerpts
+                    ],
+                )
+                for page in pages
+            ],
+        )
+
+
+@router.post(
+    "/extract", summary="Everything that can be read in a PDF", response_model=ExtractedPdf, openapi_extra=upload_body()
+)
+async def extract_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> Response:
+    """Text, pages, tables and metadata in one answer. Nothing is stored."""
+    async with received_pdf(request, engines) as upload:
+        return Response(await engines.pdf.extract_json(upload.incoming.path), media_type="application/json")

@@ -1,0 +1,213 @@
+"""Work that outlives its request: PostgreSQL is the record, and what a crash left unfinished is found again."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+
+import db
+from db import NotificationRow, PageRow, TableRow
+from errors import DocumentNotFoundError, PagewireError
+from mail import Mail, MailDelayedError, Mailer, MailRefusedError
+from pdf import PdfEngine
+from pool import Connection, Database
+from storage import Storage
+
+RECOVERY_SECONDS = 30.0  # between two looks for work that a dead process left
+SAVE_SECONDS = 60.0
+MAIL_ATTEMPTS = 12
+MAIL_LONGEST_WAIT_SECONDS = 3600.0
+RECONNECT_SECONDS = 0.5
+
+logger = logging.getLogger("pagewire.jobs")
+
+
+class Jobs:
+    """The jobs of this process. Each is a function of an id and safe to run twice.
+
+    A process holds a lock in the database while it lives (`worker_id`); rows that name a worker without a lock are
+    taken over by any other.
+    """
+
+    def __init__(
+        self, database: Database, engine: PdfEngine, storage: Storage, mailer: Mailer, *, mail_retry_seconds: float
+    ) -> None:
+        self.worker_id = secrets.randbelow(2**31 - 1) + 1
+        self._database = database
+        self._engine = engine
+        self._storage = storage
+        self._mailer = mailer
+        self._mail_retry_seconds = mail_retry_seconds
+        self._extractions: dict[int, asyncio.Task[None]] = {}
+        self._mail_due = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._lock_connection: Connection | None = None
+        self._relocking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self._hold_lock()
+        await self._sweep()
+        self._loops = [asyncio.create_task(self._recover()), asyncio.create_task(self._send_mails())]
+
+    async def close(self, *, seconds: float) -> None:
+        """Give running extractions *seconds* to end; the others are found again at the next start."""
+        if self._relocking is not None:
+            self._relocking.cancel()
+        for loop in self._loops:
+            loop.cancel()
+        if self._extractions:
+            await asyncio.wait(self._extractions.values(), timeout=seconds)
+        for task in self._extractions.values():
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._extractions.values(), return_exceptions=True)
+        if self._lock_connection is not None:
+            self._lock_connection.close()
+
+    # Documents
+
+    def extract_document(self, document_id: int) -> "asyncio.Task[None]":
+        """Read a stored document; the task is done when it is ready.
+
+        A document that cannot be read is removed with its file, and the task raises why (BadPdfError, …).
+        """
+        task = self._extractions.get(document_id)
+        if task is None:
+            task = self._extractions[document_id] = asyncio.create_task(self._extract(document_id))
+            task.add_done_callback(lambda done: self._extraction_done(document_id, done))
+        return task
+
+    def _extraction_done(self, document_id: int, task: "asyncio.Task[None]") -> None:
+        del self._extractions[document_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            level = logging.INFO if isinstance(error, PagewireError) else logging.ERROR
+            logger.log(
+                level, "document %d was not read: %s", document_id, error, exc_info=error if level > 20 else None
+            )
+
+    async def _extract(self, document_id: int) -> None:
+        document = await db.find_document(self._database, document_id=document_id)
+        if document is None or document.status == "ready":
+            return
+        path = self._storage.path_of(document.file_path)
+        try:
+            if not path.exists():
+                raise DocumentNotFoundError
+            extraction = await self._engine.extract(path)
+        except PagewireError as error:
+            if error.status < 500:
+                await self.remove_document(document_id)
+            raise
+        async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
+            await db.save_extraction(
+                tx,
+                document_id=document_id,
+                pages=[PageRow(*page) for page in extraction.pages],
+                tables=[TableRow(t.page_number, t.table_index, t.data, list(t.bbox)) for t in extraction.tables],
+                metadata=extraction.metadata,
+                encrypted=extraction.encrypted,
+                warnings=extraction.warnings,
+            )
+
+    async def remove_document(self, document_id: int) -> bool:
+        """Forget a document, then its file: a crash between leaves a file that the next start sweeps away."""
+        file_path = await db.delete_document(self._database, document_id=document_id)
+        if file_path is None:
+            return False
+        await self._storage.delete(file_path)
+        return True
+
+    # Mail
+
+    def send_mail(self) -> None:
+        """Look at the outbox soon."""
+        self._mail_due.set()
+
+    async def _send_mails(self) -> None:
+        while True:
+            self._mail_due.clear()
+            try:
+                while (
+                    notification := await db.claim_notification(self._database, worker_id=self.worker_id)
+                ) is not None:
+                    await self._send(notification)
+                due_in = await db.seconds_to_next_notification(self._database, worker_id=self.worker_id)
+            except PagewireError:
+                due_in = RECONNECT_SECONDS
+            wait = RECOVERY_SECONDS if due_in is None else min(max(due_in, 0.05), RECOVERY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._mail_due.wait()
+
+    async def _send(self, notification: NotificationRow) -> None:
+        if not self._mailer.is_configured:
+            logger.warning("notification %d to %s not sent: SMTP_HOST is not set", notification.id, notification.email)
+            await db.finish_notification(self._database, notification_id=notification.id, status="not_sent")
+            return
+        mail = Mail(
+            message_id=f"<notification-{notification.id}@{self._mailer.domain}>",
+            to=notification.email,
+            subject=f"A message from {notification.sender_name or 'Pagewire'}",
+            text=notification.message,
+        )
+        try:
+            await asyncio.to_thread(self._mailer.send, mail)
+        except MailRefusedError as error:
+            logger.error("notification %d refused: %s", notification.id, error)
+            await db.finish_notification(
+                self._database, notification_id=notification.id, status="failed", last_error=str(error)
+            )
+        except MailDelayedError as error:
+            await self._postpone(notification, str(error))
+        else:
+            await db.finish_notification(self._database, notification_id=notification.id, status="sent")
+
+    async def _postpone(self, notification: NotificationRow, reason: str) -> None:
+        if notification.attempts >= MAIL_ATTEMPTS:
+            logger.error("notification %d given up: %s", notification.id, reason)
+            await db.finish_notification(
+                self._database, notification_id=notification.id, status="failed", last_error=reason
+            )
+            return
+        wait = min(self._mail_retry_seconds * 2 ** (notification.attempts - 1), MAIL_LONGEST_WAIT_SECONDS)
+        logger.warning("notification %d delayed by %.0f s: %s", notification.id, wait, reason)
+        await db.postpone_notification(self._database, notification_id=notification.id, seconds=wait, last_error=reason)
+
+    # Recovery
+
+    async def _hold_lock(self) -> None:
+        connection = await self._database.open_connection()
+        await db.hold_worker_lock(connection, worker_id=self.worker_id)
+        connection.on_lost = self._lock_lost
+        self._lock_connection = connection
+
+    def _lock_lost(self) -> None:
+        self._relocking = asyncio.create_task(self._hold_lock_again())
+
+    async def _hold_lock_again(self) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                await self._hold_lock()
+                return
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _recover(self) -> None:
+        while True:
+            try:
+                for document_id in await db.claim_documents(
+                    self._database, worker_id=self.worker_id, busy_with=list(self._extractions)
+                ):
+                    logger.info("document %d is read again: its reader did not finish", document_id)
+                    self.extract_document(document_id)
+            except PagewireError as error:
+                logger.warning("looking for unfinished work: %s", error)
+            await asyncio.sleep(RECOVERY_SECONDS)
+
+    async def _sweep(self) -> None:
+        """Delete the files that a crash left without a document."""
+        names = await self._storage.list_orphans()
+        kept = [name for name in names if not self._storage.is_temporary(name)]
+        known = await db.list_known_files(self._database, file_paths=kept)
+        orphans = [name for name in names if name not in known]
+        if orphans:
+            logger.info("removing %d unfinished uploads", len(orphans))
+            await self._storage.delete_orphans(orphans)

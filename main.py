@@ -1,0 +1,293 @@
+"""The wiring: settings in, engines opened and closed in order, routes, errors; `python main.py` serves it."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import psycopg2
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+import auth
+import chat
+import db
+import documents
+import notifications
+from auth import Gatekeeper, Greeting
+from deps import AllEngines, Engines, Rates
+from envelope import CrashBoundary, Envelope, error_response, logger
+from errors import BusyError, PagewireError, StartupError
+from hub import Hub
+from jobs import Jobs
+from mail import Mailer
+from observe import configure_logging
+from pdf import PdfEngine
+from pool import Database
+from postgres import locate_database
+from rates import RateLimiter
+from settings import Settings, get_settings
+from storage import Storage
+from writer import MessageWriter
+
+VERSION = "0.1.0"
+DESCRIPTION = "Accounts, a PDF library and live chat in one process."
+CONNECT_SECONDS = 30.0  # for a database that is still starting when we do
+DRAIN_SECONDS = 5.0  # for sockets to close and jobs to end when the server stops
+TAGS = [
+    {"name": "app", "description": "Is it there?"},
+    {"name": "accounts", "description": "Who is who, and tokens."},
+    {"name": "documents", "description": "The PDF library."},
+    {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
+    {"name": "notifications", "description": "E-mail to users."},
+]
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
+
+# Opening and closing
+
+
+@asynccontextmanager
+async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engines]:
+    """Open everything in order, close it in reverse; what cannot be opened is a StartupError."""
+    async with AsyncExitStack() as stack:
+        app.state.gatekeeper = gatekeeper = Gatekeeper(settings)
+        stack.callback(gatekeeper.close)
+
+        location = locate_database(settings)
+        server = location.server
+        if server is not None:
+            await asyncio.to_thread(server.ensure_started)
+            stack.push_async_callback(asyncio.to_thread, server.release)
+        database = Database(
+            location.connect_kwargs, size=settings.db_pool_size, revive=server.ensure_started if server else None
+        )
+        stack.push_async_callback(database.close)
+        await _reach(database, location.description)
+        await db.apply_schema(database)
+
+        storage = Storage(settings.upload_dir, mark=await db.get_installation_mark(database))
+        storage.open()
+        stack.callback(storage.close)
+        engine = PdfEngine(
+            workers=settings.pdf_workers,
+            deadline_seconds=settings.pdf_deadline_seconds,
+            memory_bytes=settings.pdf_memory_mb * 1024 * 1024,
+            max_pages=settings.pdf_max_pages,
+        )
+        engine.start()
+        stack.push_async_callback(asyncio.to_thread, engine.close)
+        mailer = Mailer(settings)
+        jobs = Jobs(database, engine, storage, mailer, mail_retry_seconds=settings.smtp_retry_seconds)
+        await jobs.start()
+        stack.push_async_callback(jobs.close, seconds=DRAIN_SECONDS)
+        hub = Hub()
+        writer = MessageWriter(database, partial(chat.publish_message, hub))
+        writer.start()
+        stack.push_async_callback(writer.close)
+        stack.callback(hub.close)
+
+        logger.info("Pagewire %s", VERSION)
+        logger.info("database: %s", location.description)
+        logger.info("uploads:  %s (at most %d MB a file)", settings.upload_dir.absolute(), settings.max_upload_mb)
+        logger.info("mail:     %s", f"by {settings.smtp_host}" if mailer.is_configured else "off, SMTP_HOST is not set")
+        if settings.registration == "closed":
+            logger.info("accounts: registration is closed")
+        yield Engines(
+            settings=settings,
+            database=database,
+            storage=storage,
+            pdf=engine,
+            jobs=jobs,
+            hub=hub,
+            writer=writer,
+            limiter=RateLimiter(),
+            rates=Rates(settings),
+        )
+
+
+async def _reach(database: Database, description: str) -> None:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            (await database.open_connection()).close()
+    except TimeoutError:
+        raise StartupError(f"{description} does not answer.") from None
+    except psycopg2.OperationalError as error:
+        raise StartupError(f"{description}: {' '.join(str(error).split())}") from None
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+    configure_logging(settings)
+    async with open_engines(app, settings) as engines:
+        app.state.engines = engines
+        with _drain_before_exit(engines):
+            yield
+
+
+@contextlib.contextmanager
+def _drain_before_exit(engines: Engines) -> Any:
+    """On SIGTERM or SIGINT say goodbye to the sockets and refuse /readyz, then let the server go down as it would."""
+    loop = asyncio.get_running_loop()
+    servers_own: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    draining: list[asyncio.Task[None]] = []
+
+    async def drain(number: int) -> None:
+        engines.draining = True
+        engines.hub.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await engines.hub.wait_until_empty()
+        servers_own[number](number, None)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if draining:  # asked twice: at once
+            servers_own[number](number, frame)
+        else:
+            loop.call_soon_threadsafe(lambda: draining.append(loop.create_task(drain(number))))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler = signal.getsignal(number)
+        if callable(handler):
+            with contextlib.suppress(ValueError):  # not in the main thread: whoever runs us there stops us
+                signal.signal(number, on_signal)
+                servers_own[number] = handler
+    try:
+        yield
+    finally:
+        for signal_number, handler in servers_own.items():
+            signal.signal(signal_number, handler)
+
+
+# Errors
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PagewireError)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return error_response(request.scope, error.status, error.code, error.detail, headers=headers)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
+    headers = dict(error.headers or {})
+    return error_response(request.scope, error.status_code, code, error.detail, headers=headers)
+
+
+async def answer_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    detail = [
+        {"type": e["type"], "loc": e["loc"], "msg": e["msg"]} for e in error.errors()
+    ]  # what was sent may be secret
+    return error_response(request.scope, 422, "validation_error", detail)
+
+
+# The app
+
+
+def create_app(settings: Settings) -> FastAPI:
+    app = FastAPI(
+        title="Pagewire",
+        version=VERSION,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=partial(lifespan, settings=settings),
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.add_middleware(CrashBoundary)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_credentials=True,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Next-Cursor", "X-Request-ID"],
+    )
+    app.add_middleware(
+        Envelope, max_upload_bytes=settings.max_upload_bytes, large_bodies=documents.PATHS_WITH_LARGE_BODIES
+    )
+    app.add_exception_handler(PagewireError, answer_error)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(RequestValidationError, answer_validation_error)
+    for room in (auth, documents, chat, notifications):
+        app.include_router(room.router)
+    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+
+    @app.get("/", tags=["app"], summary="A welcome")
+    async def read_root() -> Greeting:
+        return Greeting(message="Welcome to the API")
+
+    @app.get("/docs", include_in_schema=False)
+    async def read_docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Pagewire",
+            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger-ui.css",
+            swagger_favicon_url="/docs/assets/favicon-32x32.png",
+        )
+
+    @app.get("/healthz", tags=["app"], summary="Is the process alive?")
+    async def read_health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["app"], summary="Can it serve?")
+    async def read_readiness(engines: AllEngines) -> dict[str, str]:
+        """The database and the upload folder answer, and the server is not about to stop."""
+        if engines.draining:
+            raise BusyError("The server is stopping.", retry_after=10)
+        await db.ping(engines.database)
+        await engines.storage.ping()
+        return {"status": "ok", "database": "ok", "storage": "ok"}
+
+    return app
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`main:app`, made when a server first asks for it, so that importing this file needs nothing."""
+    if name != "app":
+        raise AttributeError(name)
+    try:
+        globals()["app"] = app = create_app(get_settings())
+    except StartupError as error:
+        print(error.detail, file=sys.stderr)  # noqa: T201
+        raise SystemExit(3) from None  # uvicorn's code for "could not start": its supervisors do not try again
+    return app
+
+
+def serve() -> None:
+    """Run Pagewire under uvicorn, with the limits that only the server itself can keep."""
+    from server import BoundedHttpProtocol  # it needs uvicorn's C parser, which other servers do not
+
+    app = __getattr__("app")
+    settings = get_settings()
+    configure_logging(settings)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=BoundedHttpProtocol,
+        ws_max_size=chat.MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(DRAIN_SECONDS),
+    )
+
+
+if __name__ == "__main__":
+    serve()

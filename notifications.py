@@ -1,0 +1,86 @@
+"""E-mail to a user: stored first, sent after the answer."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, BaseModel, EmailStr, Field, ValidationError
+
+import db
+from auth import CurrentUser, Greeting, storable
+from deps import AllEngines
+from errors import ForbiddenError
+
+MAX_MESSAGE_CHARACTERS = 10_000
+
+router = APIRouter(tags=["notifications"])
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return storable(text)
+
+
+class Notification(BaseModel):
+    """A message to one address."""
+
+    model_config = {"json_schema_extra": {"examples": [{"email": "bob@example.com", "message": "The invoice is in."}]}}
+
+    email: EmailStr
+    message: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_not_blank)]
+
+
+NOTIFICATION_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Notification"}},
+            "application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Notification"}},
+        },
+    }
+}
+
+
+async def read_notification(
+    request: Request,
+    email: Annotated[str | None, Query(max_length=320)] = None,
+    message: Annotated[str | None, Query(max_length=MAX_MESSAGE_CHARACTERS)] = None,
+) -> Notification:
+    """From the query, a form or JSON; the body counts where both name a value."""
+    values: dict[str, Any] = {}
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        async with request.form(max_files=0, max_fields=20, max_part_size=64 * 1024) as form:
+            values = dict(form)
+    elif await request.body():
+        try:
+            body = await request.json()
+        except (ValueError, RecursionError) as error:
+            raise RequestValidationError(
+                [{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]
+            ) from error
+        if not isinstance(body, dict):
+            raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "must be an object"}])
+        values = body
+    given = {name: value for name, value in (("email", email), ("message", message)) if value is not None}
+    try:
+        return Notification.model_validate({**given, **values})
+    except ValidationError as error:
+        where = "body" if values or not given else "query"
+        raise RequestValidationError([{**e, "loc": (where, *e["loc"])} for e in error.errors()]) from error
+
+
+@router.post("/send-notification", summary="Send an e-mail to a user", openapi_extra=NOTIFICATION_BODY)
+async def send_notification(
+    engines: AllEngines, user: CurrentUser, notification: Annotated[Notification, Depends(read_notification)]
+) -> Greeting:
+    """Queue an e-mail. Only addresses of registered users, for anybody but an admin."""
+    if not user.is_admin and not await db.email_exists(engines.database, email=notification.email):
+        raise ForbiddenError("Only registered users can be notified.")
+    await engines.limiter.hit(engines.rates.notification, str(user.id))
+    await db.insert_notification(
+        engines.database, sender_id=user.id, email=notification.email, message=notification.message
+    )
+    engines.jobs.send_mail()
+    return Greeting(message="Notification queued")

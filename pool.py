@@ -1,0 +1,299 @@
+"""An asyncio connection pool over psycopg2's own asynchronous mode."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, Self, TypeVar
+
+import psycopg2
+import psycopg2.extensions
+from psycopg2 import IntegrityError as IntegrityError  # what a statement raises when it breaks a constraint
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
+
+from errors import BusyError, DatabaseUnavailableError, UnstorableTextError
+
+ANSWER_SECONDS = 4.5  # to wait for a connection and one statement: people are told within five
+PING_AFTER_SECONDS = 30.0  # an idle connection may have been dropped by a firewall on the way
+RETRY_CONNECT_SECONDS = 0.1
+MAX_CALLERS = 1000  # served and waiting; one more is told to come back
+SESSION = """
+    SET TIME ZONE 'UTC';
+    SET statement_timeout = '120s';
+    SET idle_in_transaction_session_timeout = '60s'
+"""
+
+Params = Mapping[str, object]
+Row = TypeVar("Row", bound=tuple[Any, ...])
+logger = logging.getLogger("pagewire.db")
+
+
+class Executor(Protocol):
+    """What runs one statement: the pool (its own transaction each) or an open transaction."""
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
+        """Return every row, as *row* (a NamedTuple whose fields are in the order of the columns)."""
+
+    async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
+        """Return the first row or None."""
+
+    async def execute(self, sql: str, params: Params | None = None) -> int:
+        """Run a statement; return how many rows it touched."""
+
+
+class Connection:
+    """One psycopg2 connection, driven by the event loop. One statement at a time.
+
+    A statement that fails to finish (cancelled, timed out, connection lost) closes the connection: nobody can know what
+    the server made of it.
+    """
+
+    def __init__(self, raw: psycopg2.extensions.connection, loop: asyncio.AbstractEventLoop) -> None:
+        self._raw = raw
+        self._loop = loop
+        self._waiter: asyncio.Future[None] | None = None
+        self._reader_fd: int | None = None
+        self.on_lost: Callable[[], None] | None = None  # called once, if an idle connection is closed by the other side
+        self.idle_since = loop.time()
+
+    @classmethod
+    async def open(cls, connect_kwargs: Mapping[str, str]) -> Self:
+        """Connect; the caller sets the time limit.
+
+        Raises:
+            psycopg2.OperationalError: if the server refuses.
+        """
+        loop = asyncio.get_running_loop()
+        connection = cls(psycopg2.connect(**await _resolve(connect_kwargs, loop), async_=True), loop)
+        try:
+            await connection._finish_connecting()
+            connection._reader_fd = connection._raw.fileno()
+            loop.add_reader(connection._reader_fd, connection._on_readable)
+            await connection.execute(SESSION)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._raw.closed)
+
+    def close(self) -> None:
+        if self._reader_fd is not None:
+            self._loop.remove_reader(self._reader_fd)
+            self._reader_fd = None
+        self._raw.close()
+
+    async def run(self, sql: str, params: Params | None) -> psycopg2.extensions.cursor:
+        """Send one statement and wait for its result."""
+        cursor = self._raw.cursor()
+        try:
+            cursor.execute(sql, params)
+            await self._until_ready()
+        except (ValueError, UnicodeEncodeError) as error:  # psycopg2 cannot quote NUL, nor encode a lone surrogate
+            raise UnstorableTextError from error
+        except psycopg2.Error as error:
+            if not self._raw.closed:
+                raise
+            self.close()
+            raise psycopg2.OperationalError(str(error).strip() or "connection lost") from error
+        except BaseException:
+            self.close()
+            raise
+        return cursor
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
+        make: Callable[[tuple[Any, ...]], Row] = row._make  # type: ignore[attr-defined]
+        return [make(values) for values in (await self.run(sql, params)).fetchall()]
+
+    async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
+        values = (await self.run(sql, params)).fetchone()
+        return None if values is None else row._make(values)  # type: ignore[attr-defined]
+
+    async def execute(self, sql: str, params: Params | None = None) -> int:
+        return (await self.run(sql, params)).rowcount
+
+    async def _until_ready(self) -> None:
+        raw = self._raw
+        while (state := raw.poll()) != POLL_OK:
+            self._waiter = self._loop.create_future()
+            if state == POLL_WRITE:
+                self._loop.add_writer(raw.fileno(), self._wake)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                if state == POLL_WRITE and not raw.closed:
+                    self._loop.remove_writer(raw.fileno())
+
+    async def _finish_connecting(self) -> None:
+        # libpq may try several addresses, a new socket each, so nothing is watched for longer than one step.
+        while (state := self._raw.poll()) != POLL_OK:
+            descriptor = self._raw.fileno()
+            watch, unwatch = (
+                (self._loop.add_reader, self._loop.remove_reader)
+                if state == POLL_READ
+                else (self._loop.add_writer, self._loop.remove_writer)
+            )
+            self._waiter = self._loop.create_future()
+            watch(descriptor, self._wake)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                unwatch(descriptor)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _on_readable(self) -> None:
+        if self._waiter is not None:
+            self._wake()
+            return
+        try:  # nobody asked: a notice, a notification, or the end of the connection
+            self._raw.poll()
+        except psycopg2.Error:
+            self.close()
+            if self.on_lost is not None:
+                self.on_lost()
+
+
+async def _resolve(connect_kwargs: Mapping[str, str], loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """Look the host up without blocking the event loop, as libpq would; `host` stays, for TLS."""
+    kwargs: dict[str, Any] = dict(connect_kwargs)
+    host = kwargs.get("host", "")
+    if host and "/" not in host and "," not in host and "hostaddr" not in kwargs:
+        try:
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise psycopg2.OperationalError(f"could not find the host {host}: {error}") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        kwargs["hostaddr"] = ",".join(addresses)
+        kwargs["host"] = ",".join([host] * len(addresses))
+    return kwargs
+
+
+class Database:
+    """A small pool of connections to one PostgreSQL.
+
+    Callers wait in line when every connection is busy, at most `ANSWER_SECONDS` together with their statement, then
+    DatabaseUnavailableError. A lost server is looked for again by whoever asks next; *revive* (blocking, run in a
+    thread) is called first when the server refuses connections, so that an embedded one is started again.
+    """
+
+    def __init__(
+        self, connect_kwargs: Mapping[str, str], *, size: int, revive: Callable[[], None] | None = None
+    ) -> None:
+        self._connect_kwargs = dict(connect_kwargs)
+        self._slots = asyncio.Semaphore(size)
+        self._idle: list[Connection] = []
+        self._revive = revive
+        self._reviving: asyncio.Task[None] | None = None
+        self._callers = 0
+        self._closed = False
+
+    async def close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
+        async with self.connection() as connection:
+            return await connection.fetch_all(row, sql, params)
+
+    async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
+        async with self.connection() as connection:
+            return await connection.fetch_one(row, sql, params)
+
+    async def execute(self, sql: str, params: Params | None = None) -> int:
+        async with self.connection() as connection:
+            return await connection.execute(sql, params)
+
+    @asynccontextmanager
+    async def transaction(self, *, seconds: float = ANSWER_SECONDS) -> AsyncIterator[Connection]:
+        """Commit what is done inside, all or nothing, before the block is left; *seconds* bounds the whole block."""
+        async with self.connection(seconds=seconds) as connection:
+            await connection.execute("BEGIN")
+            try:
+                yield connection
+            except Exception:
+                if not connection.closed:
+                    await connection.execute("ROLLBACK")
+                raise
+            except BaseException:  # cancelled: there may be no time left to ask for a rollback
+                connection.close()
+                raise
+            await connection.execute("COMMIT")
+
+    @asynccontextmanager
+    async def connection(self, *, seconds: float = ANSWER_SECONDS) -> AsyncIterator[Connection]:
+        """Borrow a connection for at most *seconds*, the wait for it included.
+
+        Raises:
+            DatabaseUnavailableError: if time runs out or the connection is lost; BusyError: if too many wait already.
+        """
+        if self._callers >= MAX_CALLERS:
+            raise BusyError(retry_after=2)
+        self._callers += 1
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._slots:
+                    connection = await self._take()
+                    try:
+                        yield connection
+                    finally:
+                        self._give_back(connection)
+        except TimeoutError as error:
+            raise DatabaseUnavailableError(retry_after=2) from error
+        except psycopg2.OperationalError as error:
+            logger.warning("database: %s", str(error).strip() or type(error).__name__)
+            raise DatabaseUnavailableError(retry_after=2) from error
+        except psycopg2.InterfaceError as error:
+            raise DatabaseUnavailableError(retry_after=2) from error
+        finally:
+            self._callers -= 1
+
+    async def _take(self) -> Connection:
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()  # the one used last: warm, and the others may grow old
+            if connection.closed:
+                continue
+            if now - connection.idle_since > PING_AFTER_SECONDS:
+                try:
+                    await connection.execute("SELECT 1")
+                except psycopg2.Error:
+                    continue
+            return connection
+        return await self.open_connection()
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.closed or self._closed:
+            connection.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    async def open_connection(self) -> Connection:
+        """Connect, trying again until the caller's time is over while the server is away or still starting."""
+        while True:
+            try:
+                return await Connection.open(self._connect_kwargs)
+            except psycopg2.OperationalError as error:
+                if "authentication failed" in str(error) or "does not exist" in str(error):
+                    raise
+                logger.info("database: %s", str(error).strip())
+            await self._revive_server()
+            await asyncio.sleep(RETRY_CONNECT_SECONDS)
+
+    async def _revive_server(self) -> None:
+        if self._revive is None:
+            return
+        if self._reviving is None or self._reviving.done():
+            self._reviving = asyncio.create_task(asyncio.to_thread(self._revive))
+        with contextlib.suppress(Exception):  # the next attempt to connect tells what is wrong
+            await asyncio.shield(self._reviving)

@@ -1,0 +1,239 @@
+"""The real thing for every test: one PostgreSQL for the run, one server a worker, people, sockets and PDFs."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+from psycopg2.extensions import make_dsn
+from websockets.sync.client import ClientConnection, connect
+
+from postgres import EmbeddedServer
+
+HOUSE = Path(__file__).parent.parent
+WAIT_SECONDS = 30.0  # the longest that a test waits for an event
+PASSWORD = "correct horse battery"
+NO_LIMITS = {
+    "LOGIN_RATE_LIMIT": "off",
+    "REGISTER_RATE_LIMIT": "off",
+    "MESSAGE_RATE_LIMIT": "off",
+    "NOTIFICATION_RATE_LIMIT": "off",
+}
+
+
+class Server:
+    """`python main.py` in a folder of its own, on a free port."""
+
+    def __init__(self, folder: Path, database_url: str | None, **environment: str) -> None:
+        self.folder = folder
+        self.uploads = folder / "uploads"
+        self.lines: list[str] = []
+        self._said: queue.Queue[str | None] = queue.Queue()
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PORT": "0",
+            "BCRYPT_ROUNDS": "4",
+            "UPLOAD_DIR": str(self.uploads),
+            "DATA_DIR": str(folder / "data"),
+            **({"DATABASE_URL": database_url} if database_url else {}),
+            **NO_LIMITS,
+            **environment,
+        }
+        self.process: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def start(self, *command: str) -> "Server":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            command or (sys.executable, str(HOUSE / "main.py")),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self.url = self.wait_for_line("Uvicorn running on ").split("running on ")[1].split()[0]
+        return self
+
+    def _listen(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self.lines.append(line.rstrip())
+            self._said.put(line)
+        self._said.put(None)
+
+    def wait_for_line(self, part: str) -> str:
+        """The next line of the log that holds *part*."""
+        while (line := self._said.get(timeout=WAIT_SECONDS)) is not None:
+            if part in line:
+                return line
+        raise AssertionError("the server ended:\n" + "\n".join(self.lines[-20:]))
+
+    def kill(self) -> None:
+        """kill -9, the whole process group."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(WAIT_SECONDS)
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=WAIT_SECONDS)
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.uploads.rglob("*") if path.is_file())
+
+
+_numbers = count(1)
+
+
+@dataclass
+class Person:
+    """Somebody with an account."""
+
+    name: str
+    email: str
+    server: Server
+    id: int = 0
+    token: str = ""
+    client: httpx.Client = field(default_factory=httpx.Client)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def socket(self, path: str | None = None, **options: Any) -> ClientConnection:
+        """An open classic socket, signed in by its header."""
+        url = self.server.url.replace("http", "ws") + (path or f"/ws/{self.id}")
+        options.setdefault("additional_headers", self.headers)
+        return connect(url, open_timeout=WAIT_SECONDS, **options)
+
+    def upload(self, data: bytes, filename: str = "book.pdf", **fields: str) -> httpx.Response:
+        return self.client.post("/upload-pdf", files={"file": (filename, data, "application/pdf")}, data=fields)
+
+
+def register(server: Server, name: str) -> Person:
+    person = Person(name, f"{name}.{os.getpid()}.{next(_numbers)}@example.com", server)
+    person.client = server.client()
+    answer = person.client.post(
+        "/register", json={"email": person.email, "password": PASSWORD, "name": name.capitalize()}
+    )
+    assert answer.status_code == 200, answer.text
+    person.token = answer.json()["access_token"]
+    person.id = answer.json()["user"]["id"]
+    person.client.headers.update(person.headers)
+    return person
+
+
+def receive(socket: ClientConnection) -> Any:
+    return json.loads(socket.recv(timeout=WAIT_SECONDS))
+
+
+class TestDatabase:
+    """A database of its own on the run's PostgreSQL."""
+
+    __test__ = False
+
+    def __init__(self, keywords: dict[str, str]) -> None:
+        self.keywords = keywords
+
+    @property
+    def url(self) -> str:
+        return str(make_dsn(**self.keywords))
+
+    def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
+        with (
+            contextlib.closing(psycopg2.connect(**self.keywords)) as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(sql, params)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One PostgreSQL for every worker of the run; the last one out stops it."""
+    base = tmp_path_factory.getbasetemp()
+    embedded = EmbeddedServer((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pg")
+    embedded.ensure_started()
+    yield embedded
+    embedded.release()
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres: EmbeddedServer) -> Callable[[], TestDatabase]:
+    def make() -> TestDatabase:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        with contextlib.closing(psycopg2.connect(**postgres.connect_kwargs)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"CREATE DATABASE {name}")
+        return TestDatabase({**postgres.connect_kwargs, "dbname": name})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    """The database of the shared server."""
+    return make_database()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, database: TestDatabase) -> Iterator[Server]:
+    """The server that most tests share; its first account, the admin, is nobody's."""
+    shared = Server(tmp_path_factory.mktemp("server"), database.url).start()
+    register(shared, "admin")
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture
+def make_server(tmp_path: Path, make_database: Callable[[], TestDatabase]) -> Iterator[Callable[..., Server]]:
+    """Servers of the test's own, each with a database of its own unless given one; ended with the test."""
+    servers: list[Server] = []
+
+    def make(folder: str = "server", database: TestDatabase | None = None, **environment: str) -> Server:
+        made = Server(tmp_path / folder, (database or make_database()).url, **environment)
+        servers.append(made)
+        return made
+
+    yield make
+    for made in servers:
+        made.kill()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as open_client:
+        yield open_client
+
+
+@pytest.fixture
+def alice(server: Server) -> Person:
+    return register(server, "alice")
+
+
+@pytest.fixture
+def bob(server: Server) -> Person:
+    return register(server, "bob")
