@@ -1,0 +1,395 @@
+"""Read PDFs: a path in, values out; the reading happens in worker processes that may die without harm.
+
+PDFium aborts when memory runs out and a hostile file can keep it busy for ever, so this process never loads it. Each
+task runs in a forked, niced worker with limits on its memory, its CPU time and the wall clock.
+"""
+
+import contextlib
+import json
+import re
+import signal
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
+
+from errors import BadPdfError, ExtractionLimitError, PagewireError
+from workers import WorkerDiedError, Workers
+
+if TYPE_CHECKING:
+    import tables
+
+MAXIMUM_TEXT_CHARS = 20_000_000
+MAXIMUM_TABLE_CELLS = 2_000_000
+EXCERPT_CHARS = 60  # shown on each side of a match
+MAXIMUM_EXCERPTS = 100  # a page; the counts have no limit
+
+DAMAGED = "Error processing PDF: the file is damaged."
+OUT_OF_MEMORY = "The PDF needs more memory than this server allows."
+
+Value = TypeVar("Value")
+
+
+class PageText(NamedTuple):
+    page_number: int
+    text: str
+    width: float  # points, as displayed
+    height: float
+
+
+class Table(NamedTuple):
+    page_number: int
+    table_index: int  # from 0, over the whole document
+    data: list[list[str | None]]  # None where a row has no cell in that column
+    bbox: tuple[float, float, float, float]  # x0, top, x1, bottom in points, measured from the page's top left
+
+
+class Extraction(NamedTuple):
+    """All of a document. Warnings are "<kind>: page N".
+
+    `page_unreadable`: the page could not be loaded, its text is "". `text_unreadable`: its fonts do not tell which
+    characters they show. `tables_truncated`: it has more lines than are compared, so no tables.
+    """
+
+    page_count: int
+    pages: list[PageText]
+    tables: list[Table]
+    metadata: dict[str, str]
+    encrypted: bool
+    warnings: list[str]
+
+
+class Inspection(NamedTuple):
+    page_count: int
+    metadata: dict[str, str]
+    has_text: bool
+    has_tables: bool
+    encrypted: bool
+
+
+class Excerpt(NamedTuple):
+    position: int  # of the match in the page's text
+    before: str
+    match: str
+    after: str
+
+
+class PageMatches(NamedTuple):
+    page_number: int
+    matches: int
+    excerpts: list[Excerpt]  # of the first 100 matches
+
+
+class Matches(NamedTuple):
+    total: int
+    excerpts: list[Excerpt]  # of the first 100 matches
+
+
+# Finding words
+
+
+def find_matches(text: str, term: str) -> Matches:
+    """Find *term* in *text*: no matter the case, and white space in it matches any run of white space.
+
+    Matches do not overlap. Takes time in proportion to both lengths, whatever they hold.
+    """
+    needle = " ".join(term.split()).casefold()
+    if not needle:
+        return Matches(0, [])
+    folded = _FoldedText(text, fold_spaces=" " in needle)
+    excerpts: list[Excerpt] = []
+    position = folded.text.find(needle)
+    while position >= 0 and len(excerpts) < MAXIMUM_EXCERPTS:
+        start, end = folded.original_span(position, position + len(needle))
+        excerpts.append(
+            Excerpt(
+                start, text[max(0, start - EXCERPT_CHARS) : start], text[start:end], text[end : end + EXCERPT_CHARS]
+            )
+        )
+        position = folded.text.find(needle, position + len(needle))
+    return Matches(folded.text.count(needle), excerpts)
+
+
+class _FoldedText:
+    """A text without case and with single spaces, that knows where each of its characters came from."""
+
+    def __init__(self, text: str, *, fold_spaces: bool) -> None:
+        spaced = re.sub(r"\s", " ", text) if fold_spaces else text
+        pieces = re.compile(f"[{_expanding_chars()}]" + ("|  +" if fold_spaces else ""))
+        self._starts = array("q")  # of each piece that changes its length: in the folded text,
+        self._origins = array("q")  # in the original,
+        self._lengths = array("q")  # its length folded,
+        self._original_lengths = array("q")  # and in the original
+        shift = 0
+        for piece in pieces.finditer(spaced):
+            length = 1 if piece[0].isspace() else len(piece[0].casefold())
+            original_length = piece.end() - piece.start()
+            self._starts.append(piece.start() + shift)
+            self._origins.append(piece.start())
+            self._lengths.append(length)
+            self._original_lengths.append(original_length)
+            shift += length - original_length
+        self.text = (re.sub("  +", " ", spaced) if fold_spaces else spaced).casefold()
+
+    def original_span(self, start: int, end: int) -> tuple[int, int]:
+        return self._locate(start)[0], self._locate(end - 1)[1]
+
+    def _locate(self, position: int) -> tuple[int, int]:
+        """Return the start and the end, in the original, of what stands at *position*."""
+        piece = bisect_right(self._starts, position) - 1
+        if piece < 0:
+            return position, position + 1
+        beyond = position - self._starts[piece] - self._lengths[piece]
+        after = self._origins[piece] + self._original_lengths[piece]
+        return (self._origins[piece], after) if beyond < 0 else (after + beyond, after + beyond + 1)
+
+
+@cache
+def _expanding_chars() -> str:
+    """Return the characters that become several when case is folded, such as ß and the ligature ﬁ."""
+    return "".join(char for char in map(chr, range(0x80, 0x10000)) if len(char.casefold()) > 1)
+
+
+# The engine, in the web process
+
+
+class PdfEngine:
+    """Reads PDFs in worker processes; used from one event loop.
+
+    At most *workers* files are read at once and 64 tasks wait. A caller that is cancelled stops its task.
+
+    Every method raises, whatever the file holds:
+        BadPdfError: it is empty, damaged, or has no pages. PasswordRequiredError: it does not open without a password.
+        ExtractionLimitError: it needs more time, memory, pages or text than allowed; the detail says which.
+        BusyError: too many tasks wait, or the engine is closed.
+    """
+
+    def __init__(self, *, workers: int, deadline_seconds: float, memory_bytes: int, max_pages: int) -> None:
+        self._deadline_seconds = deadline_seconds
+        self._max_pages = max_pages
+        self._workers = Workers(
+            workers,
+            deadline_seconds=deadline_seconds,
+            memory_bytes=memory_bytes,
+            shared_modules=["pypdfium2.raw", "pdfplumber"],
+            modules=["reading", "rescue"],
+        )
+
+    def start(self) -> None:
+        """Start the workers in the background; a task that comes before they are ready waits for them."""
+        self._workers.start()
+
+    def close(self) -> None:
+        """Stop the workers; tasks under way end with BusyError. Blocks for a moment."""
+        self._workers.close()
+
+    async def extract(self, path: Path) -> Extraction:
+        """Return the text and the tables of every page."""
+        return await self._run(_extract, path)
+
+    async def inspect(self, path: Path) -> Inspection:
+        """Return what can be said of the file; no more pages are read than it takes."""
+        return await self._run(_inspect, path)
+
+    async def search(self, path: Path, term: str) -> list[PageMatches]:
+        """Return the pages on which *term* is found, in page order; see `find_matches`."""
+        return await self._run(_search, path, term)
+
+    async def extract_json(self, path: Path) -> bytes:
+        """Return the extraction as the JSON body of `POST /extract`, made in the worker.
+
+        {"text", "pages": [{"page_number", "text", "char_count"}], "page_count", "tables": [{"page", "table_index",
+        "data"}], "metadata"}; "text" is the pages joined by form feeds.
+        """
+        return await self._run(_extract_json, path)
+
+    async def _run(self, function: Callable[..., Value], path: Path, *args: object) -> Value:
+        try:
+            return await self._workers.run(_guard, function, path, self._max_pages, *args)
+        except TimeoutError:
+            seconds = f"{self._deadline_seconds:g}"
+            raise ExtractionLimitError(f"The PDF needs more than the {seconds} seconds this server allows.") from None
+        except WorkerDiedError as error:
+            if error.exit_code == -signal.SIGSEGV:
+                raise BadPdfError(DAMAGED) from error
+            if error.exit_code == -signal.SIGXCPU:
+                raise ExtractionLimitError("The PDF needs more processor time than this server allows.") from error
+            raise ExtractionLimitError(OUT_OF_MEMORY) from error  # PDFium aborts then
+
+
+# In a worker from here on
+
+
+def _guard(function: Callable[..., Value], *args: object) -> Value:
+    """Return the value of *function*; whatever a file makes it raise becomes one of the engine's errors."""
+    try:
+        return function(*args)
+    except PagewireError:
+        raise
+    except MemoryError:
+        raise ExtractionLimitError(OUT_OF_MEMORY) from None
+    except FileNotFoundError as error:
+        raise BadPdfError("Error processing PDF: the file is gone.") from error
+    except Exception as error:  # the readers stumble over damaged files in countless ways
+        raise BadPdfError(DAMAGED) from error
+
+
+class _Page(Protocol):
+    width: float
+    height: float
+
+    @property
+    def has_lost_text(self) -> bool: ...
+    @property
+    def is_unmapped(self) -> bool: ...
+    def read_text(self) -> str: ...
+    def read_tables(self) -> "list[tables.TableText]": ...
+
+
+class _Document(Protocol):
+    page_count: int
+    encrypted: bool
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def metadata(self) -> dict[str, str]: ...
+    def open_page(self, index: int) -> "contextlib.AbstractContextManager[_Page | None]": ...
+
+
+class _Reader:
+    """One file being read: by PDFium, and by pdfplumber what PDFium cannot."""
+
+    def __init__(self, path: Path, max_pages: int, resources: contextlib.ExitStack) -> None:
+        self._path = path
+        self._resources = resources
+        self._rescuer: _Document | None = None
+        self._char_count = 0
+        self._cell_count = 0
+        self._table_count = 0
+        self.warnings: list[str] = []
+        self.document = self._open()
+        if self.document.page_count == 0:
+            self.document = self._rescue()
+        if self.document.page_count == 0:
+            raise BadPdfError("Error processing PDF: the file has no pages.")
+        if self.document.page_count > max_pages:
+            raise ExtractionLimitError(
+                f"The PDF has {self.document.page_count} pages, more than the {max_pages} this server allows."
+            )
+
+    def _open(self) -> _Document:
+        import reading
+
+        try:
+            return self._resources.enter_context(reading.Document(self._path))
+        except reading.UnreadableError:
+            return self._rescue()
+
+    def _rescue(self) -> _Document:
+        import rescue
+
+        if self._rescuer is None:
+            self._rescuer = self._resources.enter_context(rescue.Document(self._path))
+        return self._rescuer
+
+    def read_pages(self) -> Iterator[tuple[PageText, _Page | None]]:
+        """Yield each page's text, and the page itself for more questions, None if it does not load."""
+        for index in range(self.document.page_count):
+            with self.document.open_page(index) as page:
+                if page is None:
+                    self.warnings.append(f"page_unreadable: page {index + 1}")
+                    yield PageText(index + 1, "", 0.0, 0.0), None
+                    continue
+                text = self._read_text(index, page)
+                self._char_count += len(text)
+                if self._char_count > MAXIMUM_TEXT_CHARS:
+                    raise ExtractionLimitError(
+                        f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
+                    )
+                yield PageText(index + 1, text, page.width, page.height), page
+
+    def _read_text(self, index: int, page: _Page) -> str:
+        text = page.read_text()
+        if page.has_lost_text:
+            with contextlib.suppress(PagewireError), self._rescue().open_page(index) as other:
+                if other is not None:
+                    text = max(text, other.read_text(), key=lambda found: len(found.split()))
+        if page.is_unmapped:
+            self.warnings.append(f"text_unreadable: page {index + 1}")
+        return text
+
+    def read_tables(self, page_number: int, page: _Page) -> list[Table]:
+        import tables
+
+        try:
+            found = page.read_tables()
+        except tables.TooManyLinesError:
+            self.warnings.append(f"tables_truncated: page {page_number}")
+            return []
+        first = self._table_count
+        self._table_count += len(found)
+        self._cell_count += sum(len(row) for table in found for row in table.data)
+        if self._cell_count > MAXIMUM_TABLE_CELLS:
+            raise ExtractionLimitError(
+                f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
+            )
+        return [Table(page_number, first + i, table.data, table.bbox) for i, table in enumerate(found)]
+
+
+def _extract(path: Path, max_pages: int) -> Extraction:
+    with contextlib.ExitStack() as resources:
+        reader = _Reader(path, max_pages, resources)
+        pages: list[PageText] = []
+        found: list[Table] = []
+        for text, page in reader.read_pages():
+            pages.append(text)
+            if page is not None:
+                found += reader.read_tables(text.page_number, page)
+        document = reader.document
+        return Extraction(len(pages), pages, found, document.metadata(), document.encrypted, reader.warnings)
+
+
+def _extract_json(path: Path, max_pages: int) -> bytes:
+    extraction = _extract(path, max_pages)
+    body = {
+        "text": "\f".join(page.text for page in extraction.pages),
+        "pages": [
+            {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)}
+            for page in extraction.pages
+        ],
+        "page_count": extraction.page_count,
+        "tables": [
+            {"page": table.page_number, "table_index": table.table_index, "data": table.data}
+            for table in extraction.tables
+        ],
+        "metadata": extraction.metadata,
+    }
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _inspect(path: Path, max_pages: int) -> Inspection:
+    with contextlib.ExitStack() as resources:
+        reader = _Reader(path, max_pages, resources)
+        document = reader.document
+        has_text = has_tables = False
+        for text, page in reader.read_pages():
+            has_text = has_text or bool(text.text.strip())
+            has_tables = has_tables or (page is not None and bool(reader.read_tables(text.page_number, page)))
+            if has_text and has_tables:
+                break
+        return Inspection(document.page_count, document.metadata(), has_text, has_tables, document.encrypted)
+
+
+def _search(path: Path, max_pages: int, term: str) -> list[PageMatches]:
+    with contextlib.ExitStack() as resources:
+        found: list[PageMatches] = []
+        for page, _ in _Reader(path, max_pages, resources).read_pages():
+            matches = find_matches(page.text, term)
+            if matches.total:
+                found.append(PageMatches(page.page_number, matches.total, matches.excerpts))
+        return found

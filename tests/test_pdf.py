@@ -1,0 +1,180 @@
+"""The PDF engine: values from good files, clean errors from bad ones, and workers that may die."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pdfs
+import pytest
+
+from errors import BadPdfError, ExtractionLimitError, PasswordRequiredError
+from pdf import Excerpt, PageMatches, PdfEngine, find_matches
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+Save = Callable[[bytes], Path]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[PdfEngine]:
+    engine = PdfEngine(workers=2, deadline_seconds=20, memory_bytes=1024 * 1024 * 1024, max_pages=100)
+    engine.start()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    def save_file(content: bytes) -> Path:
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.pdf"
+        path.write_bytes(content)
+        return path
+
+    return save_file
+
+
+def test_the_text_of_each_page_is_extracted(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.make_pdf("First page,\ntwo lines", "", "Third page"))
+
+    extraction = run(engine.extract(path))
+
+    assert extraction.page_count == 3
+    assert [page.text for page in extraction.pages] == ["First page,\ntwo lines", "", "Third page"]
+    assert [page.page_number for page in extraction.pages] == [1, 2, 3]
+    assert (round(extraction.pages[0].width), round(extraction.pages[0].height)) == (595, 842)
+    assert extraction.warnings == []
+
+
+def test_tables_are_counted_over_the_document(run: Run, engine: PdfEngine, save: Save) -> None:
+    rows = [["Name", "Sum"], ["Alice", "1"], ["Bob", "2"]]
+    path = save(pdfs.make_table_pdf(rows))
+
+    extraction = run(engine.extract(path))
+
+    assert [(table.page_number, table.table_index, table.data) for table in extraction.tables] == [(1, 0, rows)]
+
+
+def test_an_inspection_says_what_is_in_a_file(run: Run, engine: PdfEngine, save: Save) -> None:
+    inspection = run(engine.inspect(save(pdfs.make_table_pdf([["a", "b"], ["c", "d"]]))))
+
+    assert (inspection.page_count, inspection.has_text, inspection.has_tables) == (1, True, True)
+    assert inspection.encrypted is False
+
+
+def test_metadata_is_text(run: Run, engine: PdfEngine, save: Save) -> None:
+    inspection = run(engine.inspect(save(pdfs.make_pdf("x", title="Ein schöner Titel"))))
+
+    assert inspection.metadata["Title"] == "Ein schöner Titel"
+
+
+def test_a_search_returns_the_pages_with_matches(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.make_pdf("nothing", "The Quick\nBrown fox", "quick   brown, quick brown"))
+
+    found = run(engine.search(path, "quick brown"))
+
+    assert [(page.page_number, page.matches) for page in found] == [(2, 1), (3, 2)]
+    assert found[0] == PageMatches(2, 1, [Excerpt(4, "The ", "Quick\nBrown", " fox")])
+
+
+def test_extract_json_is_the_body_of_an_answer(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.make_pdf("Größe", "b", title="T"))
+
+    body = json.loads(run(engine.extract_json(path)))
+
+    assert body["text"] == "Größe\fb"
+    assert body["pages"][0] == {"page_number": 1, "text": "Größe", "char_count": 5}
+    assert (body["page_count"], body["tables"], body["metadata"]["Title"]) == (2, [], "T")
+
+
+def test_a_file_encrypted_without_a_user_password_is_read(run: Run, engine: PdfEngine, save: Save) -> None:
+    extraction = run(engine.extract(save(pdfs.make_encrypted_pdf("open secret"))))
+
+    assert extraction.encrypted is True
+    assert extraction.pages[0].text == "open secret"
+
+
+def test_a_file_with_a_user_password_is_refused(run: Run, engine: PdfEngine, save: Save) -> None:
+    with pytest.raises(PasswordRequiredError):
+        run(engine.extract(save(pdfs.make_encrypted_pdf("secret", user_password="open sesame"))))
+
+
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.4", b"not a PDF", b"%PDF-1.7\n%%EOF"])
+def test_what_is_not_a_pdf_is_a_bad_pdf(run: Run, engine: PdfEngine, save: Save, content: bytes) -> None:
+    with pytest.raises(BadPdfError, match="Error processing PDF: the file "):
+        run(engine.extract(save(content)))
+
+
+def test_more_pages_than_allowed_are_a_limit(run: Run, engine: PdfEngine, save: Save) -> None:
+    with pytest.raises(ExtractionLimitError, match="101 pages, more than the 100"):
+        run(engine.extract(save(pdfs.make_pdf(*[""] * 101))))
+
+
+def test_the_web_process_never_loads_a_pdf_reader() -> None:
+    program = (
+        "import sys, pdf; print([m for m in ('pypdfium2.raw', 'pypdfium2_raw', 'pdfplumber') if m in sys.modules])"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert loaded == "[]\n"
+
+
+# Matching
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "matched"),
+    [
+        ("Straße STRASSE strasse", "straße", ["Straße", "STRASSE", "strasse"]),
+        ("the ﬁrst first", "FIRST", ["ﬁrst", "first"]),
+        ("a  b\na\n\t b a b", "a b", ["a  b", "a\n\t b", "a b"]),
+        ("aaaa", "aa", ["aa", "aa"]),
+        ("a.b", ".", ["."]),
+        ("İstanbul", "istanbul", []),
+        ("x", "  ", []),
+        ("\xa0two\u2003words ", " two words ", ["two\u2003words"]),
+    ],
+)
+def test_matches_ignore_case_and_the_kind_of_white_space(text: str, term: str, matched: list[str]) -> None:
+    matches = find_matches(text, term)
+
+    assert [excerpt.match for excerpt in matches.excerpts] == matched
+    assert matches.total == len(matched)
+    assert all(text[e.position :].startswith(e.match) for e in matches.excerpts)
+
+
+def test_an_excerpt_shows_sixty_characters_each_side() -> None:
+    text = "a" * 100 + "NEEDLE" + "b" * 100
+
+    [excerpt] = find_matches(text, "needle").excerpts
+
+    assert excerpt == Excerpt(100, "a" * 60, "NEEDLE", "b" * 60)
+
+
+def test_excerpts_end_at_a_hundred_and_the_count_does_not() -> None:
+    matches = find_matches("ab " * 5000, "AB")
+
+    assert (matches.total, len(matches.excerpts)) == (5000, 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        (" " * 10_000_000, "a b"),
+        ("a " * 2_000_000, "a " * 499 + "b"),
+        ("a" * 5_000_000, "a" * 999 + "b"),
+        ("a" + " " * 5_000_000 + "c", "a b"),
+        ("ß" * 1_000_000, "s" * 999 + "t"),
+    ],
+)
+def test_no_text_makes_matching_slow(text: str, term: str) -> None:
+    assert find_matches(text, term).total == 0

@@ -1,0 +1,303 @@
+"""Run functions in worker processes that may die at any moment, without harm to this process or to other tasks.
+
+Each task runs in a forked, niced process with limits on its memory, its processor time and the wall clock. pebble's
+pool contains crashes and kills what is late; mended here are its weak spots: it is out of order for good when an idle
+worker is killed, a cancelled task that still waits costs a worker, and its queue has no end.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import ctypes
+import importlib
+import logging
+import math
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable, Sequence
+from importlib.machinery import ModuleSpec
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+from pebble import ProcessExpired, ProcessPool
+
+from errors import BusyError
+
+logger = logging.getLogger(__name__)
+
+MAXIMUM_WAITING = 64  # tasks in the queue, before BusyError
+TASKS_PER_WORKER = 200  # then a fresh process takes its place
+START_SECONDS = 20.0  # for a worker to start; a task's own deadline begins after that
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+Parameters = ParamSpec("Parameters")
+Value = TypeVar("Value")
+
+
+class WorkerDiedError(Exception):
+    """A task's process died; *exit_code* is a negative signal number."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+class _WorkerLostError(Exception):
+    """The worker went away for a reason that may not lie in its task."""
+
+
+class Workers:
+    """*count* processes that take turns at the tasks, and a queue of 64 before them; used from one event loop.
+
+    A task that is cancelled or passes its deadline costs its worker, never another task. A task whose worker was
+    killed from outside is run a second time, so it must be safe to run twice.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        deadline_seconds: float,
+        memory_bytes: int,
+        shared_modules: Sequence[str],
+        modules: Sequence[str],
+    ) -> None:
+        """*shared_modules* (installed ones) are imported once and shared, *modules* (ours) by each worker."""
+        self._count = count
+        self._deadline_seconds = deadline_seconds
+        self._memory_bytes = memory_bytes
+        self._shared_modules = shared_modules
+        self._modules = modules
+        self._slots = asyncio.Semaphore(count)
+        self._waiting = 0
+        self._pool: ProcessPool | None = None
+        self._pool_lock = threading.Lock()  # held while a pool is started or stopped
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the processes in the background."""
+        threading.Thread(target=self._warm_up, name="workers-start", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop the processes; tasks under way end with BusyError."""
+        self._closed = True
+        with self._pool_lock:
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                _stop_pool(pool)
+
+    async def run(
+        self, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Value:
+        """Return the value of *function* (a module's), or raise what it raises.
+
+        Raises:
+            BusyError: if too many tasks wait, for too long, or the workers are closed.
+            TimeoutError: if it runs longer than the deadline.
+            WorkerDiedError: if its process dies, of the task or, twice, of something else.
+        """
+        async with self._take_turn():
+            try:
+                return await self._run_once(function, *args, **kwargs)
+            except _WorkerLostError as error:
+                logger.warning("a worker was lost (%s), its task is run again", error)
+            try:
+                return await self._run_once(function, *args, **kwargs)
+            except _WorkerLostError as error:
+                raise WorkerDiedError(-signal.SIGKILL) from error
+
+    @contextlib.asynccontextmanager
+    async def _take_turn(self) -> AsyncIterator[None]:
+        if self._closed or self._waiting >= MAXIMUM_WAITING:
+            raise BusyError(retry_after=5)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise BusyError(retry_after=10) from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def _run_once(
+        self, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Value:
+        pool = self._pool
+        if pool is None or not pool.active:
+            pool = await asyncio.to_thread(self._get_pool)
+        try:
+            future = pool.schedule(
+                _work, args=(self._deadline_seconds, function, args, kwargs), timeout=self._deadline_seconds
+            )
+        except RuntimeError as error:  # the pool broke just now
+            raise _WorkerLostError from error
+        answer = asyncio.wrap_future(future)
+        patience = time.monotonic() + self._deadline_seconds + START_SECONDS
+        try:
+            while not answer.done():
+                await asyncio.wait({answer}, timeout=1)
+                if not answer.done() and (not pool.active or time.monotonic() > patience):
+                    await asyncio.to_thread(self._drop_pool, pool)
+                    if self._closed:
+                        raise BusyError(retry_after=5)
+                    raise _WorkerLostError
+            return cast(Value, pickle.loads(answer.result()))  # noqa: S301  our own worker wrote it
+        except ProcessExpired as error:
+            if error.exitcode in _FATAL_SIGNALS:
+                raise WorkerDiedError(error.exitcode) from error
+            raise _WorkerLostError(f"exit code {error.exitcode}") from error
+        except concurrent.futures.BrokenExecutor as error:
+            raise _WorkerLostError from error
+        finally:
+            answer.cancel()  # if the caller has gone, the worker stops
+
+    def _warm_up(self) -> None:
+        with contextlib.suppress(BusyError, _WorkerLostError):  # the first task tries again and tells
+            self._get_pool()
+
+    def _get_pool(self) -> ProcessPool:
+        """Return a running pool; blocks while one starts."""
+        with self._pool_lock:
+            if self._closed:
+                raise BusyError(retry_after=5)
+            if self._pool is not None and self._pool.active:
+                return self._pool
+            if self._pool is not None:
+                logger.warning("the worker processes were lost and are started again")
+                _stop_pool(self._pool)
+                self._pool = None
+            self._pool = self._start_pool()
+            return self._pool
+
+    def _drop_pool(self, pool: ProcessPool) -> None:
+        with self._pool_lock:
+            if self._pool is pool:
+                self._pool = None
+                _stop_pool(pool)
+
+    def _start_pool(self) -> ProcessPool:
+        context = _BareContext()
+        context.set_forkserver_preload(["asyncio", "pebble", *self._shared_modules])
+        pool = ProcessPool(
+            max_workers=self._count,
+            max_tasks=TASKS_PER_WORKER,
+            initializer=_prepare,
+            initargs=(self._memory_bytes, self._modules),
+            context=context,
+        )
+        # Children inherit the mask: Ctrl-C goes to all of a terminal's processes, and only the server is to answer it
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            if not pool.active:  # asking starts it
+                raise _WorkerLostError
+        except (OSError, EOFError, concurrent.futures.BrokenExecutor) as error:
+            raise _WorkerLostError from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return pool
+
+
+# Signals a task itself brings on; any other death comes from outside
+_FATAL_SIGNALS = [
+    -number
+    for number in (
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGSEGV,
+        signal.SIGTRAP,
+        signal.SIGXCPU,
+    )
+]
+
+
+def _stop_pool(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    with contextlib.suppress(RuntimeError, OSError):  # a process that cannot be stopped
+        pool.join()
+
+
+class _BareProcess(ForkServerProcess):
+    """A process that does not import this server's `__main__` (and FastAPI with it) again.
+
+    multiprocessing does so for the sake of functions defined there, unless `__main__` belongs to a package.
+    """
+
+    _starting = threading.Lock()
+
+    def start(self) -> None:
+        main = sys.modules["__main__"]
+        with self._starting:
+            spec = main.__spec__
+            main.__spec__ = ModuleSpec("workers.__main__", None)
+            try:
+                super().start()
+            finally:
+                main.__spec__ = spec
+
+
+class _BareContext(ForkServerContext):
+    Process = _BareProcess
+
+
+# In a worker
+
+
+def _prepare(memory_bytes: int, modules: Sequence[str]) -> None:
+    """Limit this process, and tie its life to the server's."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
+    os.nice(10)
+    logging.disable()
+    warnings.simplefilter("ignore")
+    threading.Thread(target=_die_with_server, daemon=True).start()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # the parent is the forkserver
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("500")
+    for module in modules:
+        importlib.import_module(module)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, ValueError):  # where the system has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes,) * 2)
+
+
+def _die_with_server() -> None:
+    server = multiprocessing.parent_process()
+    if server is not None:
+        wait([server.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _address_space() -> int:
+    """Return the bytes of address space in use, 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _work(
+    deadline_seconds: float,
+    function: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> bytes:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = math.ceil(usage.ru_utime + usage.ru_stime + deadline_seconds + 5)
+    # Should the server be gone and its deadline with it, the kernel still ends this task
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    return pickle.dumps(function(*args, **kwargs))
