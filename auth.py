@@ -24,9 +24,11 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, V
 from starlette.requests import HTTPConnection
 
 import db
+from answers import SIGNED_IN, WITH_BODY, may_fail
 from db import UserRow
 from deps import AllEngines, Db, get_engines
 from errors import (
+    DatabaseUnavailableError,
     EmailTakenError,
     InvalidCredentialsError,
     InvalidTokenError,
@@ -109,10 +111,10 @@ class Credentials(BaseModel):
 class User(BaseModel):
     """Somebody with an account."""
 
-    id: int
-    email: str
-    name: str
-    created_at: datetime
+    id: int = Field(examples=[2])
+    email: str = Field(examples=["bob@example.com"])
+    name: str = Field(examples=["Bob"])
+    created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
 
     @classmethod
     def from_row(cls, row: UserRow) -> "User":
@@ -122,7 +124,7 @@ class User(BaseModel):
 class Me(User):
     """The one who is asking."""
 
-    is_admin: bool
+    is_admin: bool = Field(examples=[False])
 
     @classmethod
     def from_row(cls, row: UserRow) -> "Me":
@@ -132,16 +134,16 @@ class Me(User):
 class AccessToken(BaseModel):
     """A Bearer token and whose it is."""
 
-    access_token: str
+    access_token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
-    expires_in: int  # seconds
+    expires_in: int = Field(description="seconds", examples=[1800])
     user: Me
 
 
 class Greeting(BaseModel):
     """A line of text."""
 
-    message: str
+    message: str = Field(examples=["Hello user 2"])
 
 
 # Passwords
@@ -338,7 +340,14 @@ def client_network(connection: HTTPConnection) -> str:
 # Routes
 
 
-@router.post("/register", tags=["accounts"], summary="Make an account")
+@router.post(
+    "/register",
+    tags=["accounts"],
+    summary="Make an account",
+    responses=may_fail(
+        EmailTakenError, RegistrationClosedError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY
+    ),
+)
 async def register(
     request: Request, response: Response, body: Registration, engines: AllEngines, gate: Gate
 ) -> AccessToken:
@@ -380,15 +389,15 @@ LOGIN_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/Credentials"}},
-            "application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Credentials"}},
+            "application/json": {"schema": Credentials.model_json_schema()},
+            "application/x-www-form-urlencoded": {"schema": Credentials.model_json_schema()},
         },
     }
 }
+LOGIN_ERRORS = may_fail(InvalidCredentialsError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY)
 
 
-@router.post("/login", tags=["accounts"], summary="Sign in", openapi_extra=LOGIN_BODY)
-@router.post("/token", tags=["accounts"], summary="Sign in (OAuth2 password form)", openapi_extra=LOGIN_BODY)
+@router.post("/login", tags=["accounts"], summary="Sign in", openapi_extra=LOGIN_BODY, responses=LOGIN_ERRORS)
 async def login(
     request: Request,
     response: Response,
@@ -405,6 +414,18 @@ async def login(
     return _signed_in(UserRow(*found[:5]), gate, response)
 
 
+router.add_api_route(
+    "/token",
+    login,
+    methods=["POST"],
+    name="token",
+    tags=["accounts"],
+    summary="Sign in (OAuth2 password form)",
+    openapi_extra=LOGIN_BODY,
+    responses=LOGIN_ERRORS,
+)
+
+
 def _signed_in(user: UserRow, gate: Gatekeeper, response: Response) -> AccessToken:
     response.headers["Cache-Control"] = "no-store"
     return AccessToken(
@@ -412,18 +433,18 @@ def _signed_in(user: UserRow, gate: Gatekeeper, response: Response) -> AccessTok
     )
 
 
-@router.get("/me", tags=["accounts"], summary="Who am I?")
+@router.get("/me", tags=["accounts"], summary="Who am I?", responses=may_fail(*SIGNED_IN))
 async def read_me(response: Response, user: CurrentUser) -> Me:
     response.headers["Cache-Control"] = "no-store"
     return Me.from_row(user)
 
 
-@router.get("/protected", tags=["app"], summary="A greeting for signed-in users")
+@router.get("/protected", tags=["app"], summary="A greeting for signed-in users", responses=may_fail(*SIGNED_IN))
 async def read_protected(user: CurrentUser) -> Greeting:
     return Greeting(message=f"Hello user {user.id}")
 
 
-@router.get("/users", tags=["accounts"], summary="Everybody else")
+@router.get("/users", tags=["accounts"], summary="Everybody else", responses=may_fail(*SIGNED_IN))
 async def list_users(
     response: Response,
     database: Db,
@@ -442,7 +463,9 @@ async def list_users(
     return [User.from_row(row) for row in rows]
 
 
-@router.get("/users/{user_id}", tags=["accounts"], summary="One user")
+@router.get(
+    "/users/{user_id}", tags=["accounts"], summary="One user", responses=may_fail(*SIGNED_IN, UserNotFoundError)
+)
 async def read_user(database: Db, user: CurrentUser, user_id: Id) -> User:
     row = await db.find_user(database, user_id=user_id)
     if row is None:

@@ -13,10 +13,18 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 import db
+from answers import SIGNED_IN, WITH_BODY, may_fail
 from auth import CurrentUser, Id, authenticate, storable
 from db import MessageDraft, MessageRow, StoredMessage, UserRow
 from deps import AllEngines, Db, Engines, get_engines
-from errors import NotAuthenticatedError, PagewireError, PayloadTooLargeError, UserNotFoundError
+from errors import (
+    ClientIdReusedError,
+    NotAuthenticatedError,
+    PagewireError,
+    PayloadTooLargeError,
+    RateLimitedError,
+    UserNotFoundError,
+)
 from hub import Client, CloseCode, Hub
 
 MAX_MESSAGE_CHARACTERS = 32_000
@@ -87,21 +95,21 @@ class MessageCreate(BaseModel):
 class MessageSent(BaseModel):
     """The message is stored; nothing can lose it now."""
 
-    id: int
+    id: int = Field(examples=[991])
     message: Literal["Message sent successfully"] = "Message sent successfully"
-    created_at: datetime
+    created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
     duplicate: bool
 
 
 class Message(BaseModel):
     """A stored message."""
 
-    id: int
-    sender_id: int
-    recipient_id: int
-    content: str
-    created_at: datetime
-    sender_name: str
+    id: int = Field(examples=[991])
+    sender_id: int = Field(examples=[1])
+    recipient_id: int = Field(examples=[2])
+    content: str = Field(examples=["Page 57 has the figures."])
+    created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
+    sender_name: str = Field(examples=["Alice"])
     client_id: str | None = Field(description="the sender's own name for it; null to everybody else")
 
     @classmethod
@@ -157,7 +165,11 @@ def publish_message(hub: Hub, message: StoredMessage, origin: object | None) -> 
 # REST
 
 
-@router.post("/messages", summary="Send a message")
+@router.post(
+    "/messages",
+    summary="Send a message",
+    responses=may_fail(*SIGNED_IN, *WITH_BODY, UserNotFoundError, ClientIdReusedError, RateLimitedError),
+)
 async def send_message(engines: AllEngines, user: CurrentUser, body: MessageCreate) -> MessageSent:
     """The answer comes after the message is stored; open sockets of both users have been handed it by then."""
     draft = body.draft(user)
@@ -166,7 +178,7 @@ async def send_message(engines: AllEngines, user: CurrentUser, body: MessageCrea
     return MessageSent(id=stored.id, created_at=stored.created_at, duplicate=stored.duplicate)
 
 
-@router.get("/messages", summary="All my messages")
+@router.get("/messages", summary="All my messages", responses=may_fail(*SIGNED_IN))
 async def list_messages(
     database: Db,
     user: CurrentUser,
@@ -186,7 +198,9 @@ async def list_messages(
     )
 
 
-@router.get("/messages/{user_id}", summary="My messages with one user")
+@router.get(
+    "/messages/{user_id}", summary="My messages with one user", responses=may_fail(*SIGNED_IN, UserNotFoundError)
+)
 async def list_conversation(
     database: Db,
     user: CurrentUser,

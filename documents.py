@@ -14,15 +14,23 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from starlette.datastructures import FormData, UploadFile
 
 import db
+from answers import SIGNED_IN, WITH_BODY, may_fail
 from auth import CurrentUser, Id, storable
 from db import DocumentRow
 from deps import AllEngines, Db, Engines
 from errors import (
+    BadPdfError,
     BusyError,
+    ClientIdReusedError,
     DocumentNotFoundError,
     DocumentNotReadyError,
+    ExtractionLimitError,
     NotPdfError,
     PagewireError,
+    PasswordRequiredError,
+    RequestedRangeError,
+    StorageFullError,
+    StorageUnavailableError,
 )
 from storage import Incoming, storage_error
 
@@ -65,21 +73,21 @@ class DocumentPatch(BaseModel):
 class Owner(BaseModel):
     """Whose document it is."""
 
-    id: int
-    name: str
+    id: int = Field(examples=[2])
+    name: str = Field(examples=["Bob"])
 
 
 class Document(BaseModel):
     """A document in the library; what is not known yet, while it is processing, is null."""
 
-    id: int
-    filename: str
-    page_count: int | None
-    file_size: int = Field(description="bytes")
-    created_at: datetime
+    id: int = Field(examples=[7])
+    filename: str = Field(examples=["invoice.pdf"])
+    page_count: int | None = Field(examples=[3])
+    file_size: int = Field(description="bytes", examples=[84158])
+    created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
     status: Literal["processing", "ready"]
     owner: Owner
-    tables_found: int | None
+    tables_found: int | None = Field(examples=[1])
 
     @classmethod
     def from_row(cls, row: DocumentRow) -> "Document":
@@ -122,16 +130,16 @@ class DocumentPage(BaseModel):
     """Some documents, newest first; `next_cursor` leads to older ones."""
 
     documents: list[Document]
-    next_cursor: str | None
+    next_cursor: str | None = Field(examples=["6"])
 
 
 class UploadedDocument(BaseModel):
     """A document that was just stored and read."""
 
-    document_id: int
-    filename: str
-    page_count: int | None
-    file_size: int = Field(description="bytes")
+    document_id: int = Field(examples=[7])
+    filename: str = Field(examples=["invoice.pdf"])
+    page_count: int | None = Field(examples=[3])
+    file_size: int = Field(description="bytes", examples=[84158])
     text_preview: str | None = Field(description="the first 500 characters, then ... if there is more")
     tables_found: int | None
     status: Literal["processing", "ready"]
@@ -143,10 +151,10 @@ class UploadedDocument(BaseModel):
 class PdfInfo(BaseModel):
     """What a PDF says of itself."""
 
-    filename: str
-    page_count: int
-    metadata: dict[str, str]
-    file_size: int = Field(description="bytes")
+    filename: str = Field(examples=["invoice.pdf"])
+    page_count: int = Field(examples=[3])
+    metadata: dict[str, str] = Field(examples=[{"Title": "Invoice 57"}])
+    file_size: int = Field(description="bytes", examples=[84158])
     has_text: bool
     has_tables: bool
     encrypted: bool
@@ -155,52 +163,52 @@ class PdfInfo(BaseModel):
 class SearchContext(BaseModel):
     """One hit; `position` counts characters from the start of the page's text."""
 
-    position: int
-    context: str
-    before: str
-    match: str
-    after: str
+    position: int = Field(examples=[6])
+    context: str = Field(examples=["Total due: 1,250.00"])
+    before: str = Field(examples=["Total "])
+    match: str = Field(examples=["due"])
+    after: str = Field(examples=[": 1,250.00"])
 
 
 class PageHits(BaseModel):
     """The hits on one page; contexts may be fewer than matches."""
 
-    page: int
-    matches: int
+    page: int = Field(examples=[2])
+    matches: int = Field(examples=[1])
     context: list[SearchContext]
 
 
 class SearchAnswer(BaseModel):
     """Every page with a hit, in page order."""
 
-    filename: str
-    search_term: str
-    total_matches: int
+    filename: str = Field(examples=["invoice.pdf"])
+    search_term: str = Field(examples=["due"])
+    total_matches: int = Field(examples=[1])
     matches_by_page: list[PageHits]
 
 
 class PageText(BaseModel):
     """The text of one page."""
 
-    page_number: int
-    text: str
-    char_count: int
+    page_number: int = Field(examples=[1])
+    text: str = Field(examples=["Total due: 1,250.00"])
+    char_count: int = Field(examples=[19])
 
 
 class DocumentText(BaseModel):
     """The text of a document; `text` is that of its pages with form feeds between."""
 
-    text: str
+    text: str = Field(examples=["Total due: 1,250.00"])
     pages: list[PageText]
-    page_count: int
+    page_count: int = Field(examples=[1])
 
 
 class ExtractedTable(BaseModel):
     """The cells of one table, row by row; an empty cell is null or ""."""
 
-    page: int
-    table_index: int
-    data: list[list[str | None]]
+    page: int = Field(examples=[1])
+    table_index: int = Field(examples=[0])
+    data: list[list[str | None]] = Field(examples=[[["item", "price"], ["paper", "12.50"]]])
 
 
 class ExtractedPdf(DocumentText):
@@ -276,9 +284,22 @@ ClientId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(sto
 _client_id = TypeAdapter(ClientId)
 
 
+WITH_PDF = (
+    *SIGNED_IN,
+    *WITH_BODY,
+    NotPdfError,
+    BadPdfError,
+    PasswordRequiredError,
+    ExtractionLimitError,
+    StorageUnavailableError,
+    StorageFullError,
+)  # what a route that reads a PDF may answer
+
+
 @router.post(
     "/upload-pdf",
     summary="Upload a PDF",
+    responses=may_fail(*WITH_PDF, ClientIdReusedError, DocumentNotFoundError),
     openapi_extra=upload_body(
         client_id={"type": "string", "maxLength": 64, "description": "A repeat with the same id is not stored again."}
     ),
@@ -333,7 +354,7 @@ async def _preview(engines: Engines, document_id: int) -> str:
     return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "..."
 
 
-@router.get("/documents", summary="My documents")
+@router.get("/documents", summary="My documents", responses=may_fail(*SIGNED_IN))
 async def list_documents(
     database: Db,
     user: CurrentUser,
@@ -362,12 +383,16 @@ async def get_readable_document(database: Db, user: CurrentUser, document_id: Id
     return row
 
 
-@router.get("/documents/{document_id}", summary="One document")
+@router.get("/documents/{document_id}", summary="One document", responses=may_fail(*SIGNED_IN, DocumentNotFoundError))
 async def read_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentDetails:
     return DocumentDetails.from_row(await get_readable_document(database, user, document_id))
 
 
-@router.patch("/documents/{document_id}", summary="Rename a document")
+@router.patch(
+    "/documents/{document_id}",
+    summary="Rename a document",
+    responses=may_fail(*SIGNED_IN, *WITH_BODY, DocumentNotFoundError),
+)
 async def rename_document(database: Db, user: CurrentUser, document_id: Id, body: DocumentPatch) -> DocumentDetails:
     row = await get_readable_document(database, user, document_id)
     if not await db.rename_document(database, document_id=document_id, filename=body.filename):
@@ -375,20 +400,39 @@ async def rename_document(database: Db, user: CurrentUser, document_id: Id, body
     return DocumentDetails.from_row(row._replace(filename=body.filename))
 
 
-@router.delete("/documents/{document_id}", status_code=204, summary="Delete a document and its file")
+@router.delete(
+    "/documents/{document_id}",
+    status_code=204,
+    summary="Delete a document and its file",
+    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, StorageUnavailableError),
+)
 async def delete_document(engines: AllEngines, user: CurrentUser, document_id: Id) -> None:
     await get_readable_document(engines.database, user, document_id)
     if not await engines.jobs.remove_document(document_id):
         raise DocumentNotFoundError
 
 
+FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
+    206: {"description": "A part of it (Range)"},
+    304: {"description": "Not changed (If-None-Match)"},
+    **may_fail(*SIGNED_IN, DocumentNotFoundError, RequestedRangeError),
+}
+
+
 @router.get(
     "/documents/{document_id}/file",
     summary="The original file",
     response_class=FileResponse,
-    responses={200: {"content": {"application/pdf": {}}}, 206: {"description": "A part of it (Range)"}},
+    responses=FILE_ANSWERS,
 )
-@router.head("/documents/{document_id}/file", summary="The original file's headers", response_class=FileResponse)
+@router.head(
+    "/documents/{document_id}/file",
+    name="read_file_headers",
+    summary="The original file's headers",
+    response_class=FileResponse,
+    responses=FILE_ANSWERS,
+)
 async def read_file(request: Request, engines: AllEngines, user: CurrentUser, document_id: Id) -> Response:
     """The bytes as they were uploaded; Range and If-None-Match are honoured."""
     row = await get_readable_document(engines.database, user, document_id)
@@ -418,7 +462,10 @@ async def read_file(request: Request, engines: AllEngines, user: CurrentUser, do
     "/documents/{document_id}/text",
     summary="The text of a document",
     response_model=DocumentText,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError),
+    },
 )
 async def read_text(request: Request, database: Db, user: CurrentUser, document_id: Id) -> Response:
     """Plain text with form feeds between pages, or JSON when `Accept` asks for `application/json`."""
@@ -442,7 +489,12 @@ async def read_text(request: Request, database: Db, user: CurrentUser, document_
 # Questions about a PDF that is not kept
 
 
-@router.post("/pdf-info", summary="What a PDF says of itself", openapi_extra=upload_body())
+@router.post(
+    "/pdf-info",
+    summary="What a PDF says of itself",
+    openapi_extra=upload_body(),
+    responses=may_fail(*WITH_PDF),
+)
 async def pdf_info(request: Request, engines: AllEngines, user: CurrentUser) -> PdfInfo:
     """Nothing is stored."""
     async with received_pdf(request, engines) as upload:
@@ -461,6 +513,7 @@ async def pdf_info(request: Request, engines: AllEngines, user: CurrentUser) -> 
 @router.post(
     "/search-pdf",
     summary="Find a term in a PDF",
+    responses=may_fail(*WITH_PDF, SearchTermMissingError),
     openapi_extra=upload_body(search_term={"type": "string", "description": "Here or in the query."}),
 )
 async def search_pdf(
@@ -504,7 +557,11 @@ async def search_pdf(
 
 
 @router.post(
-    "/extract", summary="Everything that can be read in a PDF", response_model=ExtractedPdf, openapi_extra=upload_body()
+    "/extract",
+    summary="Everything that can be read in a PDF",
+    response_model=ExtractedPdf,
+    openapi_extra=upload_body(),
+    responses=may_fail(*WITH_PDF),
 )
 async def extract_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> Response:
     """Text, pages, tables and metadata in one answer. Nothing is stored."""

@@ -1,7 +1,6 @@
 """Around every request, in plain ASGI: its id, deadlines and limits, safe headers, one log line, and no bare crash."""
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -10,8 +9,9 @@ from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from answers import error_response
 
 MAX_BODY_BYTES = 1024 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024  # what a form with a file may hold beside the file
@@ -21,26 +21,6 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 access_log = logging.getLogger("pagewire.access")
 logger = logging.getLogger("pagewire")
-
-
-def error_response(
-    scope: Scope,
-    status: int,
-    code: str,
-    detail: object,
-    *,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """The one shape of every error. Plain ASCII, so that whatever was sent in can be shown back."""
-    body: dict[str, object] = {"detail": detail, "code": code, "request_id": scope.get("request_id")}
-    if status == 404:
-        body["error"] = "Resource not found"
-    headers = dict(headers or {})
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if status in (429, 503):
-        headers.setdefault("Retry-After", "5")
-    return Response(json.dumps(body), status, headers, "application/json")
 
 
 class Envelope:

@@ -82,6 +82,13 @@ class EmailTakenError(PagewireError):
 # What is asked for
 
 
+class BadRequestError(PagewireError):
+    """The request could not be read."""
+
+    status = 400
+    code = "bad_request"
+
+
 class NotFoundError(PagewireError):
     """Not Found"""
 
@@ -118,6 +125,13 @@ class DocumentNotReadyError(ConflictError):
     """The document is still being read."""
 
     code = "document_not_ready"
+
+
+class RequestedRangeError(PagewireError):
+    """The file has no such bytes."""
+
+    status = 416
+    code = "range_not_satisfiable"
 
 
 class UnstorableTextError(PagewireError):

@@ -25,10 +25,11 @@ import chat
 import db
 import documents
 import notifications
+from answers import error_response, may_fail
 from auth import Gatekeeper, Greeting
 from deps import AllEngines, Engines, Rates
-from envelope import CrashBoundary, Envelope, error_response, logger
-from errors import BusyError, PagewireError, StartupError
+from envelope import CrashBoundary, Envelope, logger
+from errors import BusyError, DatabaseUnavailableError, PagewireError, StartupError
 from hub import Hub
 from jobs import Jobs
 from mail import Mailer
@@ -244,7 +245,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def read_health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["app"], summary="Can it serve?")
+    @app.get("/readyz", tags=["app"], summary="Can it serve?", responses=may_fail(BusyError, DatabaseUnavailableError))
     async def read_readiness(engines: AllEngines) -> dict[str, str]:
         """The database and the upload folder answer, and the server is not about to stop."""
         if engines.draining:

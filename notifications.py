@@ -7,9 +7,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, EmailStr, Field, ValidationError
 
 import db
+from answers import SIGNED_IN, WITH_BODY, may_fail
 from auth import CurrentUser, Greeting, storable
 from deps import AllEngines
-from errors import ForbiddenError
+from errors import ForbiddenError, RateLimitedError
 
 MAX_MESSAGE_CHARACTERS = 10_000
 
@@ -35,8 +36,8 @@ NOTIFICATION_BODY: dict[str, Any] = {
     "requestBody": {
         "required": False,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/Notification"}},
-            "application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Notification"}},
+            "application/json": {"schema": Notification.model_json_schema()},
+            "application/x-www-form-urlencoded": {"schema": Notification.model_json_schema()},
         },
     }
 }
@@ -71,7 +72,12 @@ async def read_notification(
         raise RequestValidationError([{**e, "loc": (where, *e["loc"])} for e in error.errors()]) from error
 
 
-@router.post("/send-notification", summary="Send an e-mail to a user", openapi_extra=NOTIFICATION_BODY)
+@router.post(
+    "/send-notification",
+    summary="Send an e-mail to a user",
+    openapi_extra=NOTIFICATION_BODY,
+    responses=may_fail(*SIGNED_IN, *WITH_BODY, ForbiddenError, RateLimitedError),
+)
 async def send_notification(
     engines: AllEngines, user: CurrentUser, notification: Annotated[Notification, Depends(read_notification)]
 ) -> Greeting:

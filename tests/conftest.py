@@ -163,7 +163,7 @@ class TestDatabase:
 
     def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         with (
-            contextlib.closing(psycopg2.connect(**self.keywords)) as connection,
+            contextlib.closing(psycopg2.connect(self.url)) as connection,
             connection,
             connection.cursor() as cursor,
         ):
@@ -185,7 +185,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 def make_database(postgres: EmbeddedServer) -> Callable[[], TestDatabase]:
     def make() -> TestDatabase:
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        with contextlib.closing(psycopg2.connect(**postgres.connect_kwargs)) as connection:
+        with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
             connection.autocommit = True
             connection.cursor().execute(f"CREATE DATABASE {name}")
         return TestDatabase({**postgres.connect_kwargs, "dbname": name})

@@ -8,8 +8,8 @@ import pytest
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
     {"settings", "errors"},
-    {"pool", "postgres", "storage", "mail", "rates", "observe", "envelope", "reading", "tables", "rescue"},
-    {"db", "pdf"},
+    {"pool", "postgres", "storage", "mail", "rates", "observe", "answers", "reading", "tables", "rescue"},
+    {"db", "pdf", "envelope"},
     {"jobs", "hub", "writer"},
     {"deps"},
     {"auth"},

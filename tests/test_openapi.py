@@ -1,0 +1,125 @@
+"""The description of the API: complete, stable, usable without the internet, and true."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from conftest import Person, Server
+from hypothesis import HealthCheck, Phase, settings
+
+OPERATIONS = {
+    "delete_document": "DELETE /documents/{document_id}",
+    "extract_pdf": "POST /extract",
+    "list_conversation": "GET /messages/{user_id}",
+    "list_documents": "GET /documents",
+    "list_messages": "GET /messages",
+    "list_users": "GET /users",
+    "login": "POST /login",
+    "pdf_info": "POST /pdf-info",
+    "read_document": "GET /documents/{document_id}",
+    "read_file": "GET /documents/{document_id}/file",
+    "read_file_headers": "HEAD /documents/{document_id}/file",
+    "read_health": "GET /healthz",
+    "read_me": "GET /me",
+    "read_protected": "GET /protected",
+    "read_readiness": "GET /readyz",
+    "read_root": "GET /",
+    "read_text": "GET /documents/{document_id}/text",
+    "read_user": "GET /users/{user_id}",
+    "register": "POST /register",
+    "rename_document": "PATCH /documents/{document_id}",
+    "search_pdf": "POST /search-pdf",
+    "send_message": "POST /messages",
+    "send_notification": "POST /send-notification",
+    "token": "POST /token",
+    "upload_pdf": "POST /upload-pdf",
+}
+
+
+@pytest.fixture(scope="module")
+def description(server: Server) -> Any:
+    return httpx.get(f"{server.url}/openapi.json").json()
+
+
+def operations(description: Any) -> dict[str, tuple[str, str, Any]]:
+    return {
+        operation["operationId"]: (method.upper(), path, operation)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_operation_ids_are_stable(description: Any) -> None:
+    found = {name: f"{method} {path}" for name, (method, path, _) in operations(description).items()}
+
+    assert found == OPERATIONS
+
+
+def test_every_operation_has_a_summary_and_a_tag(description: Any) -> None:
+    bare = [name for name, (_, _, o) in operations(description).items() if not o.get("summary") or not o.get("tags")]
+
+    assert bare == []
+
+
+def test_every_answer_of_a_model_has_examples(description: Any) -> None:
+    schemas = description["components"]["schemas"]
+    bare = [
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        if name not in ("FieldProblem", "ErrorAnswer", "NotFoundAnswer", "ValidationAnswer")
+        and "examples" not in schema
+        for field, what in schema["properties"].items()
+        if what.get("type") in ("integer", "string") and not {"examples", "const", "enum", "default"} & set(what)
+    ]
+
+    assert bare == []
+
+
+def test_every_error_has_a_model_and_an_example(description: Any) -> None:
+    errors = [
+        answer["content"]["application/json"]
+        for _, _, operation in operations(description).values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+    ]
+
+    assert len(errors) > 100
+    assert all(re.search("(Error|NotFound|Validation)Answer$", error["schema"]["$ref"]) for error in errors)
+    assert all("request_id" in example["value"] for error in errors for example in error["examples"].values())
+
+
+def test_routes_for_users_offer_the_password_flow(description: Any) -> None:
+    scheme = description["components"]["securitySchemes"]["OAuth2PasswordBearer"]
+
+    assert scheme["flows"]["password"]["tokenUrl"] == "token"
+    assert operations(description)["read_me"][2]["security"] == [{"OAuth2PasswordBearer": []}]
+
+
+def test_the_docs_page_needs_nothing_from_the_internet(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page) + re.findall(r"url: '([^']+)'", page)
+
+    assert len(addresses) >= 3
+    assert all(address.startswith("/") for address in addresses)
+    assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_generated_requests_are_answered_as_described(name: str, server: Server, alice: Person) -> None:
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json").include(operation_id=name)
+
+    @schema.parametrize()
+    @settings(
+        max_examples=12,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def answers_as_described(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(headers=alice.headers)
+
+    answers_as_described()
