@@ -161,7 +161,7 @@ class EmbeddedServer:
         gate      locked by the one process that starts or stops the server just now
         use       share-locked by each process that uses it; the kernel drops the lock however the process dies
         cluster   PostgreSQL's own folder; made under another name and renamed when complete
-        run       the socket (in a private folder under /tmp when the path is too long for one)
+        run       the socket (in a private folder under /tmp when the path is too long for one, or has a comma)
 
     A server whose processes were all killed lives on and is taken over by the next one to start.
 
@@ -178,7 +178,7 @@ class EmbeddedServer:
         self.home = self.data_dir / "postgres"
         self.cluster = self.home / "cluster"
         self.run_dir = self.home / "run"
-        if len(os.fsencode(self.run_dir / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES:
+        if len(os.fsencode(self._socket)) > SOCKET_PATH_BYTES or "," in str(self.run_dir):  # libpq: a list of hosts
             digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
             self.run_dir = Path(f"/tmp/pagewire-{digest}")  # noqa: S108  one place for all users; its owner is checked
         self._mutex = threading.Lock()
@@ -237,6 +237,8 @@ class EmbeddedServer:
                     try:
                         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         self._stop()
+                        if self.run_dir.parent != self.home:
+                            self.run_dir.rmdir()
                     except BlockingIOError:
                         pass  # somebody else still uses it
                     finally:
@@ -277,7 +279,7 @@ class EmbeddedServer:
         uid = os.geteuid()
         if uid != 0:
             return Account("", uid, os.getegid())
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             owner = self.cluster.stat()
             if owner.st_uid != 0:
                 return _find_account(owner.st_uid) or Account(f"number {owner.st_uid}", owner.st_uid, owner.st_gid)
@@ -359,12 +361,12 @@ class EmbeddedServer:
     def _bring_up(self, account: Account) -> None:
         deadline = time.monotonic() + START_SECONDS
         launched: int | None = None
-        ready_since: float | None = None
-        while not self._answers():
+        unreachable_at: float | None = None
+        while trouble := self._try_to_connect():
             postmaster = self._find_postmaster()
             now = time.monotonic()
             if now > deadline:
-                raise StartupError(f"PostgreSQL did not answer within {START_SECONDS} seconds: {self._complaint()}")
+                raise StartupError(f"PostgreSQL did not answer within {START_SECONDS} seconds: {trouble}")
             if postmaster is None and launched is None:
                 launched = self._launch(account)
             elif postmaster is None and launched is not None and not _is_alive(launched):
@@ -378,34 +380,40 @@ class EmbeddedServer:
             elif postmaster is not None and postmaster.status == "stopping":
                 os.kill(postmaster.pid, signal.SIGINT)  # whoever began it may have asked to wait for all clients
             elif postmaster is not None and postmaster.status == "ready":
-                ready_since = ready_since or now
-                if now - ready_since > UNREACHABLE_SECONDS:
+                unreachable_at = unreachable_at or now + UNREACHABLE_SECONDS
+                if now > unreachable_at and launched is not None:
+                    raise StartupError(f"PostgreSQL runs, but cannot be reached: {trouble}")
+                if now > unreachable_at:  # an old server whose socket file was swept away
                     self._stop()
-                    ready_since = None
+                    unreachable_at = None
             time.sleep(0.005)
 
-    def _answers(self) -> bool:
-        """Try to connect, making the database if there is none yet."""
-        if not (self.run_dir / f".s.PGSQL.{PORT}").exists():
-            return False
+    @property
+    def _socket(self) -> Path:
+        return self.run_dir / f".s.PGSQL.{PORT}"
+
+    def _try_to_connect(self) -> str:
+        """Return "" if the server answers, else why not; make the database if there is none yet."""
+        if not self._socket.exists():
+            return f"there is no {self._socket}"
         keywords = self.connect_kwargs
         try:
             _connect(keywords).close()
         except psycopg2.OperationalError as error:
-            if "too many clients" in str(error) or "connection slots are reserved" in str(error):
-                return True
-            if f'database "{DATABASE}" does not exist' in str(error):
-                connection = _connect({**keywords, "dbname": "postgres"})
-                connection.autocommit = True
-                try:
-                    connection.cursor().execute(f"CREATE DATABASE {DATABASE}")
-                finally:
-                    connection.close()
-                return True
-            if "password" in str(error):
+            trouble = str(error).strip().replace("\n", " ")
+            if "too many clients" in trouble or "connection slots are reserved" in trouble:
+                return ""
+            if "password" in trouble:
                 raise StartupError(f"The embedded PostgreSQL refuses the password in {keywords['passfile']}.") from None
-            return False
-        return True
+            if f'database "{DATABASE}" does not exist' not in trouble:
+                return trouble
+            connection = _connect({**keywords, "dbname": "postgres"})
+            connection.autocommit = True
+            try:
+                connection.cursor().execute(f"CREATE DATABASE {DATABASE}")
+            finally:
+                connection.close()
+        return ""
 
     def _find_postmaster(self) -> Postmaster | None:
         """Return the living server of our data folder; a number that now belongs to another process is not one."""
@@ -415,6 +423,8 @@ class EmbeddedServer:
         except (OSError, ValueError, IndexError):
             return None
         cluster = self.cluster.resolve()
+        if not _is_alive(pid):
+            return None
         if b" -D %b -c " % os.fsencode(cluster) not in _command_of(pid) and _folder_of(pid) != cluster:
             return None
         return Postmaster(pid, lines[7].strip() if len(lines) > 7 else "")
@@ -430,7 +440,7 @@ class EmbeddedServer:
         self._check_version(cluster, major)
         if account.uid != os.geteuid() and cluster.stat().st_uid != account.uid:
             _give_to(account, cluster)  # copied back by root, from a backup say
-        self._remove_misleading_pid_file()
+        self._remove_misleading_pids()
         socket_dir = str(self.run_dir.resolve()).replace('"', '""')
         options = OPTIONS | {"unix_socket_directories": f'"{socket_dir}"'}
         command = [str(programs / "postgres"), "-D", str(cluster)]
@@ -455,16 +465,16 @@ class EmbeddedServer:
             logger.info("PostgreSQL runs as the system user %s, in %s", account.name, self.home.resolve())
         return int(shell.stdout)
 
-    def _remove_misleading_pid_file(self) -> None:
-        """Remove postmaster.pid if its number is a zombie's, or some other process's now: PostgreSQL would not start.
+    def _remove_misleading_pids(self) -> None:
+        """Remove a dead server's pid files if their number is a zombie's, or another process's now: both stop a start.
 
         A number that is nobody's is left to PostgreSQL, which then also looks for that server's last children.
         """
-        pid_file = self.cluster / "postmaster.pid"
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            os.kill(int(pid_file.read_text().splitlines()[0]), 0)
-            if self._find_postmaster() is None:
-                pid_file.unlink()
+        for pid_file in (self.cluster / "postmaster.pid", Path(f"{self._socket}.lock")):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                os.kill(int(pid_file.read_text().splitlines()[0]), 0)
+                if self._find_postmaster() is None:
+                    pid_file.unlink()
 
     def _make_cluster(self, cluster: Path, programs: Path, major: int, account: Account) -> None:
         unfinished = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=cluster.parent))
@@ -528,11 +538,11 @@ class EmbeddedServer:
         """Return the line of the server's logs that says why it does not run."""
         logs = sorted(self.cluster.glob("log/*.log"), key=lambda log: log.stat().st_mtime)[-1:]
         for log in (self.home / "start.log", *logs):
-            with contextlib.suppress(OSError):
-                reasons = re.findall("(?:FATAL|PANIC): +(.*)", log.read_text(errors="replace"))
-                if reasons := [reason for reason in reasons if "is starting up" not in reason]:
-                    return f"{reasons[-1]} (see {log})"
-        return f"see {self.home / 'start.log'}"
+            text = log.read_text(errors="replace").rpartition("starting PostgreSQL")[2]
+            reasons = re.findall("(?:FATAL|PANIC): +(.*)", text)
+            if reasons := [reason for reason in reasons if "is starting up" not in reason]:
+                return f"{reasons[-1]} (see {log})"
+        return f"see {log}"
 
 
 _servers: "weakref.WeakSet[EmbeddedServer]" = weakref.WeakSet()
@@ -631,15 +641,22 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _is_alive(pid: int) -> bool:
+    """Say whether *pid* is a process that runs; a zombie is none."""
+    if not Path("/proc/self/stat").exists():
+        state = _ps(pid, "stat=")
+    else:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].strip()
+        except OSError:
+            return False
+    return state[:1] not in (b"", b"Z", b"X")
+
+
 def _command_of(pid: int) -> bytes:
-    """Return the command line of a living process; nothing for a zombie or none."""
-    if Path("/proc/self/cmdline").exists():
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-        return b""
-    listing = ["/bin/ps", "-ww", "-o", "stat=,command=", "-p", str(pid)]
-    listed = subprocess.run(listing, capture_output=True, check=False).stdout.strip()  # noqa: S603
-    return b"" if listed.startswith(b"Z") else listed
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+    return _ps(pid, "command=")
 
 
 def _folder_of(pid: int) -> Path | None:
@@ -649,5 +666,9 @@ def _folder_of(pid: int) -> Path | None:
     return None
 
 
-def _is_alive(pid: int) -> bool:
-    return bool(_command_of(pid))
+def _ps(pid: int, column: str) -> bytes:
+    """Ask `ps`, where there is no /proc."""
+    with contextlib.suppress(OSError):
+        listing = ["/bin/ps", "-ww", "-o", column, "-p", str(pid)]
+        return subprocess.run(listing, capture_output=True, check=False).stdout.strip()  # noqa: S603
+    return b""

@@ -1,0 +1,569 @@
+"""The database is found, and the embedded server is started, shared, revived and stopped."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+import postgres
+from errors import StartupError
+from postgres import EmbeddedServer, locate_database
+from settings import Settings
+
+PARTICIPANT = """
+import pathlib, sys
+from postgres import EmbeddedServer
+
+server = EmbeddedServer(pathlib.Path(sys.argv[1]))
+print("here", flush=True)
+for line in sys.stdin:
+    getattr(server, line.strip())()
+    print("done", flush=True)
+"""
+
+
+class Participant:
+    """Another process that uses the embedded server of *data_dir*."""
+
+    def __init__(self, data_dir: Path) -> None:
+        command = [sys.executable, "-c", PARTICIPANT, str(data_dir)]
+        root = Path(postgres.__file__).parent
+        self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._expect("here")
+
+    def ask(self, method: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(method + "\n")
+        self.process.stdin.flush()
+
+    def wait(self) -> None:
+        self._expect("done")
+
+    def do(self, method: str) -> None:
+        self.ask(method)
+        self.wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+        self.process.wait()
+
+    def _expect(self, word: str) -> None:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline().strip() == word
+
+
+def postmaster_pid(data_dir: Path) -> int:
+    return int((data_dir / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
+
+
+def ask(server: EmbeddedServer, question: str) -> list[Any]:
+    keywords: dict[str, Any] = {**server.connect_kwargs}
+    connection = psycopg2.connect(**keywords)
+    try:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(question)
+        return list(cursor.fetchall()) if cursor.description else []
+    finally:
+        connection.close()
+
+
+def times_started(data_dir: Path) -> int:
+    logs = (data_dir / "postgres" / "cluster" / "log").glob("*.log")
+    return sum(log.read_text().count("starting PostgreSQL") for log in logs)
+
+
+def is_running(server: EmbeddedServer) -> bool:
+    try:
+        return bool(ask(server, "SELECT 1"))
+    except psycopg2.OperationalError:
+        return False
+
+
+@contextlib.contextmanager
+def empty_folder() -> Iterator[Path]:
+    """A folder that the server's own user may enter, which pytest's tmp_path is not for root."""
+    folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def stop(data_dir: Path) -> None:
+    """Stop the server of *data_dir*, which its killed users left running."""
+    if (data_dir / "postgres" / "cluster" / "postmaster.pid").exists():
+        server = EmbeddedServer(data_dir)
+        server.ensure_started()
+        server.release()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with empty_folder() as made:
+        yield made
+        for home in made.glob("**/postgres"):
+            stop(home.parent)
+
+
+@pytest.fixture(scope="module")
+def kept_data_dir() -> Iterator[Path]:
+    with empty_folder() as made:
+        yield made / "data"
+
+
+@pytest.fixture
+def data_dir(kept_data_dir: Path) -> Iterator[Path]:
+    """A DATA_DIR whose server does not run; its database is there since the first test that started it."""
+    yield kept_data_dir
+    stop(kept_data_dir)
+
+
+@pytest.fixture
+def server_in() -> Iterator[Callable[[Path], EmbeddedServer]]:
+    servers: list[EmbeddedServer] = []
+
+    def make(data_dir: Path) -> EmbeddedServer:
+        servers.append(EmbeddedServer(data_dir))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.release()
+
+
+@pytest.fixture
+def server(data_dir: Path, server_in: Callable[[Path], EmbeddedServer]) -> EmbeddedServer:
+    return server_in(data_dir)
+
+
+@pytest.fixture
+def participant_in() -> Iterator[Callable[[Path], Participant]]:
+    participants: list[Participant] = []
+
+    def start(data_dir: Path) -> Participant:
+        participants.append(Participant(data_dir))
+        return participants[-1]
+
+    yield start
+    for participant in participants:
+        participant.kill()
+
+
+@pytest.fixture
+def settings_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Settings]:
+    monkeypatch.chdir(tmp_path)  # where there is no .env
+
+    def make(**variables: str) -> Settings:
+        for name in list(os.environ):
+            if name.startswith("DB_") or name in ("DATABASE_URL", "DATA_DIR"):
+                monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return Settings()
+
+    return make
+
+
+# Where the database is
+
+
+def test_database_url_goes_before_the_db_variables(settings_for: Callable[..., Settings]) -> None:
+    settings = settings_for(DATABASE_URL="postgres://bob:s3cret@db.example:6543/team", DB_HOST="elsewhere.example")
+
+    location = locate_database(settings)
+
+    keywords = {"host": "db.example", "port": "6543", "dbname": "team", "user": "bob", "password": "s3cret"}
+    assert location.connect_kwargs == keywords
+    assert location.server is None
+
+
+def test_the_description_names_the_place_and_no_secret(settings_for: Callable[..., Settings]) -> None:
+    location = locate_database(settings_for(DATABASE_URL="postgresql://bob:s3cret@db.example/team"))
+
+    assert location.description == "PostgreSQL at db.example:5432/team"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg"])
+def test_database_url_may_be_written_as_sqlalchemy_writes_it(
+    settings_for: Callable[..., Settings], scheme: str
+) -> None:
+    location = locate_database(settings_for(DATABASE_URL=f"{scheme}://bob:p%40ss@db.example/team?sslmode=require"))
+
+    assert location.connect_kwargs["password"] == "p@ss"
+    assert location.connect_kwargs["sslmode"] == "require"
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://bob:s3cret@db/x", "s3cret", "postgresql://bob:s3cret@[db/x", "postgresql://bob:s3cret@db/x?pool=1"]
+)
+def test_a_wrong_database_url_is_named_and_its_password_kept(settings_for: Callable[..., Settings], url: str) -> None:
+    with pytest.raises(StartupError) as raised:
+        locate_database(settings_for(DATABASE_URL=url))
+
+    assert raised.value.detail.startswith("DATABASE_URL: ")
+    assert "\n" not in raised.value.detail
+    assert "s3cret" not in raised.value.detail
+
+
+def test_the_db_variables_say_it_too(settings_for: Callable[..., Settings]) -> None:
+    settings = settings_for(DB_HOST="db.example", DB_NAME="team", DB_USER="bob", DB_PASSWORD="a 'b", DB_PORT="6543")
+
+    location = locate_database(settings)
+
+    keywords = {"host": "db.example", "port": "6543", "dbname": "team", "user": "bob", "password": "a 'b"}
+    assert location.connect_kwargs == keywords
+    assert location.description == "PostgreSQL at db.example:6543/team"
+
+
+def test_without_either_it_is_the_embedded_server_not_yet_started(
+    settings_for: Callable[..., Settings], tmp_path: Path
+) -> None:
+    location = locate_database(settings_for(DATA_DIR=str(tmp_path / "data")))
+
+    assert location.server is not None
+    assert location.description == f"embedded PostgreSQL in {tmp_path}/data/postgres"
+    assert not (tmp_path / "data").exists()
+
+
+# The first start
+
+
+def test_the_first_start_makes_a_database(folder: Path, server_in: Callable[[Path], EmbeddedServer]) -> None:
+    server = server_in(folder / "not yet" / "data")
+
+    server.ensure_started()
+
+    assert ask(server, "SELECT current_database(), current_user") == [("pagewire", "pagewire")]
+
+
+@pytest.mark.parametrize("name", ["""it's "quoted" \\ 50 % Käse 文書""", "a comma, say", "long" * 40])
+def test_any_path_will_do(folder: Path, server_in: Callable[[Path], EmbeddedServer], name: str) -> None:
+    server = server_in(folder / name)
+
+    server.ensure_started()
+
+    assert is_running(server)
+
+
+def test_a_start_that_was_killed_halfway_leaves_nothing_broken(
+    folder: Path,
+    server_in: Callable[[Path], EmbeddedServer],
+    participant_in: Callable[[Path], Participant],
+) -> None:
+    home = folder / "data" / "postgres"
+    starter = participant_in(folder / "data")
+    starter.ask("ensure_started")
+    while not list(home.glob("cluster.new-*/cluster/base")):  # initdb is at work
+        os.sched_yield()
+    starter.kill()
+    server = server_in(folder / "data")
+
+    server.ensure_started()
+
+    assert is_running(server)
+    assert {path.name for path in home.iterdir()} >= {"cluster", "gate", "run", "start.log", "use"}
+
+
+def test_nobody_else_may_read_the_data_or_the_password(data_dir: Path, server: EmbeddedServer) -> None:
+    server.ensure_started()
+
+    cluster = data_dir / "postgres" / "cluster"
+    assert cluster.stat().st_mode & 0o077 == 0
+    assert (cluster / "pgpass").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts it as somebody else")
+def test_root_whose_folder_and_programs_are_closed_to_others_gets_a_place_elsewhere(
+    folder: Path, server_in: Callable[[Path], EmbeddedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    installed = postgres.find_programs().parent.parent
+    shutil.copytree(installed, closed / installed.name, copy_function=os.link)
+    for libraries in installed.parent.glob(f"{installed.name}.libs"):
+        shutil.copytree(libraries, closed / libraries.name, copy_function=os.link)
+    monkeypatch.setattr(postgres, "find_programs", lambda: closed / installed.name / "pginstall" / "bin")
+    monkeypatch.setattr(postgres, "ROOT_PLACE", folder / "place")
+    server = server_in(closed / "data")
+
+    server.ensure_started()
+
+    assert is_running(server)
+    assert (closed / "data" / "postgres").resolve().parent == folder / "place"
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+# What it promises while it runs
+
+
+def test_what_is_committed_is_on_the_disk_and_nothing_listens_on_the_network(server: EmbeddedServer) -> None:
+    server.ensure_started()
+
+    kept = "fsync', 'full_page_writes', 'synchronous_commit', 'listen_addresses"
+    found = ask(server, f"SELECT setting FROM pg_settings WHERE name IN ('{kept}') ORDER BY name")
+
+    assert found == [("on",), ("on",), ("",), ("on",)]
+
+
+def test_the_password_is_asked_for(server: EmbeddedServer) -> None:
+    server.ensure_started()
+
+    keywords: dict[str, Any] = {**server.connect_kwargs, "password": "guessed"}
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        psycopg2.connect(**keywords)
+
+
+def test_passwords_for_other_databases_in_the_environment_do_no_harm(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PGPASSWORD": "other", "PGHOST": "other", "PGPORT": "1", "PGUSER": "other"}.items():
+        monkeypatch.setenv(name, value)
+
+    server.ensure_started()
+
+    assert is_running(server)
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_it(data_dir: Path, server: EmbeddedServer) -> None:
+    server.ensure_started()
+
+    assert os.getsid(postmaster_pid(data_dir)) != os.getsid(0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_it_inherits_no_file_of_ours(data_dir: Path, server: EmbeddedServer) -> None:
+    with tempfile.NamedTemporaryFile() as ours:
+        os.set_inheritable(ours.fileno(), True)
+        server.ensure_started()
+
+        opened = [path.readlink() for path in Path(f"/proc/{postmaster_pid(data_dir)}/fd").iterdir()]
+
+    assert not {Path(ours.name), data_dir / "postgres" / "use", data_dir / "postgres" / "gate"} & set(opened)
+
+
+# Many users, one server
+
+
+def test_six_processes_that_start_at_once_share_one_server(
+    folder: Path, participant_in: Callable[[Path], Participant]
+) -> None:
+    data_dir = folder / "data"
+    participants = [participant_in(data_dir) for _ in range(6)]
+
+    for participant in participants:
+        participant.ask("ensure_started")
+    for participant in participants:
+        participant.wait()
+
+    assert times_started(data_dir) == 1
+
+
+def test_threads_that_start_it_at_once_share_one_server(data_dir: Path, server: EmbeddedServer) -> None:
+    before = times_started(data_dir)
+    threads = [threading.Thread(target=server.ensure_started) for _ in range(6)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert times_started(data_dir) == before + 1
+
+
+def test_the_last_one_out_stops_it(
+    data_dir: Path, server: EmbeddedServer, participant_in: Callable[[Path], Participant]
+) -> None:
+    other = participant_in(data_dir)
+    server.ensure_started()
+    other.do("ensure_started")
+
+    server.release()
+    running_for_the_other = is_running(server)
+    other.do("release")
+
+    assert running_for_the_other
+    assert not is_running(server)
+
+
+def test_what_was_stored_is_there_after_a_restart(server: EmbeddedServer) -> None:
+    server.ensure_started()
+    ask(server, "CREATE TABLE kept_by_stop AS SELECT 'here' AS word")
+
+    server.release()
+    server.ensure_started()
+
+    assert ask(server, "SELECT word FROM kept_by_stop") == [("here",)]
+
+
+def test_a_server_whose_only_user_was_killed_is_adopted(
+    data_dir: Path, server: EmbeddedServer, participant_in: Callable[[Path], Participant]
+) -> None:
+    owner = participant_in(data_dir)
+    owner.do("ensure_started")
+    before = postmaster_pid(data_dir)
+    owner.kill()
+
+    server.ensure_started()
+
+    assert postmaster_pid(data_dir) == before
+    server.release()
+    assert not is_running(server)
+
+
+def test_a_forked_child_neither_keeps_the_server_nor_stops_it(server: EmbeddedServer) -> None:
+    server.ensure_started()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        server.release()
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+
+    still_running = is_running(server)
+    server.release()
+    stopped = not is_running(server)
+
+    os.write(writing, b".")
+    os.waitpid(child, 0)
+    os.close(reading)
+    os.close(writing)
+    assert still_running
+    assert stopped
+
+
+# Accidents
+
+
+def test_a_killed_server_is_revived(data_dir: Path, server: EmbeddedServer) -> None:
+    server.ensure_started()
+    ask(server, "CREATE TABLE kept_by_kill AS SELECT 'here' AS word")
+    os.kill(postmaster_pid(data_dir), signal.SIGKILL)
+
+    server.ensure_started()
+
+    assert ask(server, "SELECT word FROM kept_by_kill") == [("here",)]
+
+
+def test_a_number_in_postmaster_pid_that_is_another_process_now_does_no_harm(
+    data_dir: Path, server: EmbeddedServer
+) -> None:
+    server.ensure_started()
+    server.release()
+    (data_dir / "postgres" / "cluster" / "postmaster.pid").write_text(
+        f"{os.getppid()}\n{data_dir}/postgres/cluster\n1790000000\n5432\n{data_dir}/postgres/run\n\n  1 1\nready\n"
+    )
+
+    server.ensure_started()
+
+    assert postmaster_pid(data_dir) != os.getppid()
+    assert is_running(server)
+
+
+def test_a_server_that_waits_for_its_clients_to_stop_is_started_anew(data_dir: Path, server: EmbeddedServer) -> None:
+    server.ensure_started()
+    before = postmaster_pid(data_dir)
+    keywords: dict[str, Any] = {**server.connect_kwargs}
+    client = psycopg2.connect(**keywords)
+    os.kill(before, signal.SIGTERM)  # a "smart" shutdown, as the system's own shutdown sends it
+    while is_running(server):
+        os.sched_yield()
+
+    server.ensure_started()
+
+    assert postmaster_pid(data_dir) != before
+    client.close()
+
+
+def test_a_folder_that_was_renamed_under_a_running_server_keeps_it(
+    data_dir: Path, server_in: Callable[[Path], EmbeddedServer]
+) -> None:
+    server_in(data_dir).ensure_started()
+    before = postmaster_pid(data_dir)
+    renamed = data_dir.rename(data_dir.with_name("renamed"))
+    try:
+        server_in(renamed).ensure_started()
+
+        assert postmaster_pid(renamed) == before
+    finally:
+        renamed.rename(data_dir)
+
+
+def test_releasing_after_the_folder_is_gone_is_quiet(data_dir: Path, server: EmbeddedServer) -> None:
+    server.ensure_started()
+    renamed = data_dir.rename(data_dir.with_name("renamed"))
+    try:
+        server.release()
+
+        assert not data_dir.exists()
+    finally:
+        renamed.rename(data_dir)
+
+
+def cluster_with(folder: Path, **files: str) -> Path:
+    """A DATA_DIR whose database folder holds these files alone."""
+    cluster = folder / "data" / "postgres" / "cluster"
+    cluster.mkdir(parents=True)
+    for part in (folder / "data", folder / "data" / "postgres"):
+        part.chmod(0o711)
+    cluster.chmod(0o700)
+    for name, text in files.items():
+        (cluster / name).write_text(text)
+    return folder / "data"
+
+
+def test_data_of_another_postgresql_is_left_alone_with_a_recipe(folder: Path) -> None:
+    data_dir = cluster_with(folder, PG_VERSION="12\n")
+
+    with pytest.raises(StartupError, match=r"written by PostgreSQL 12.*pg_dump.*psql") as raised:
+        EmbeddedServer(data_dir).ensure_started()
+
+    assert "\n" not in raised.value.detail
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(folder: Path) -> None:
+    data_dir = cluster_with(folder, diary="Dear diary")
+
+    with pytest.raises(StartupError, match="not a PostgreSQL data folder"):
+        EmbeddedServer(data_dir).ensure_started()
+
+
+def test_a_server_that_cannot_start_says_why_in_one_line(folder: Path, server: EmbeddedServer) -> None:
+    server.ensure_started()
+    major = ask(server, "SELECT current_setting('server_version_num')::int / 10000")[0][0]
+    data_dir = cluster_with(folder, PG_VERSION=f"{major}\n", **{"postgresql.conf": "work_mem = 'a lot'\n"})
+
+    with pytest.raises(StartupError, match=r"did not start: .*postgresql\.conf") as raised:
+        EmbeddedServer(data_dir).ensure_started()
+
+    assert "\n" not in raised.value.detail
+
+
+def test_a_start_that_failed_holds_no_lock(folder: Path) -> None:
+    data_dir = cluster_with(folder, PG_VERSION="12\n")
+    with contextlib.suppress(StartupError):
+        EmbeddedServer(data_dir).ensure_started()
+
+    with (data_dir / "postgres" / "use").open("rb") as use:
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_data_dir_that_is_a_file_is_one_clear_line(folder: Path) -> None:
+    (folder / "data").write_text("")
+
+    with pytest.raises(StartupError, match=f"File exists: {folder / 'data'}"):
+        EmbeddedServer(folder / "data").ensure_started()
