@@ -14,13 +14,10 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from workers import WorkerDiedError, Workers
-
-if TYPE_CHECKING:
-    import tables
 
 MAXIMUM_TEXT_CHARS = 20_000_000
 MAXIMUM_TABLE_CELLS = 2_000_000
@@ -31,6 +28,8 @@ DAMAGED = "Error processing PDF: the file is damaged."
 OUT_OF_MEMORY = "The PDF needs more memory than this server allows."
 
 Value = TypeVar("Value")
+Box = tuple[float, float, float, float]  # x0, top, x1, bottom
+Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
 
 
 class PageText(NamedTuple):
@@ -44,7 +43,7 @@ class Table(NamedTuple):
     page_number: int
     table_index: int  # from 0, over the whole document
     data: list[list[str | None]]  # None where a row has no cell in that column
-    bbox: tuple[float, float, float, float]  # x0, top, x1, bottom in points, measured from the page's top left
+    bbox: Box  # in points from the page's top left
 
 
 class Extraction(NamedTuple):
@@ -88,7 +87,21 @@ class Matches(NamedTuple):
     excerpts: list[Excerpt]  # of the first 100 matches
 
 
-# Finding words
+# Text
+
+
+# C0 but \n and \t, DEL, and the non-character PDFium uses for what it cannot map
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\uffff]")
+_HYPHEN_MARK = re.compile("[\ufffe\x02]\n?")  # PDFium's for a hyphen at the end of a line
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """Return *text* as it is stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+    return _UNWANTED.sub("", _HYPHEN_MARK.sub("", text))
 
 
 def find_matches(text: str, term: str) -> Matches:
@@ -246,7 +259,8 @@ class _Page(Protocol):
     @property
     def is_unmapped(self) -> bool: ...
     def read_text(self) -> str: ...
-    def read_tables(self) -> "list[tables.TableText]": ...
+    def read_edges(self) -> tuple[list[Box], list[Box]]: ...  # vertical, horizontal
+    def read_chars(self) -> list[Char]: ...
 
 
 class _Document(Protocol):
@@ -297,6 +311,10 @@ class _Reader:
             self._rescuer = self._resources.enter_context(rescue.Document(self._path))
         return self._rescuer
 
+    def read_metadata(self) -> dict[str, str]:
+        cleaned = {clean_text(key): clean_text(value) for key, value in self.document.metadata().items()}
+        return {key: value for key, value in cleaned.items() if key and value}
+
     def read_pages(self) -> Iterator[tuple[PageText, _Page | None]]:
         """Yield each page's text, and the page itself for more questions, None if it does not load."""
         for index in range(self.document.page_count):
@@ -314,31 +332,38 @@ class _Reader:
                 yield PageText(index + 1, text, page.width, page.height), page
 
     def _read_text(self, index: int, page: _Page) -> str:
-        text = page.read_text()
+        text = clean_text(page.read_text())
         if page.has_lost_text:
             with contextlib.suppress(PagewireError), self._rescue().open_page(index) as other:
                 if other is not None:
-                    text = max(text, other.read_text(), key=lambda found: len(found.split()))
+                    text = max(text, clean_text(other.read_text()), key=lambda found: len(found.split()))
         if page.is_unmapped:
             self.warnings.append(f"text_unreadable: page {index + 1}")
         return text
 
     def read_tables(self, page_number: int, page: _Page) -> list[Table]:
+        import reading
         import tables
 
         try:
-            found = page.read_tables()
-        except tables.TooManyLinesError:
+            grids = tables.find_grids(*page.read_edges())
+        except (reading.TooManyPathsError, tables.TooManyLinesError):
             self.warnings.append(f"tables_truncated: page {page_number}")
             return []
-        first = self._table_count
-        self._table_count += len(found)
-        self._cell_count += sum(len(row) for table in found for row in table.data)
+        if not grids:
+            return []
+        self._cell_count += sum(len(grid.rows) * len(grid.rows[0]) for grid in grids)
         if self._cell_count > MAXIMUM_TABLE_CELLS:
             raise ExtractionLimitError(
                 f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
             )
-        return [Table(page_number, first + i, table.data, table.bbox) for i, table in enumerate(found)]
+        cells = tables.CellReader(page.read_chars())
+        found: list[Table] = []
+        for grid in grids:
+            data = [[cell and clean_text(cell) for cell in row] for row in cells.read_cells(grid)]
+            found.append(Table(page_number, self._table_count, data, grid.bbox))
+            self._table_count += 1
+        return found
 
 
 def _extract(path: Path, max_pages: int) -> Extraction:
@@ -351,7 +376,7 @@ def _extract(path: Path, max_pages: int) -> Extraction:
             if page is not None:
                 found += reader.read_tables(text.page_number, page)
         document = reader.document
-        return Extraction(len(pages), pages, found, document.metadata(), document.encrypted, reader.warnings)
+        return Extraction(len(pages), pages, found, reader.read_metadata(), document.encrypted, reader.warnings)
 
 
 def _extract_json(path: Path, max_pages: int) -> bytes:
@@ -382,7 +407,7 @@ def _inspect(path: Path, max_pages: int) -> Inspection:
             has_tables = has_tables or (page is not None and bool(reader.read_tables(text.page_number, page)))
             if has_text and has_tables:
                 break
-        return Inspection(document.page_count, document.metadata(), has_text, has_tables, document.encrypted)
+        return Inspection(document.page_count, reader.read_metadata(), has_text, has_tables, document.encrypted)
 
 
 def _search(path: Path, max_pages: int, term: str) -> list[PageMatches]:

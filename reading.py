@@ -1,14 +1,17 @@
 """Read PDF files with PDFium: open, metadata, and each page's text, characters and ruling lines.
 
 PDFium aborts its process when memory runs out and crashes when two threads share it: only the workers of pdf.py
-import this.
+import this. What it returns is raw: pdf.py cleans the text.
 """
 
 import contextlib
 import ctypes
 import itertools
-import re
+import struct
+from array import array
+from collections import deque
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -16,28 +19,61 @@ from typing import Any, NamedTuple, Self
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from errors import BadPdfError, PasswordRequiredError
-from tables import MINIMUM_DRAWN_LENGTH, Char, Edge, Edges, TableText, TooManyLinesError, find_table_texts
 
 MAXIMUM_SEGMENTS = 1_000_000  # of drawn paths on one page; the fullest real page seen has 75,088
 MAXIMUM_FORM_DEPTH = 30
+MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text (fonts it has not got)
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
+HYPHEN_MARKS = (0x0002, 0xFFFE)  # what PDFium makes of a hyphen at the end of a line
 
+Box = tuple[float, float, float, float]  # x0, top, x1, bottom
+Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+Point = tuple[float, float]
 Matrix = tuple[float, float, float, float, float, float]
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
-# C0 but \n and \t, halves of surrogate pairs, and the non-characters PDFium uses for what it cannot map
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\uffff]")
-_HYPHEN_MARK = re.compile("[\ufffe\x02]\n?")  # PDFium writes them for a hyphen at the end of a line
+
+def _prototype(function: Any, result: Any, *arguments: Any) -> Any:
+    """Return *function* for calls by the thousand: plain addresses for pointers, the GIL kept; a third of the time."""
+    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
-def clean_text(text: str) -> str:
-    """Return *text* as it is stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
-    return _UNWANTED.sub("", _HYPHEN_MARK.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+_address, _int = ctypes.c_void_p, ctypes.c_int
+_get_page_object = _prototype(pdfium.FPDFPage_GetObject, _address, _address, _int)
+_get_form_object = _prototype(pdfium.FPDFFormObj_GetObject, _address, _address, ctypes.c_ulong)
+_count_form_objects = _prototype(pdfium.FPDFFormObj_CountObjects, _int, _address)
+_get_type = _prototype(pdfium.FPDFPageObj_GetType, _int, _address)
+_get_object_matrix = _prototype(pdfium.FPDFPageObj_GetMatrix, _int, _address, _address)
+_count_segments = _prototype(pdfium.FPDFPath_CountSegments, _int, _address)
+_get_segment = _prototype(pdfium.FPDFPath_GetPathSegment, _address, _address, _int)
+_get_point = _prototype(pdfium.FPDFPathSegment_GetPoint, _int, _address, _address, _address)
+_get_segment_type = _prototype(pdfium.FPDFPathSegment_GetType, _int, _address)
+_is_closing = _prototype(pdfium.FPDFPathSegment_GetClose, _int, _address)
+_get_loose_box = _prototype(pdfium.FPDFText_GetLooseCharBox, _int, _address, _int, _address)
+_get_text_object = _prototype(pdfium.FPDFText_GetTextObject, _address, _address, _int)
+_get_unicode = _prototype(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _address, _int)
+_get_origin = _prototype(pdfium.FPDFText_GetCharOrigin, _int, _address, _int, _address, _address)
+_get_text_matrix = _prototype(pdfium.FPDFText_GetMatrix, _int, _address, _int, _address)
+_get_font_size = _prototype(pdfium.FPDFText_GetFontSize, ctypes.c_double, _address, _int)
+_get_font = _prototype(pdfium.FPDFTextObj_GetFont, _address, _address)
+_get_descent = _prototype(pdfium.FPDFFont_GetDescent, _int, _address, ctypes.c_float, _address)
+_has_map_error = _prototype(pdfium.FPDFText_HasUnicodeMapError, _int, _address, _int)
 
 
 class UnreadableError(Exception):
     """PDFium cannot open the file; another reader may."""
+
+
+class TooManyPathsError(Exception):
+    """The page draws more than is worth looking at for tables."""
+
+
+class Edges(NamedTuple):
+    """The straight lines of a page; a slanted one counts as vertical at x0, as it does for pdfplumber."""
+
+    vertical: list[Box]
+    horizontal: list[Box]
 
 
 class Document:
@@ -84,74 +120,66 @@ class Document:
             if 2 < length < 1_000_000:
                 buffer = ctypes.create_string_buffer(length)
                 pdfium.FPDF_GetMetaText(self._document, key.encode(), buffer, length)
-                value = clean_text(buffer.raw[: length - 2].decode("utf-16-le", "ignore"))
-                if value:
-                    found[key] = value
+                found[key] = buffer.raw[: length - 2].decode("utf-16-le", "ignore")
         return found
 
     @contextlib.contextmanager
     def open_page(self, index: int) -> Iterator["Page | None"]:
         """Yield the page, or None if PDFium cannot load it; *index* counts from 0."""
         page = pdfium.FPDF_LoadPage(self._document, index)
-        if not page:
-            yield None
-            return
-        text_page = pdfium.FPDFText_LoadPage(page)
+        text_page = pdfium.FPDFText_LoadPage(page) if page else None
         try:
             yield Page(page, text_page) if text_page else None
         finally:
             if text_page:
                 pdfium.FPDFText_ClosePage(text_page)
-            pdfium.FPDF_ClosePage(page)
+            if page:
+                pdfium.FPDF_ClosePage(page)
 
 
-class _Style(NamedTuple):
-    """What a text object says of all its characters, as displayed."""
+class _Line(NamedTuple):
+    """What the characters of one text object have in common, in page space."""
 
-    rise: tuple[float, float]  # from the baseline to the foot of a character's box
-    height: tuple[float, float]  # from its foot to its head
-    level: bool  # the writing direction: horizontal
-    plumb: bool  # or vertical; neither is slanted
-    upright: bool
+    level: bool  # written horizontally, so low and high are y; else vertically, so they are x
+    low: float
+    high: float
+    upright: bool  # as displayed
 
 
 class Page:
-    """A loaded page. Boxes are pdfplumber's: the media box as displayed, top and bottom measured downwards."""
+    """A loaded page. Coordinates are pdfplumber's: the media box as displayed, top and bottom measured downwards."""
 
     def __init__(self, page: Any, text_page: Any) -> None:
         self._page = page
-        self._text_page = text_page
+        self._text_page: int = ctypes.cast(text_page, ctypes.c_void_p).value or 0
         self.width: float = float(pdfium.FPDF_GetPageWidthF(page))
         self.height: float = float(pdfium.FPDF_GetPageHeightF(page))
-        self._to_page: Matrix = self._display_matrix()
-        self._char_count = max(0, pdfium.FPDFText_CountChars(text_page))
+        self._to_display = self._display_matrix()
+        self._char_count: int = max(0, pdfium.FPDFText_CountChars(text_page))
+        self._text = ctypes.create_string_buffer(2 * self._char_count + 2)
+        units = ctypes.cast(self._text, ctypes.POINTER(ctypes.c_ushort))
+        written = pdfium.FPDFText_GetText(text_page, 0, self._char_count, units) if self._char_count else 1
+        self._unit_count = max(0, written - 1)
         self._text_objects = 0
-        self._paths: list[tuple[Any, Matrix]] = []  # with the matrix from the path's space to the displayed page
+        self._paths: list[tuple[int, Matrix]] = []  # with the matrix from the path's space to the displayed page
         self._find_objects()
 
     @property
     def has_lost_text(self) -> bool:
         """Whether PDFium lacks fonts this page needs, and so has left out their text."""
-        return bool(self._char_count < LOST_TEXT_RATIO * self._text_objects)
+        return self._char_count < LOST_TEXT_RATIO * self._text_objects
 
     @property
     def is_unmapped(self) -> bool:
         """Whether the fonts do not tell which characters their glyphs are, so that the text is gibberish."""
         sample = range(0, self._char_count, max(1, self._char_count // 100))
-        unmapped = sum(pdfium.FPDFText_HasUnicodeMapError(self._text_page, index) == 1 for index in sample)
-        return bool(unmapped * 2 > len(sample))
+        unmapped = [index for index in sample if _has_map_error(self._text_page, index) == 1]
+        return 2 * len(unmapped) > len(sample)
 
     def read_text(self) -> str:
-        count = self._char_count
-        if count == 0:
-            return ""
-        buffer = ctypes.create_string_buffer(2 * count + 2)
-        unsigned = ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort))
-        written = pdfium.FPDFText_GetText(self._text_page, 0, count, unsigned)
-        return clean_text(buffer.raw[: 2 * max(0, written - 1)].decode("utf-16-le", "ignore"))
+        return self._text.raw[: 2 * self._unit_count].decode("utf-16-le", "ignore")
 
     def _display_matrix(self) -> Matrix:
-        """Return the matrix from page space to pdfplumber's coordinates."""
         x0, y0, x1, y1 = self._media_box()
         rotation = pdfium.FPDFPage_GetRotation(self._page)
         if rotation == 1:
@@ -162,7 +190,7 @@ class Page:
             return (0.0, -1.0, -1.0, 0.0, y0 + y1, x1 - x0)
         return (1.0, 0.0, 0.0, -1.0, 0.0, y1 - y0)
 
-    def _media_box(self) -> tuple[float, float, float, float]:
+    def _media_box(self) -> Box:
         left, bottom, right, top = (ctypes.c_float() for _ in range(4))
         if pdfium.FPDFPage_GetMediaBox(self._page, left, bottom, right, top):
             box = (left.value, bottom.value, right.value, top.value)
@@ -174,13 +202,23 @@ class Page:
         y0, y1 = sorted((box[1], box[3]))
         return (x0, y0, x1, y1)
 
-    def read_tables(self) -> list[TableText]:
-        """Return the page's tables.
+    def _find_objects(self) -> None:
+        """Walk the page and the forms in it; keep the paths, count the text objects."""
+        page = ctypes.cast(self._page, ctypes.c_void_p).value
+        count = max(0, pdfium.FPDFPage_CountObjects(self._page))
+        self._sort_objects(list(map(_get_page_object, repeat(page), range(count))), self._to_display, 0)
 
-        Raises:
-            TooManyLinesError: see `read_edges` and `tables.find_table_texts`.
-        """
-        return find_table_texts(self.read_edges(), self.read_chars)
+    def _sort_objects(self, items: list[int], outer: Matrix, depth: int) -> None:
+        for item, kind in zip(items, map(_get_type, items), strict=True):
+            if kind == pdfium.FPDF_PAGEOBJ_TEXT:
+                self._text_objects += 1
+            elif kind == pdfium.FPDF_PAGEOBJ_PATH:
+                if len(self._paths) <= MAXIMUM_SEGMENTS:
+                    self._paths.append((item, outer))
+            elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MAXIMUM_FORM_DEPTH:
+                count = max(0, _count_form_objects(item))
+                inner = list(map(_get_form_object, repeat(item), range(count)))
+                self._sort_objects(inner, _multiply(_read_matrix(_get_object_matrix, item), outer), depth + 1)
 
     # The ruling lines
 
@@ -188,87 +226,94 @@ class Page:
         """Return the straight lines drawn on the page, in nested forms too; a rectangle is its four sides.
 
         Raises:
-            TooManyLinesError: above 1,000,000 path segments.
+            TooManyPathsError: above 1,000,000 path segments.
         """
         edges = Edges([], [])
-        segments_left = MAXIMUM_SEGMENTS
-        for path, matrix in self._paths:
-            count = pdfium.FPDFPath_CountSegments(path)
-            segments_left -= max(1, count)
-            if segments_left < 0:
-                raise TooManyLinesError
-            for points, closed in _split_path(path, count):
-                _add_edges(edges, points, closed, matrix)
+        points = _Points()
+        left = MAXIMUM_SEGMENTS
+        for path, outer in self._paths:
+            count = max(0, _count_segments(path))
+            left -= max(1, count)
+            if left < 0:
+                raise TooManyPathsError
+            if count < 2:
+                continue
+            matrix = _multiply(_read_matrix(_get_object_matrix, path), outer)
+            segments = list(map(_get_segment, repeat(path), range(count)))
+            placed = points.read(segments)
+            if count == 5 and _is_rectangle(placed):  # the most frequent, and quickest told
+                _add_figure(edges, placed, matrix)
+                continue
+            for figure, is_line in _split_path(segments, placed):
+                _add_figure(edges, figure, matrix, is_line=is_line)
         return edges
-
-    def _find_objects(self) -> None:
-        """Walk the page and the forms in it; keep the paths, count the text objects."""
-        found: list[tuple[Any, Matrix, int]] = []
-        for index in range(pdfium.FPDFPage_CountObjects(self._page)):
-            found.append((pdfium.FPDFPage_GetObject(self._page, index), self._to_page, 0))
-            while found:
-                item, outer, depth = found.pop()
-                kind = pdfium.FPDFPageObj_GetType(item)
-                if kind == pdfium.FPDF_PAGEOBJ_TEXT:
-                    self._text_objects += 1
-                elif kind == pdfium.FPDF_PAGEOBJ_PATH:
-                    if len(self._paths) <= MAXIMUM_SEGMENTS:
-                        self._paths.append((item, _multiply(_object_matrix(item), outer)))
-                elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MAXIMUM_FORM_DEPTH:
-                    inner = _multiply(_object_matrix(item), outer)
-                    numbers = range(pdfium.FPDFFormObj_CountObjects(item))
-                    found += [(pdfium.FPDFFormObj_GetObject(item, number), inner, depth + 1) for number in numbers]
 
     # The characters
 
     def read_chars(self) -> list[Char]:
         """Return the characters with pdfplumber's boxes; the spaces that PDFium generates between words are left out.
 
-        x is PDFium's advance box. y is baseline plus font descent, as high as the font size: pdfminer's rule, which
-        decides to which cell a character belongs.
+        Along the line a box is PDFium's advance box. Across, it is from the baseline plus font descent as high as the
+        font size: pdfminer's rule, which decides to which cell a character belongs.
         """
-        text_page = self._text_page
-        rect, x, y = pdfium.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
-        a, b, c, d, e, f = self._to_page
-        styles: dict[int, _Style] = {}
+        count, text_page = self._char_count, self._text_page
+        boxes = (ctypes.c_float * (4 * count))()
+        start = ctypes.addressof(boxes)
+        _run_all(map(_get_loose_box, repeat(text_page), range(count), range(start, start + 16 * count, 16)))
+        a, b, c, d, e, f = self._to_display
+        lines: dict[Point, _Line | None] = {}  # by their low and high
         chars: list[Char] = []
-        for index in range(self._char_count):
-            item = pdfium.FPDFText_GetTextObject(text_page, index)
-            address = ctypes.cast(item, ctypes.c_void_p).value
-            code = pdfium.FPDFText_GetUnicode(text_page, index)
-            if not address or code == 0 or not pdfium.FPDFText_GetLooseCharBox(text_page, index, rect):
-                continue
-            style = styles.get(address)
-            if style is None:
-                style = styles[address] = self._read_style(index, item)
-            pdfium.FPDFText_GetCharOrigin(text_page, index, x, y)
-            x0, x1 = sorted((a * rect.left + c * rect.bottom + e, a * rect.right + c * rect.top + e))
-            top, bottom = sorted((b * rect.left + d * rect.bottom + f, b * rect.right + d * rect.top + f))
-            foot_x = a * x.value + c * y.value + e + style.rise[0]
-            foot_y = b * x.value + d * y.value + f + style.rise[1]
-            if style.level:
-                top, bottom = sorted((foot_y, foot_y + style.height[1]))
-            elif style.plumb:
-                x0, x1 = sorted((foot_x, foot_x + style.height[0]))
-            text = clean_text(chr(code)) if code < 0x110000 else ""
-            if text:
-                chars.append(Char(text, x0, top, x1, bottom, style.upright))
+        for index, code, (left, top, right, bottom) in zip(
+            range(count), self._read_codes(), struct.iter_unpack("4f", boxes), strict=True
+        ):
+            if top == bottom or code == 0:
+                continue  # generated, or without a box
+            line = lines.get((bottom, top)) or lines.get((left, right))
+            if line is None:
+                line = self._read_line(index)
+                if line is not None:
+                    lines[(bottom, top) if line.level else (left, right)] = line
+            if line is not None and line.level:
+                bottom, top = line.low, line.high
+            elif line is not None:
+                left, right = line.low, line.high
+            x0, x1 = a * left + c * bottom + e, a * right + c * top + e
+            y0, y1 = b * left + d * bottom + f, b * right + d * top + f
+            text = "-" if code in HYPHEN_MARKS else chr(code)
+            upright = line is None or line.upright
+            chars.append((text, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1), upright))
         return chars
 
-    def _read_style(self, index: int, item: Any) -> _Style:
-        matrix, descent = pdfium.FS_MATRIX(), ctypes.c_float()
-        pdfium.FPDFText_GetMatrix(self._text_page, index, matrix)
-        size = pdfium.FPDFText_GetFontSize(self._text_page, index)
-        pdfium.FPDFFont_GetDescent(pdfium.FPDFTextObj_GetFont(item), ctypes.c_float(size), descent)
-        a, b, c, d, _, _ = _multiply((matrix.a, matrix.b, matrix.c, matrix.d, 0.0, 0.0), self._to_page)
-        return _Style(
-            rise=(c * descent.value, d * descent.value),
-            height=(c * size, d * size),
-            level=abs(b) < 1e-4 * abs(a),
-            plumb=abs(a) < 1e-4 * abs(b),
-            # pdfplumber measures y upwards here: its b and d are ours with the sign turned
-            upright=a * -d > 0 and -b * c <= 0,
-        )
+    def _read_codes(self) -> "array[int] | list[int]":
+        if self._unit_count == self._char_count:
+            units = array("H")
+            units.frombytes(self._text.raw[: 2 * self._unit_count])
+            return units
+        return [min(_get_unicode(self._text_page, index), 0x10FFFF) for index in range(self._char_count)]
+
+    def _read_line(self, index: int) -> _Line | None:
+        """Return the line of the character's text object; None if it is slanted."""
+        item = _get_text_object(self._text_page, index)
+        if item is None:
+            return None
+        a, b, c, d, _, _ = _read_matrix(_get_text_matrix, self._text_page, index)
+        x, y, descent = ctypes.c_double(), ctypes.c_double(), ctypes.c_float()
+        _get_origin(self._text_page, index, ctypes.addressof(x), ctypes.addressof(y))
+        size = _get_font_size(self._text_page, index)
+        _get_descent(_get_font(item), size, ctypes.addressof(descent))
+        p, q, r, s, _, _ = _multiply((a, b, c, d, 0.0, 0.0), self._to_display)
+        upright = p * -s > 0 and -q * r <= 0  # pdfplumber's rule, with y downwards
+        if abs(b) < 1e-4 * abs(a):
+            low, high = y.value + d * descent.value, y.value + d * (descent.value + size)
+            return _Line(True, min(low, high), max(low, high), upright)
+        if abs(a) < 1e-4 * abs(b):
+            low, high = x.value + c * descent.value, x.value + c * (descent.value + size)
+            return _Line(False, min(low, high), max(low, high), upright)
+        return None
+
+
+def _run_all(calls: Iterator[object]) -> None:
+    deque(calls, maxlen=0)
 
 
 def _multiply(inner: Matrix, outer: Matrix) -> Matrix:
@@ -278,57 +323,75 @@ def _multiply(inner: Matrix, outer: Matrix) -> Matrix:
     return (a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u)
 
 
-def _object_matrix(item: Any) -> Matrix:
-    matrix = pdfium.FS_MATRIX()
-    if not pdfium.FPDFPageObj_GetMatrix(item, matrix):
+_matrix = (ctypes.c_float * 6)()
+_matrix_address = ctypes.addressof(_matrix)
+
+
+def _read_matrix(get: Any, *arguments: int) -> Matrix:
+    if not get(*arguments, _matrix_address):
         return IDENTITY
-    return (matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f)
+    a, b, c, d, e, f = struct.unpack("6f", _matrix)
+    return (a, b, c, d, e, f)
 
 
-Point = tuple[float, float]
+class _Points:
+    """A buffer that reads the points of a path at once."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def read(self, segments: list[int]) -> list[Point]:
+        if len(segments) > self._size:
+            self._size = 2 * len(segments)
+            self._buffer = (ctypes.c_float * (2 * self._size))()
+        start = ctypes.addressof(self._buffer)
+        stop = start + 8 * len(segments)
+        _run_all(map(_get_point, segments, range(start, stop, 8), range(start + 4, stop + 4, 8)))
+        return list(struct.iter_unpack("2f", memoryview(self._buffer).cast("B")[: stop - start]))
 
 
-def _split_path(path: Any, count: int) -> Iterator[tuple[list[Point], bool]]:
-    """Yield the subpaths: their points (a curve counts by its end) and whether they are closed explicitly."""
-    x, y = ctypes.c_float(), ctypes.c_float()
-    points: list[Point] = []
-    closed = False
-    control_points = 0  # of a curve, still to be skipped
-    for index in range(count):
-        segment = pdfium.FPDFPath_GetPathSegment(path, index)
-        pdfium.FPDFPathSegment_GetPoint(segment, x, y)
-        kind = pdfium.FPDFPathSegment_GetType(segment)
+def _is_rectangle(points: list[Point]) -> bool:
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3), last = points
+    return last == (x0, y0) and (
+        (x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0) or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)
+    )
+
+
+def _split_path(segments: list[int], points: list[Point]) -> Iterator[tuple[list[Point], bool]]:
+    """Yield the figures of a path, a curve counting by its end, and whether each is but one line."""
+    figure: list[Point] = []
+    control_points = 0  # of a curve, up to its end
+    closing = False
+    for segment, (x, y) in zip(segments, points, strict=True):
+        kind = _get_segment_type(segment)
         if kind == pdfium.FPDF_SEGMENT_MOVETO:
-            if len(points) > 1:
-                yield points, closed
-            points, closed, control_points = [], False, 0
+            yield from _as_figure(figure, closing=closing)
+            figure, control_points, closing = [], 0, False
         elif kind == pdfium.FPDF_SEGMENT_BEZIERTO:
             control_points = (control_points + 1) % 3
             if control_points:
                 continue
         # rounded, so that what was written as one number is one number again: PDFium keeps 32-bit floats
-        points.append((round(x.value, 3), round(y.value, 3)))
-        closed = closed or bool(pdfium.FPDFPathSegment_GetClose(segment))
-    if len(points) > 1:
-        yield points, closed
+        figure.append((round(x, 3), round(y, 3)))
+        if len(figure) == 3:
+            closing = bool(_is_closing(segment))
+    yield from _as_figure(figure, closing=closing)
 
 
-def _add_edges(edges: Edges, points: list[Point], closed: bool, matrix: Matrix) -> None:
+def _as_figure(points: list[Point], *, closing: bool) -> Iterator[tuple[list[Point], bool]]:
+    """PDFium writes the way back of a closed figure as a line of its own; there and back is one line."""
+    if len(points) == 3 and closing and points[0] == points[2]:
+        yield points[:2], True
+    elif len(points) > 1:
+        yield points, len(points) == 2
+
+
+def _add_figure(edges: Edges, points: list[Point], matrix: Matrix, *, is_line: bool = False) -> None:
     a, b, c, d, e, f = matrix
     placed = [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
-    if len(placed) == 2 or (closed and len(placed) == 3 and points[0] == points[2]):
-        (x0, y0), (x1, y1) = placed[:2]
-        _add_line(edges, x0, y0, x1, y1, slanted_too=True)
-        return
-    if closed and points[0] != points[-1]:
-        placed.append(placed[0])
     for (x0, y0), (x1, y1) in itertools.pairwise(placed):
-        _add_line(edges, x0, y0, x1, y1, slanted_too=False)
-
-
-def _add_line(edges: Edges, x0: float, y0: float, x1: float, y1: float, *, slanted_too: bool) -> None:
-    if y0 == y1:
-        if abs(x1 - x0) >= MINIMUM_DRAWN_LENGTH:
-            edges.horizontal.append(Edge(min(x0, x1), y0, max(x0, x1), y0))
-    elif (slanted_too or x0 == x1) and abs(y1 - y0) >= MINIMUM_DRAWN_LENGTH:
-        edges.vertical.append(Edge(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
+        if y0 == y1:
+            if abs(x1 - x0) >= MINIMUM_LINE_LENGTH:
+                edges.horizontal.append((min(x0, x1), y0, max(x0, x1), y0))
+        elif (is_line or x0 == x1) and abs(y1 - y0) >= MINIMUM_LINE_LENGTH:
+            edges.vertical.append((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))

@@ -4,14 +4,22 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pdfplumber
 from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
-from reading import METADATA_KEYS, clean_text
-from tables import MINIMUM_DRAWN_LENGTH, Char, Edge, Edges, TableText, find_table_texts
+
+MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
+
+Box = tuple[float, float, float, float]  # x0, top, x1, bottom
+Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+
+
+class Edges(NamedTuple):
+    vertical: list[Box]
+    horizontal: list[Box]
 
 
 class Document:
@@ -40,9 +48,7 @@ class Document:
         self._pdf.close()
 
     def metadata(self) -> dict[str, str]:
-        values = {key: self._pdf.metadata.get(key) for key in METADATA_KEYS}
-        cleaned = {key: clean_text(value) for key, value in values.items() if isinstance(value, str)}
-        return {key: value for key, value in cleaned.items() if value}
+        return {key: value for key, value in self._pdf.metadata.items() if isinstance(value, str)}
 
     @contextlib.contextmanager
     def open_page(self, index: int) -> Iterator["Page | None"]:
@@ -62,30 +68,31 @@ class Document:
 
 
 class Page:
+    """A page that pdfplumber has read, with the methods of `reading.Page`."""
+
+    has_lost_text = False
+    is_unmapped = False
+
     def __init__(self, page: Any) -> None:
         self._page = page
         self.width = float(page.width)
         self.height = float(page.height)
-        self.has_lost_text = False
-        self.is_unmapped = False
 
     def read_text(self) -> str:
-        return clean_text(self._page.extract_text())
+        return str(self._page.extract_text())
 
-    def read_tables(self) -> list[TableText]:
-        """Return the page's tables; see `tables.find_table_texts`."""
+    def read_edges(self) -> Edges:
         edges = Edges([], [])
         for edge in self._page.edges:
-            placed = Edge(edge["x0"], edge["top"], edge["x1"], edge["bottom"])
-            if edge["orientation"] == "v" and edge["height"] >= MINIMUM_DRAWN_LENGTH:
-                edges.vertical.append(placed)
-            elif edge["orientation"] == "h" and edge["width"] >= MINIMUM_DRAWN_LENGTH:
-                edges.horizontal.append(placed)
-        return find_table_texts(edges, self._read_chars)
+            box = (edge["x0"], edge["top"], edge["x1"], edge["bottom"])
+            if edge["orientation"] == "v" and edge["height"] >= MINIMUM_LINE_LENGTH:
+                edges.vertical.append(box)
+            elif edge["orientation"] == "h" and edge["width"] >= MINIMUM_LINE_LENGTH:
+                edges.horizontal.append(box)
+        return edges
 
-    def _read_chars(self) -> list[Char]:
+    def read_chars(self) -> list[Char]:
         return [
-            Char(text, char["x0"], char["top"], char["x1"], char["bottom"], char["upright"])
+            (char["text"], char["x0"], char["top"], char["x1"], char["bottom"], char["upright"])
             for char in self._page.chars
-            if (text := clean_text(char["text"]))
         ]

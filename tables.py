@@ -1,153 +1,101 @@
-"""Find the ruled tables of one page and their cells' text, by pdfplumber's "lines" rules with faster data structures.
+"""Find the ruled tables of a page and their cells' text: pdfplumber's "lines" rules, with faster data structures.
 
 Coordinates are pdfplumber's: points, x to the right, top and bottom measured downwards. The rules are those of
-pdfplumber 0.11 with its default settings, so that a table here is the table `page.extract_tables()` finds:
-tests/test_pdf.py compares the two.
+pdfplumber 0.11 with its default settings; tests/test_pdf.py compares the two.
 """
 
 import itertools
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from pdfplumber.utils.text import extract_text
+from pdfplumber.utils.text import LIGATURES, extract_text
 
-TOLERANCE = 3.0  # points: snapping, joining, crossing, and the gap that ends a word
-MINIMUM_DRAWN_LENGTH = 1.0  # points, before joining
+TOLERANCE = 3.0  # points: for snapping, joining and crossing lines, and the gap that ends a word
 MINIMUM_EDGE_LENGTH = 3.0  # points, after joining
-MAXIMUM_CROSSINGS = 150_000  # twice those of the fullest real page seen
-MAXIMUM_STEPS = 6_000_000  # of work on one page: a few seconds
+MAXIMUM_CROSSINGS = 150_000  # twice those of the fullest real page seen; as many cells
+MAXIMUM_STEPS = 6_000_000  # comparisons for one page: a few seconds
 
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
 Point = tuple[float, float]  # x, top
+Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+Item = TypeVar("Item")
 
 
-class Edge(NamedTuple):
-    """One straight ruling; a slanted line counts as vertical at x0, as it does for pdfplumber."""
+class Grid(NamedTuple):
+    """A table before its text is read."""
 
-    x0: float
-    top: float
-    x1: float
-    bottom: float
-
-
-class Edges(NamedTuple):
-    vertical: list[Edge]
-    horizontal: list[Edge]
-
-
-class Char(NamedTuple):
-    text: str
-    x0: float
-    top: float
-    x1: float
-    bottom: float
-    upright: bool
-
-
-class FoundTable(NamedTuple):
     bbox: Box
     rows: list[list[Box | None]]  # a cell, or None where a row has no cell in that column
 
 
-class TableText(NamedTuple):
-    bbox: Box
-    data: list[list[str | None]]
-
-
 class TooManyLinesError(Exception):
-    """The page's rulings are more than a table finder can be asked to compare."""
+    """The page has more lines than are worth comparing."""
 
 
 class _Steps:
     """The work one page may cost."""
 
     def __init__(self) -> None:
-        self.left = MAXIMUM_STEPS
+        self._left = MAXIMUM_STEPS
 
     def spend(self, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
+        self._left -= count
+        if self._left < 0:
             raise TooManyLinesError
 
 
-def find_table_texts(edges: Edges, read_chars: Callable[[], list[Char]]) -> list[TableText]:
-    """Return the tables that *edges* draw with their text; the characters are read only if there is a table.
-
-    Raises:
-        TooManyLinesError: as `find_tables`.
-    """
-    found = find_tables(edges)
-    chars = read_chars() if found else []
-    return [TableText(table.bbox, read_cells(table, chars)) for table in found]
-
-
-def find_tables(edges: Edges) -> list[FoundTable]:
-    """Return the tables that *edges* draw, top to bottom, then left to right.
+def find_grids(vertical: list[Box], horizontal: list[Box]) -> list[Grid]:
+    """Return the tables that these lines draw, top to bottom, then left to right.
 
     Raises:
         TooManyLinesError: above 150,000 crossings or cells, or when comparing the lines takes too long.
     """
-    if len(edges.vertical) < 2 or len(edges.horizontal) < 2:
+    if len(vertical) < 2 or len(horizontal) < 2:
         return []
     steps = _Steps()
-    vertical = _join(_snap(edges.vertical, 0), axis=0)
-    horizontal = _join(_snap(edges.horizontal, 1), axis=1)
-    crossings = _find_crossings(vertical, horizontal, steps)
-    return _group_cells(_find_cells(crossings, steps))
+    vertical = _join(_snap(vertical, axis=0), axis=0)
+    horizontal = _join(_snap(horizontal, axis=1), axis=1)
+    return _group_cells(_find_cells(_find_crossings(vertical, horizontal, steps), steps))
 
 
-def _snap(edges: list[Edge], axis: int) -> list[Edge]:
-    """Move edges that lie within the tolerance of one another (in a chain) to their mean."""
-    members: defaultdict[float, list[Edge]] = defaultdict(list)
-    for edge in edges:
-        members[edge[axis]].append(edge)
-    snapped: list[Edge] = []
-    cluster: list[Edge] = []
-    last = 0.0
-    for position in sorted(members):
-        if cluster and position > last + TOLERANCE:
-            snapped += _moved_to_mean(cluster, axis)
-            cluster = []
-        cluster += members[position]
-        last = position
-    return snapped + _moved_to_mean(cluster, axis)
+def _snap(edges: list[Box], *, axis: int) -> list[Box]:
+    """Move edges that lie within the tolerance of one another, in a chain, to their mean."""
+    snapped: list[Box] = []
+    for cluster in cluster_by(edges, itemgetter(axis)):
+        mean = sum(edge[axis] for edge in cluster) / len(cluster)
+        if axis == 0:
+            snapped += [(mean, top, x1 + (mean - x0), bottom) for x0, top, x1, bottom in cluster]
+        else:
+            snapped += [(x0, mean, x1, bottom + (mean - top)) for x0, top, x1, bottom in cluster]
+    return snapped
 
 
-def _moved_to_mean(cluster: list[Edge], axis: int) -> list[Edge]:
-    if not cluster:
-        return []
-    mean = sum(edge[axis] for edge in cluster) / len(cluster)
-    if axis == 0:
-        return [Edge(mean, edge.top, edge.x1 + (mean - edge.x0), edge.bottom) for edge in cluster]
-    return [Edge(edge.x0, mean, edge.x1, edge.bottom + (mean - edge.top)) for edge in cluster]
-
-
-def _join(edges: list[Edge], *, axis: int) -> list[Edge]:
+def _join(edges: list[Box], *, axis: int) -> list[Box]:
     """Join edges on one line whose ends are within the tolerance; drop what stays short."""
     start, end = (1, 3) if axis == 0 else (0, 2)
-    joined: list[Edge] = []
-    ordered = sorted(edges, key=lambda edge: (edge[axis], edge[start]))
-    for _, group in itertools.groupby(ordered, lambda edge: edge[axis]):
+    joined: list[Box] = []
+    for _, group in itertools.groupby(sorted(edges, key=itemgetter(axis, start)), itemgetter(axis)):
         first, *others = group
-        low, high, kept = first[start], first[end], first
+        low, high = first[start], first[end]
         for edge in others:
-            if edge[start] <= high + TOLERANCE:
-                high = max(high, edge[end])
-            else:
-                joined.append(_spanning(kept, low, high, axis))
-                low, high, kept = edge[start], edge[end], edge
-        joined.append(_spanning(kept, low, high, axis))
+            if edge[start] > high + TOLERANCE:
+                joined.append(_spanning(first, low, high, axis))
+                first, low, high = edge, edge[start], edge[end]
+            elif edge[end] > high:
+                high = edge[end]
+        joined.append(_spanning(first, low, high, axis))
     return [edge for edge in joined if edge[end] - edge[start] >= MINIMUM_EDGE_LENGTH]
 
 
-def _spanning(edge: Edge, low: float, high: float, axis: int) -> Edge:
-    return Edge(edge.x0, low, edge.x1, high) if axis == 0 else Edge(low, edge.top, high, edge.bottom)
+def _spanning(edge: Box, low: float, high: float, axis: int) -> Box:
+    return (edge[0], low, edge[2], high) if axis == 0 else (low, edge[1], high, edge[3])
 
 
 class _Crossing:
-    """Where edges meet: the numbers of the vertical and of the horizontal ones."""
+    """A point where edges meet: the numbers of the vertical and of the horizontal ones."""
 
     __slots__ = ("horizontal", "vertical")
 
@@ -156,18 +104,18 @@ class _Crossing:
         self.horizontal: set[int] = set()
 
 
-def _find_crossings(vertical: list[Edge], horizontal: list[Edge], steps: _Steps) -> dict[Point, _Crossing]:
-    by_top = sorted(range(len(horizontal)), key=lambda number: (horizontal[number].top, horizontal[number].x0))
-    tops = [horizontal[number].top for number in by_top]
+def _find_crossings(vertical: list[Box], horizontal: list[Box], steps: _Steps) -> dict[Point, _Crossing]:
+    across = sorted(enumerate(horizontal), key=lambda numbered: (numbered[1][1], numbered[1][0]))
+    tops = [edge[1] for _, edge in across]
     crossings: dict[Point, _Crossing] = {}
-    for number, edge in enumerate(vertical):
-        first, last = bisect_left(tops, edge.top - TOLERANCE), bisect_right(tops, edge.bottom + TOLERANCE)
+    for number, (x, top, _, bottom) in enumerate(vertical):
+        first, last = bisect_left(tops, top - TOLERANCE), bisect_right(tops, bottom + TOLERANCE)
         steps.spend(last - first)
-        x = edge.x0
-        for other in by_top[first:last]:
-            across = horizontal[other]
-            if across.x0 - TOLERANCE <= x <= across.x1 + TOLERANCE:
-                crossing = crossings.setdefault((x, across.top), _Crossing())
+        for other, (x0, y, x1, _) in across[first:last]:
+            if x0 - TOLERANCE <= x <= x1 + TOLERANCE:
+                crossing = crossings.get((x, y))
+                if crossing is None:
+                    crossing = crossings[x, y] = _Crossing()
                 crossing.vertical.add(number)
                 crossing.horizontal.add(other)
         if len(crossings) > MAXIMUM_CROSSINGS:
@@ -177,54 +125,49 @@ def _find_crossings(vertical: list[Edge], horizontal: list[Edge], steps: _Steps)
 
 def _find_cells(crossings: dict[Point, _Crossing], steps: _Steps) -> list[Box]:
     """Return, for each crossing, the smallest cell of which it is the top left corner."""
-    points = sorted(crossings)
     columns: defaultdict[float, list[float]] = defaultdict(list)  # x → the tops of its crossings, downwards
     rows: defaultdict[float, list[float]] = defaultdict(list)  # top → the x of its crossings, to the right
+    points = sorted(crossings)
     for x, top in points:
         columns[x].append(top)
         rows[top].append(x)
     cells: list[Box] = []
     for x, top in points:
-        corner = crossings[x, top]
-        column, row = columns[x], rows[top]
-        below = column[bisect_right(column, top) :]
-        right = row[bisect_right(row, x) :]
-        cell = _smallest_cell(crossings, corner, x, top, below, right, steps)
+        cell = _find_smallest_cell(crossings, (x, top), columns[x], rows[top], steps)
         if cell is not None:
             cells.append(cell)
     return cells
 
 
-def _smallest_cell(
-    crossings: dict[Point, _Crossing],
-    corner: _Crossing,
-    x: float,
-    top: float,
-    below: list[float],
-    right: list[float],
-    steps: _Steps,
+def _find_smallest_cell(
+    crossings: dict[Point, _Crossing], point: Point, column: list[float], row: list[float], steps: _Steps
 ) -> Box | None:
-    # An edge that reaches a crossing passes all those before it, so the first unconnected one ends the search.
-    for bottom in below:
+    # An edge that reaches a crossing passes all those before it: the first that is not connected ends the search
+    x, top = point
+    corner = crossings[point]
+    right = bisect_right(row, x)
+    for below in range(bisect_right(column, top), len(column)):
+        bottom = column[below]
         lower = crossings[x, bottom]
         if corner.vertical.isdisjoint(lower.vertical):
             return None
-        for x1 in right:
+        for beside in range(right, len(row)):
             steps.spend(1)
-            beside = crossings[x1, top]
-            if corner.horizontal.isdisjoint(beside.horizontal):
+            x1 = row[beside]
+            upper = crossings[x1, top]
+            if corner.horizontal.isdisjoint(upper.horizontal):
                 break
             opposite = crossings.get((x1, bottom))
             if (
                 opposite is not None
-                and not opposite.vertical.isdisjoint(beside.vertical)
+                and not opposite.vertical.isdisjoint(upper.vertical)
                 and not opposite.horizontal.isdisjoint(lower.horizontal)
             ):
                 return (x, top, x1, bottom)
     return None
 
 
-def _group_cells(cells: list[Box]) -> list[FoundTable]:
+def _group_cells(cells: list[Box]) -> list[Grid]:
     """Cells that share a corner, directly or through others, are a table; a single cell is none."""
     parents = list(range(len(cells)))
 
@@ -238,22 +181,21 @@ def _group_cells(cells: list[Box]) -> list[FoundTable]:
     for number, (x0, top, x1, bottom) in enumerate(cells):
         for point in ((x0, top), (x0, bottom), (x1, top), (x1, bottom)):
             owner = owners.setdefault(point, number)
-            parents[find_root(number)] = find_root(owner)
+            if owner != number:
+                parents[find_root(number)] = find_root(owner)
     groups: defaultdict[int, list[Box]] = defaultdict(list)
     for number, cell in enumerate(cells):
         groups[find_root(number)].append(cell)
-    tables = [group for group in groups.values() if len(group) > 1]
-    tables.sort(key=lambda group: min((cell[1], cell[0]) for cell in group))
-    return [FoundTable(_bounds(group), _arrange(group)) for group in tables]
+    grids = [Grid(_bounds(group), _arrange(group)) for group in groups.values() if len(group) > 1]
+    return sorted(grids, key=lambda grid: min((cell[1], cell[0]) for cell in grid.rows[0] if cell is not None))
 
 
 def _arrange(cells: list[Box]) -> list[list[Box | None]]:
     columns = sorted({cell[0] for cell in cells})
     if len(columns) * len({cell[1] for cell in cells}) > MAXIMUM_CROSSINGS:
         raise TooManyLinesError
-    ordered = sorted(cells, key=lambda cell: (cell[1], cell[0]))
     rows: list[list[Box | None]] = []
-    for _, row in itertools.groupby(ordered, lambda cell: cell[1]):
+    for _, row in itertools.groupby(sorted(cells, key=itemgetter(1, 0)), itemgetter(1)):
         by_column = {cell[0]: cell for cell in row}
         rows.append([by_column.get(x) for x in columns])
     return rows
@@ -264,21 +206,45 @@ def _bounds(boxes: Iterable[Box]) -> Box:
     return (min(x0), min(top), max(x1), max(bottom))
 
 
+def cluster_by(items: list[Item], position: Callable[[Item], float]) -> list[list[Item]]:
+    """Group items whose positions form a chain of steps within the tolerance; groups in order, members as they came."""
+    order = sorted({position(item) for item in items})
+    if not order or order[-1] - order[0] <= TOLERANCE:
+        return [items] if items else []
+    groups: list[list[Item]] = []
+    group_of: dict[float, list[Item]] = {}
+    last = order[0] - 2 * TOLERANCE
+    for value in order:
+        if value > last + TOLERANCE:
+            groups.append([])
+        group_of[value] = groups[-1]
+        last = value
+    for item in items:
+        group_of[position(item)].append(item)
+    return groups
+
+
 # The text of the cells
 
 
-def read_cells(table: FoundTable, chars: list[Char]) -> list[list[str | None]]:
-    """Return the text of each cell: the characters whose middle lies in it, in pdfplumber's order and spacing."""
-    placed = sorted(
-        ((char.top + char.bottom) / 2, (char.x0 + char.x1) / 2, number) for number, char in enumerate(chars)
-    )
-    heights = [middle for middle, _, _ in placed]
-    data: list[list[str | None]] = []
-    for row in table.rows:
-        boxes = [cell for cell in row if cell is not None]
-        _, row_top, _, row_bottom = _bounds(boxes)
-        first, last = bisect_left(heights, row_top), bisect_left(heights, row_bottom)
-        in_row = sorted((x, y, number) for y, x, number in placed[first:last])
+class CellReader:
+    """Tells the text of any cell of a page."""
+
+    def __init__(self, chars: list[Char]) -> None:
+        self._chars = chars
+        self._placed = sorted(
+            ((top + bottom) / 2, (x0 + x1) / 2, number) for number, (_, x0, top, x1, bottom, _) in enumerate(chars)
+        )
+        self._heights = [middle for middle, _, _ in self._placed]
+
+    def read_cells(self, grid: Grid) -> list[list[str | None]]:
+        """Return the text of each cell: the characters whose middle lies in it, ordered and spaced as by pdfplumber."""
+        return [self._read_row(row) for row in grid.rows]
+
+    def _read_row(self, row: list[Box | None]) -> list[str | None]:
+        _, row_top, _, row_bottom = _bounds(cell for cell in row if cell is not None)
+        first, last = bisect_left(self._heights, row_top), bisect_left(self._heights, row_bottom)
+        in_row = sorted((x, y, number) for y, x, number in self._placed[first:last])
         middles = [x for x, _, _ in in_row]
         texts: list[str | None] = []
         for cell in row:
@@ -288,66 +254,52 @@ def read_cells(table: FoundTable, chars: list[Char]) -> list[list[str | None]]:
             x0, top, x1, bottom = cell
             inside = in_row[bisect_left(middles, x0) : bisect_left(middles, x1)]
             numbers = sorted(number for _, y, number in inside if top <= y < bottom)
-            texts.append(join_chars([chars[number] for number in numbers]))
-        data.append(texts)
-    return data
-
-
-Item = TypeVar("Item")
-LIGATURES = {"ﬀ": "ff", "ﬃ": "ffi", "ﬄ": "ffl", "ﬁ": "fi", "ﬂ": "fl", "ﬆ": "st", "ﬅ": "st"}
+            texts.append(join_chars([self._chars[number] for number in numbers]))
+        return texts
 
 
 def join_chars(chars: list[Char]) -> str:
-    """Return the text of *chars* (of one cell, or of a page) as pdfplumber's `extract_text` spaces it."""
-    if not chars:
-        return ""
-    if not all(char.upright for char in chars):
+    """Return the text of the characters of one cell, spaced as by pdfplumber's `extract_text`."""
+    if not all(char[5] for char in chars):
         return _join_turned_chars(chars)
     words: list[tuple[float, str]] = []  # top, text
-    for line in _cluster(chars, lambda char: char.top):
-        words += _split_words(sorted(line, key=lambda char: char.x0))
-    return "\n".join(" ".join(text for _, text in line) for line in _cluster(words, lambda word: word[0]))
+    for line in cluster_by(chars, itemgetter(2)):
+        words += _split_words(sorted(line, key=itemgetter(1)))
+    return "\n".join(" ".join(text for _, text in line) for line in cluster_by(words, itemgetter(0)))
 
 
 def _split_words(line: list[Char]) -> Iterator[tuple[float, str]]:
-    word: list[Char] = []
-    for char in line:
-        if char.text.isspace():
+    word: list[str] = []
+    highest = last_top = last_x1 = 0.0
+    for text, x0, top, x1, _, _ in line:
+        if text.isspace():
             if word:
-                yield _as_word(word)
-            word = []
-            continue
-        if word:
-            last = word[-1]
-            if char.x0 > last.x1 + TOLERANCE or abs(char.top - last.top) > TOLERANCE:
-                yield _as_word(word)
+                yield highest, "".join(word)
                 word = []
-        word.append(char)
+            continue
+        if word and (x0 > last_x1 + TOLERANCE or abs(top - last_top) > TOLERANCE):
+            yield highest, "".join(word)
+            word = []
+        highest = min(highest, top) if word else top
+        word.append(LIGATURES.get(text, text))
+        last_top, last_x1 = top, x1
     if word:
-        yield _as_word(word)
-
-
-def _as_word(chars: list[Char]) -> tuple[float, str]:
-    return min(char.top for char in chars), "".join(LIGATURES.get(char.text, char.text) for char in chars)
-
-
-def _cluster(items: list[Item], position: Callable[[Item], float]) -> list[list[Item]]:
-    """Group items whose positions form a chain of steps within the tolerance; groups in order, members as they came."""
-    order = sorted({position(item) for item in items})
-    groups: list[list[Item]] = []
-    group_of: dict[float, list[Item]] = {}
-    for number, value in enumerate(order):
-        if number == 0 or value > order[number - 1] + TOLERANCE:
-            groups.append([])
-        group_of[value] = groups[-1]
-    for item in items:
-        group_of[position(item)].append(item)
-    return groups
+        yield highest, "".join(word)
 
 
 def _join_turned_chars(chars: list[Char]) -> str:
     fields: list[dict[str, Any]] = [
-        {**char._asdict(), "doctop": char.top, "height": char.bottom - char.top, "width": char.x1 - char.x0}
-        for char in chars
+        {
+            "text": text,
+            "x0": x0,
+            "top": top,
+            "x1": x1,
+            "bottom": bottom,
+            "upright": upright,
+            "doctop": top,
+            "height": bottom - top,
+            "width": x1 - x0,
+        }
+        for text, x0, top, x1, bottom, upright in chars
     ]
     return str(extract_text(fields, x_tolerance=TOLERANCE, y_tolerance=TOLERANCE))
