@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, WebSocket
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 import db
 from answers import SIGNED_IN, WITH_BODY, may_fail
-from auth import CurrentUser, Id, authenticate, storable
+from auth import CurrentUser, authenticate
 from db import MessageDraft, MessageRow, StoredMessage, UserRow
 from deps import AllEngines, Db, Engines, get_engines
 from errors import (
@@ -25,6 +25,7 @@ from errors import (
     RateLimitedError,
     UserNotFoundError,
 )
+from fields import ClientId, Id, NotBlank
 from hub import Client, CloseCode, Hub
 
 MAX_MESSAGE_CHARACTERS = 32_000
@@ -62,12 +63,6 @@ class BadFrameError(PagewireError):
 # The wire
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return storable(text)
-
-
 class MessageCreate(BaseModel):
     """A message to one user. A repeat with the same client_id is not sent again."""
 
@@ -78,8 +73,8 @@ class MessageCreate(BaseModel):
     }
 
     recipient_id: Id
-    content: Annotated[str, Field(min_length=1, description="at most 32,000 characters"), AfterValidator(_not_blank)]
-    client_id: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(storable)] | None = None
+    content: Annotated[NotBlank, Field(description="at most 32,000 characters")]
+    client_id: ClientId | None = None
 
     def draft(self, sender: UserRow) -> MessageDraft:
         """What the writer stores.
@@ -124,8 +119,8 @@ class MessagePage(BaseModel):
     """One page of my messages."""
 
     messages: list[Message]
-    page: int
-    limit: int
+    page: int = Field(examples=[1])
+    limit: int = Field(examples=[50])
     has_more: bool
 
 

@@ -15,7 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 
 import db
 from answers import SIGNED_IN, WITH_BODY, may_fail
-from auth import CurrentUser, Id, storable
+from auth import CurrentUser
 from db import DocumentRow
 from deps import AllEngines, Db, Engines
 from errors import (
@@ -32,13 +32,18 @@ from errors import (
     StorageFullError,
     StorageUnavailableError,
 )
+from fields import ClientId, Id
 from storage import Incoming, storage_error
 
 PREVIEW_CHARACTERS = 500
 MAX_FILENAME_CHARACTERS = 255
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
 MAX_TERM_CHARACTERS = 1000
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"  # and what turns the direction of the text
+CONTROL_CHARACTERS = re.compile(f"[{_CONTROLS}]")
+FILE_NAME_PATTERN = (
+    rf"^[^/\\{_CONTROLS}]*[^/\\{_CONTROLS}. ][^/\\{_CONTROLS}]*$"  # no slash, and more than dots and spaces
+)
 PATHS_WITH_LARGE_BODIES = frozenset({"/upload-pdf", "/pdf-info", "/search-pdf", "/extract"})
 
 router = APIRouter(tags=["documents"])
@@ -55,10 +60,8 @@ class SearchTermMissingError(PagewireError):
 
 
 def _file_name(name: str) -> str:
-    if not name.strip() or name.strip() in (".", ".."):
+    if name.strip() in ("", ".", ".."):
         raise ValueError("must not be empty")
-    if CONTROL_CHARACTERS.search(name) or "/" in name or "\\" in name:
-        raise ValueError("must not contain slashes or control characters")
     return name.strip()
 
 
@@ -67,7 +70,11 @@ class DocumentPatch(BaseModel):
 
     model_config = {"json_schema_extra": {"examples": [{"filename": "invoice.pdf"}]}}
 
-    filename: Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARACTERS), AfterValidator(_file_name)]
+    filename: Annotated[
+        str,
+        Field(min_length=1, max_length=MAX_FILENAME_CHARACTERS, pattern=FILE_NAME_PATTERN),
+        AfterValidator(_file_name),
+    ]
 
 
 class Owner(BaseModel):
@@ -235,9 +242,12 @@ class Upload(NamedTuple):
 
 def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI description of a form with a PDF in it. The form is read by hand: who asks is checked first."""
-    properties = {"file": {"type": "string", "format": "binary", "description": "The PDF."}, **fields}
-    schema = {"type": "object", "required": ["file"], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    file = {"type": "string", "format": "binary", "contentMediaType": "application/pdf", "description": "The PDF."}
+    form = {
+        "schema": {"type": "object", "required": ["file"], "properties": {"file": file, **fields}},
+        "encoding": {"file": {"contentType": "application/pdf"}},
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
 
 
 @asynccontextmanager
@@ -280,7 +290,6 @@ def clean_filename(name: str | None) -> str:
 
 # The library
 
-ClientId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(storable)]
 _client_id = TypeAdapter(ClientId)
 
 

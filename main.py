@@ -10,7 +10,6 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-import psycopg2
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +18,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match, Route
 
 import auth
 import chat
@@ -35,7 +35,7 @@ from jobs import Jobs
 from mail import Mailer
 from observe import configure_logging
 from pdf import PdfEngine
-from pool import Database
+from pool import Database, OperationalError
 from postgres import locate_database
 from rates import RateLimiter
 from settings import Settings, get_settings
@@ -53,6 +53,7 @@ TAGS = [
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
     {"name": "notifications", "description": "E-mail to users."},
 ]
+ROOMS = (auth, documents, chat, notifications)
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
 
 # Opening and closing
@@ -123,7 +124,7 @@ async def _reach(database: Database, description: str) -> None:
             (await database.open_connection()).close()
     except TimeoutError:
         raise StartupError(f"{description} does not answer.") from None
-    except psycopg2.OperationalError as error:
+    except OperationalError as error:
         raise StartupError(f"{description}: {' '.join(str(error).split())}") from None
 
 
@@ -183,7 +184,19 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
     headers = dict(error.headers or {})
+    if error.status_code == 405:  # the router names the methods of the first route of this path only
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
     return error_response(request.scope, error.status_code, code, error.detail, headers=headers)
+
+
+def _methods_of(request: Request) -> set[str]:
+    routes = [*request.app.routes, *(route for room in ROOMS for route in room.router.routes)]
+    return {
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
 
 
 async def answer_validation_error(request: Request, error: Exception) -> Response:
@@ -223,7 +236,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(PagewireError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
-    for room in (auth, documents, chat, notifications):
+    for room in ROOMS:
         app.include_router(room.router)
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
 

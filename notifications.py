@@ -4,23 +4,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, EmailStr, Field, ValidationError
+from pydantic import BaseModel, EmailStr, Field, ValidationError
 
 import db
 from answers import SIGNED_IN, WITH_BODY, may_fail
-from auth import CurrentUser, Greeting, storable
+from auth import CurrentUser, Greeting
 from deps import AllEngines
 from errors import ForbiddenError, RateLimitedError
+from fields import NotBlank
 
 MAX_MESSAGE_CHARACTERS = 10_000
 
 router = APIRouter(tags=["notifications"])
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return storable(text)
 
 
 class Notification(BaseModel):
@@ -29,12 +24,12 @@ class Notification(BaseModel):
     model_config = {"json_schema_extra": {"examples": [{"email": "bob@example.com", "message": "The invoice is in."}]}}
 
     email: EmailStr
-    message: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_not_blank)]
+    message: Annotated[NotBlank, Field(max_length=MAX_MESSAGE_CHARACTERS)]
 
 
 NOTIFICATION_BODY: dict[str, Any] = {
     "requestBody": {
-        "required": False,
+        "required": True,
         "content": {
             "application/json": {"schema": Notification.model_json_schema()},
             "application/x-www-form-urlencoded": {"schema": Notification.model_json_schema()},
@@ -45,8 +40,8 @@ NOTIFICATION_BODY: dict[str, Any] = {
 
 async def read_notification(
     request: Request,
-    email: Annotated[str | None, Query(max_length=320)] = None,
-    message: Annotated[str | None, Query(max_length=MAX_MESSAGE_CHARACTERS)] = None,
+    email: Annotated[str | None, Query(max_length=320, include_in_schema=False)] = None,
+    message: Annotated[str | None, Query(max_length=MAX_MESSAGE_CHARACTERS, include_in_schema=False)] = None,
 ) -> Notification:
     """From the query, a form or JSON; the body counts where both name a value."""
     values: dict[str, Any] = {}
@@ -81,7 +76,10 @@ async def read_notification(
 async def send_notification(
     engines: AllEngines, user: CurrentUser, notification: Annotated[Notification, Depends(read_notification)]
 ) -> Greeting:
-    """Queue an e-mail. Only addresses of registered users, for anybody but an admin."""
+    """Queue an e-mail. Only addresses of registered users, for anybody but an admin.
+
+    `email` and `message` may stand in the query instead of a body.
+    """
     if not user.is_admin and not await db.email_exists(engines.database, email=notification.email):
         raise ForbiddenError("Only registered users can be notified.")
     await engines.limiter.hit(engines.rates.notification, str(user.id))

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 import psycopg2
 import psycopg2.extensions
 from psycopg2 import IntegrityError as IntegrityError  # what a statement raises when it breaks a constraint
+from psycopg2 import OperationalError as OperationalError  # when the server refuses or is lost
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 
 from errors import BusyError, DatabaseUnavailableError, UnstorableTextError

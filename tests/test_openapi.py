@@ -7,7 +7,8 @@ import httpx
 import pytest
 import schemathesis
 from conftest import Person, Server
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 OPERATIONS = {
     "delete_document": "DELETE /documents/{document_id}",
@@ -36,6 +37,8 @@ OPERATIONS = {
     "token": "POST /token",
     "upload_pdf": "POST /upload-pdf",
 }
+# A schema cannot say what a PDF is, that an address is taken, or that a value may stand in the query instead.
+TOLD_BY_MORE_THAN_THE_SCHEMA = {"extract_pdf", "pdf_info", "search_pdf", "upload_pdf", "register", "send_notification"}
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +111,11 @@ def test_the_docs_page_needs_nothing_from_the_internet(client: httpx.Client) -> 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_generated_requests_are_answered_as_described(name: str, server: Server, alice: Person) -> None:
-    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json").include(operation_id=name)
+    operation = schemathesis.openapi.from_url(f"{server.url}/openapi.json").find_operation_by_id(name)
 
-    @schema.parametrize()
+    @given(case=operation.as_strategy())
     @settings(
-        max_examples=12,
+        max_examples=15,
         deadline=None,
         database=None,
         derandomize=True,
@@ -120,6 +123,7 @@ def test_generated_requests_are_answered_as_described(name: str, server: Server,
         suppress_health_check=list(HealthCheck),
     )
     def answers_as_described(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(headers=alice.headers)
+        excluded = [positive_data_acceptance] if name in TOLD_BY_MORE_THAN_THE_SCHEMA else []
+        case.call_and_validate(headers=alice.headers, excluded_checks=excluded)
 
     answers_as_described()

@@ -1,0 +1,29 @@
+"""The field types that several rooms share, as pydantic checks them and OpenAPI describes them."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+MAX_ID = 2**63 - 1
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:  # lone surrogates are refused by pydantic itself
+        raise ValueError("must not contain NUL characters")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return _storable(text)
+
+
+Id = Annotated[int, Field(ge=1), AfterValidator(lambda number: min(number, MAX_ID))]  # larger ones name nothing either
+Storable = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
+NotBlank = Annotated[
+    str,
+    AfterValidator(_not_blank),
+    Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$"}),
+]
+ClientId = Annotated[Storable, Field(min_length=1, max_length=64)]
