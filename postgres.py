@@ -323,9 +323,10 @@ class EmbeddedServer:
         The link is the truth: it moves with DATA_DIR, and a DATA_DIR made anew begins with an empty database.
         """
         ROOT_PLACE.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _remove_temporary_places()
         digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
         place = _make_passage(ROOT_PLACE, f"{digest}-")
-        (place / "README").write_text(f"The database of {self.data_dir}, which is a link to this folder.\n")
+        (place / "data_dir").symlink_to(self.data_dir)
         try:
             self.home.symlink_to(place)
         except FileExistsError:  # another process was first
@@ -342,16 +343,18 @@ class EmbeddedServer:
         key = hashlib.sha256(f"{programs} {original.st_size} {original.st_mtime_ns}".encode()).hexdigest()[:12]
         copy = self.home.resolve() / f"programs-{key}"
         if not copy.exists():
-            for old in self.home.glob("programs-*"):
+            for old in self.home.glob("programs-*"):  # of earlier versions, or unfinished
                 shutil.rmtree(old)
             unfinished = copy.with_name(f"{copy.name}.new")
             install = programs.parent
             leave_out = shutil.ignore_patterns("include", "doc", "pgxs", "pkgconfig", "*.a")
-            shutil.copytree(install, unfinished / install.parent.name / install.name, ignore=leave_out)
+            copied = unfinished / install.parent.name / install.name
+            shutil.copytree(install, copied, ignore=leave_out, copy_function=_copy_for_all)
             for libraries in install.parent.parent.glob(f"{install.parent.name}.libs"):
-                shutil.copytree(libraries, unfinished / libraries.name)
+                shutil.copytree(libraries, unfinished / libraries.name, copy_function=_copy_for_all)
             for path in (unfinished, *unfinished.rglob("*")):
-                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+                if path.is_dir():
+                    path.chmod(0o755)
             unfinished.rename(copy)
         programs = copy / programs.parent.parent.name / programs.parent.name / programs.name
         return programs, _major_version(programs, account)
@@ -565,6 +568,27 @@ def _make_passage(parent: Path, prefix: str) -> Path:
     made = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     made.chmod(0o711)
     return made
+
+
+def _remove_temporary_places() -> None:
+    """Remove the databases of DATA_DIRs that were under the system's temporary folder and are gone: of tests, say."""
+    for place in ROOT_PLACE.iterdir():
+        with contextlib.suppress(OSError):
+            data_dir = (place / "data_dir").readlink()
+            is_old = time.time() - place.stat().st_mtime > 3600
+            if is_old and data_dir.is_relative_to(tempfile.gettempdir()) and not (data_dir / "postgres").exists():
+                shutil.rmtree(place)
+
+
+def _copy_for_all(source: str, target: str) -> None:
+    """Copy a program, or link it where it already may be read by everybody (and lies on the same disk)."""
+    mode = Path(source).stat().st_mode
+    if mode & 0o044 == 0o044 and (mode & 0o111 == 0 or mode & 0o011 == 0o011):
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
+    Path(target).chmod(0o755 if mode & 0o100 else 0o644)
 
 
 def _connect(keywords: dict[str, str]) -> "psycopg2.extensions.connection":
