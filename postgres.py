@@ -451,7 +451,7 @@ class EmbeddedServer:
             command += ["-c", f"{name}={value}"]
         # Through a shell that leaves at once: the server is nobody's child, so it neither ends with this process
         # nor stays a zombie of it. A session of its own keeps the terminal's Ctrl-C away from it.
-        with (self.home / "start.log").open("wb") as log:
+        with open(self.home / "start.log", "wb", opener=_private) as log:  # noqa: PTH123  a Path's open() has no opener
             shell = subprocess.run(  # noqa: S603  no text of a user's is in it
                 ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command],
                 cwd="/",
@@ -498,8 +498,8 @@ class EmbeddedServer:
             result = _run([*command, "--no-locale"], account)
         if result.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
-            complaints = [line for line in result.stderr.splitlines() if "error" in line.lower()] or ["no reason given"]
-            raise StartupError(f"The database could not be made in {self.home}: {'; '.join(complaints)}")
+            reasons = re.findall("(?:FATAL|PANIC|HINT|error): +(.*)", result.stderr) or result.stderr.splitlines()[-1:]
+            raise StartupError(f"The database could not be made in {self.home}: {'; '.join(reasons)}")
         passfile = made / "pgpass"
         passfile.touch(mode=0o600)
         passfile.write_text(f"*:*:*:{DATABASE}:{password}\n")
@@ -557,6 +557,10 @@ def _forget_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _open_lock(path: Path) -> int:
