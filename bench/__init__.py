@@ -1,0 +1,1 @@
+"""Pagewire measured beside a plain server, in one run: `python -m bench`."""

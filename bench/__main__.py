@@ -1,0 +1,48 @@
+"""Measure Pagewire beside the plain server and print one table."""
+
+import argparse
+import asyncio
+import gc
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, Row, format_table, prepare
+from bench.servers import Server, running_servers
+
+
+async def measure(servers: tuple[Server, Server], names: list[str], effort: Effort) -> list[Row]:
+    sides = await asyncio.gather(*map(prepare, servers))
+    rows: dict[str, list[Row]] = {}
+    for name in sorted(names, key=lambda name: name != "memory"):  # first, before free memory piles up
+        print(f"measuring {name} …", flush=True)
+        rows[name] = await MEASUREMENTS[name](sides, effort)
+    return [row for name in names for row in rows[name]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    names = list(MEASUREMENTS)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}; all, if none is named")
+    parser.add_argument("--long", action="store_true", help="many rounds, about ten minutes")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(names):
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="pagewire-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must pass
+        with running_servers(folder) as servers:
+            gc.disable()  # a pause of ours would look like one of theirs
+            rows = uvloop.run(measure(servers, arguments.names or names, LONG if arguments.long else QUICK))
+    print()
+    for line in format_table(rows):
+        print(line)
+    load = os.getloadavg()[0]
+    print(f"\n{time.monotonic() - began:.0f} s on {os.cpu_count()} cores, load average {load:.1f} at the end")
+
+
+main()

@@ -1,0 +1,372 @@
+"""The measurements: each asks both servers in turn, several rounds, and takes medians."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from statistics import median, quantiles
+from typing import Literal, NamedTuple
+
+from bench import pdfs
+from bench.load import Connection, get, keep_asking, post_json, post_pdf, probe, saturate
+from bench.servers import Server
+
+PASSWORD = "correct horse battery"
+CONVERSATION_MESSAGES = 200
+CONVERSATION_LIMIT = 50
+CONNECTIONS = 16  # that ask without a pause, when processor time is measured
+PROBES = 8  # connections that ask at a steady rate, when latency is measured
+PROBES_PER_SECOND = 50.0  # light for both
+UPLOADERS = 2
+LOGINS_AT_ONCE = 8
+SETTLE_SECONDS = 0.2  # for processes that have just ended to be counted
+WARM_UP_SECONDS = 0.5
+LARGE_UPLOAD_BYTES = 50 * 1024 * 1024
+MB = 1024 * 1024
+
+
+class Effort(NamedTuple):
+    """How long to measure."""
+
+    cpu_rounds: int
+    cpu_seconds: float
+    upload_rounds: int  # of 10 pages
+    long_upload_rounds: int  # of 100 pages
+    latency_rounds: int
+    latency_seconds: float
+    memory_rounds: int
+
+
+QUICK = Effort(
+    cpu_rounds=5,
+    cpu_seconds=0.5,
+    upload_rounds=3,
+    long_upload_rounds=1,
+    latency_rounds=2,
+    latency_seconds=3.0,
+    memory_rounds=1,
+)
+LONG = Effort(
+    cpu_rounds=15,
+    cpu_seconds=2.0,
+    upload_rounds=9,
+    long_upload_rounds=3,
+    latency_rounds=7,
+    latency_seconds=6.0,
+    memory_rounds=3,
+)
+
+
+class Target(NamedTuple):
+    sign: Literal[">=", "<=", "<"]
+    value: float
+    unit: str
+
+    def is_met_by(self, value: float) -> bool:
+        if self.sign == ">=":
+            return value >= self.value
+        return value < self.value or (self.sign == "<=" and value == self.value)
+
+
+class Row(NamedTuple):
+    """A line of the table; the target is for the ratio, or for the product's own number where there is none."""
+
+    name: str
+    plain: str
+    product: str
+    ratio: float | None = None  # how many times less the product takes
+    target: Target | None = None
+    judged: float | None = None  # what the target is compared with, when not the ratio
+
+
+class Side(NamedTuple):
+    """One of the two servers with its people: alice and bob have a conversation, carol and dave write each other."""
+
+    server: Server
+    tokens: dict[str, str]
+    ids: dict[str, int]
+
+    @contextlib.asynccontextmanager
+    async def connections(self, count: int) -> AsyncIterator[list[Connection]]:
+        opened = [await Connection.open(self.server.port) for _ in range(count)]
+        try:
+            yield opened
+        finally:
+            for connection in opened:
+                connection.close()
+
+    def get_me(self) -> bytes:
+        return get("/me", self.tokens["alice"])
+
+    def upload(self, data: bytes) -> bytes:
+        return post_pdf("/upload-pdf", data, self.tokens["alice"])
+
+    def login(self) -> bytes:
+        return post_json("/login", {"email": "alice@example.com", "password": PASSWORD})
+
+
+Sides = Sequence[Side]  # the plain one, the product
+
+
+async def prepare(server: Server) -> Side:
+    """Register the people and let alice and bob talk."""
+    connection = await Connection.open(server.port)
+    tokens: dict[str, str] = {}
+    ids: dict[str, int] = {}
+    for name in ("alice", "bob", "carol", "dave"):
+        account = {"email": f"{name}@example.com", "password": PASSWORD, "name": name.capitalize()}
+        tokens[name] = json.loads(await connection.ask(post_json("/register", account)))["access_token"]
+        ids[name] = json.loads(await connection.ask(get("/me", tokens[name])))["id"]
+    for number in range(CONVERSATION_MESSAGES):
+        sender, recipient = ("alice", "bob") if number % 2 else ("bob", "alice")
+        message = {"recipient_id": ids[recipient], "content": f"Page {number} has the figures, see the table."}
+        await connection.ask(post_json("/messages", message, tokens[sender]))
+    connection.close()
+    return Side(server, tokens, ids)
+
+
+# Processor time
+
+
+async def measure_me(sides: Sides, effort: Effort) -> list[Row]:
+    return [await _compare_cpu("GET /me", sides, effort, lambda side: [side.get_me()], Target(">=", 15, "x"))]
+
+
+async def measure_post(sides: Sides, effort: Effort) -> list[Row]:
+    def requests(side: Side) -> list[bytes]:
+        pairs = (("carol", "dave"), ("dave", "carol"))
+        content = "Have you seen the table on page 57? The totals do not match."
+        return [
+            post_json("/messages", {"recipient_id": side.ids[recipient], "content": content}, side.tokens[sender])
+            for sender, recipient in pairs
+        ]
+
+    return [await _compare_cpu("POST /messages", sides, effort, requests)]
+
+
+async def measure_conversation(sides: Sides, effort: Effort) -> list[Row]:
+    def requests(side: Side) -> list[bytes]:
+        return [get(f"/messages/{side.ids['bob']}?limit={CONVERSATION_LIMIT}", side.tokens["alice"])]
+
+    for side in sides:
+        async with side.connections(1) as (connection,):
+            answer = json.loads(await connection.ask(requests(side)[0]))
+            assert len(answer) == CONVERSATION_LIMIT, answer
+    return [await _compare_cpu(f"GET /messages/{{id}}, {CONVERSATION_LIMIT}", sides, effort, requests)]
+
+
+async def _compare_cpu(
+    name: str, sides: Sides, effort: Effort, requests: Callable[[Side], list[bytes]], target: Target | None = None
+) -> Row:
+    async def one_round(side: Side, seconds: float) -> float:
+        async with side.connections(CONNECTIONS) as connections:
+            before = side.server.cpu_seconds()
+            count = await saturate(connections, requests(side), seconds=seconds)
+            await asyncio.sleep(SETTLE_SECONDS)
+            return (side.server.cpu_seconds() - before) / count
+
+    for side in sides:
+        await one_round(side, WARM_UP_SECONDS)
+    plain, product, ratio = await _alternate(effort.cpu_rounds, sides, lambda side: one_round(side, effort.cpu_seconds))
+    return Row(f"{name}: CPU", _milliseconds(plain), _milliseconds(product), ratio, target)
+
+
+async def _alternate(
+    rounds: int, sides: Sides, one_round: Callable[[Side], Awaitable[float]]
+) -> tuple[float, float, float]:
+    """Return the medians of both and of their ratio, round by round."""
+    pairs = [(await one_round(sides[0]), await one_round(sides[1])) for _ in range(rounds)]
+    return (
+        median(plain for plain, _ in pairs),
+        median(product for _, product in pairs),
+        median(plain / product for plain, product in pairs),
+    )
+
+
+# Uploads
+
+
+async def measure_uploads(sides: Sides, effort: Effort) -> list[Row]:
+    rows: list[Row] = []
+    for pages, rounds, target in (
+        (10, effort.upload_rounds, None),
+        (100, effort.long_upload_rounds, Target(">=", 8, "x")),
+    ):
+        data = pdfs.make_report(pages)
+        cpu: dict[str, list[float]] = {side.server.name: [] for side in sides}
+        for side in sides:
+            await _upload(side, pdfs.make_report(1), 1)
+
+        async def one_round(
+            side: Side, data: bytes = data, pages: int = pages, cpu: dict[str, list[float]] = cpu
+        ) -> float:
+            before = side.server.cpu_seconds()
+            seconds = await _upload(side, data, pages)
+            await asyncio.sleep(SETTLE_SECONDS)
+            cpu[side.server.name].append(side.server.cpu_seconds() - before)
+            return seconds
+
+        plain, product, ratio = await _alternate(rounds, sides, one_round)
+        rows.append(Row(f"Upload of {pages} pages: time", _seconds(plain), _seconds(product), ratio, target))
+        plain, product = (median(cpu[side.server.name]) for side in sides)
+        rows.append(Row(f"Upload of {pages} pages: CPU", _seconds(plain), _seconds(product), plain / product))
+    return rows
+
+
+async def _upload(side: Side, data: bytes, pages: int) -> float:
+    async with side.connections(1) as (connection,):
+        request = side.upload(data)
+        began = time.perf_counter()
+        answer = json.loads(await connection.ask(request))
+        seconds = time.perf_counter() - began
+    found = (answer["page_count"], answer["tables_found"])
+    assert found == (pages, pages // pdfs.PAGES_PER_TABLE), (side.server.name, found)
+    return seconds
+
+
+# Latency
+
+
+Load = Callable[[Side], tuple[int, bytes]]  # so many connections that ask this without a pause
+
+
+class Percentiles(NamedTuple):
+    p50: float  # seconds
+    p99: float
+
+
+async def measure_latency(sides: Sides, effort: Effort) -> list[Row]:
+    data = pdfs.make_report(10)
+
+    def no_load(side: Side) -> tuple[int, bytes]:
+        return 0, b""
+
+    def uploads(side: Side) -> tuple[int, bytes]:
+        return UPLOADERS, side.upload(data)
+
+    def logins(side: Side) -> tuple[int, bytes]:
+        return LOGINS_AT_ONCE, side.login()
+
+    found: dict[tuple[str, str], list[Percentiles]] = {}
+    loads: dict[str, Load] = {"idle": no_load, "uploads": uploads, "logins": logins}
+    for _ in range(effort.latency_rounds):
+        for (name, load), side in itertools.product(loads.items(), sides):
+            percentiles = await _measure_me_under(side, load(side), effort.latency_seconds)
+            found.setdefault((side.server.name, name), []).append(percentiles)
+
+    def middle(side: Side, name: str) -> Percentiles:
+        of_load = found[side.server.name, name]
+        return Percentiles(median(one.p50 for one in of_load), median(one.p99 for one in of_load))
+
+    def times_idle(side: Side, name: str) -> float:
+        pairs = zip(found[side.server.name, name], found[side.server.name, "idle"], strict=True)
+        return median(busy.p99 / idle.p99 for busy, idle in pairs)
+
+    rows: list[Row] = []
+    for name, title in (("idle", "nothing else"), ("uploads", "during uploads"), ("logins", "during a login storm")):
+        plain, product = (middle(side, name) for side in sides)
+        rows.append(
+            Row(
+                f"GET /me, {title}: p50 / p99",
+                f"{_milliseconds(plain.p50)} / {_milliseconds(plain.p99)}",
+                f"{_milliseconds(product.p50)} / {_milliseconds(product.p99)}",
+                plain.p99 / product.p99,
+            )
+        )
+        if name != "idle":
+            plain_times, product_times = (times_idle(side, name) for side in sides)
+            rows.append(
+                Row(
+                    "    p99, times its own with nothing else",
+                    f"{plain_times:.1f}x",
+                    f"{product_times:.1f}x",
+                    target=Target("<=", 3, "x"),
+                    judged=product_times,
+                )
+            )
+    return rows
+
+
+async def _measure_me_under(side: Side, load: tuple[int, bytes], seconds: float) -> Percentiles:
+    count, request = load
+    stop = asyncio.Event()
+    async with side.connections(PROBES) as probes, side.connections(count) as others:
+        await asyncio.gather(*(connection.ask(side.get_me()) for connection in probes))
+        background = asyncio.create_task(keep_asking(others, request, stop))
+        await asyncio.sleep(SETTLE_SECONDS)
+        latencies = await probe(probes, side.get_me(), per_second=PROBES_PER_SECOND, seconds=seconds, stop=stop)
+        await background
+    hundredths = quantiles(latencies, n=100, method="inclusive")
+    return Percentiles(hundredths[49], hundredths[98])
+
+
+# Memory
+
+
+async def measure_memory(sides: Sides, effort: Effort) -> list[Row]:
+    """The peak of the process that serves, above what it held just before the upload."""
+    data = pdfs.pad(pdfs.make_report(3), LARGE_UPLOAD_BYTES)
+
+    async def one_round(side: Side) -> float:
+        await _upload(side, pdfs.make_report(3), 3)
+        side.server.forget_peak()
+        before = side.server.resident_bytes()
+        await _upload(side, data, 3)
+        return max(side.server.peak_resident_bytes() - before, 1)
+
+    plain, product, ratio = await _alternate(effort.memory_rounds, sides, one_round)
+    return [
+        Row(
+            "Upload of 50 MB: memory added",
+            f"{plain / MB:.0f} MB",
+            f"{product / MB:.0f} MB",
+            ratio,
+            Target("<", 64, " MB"),
+            judged=product / MB,
+        )
+    ]
+
+
+MEASUREMENTS: dict[str, Callable[[Sides, Effort], Awaitable[list[Row]]]] = {
+    "me": measure_me,
+    "post": measure_post,
+    "conversation": measure_conversation,
+    "uploads": measure_uploads,
+    "latency": measure_latency,
+    "memory": measure_memory,
+}
+
+
+# The table
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.{2 if seconds < 0.1 else 0}f} ms"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s"
+
+
+def format_table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    cells = [("", "plain", "Pagewire", "ratio", "target", "")]
+    for row in rows:
+        target = verdict = ""
+        if row.target is not None:
+            judged = row.ratio if row.judged is None else row.judged
+            assert judged is not None
+            target = f"{row.target.sign} {row.target.value:g}{row.target.unit}"
+            verdict = "met" if row.target.is_met_by(judged) else "missed"
+        cells.append((row.name, row.plain, row.product, f"{row.ratio:.1f}x" if row.ratio else "", target, verdict))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+
+    def line(values: Sequence[str]) -> str:
+        first, *others = (value.rjust(width) for value, width in zip(values, widths, strict=True))
+        return "| " + " | ".join([values[0].ljust(len(first)), *others]) + " |"
+
+    yield line(cells[0])
+    yield line(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    yield from map(line, cells[1:])

@@ -1,0 +1,123 @@
+"""Both servers, started side by side on one PostgreSQL, and what the kernel counts of them (/proc, so Linux only)."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2.extensions import make_dsn
+
+from postgres import EmbeddedServer
+
+HOUSE = Path(__file__).resolve().parent.parent
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+SECRET_KEY = "0123456789abcdef0123456789abcdef measured, never served"
+RATE_LIMITS = ("LOGIN_RATE_LIMIT", "REGISTER_RATE_LIMIT", "MESSAGE_RATE_LIMIT", "NOTIFICATION_RATE_LIMIT")
+
+
+class Server(NamedTuple):
+    """A running server, and the PostgreSQL both of them share."""
+
+    name: str
+    port: int
+    pid: int
+    postmaster_pid: int
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the server and of PostgreSQL so far, with all their processes, living and ended."""
+        return _cpu_seconds(self.pid) + _cpu_seconds(self.postmaster_pid)
+
+    def resident_bytes(self) -> int:
+        return self._memory("VmRSS")
+
+    def peak_resident_bytes(self) -> int:
+        return self._memory("VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _memory(self, field: str) -> int:
+        found = re.search(rf"^{field}:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        assert found is not None
+        return int(found[1]) * 1024
+
+
+def _cpu_seconds(root: int) -> float:
+    """Sum over the process *root* and its descendants; each answers for its own children that have ended."""
+    ticks: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
+                pid = int(entry.name)
+                children.setdefault(int(fields[1]), []).append(pid)
+                ticks[pid] = sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
+    family = [root]
+    for pid in family:
+        family += children.get(pid, [])
+    return sum(ticks.get(pid, 0) for pid in family) / TICKS_PER_SECOND
+
+
+@contextlib.contextmanager
+def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
+    """The plain server and Pagewire, each with a database and a *folder* of its own; all is stopped after the block."""
+    with contextlib.ExitStack() as stack:
+        postgres = EmbeddedServer(folder)
+        stack.callback(postgres.release)
+        postgres.ensure_started()
+        postmaster_pid = int((postgres.cluster / "postmaster.pid").read_text().split()[0])
+
+        def start(name: str, command: Sequence[str], **environment: str) -> Server:
+            with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
+                connection.autocommit = True
+                connection.cursor().execute(f"CREATE DATABASE {name}")
+            database_url = make_dsn(**{**postgres.connect_kwargs, "dbname": name})
+            home = folder / name
+            home.mkdir()
+            process = stack.enter_context(_process(command, home, DATABASE_URL=database_url, **environment))
+            return Server(name, _wait_for_port(process, home / "log"), process.pid, postmaster_pid)
+
+        uvicorn = [sys.executable, "-m", "uvicorn", "--app-dir", str(HOUSE), "--port", "0", "--no-access-log"]
+        plain = start("plain", [*uvicorn, "bench.plain:app"])
+        no_limits = dict.fromkeys(RATE_LIMITS, "off")
+        product = start("product", [sys.executable, str(HOUSE / "main.py")], PORT="0", **no_limits)
+        yield plain, product
+
+
+@contextlib.contextmanager
+def _process(command: Sequence[str], home: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    kept = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "SECRET_KEY": SECRET_KEY}
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=home, env=kept | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_port(process: "subprocess.Popen[bytes]", log: Path) -> int:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        said = log.read_text(errors="replace")
+        if found := re.search(r"Uvicorn running on http://127\.0\.0\.1:(\d+)", said):
+            return int(found[1])
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise SystemExit(f"a server did not start: {process.args!r}\n{log.read_text(errors='replace')[-2000:]}")
