@@ -451,7 +451,7 @@ class EmbeddedServer:
             command += ["-c", f"{name}={value}"]
         # Through a shell that leaves at once: the server is nobody's child, so it neither ends with this process
         # nor stays a zombie of it. A session of its own keeps the terminal's Ctrl-C away from it.
-        with open(self.home / "start.log", "wb", opener=_private) as log:  # noqa: PTH123  a Path's open() has no opener
+        with open(self.home / "start.log", "wb", opener=_private) as log:
             shell = subprocess.run(  # noqa: S603  no text of a user's is in it
                 ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command],
                 cwd="/",
