@@ -4,6 +4,8 @@
 PYTHON =
 UV = 0.13.9
 ARGS =
+PATH ?= /usr/local/bin:/usr/bin:/bin
+export PATH
 
 .PHONY: help run test check bench lock clean runtime dev venv
 .NOTPARALLEL:

@@ -579,7 +579,7 @@ def _remove_temporary_places() -> None:
     for place in ROOT_PLACE.iterdir():
         with contextlib.suppress(OSError):
             data_dir = (place / "data_dir").readlink()
-            is_old = time.time() - place.stat().st_mtime > 3600
+            is_old = time.time() - place.stat().st_mtime > 60
             if is_old and data_dir.is_relative_to(tempfile.gettempdir()) and not (data_dir / "postgres").exists():
                 shutil.rmtree(place)
 
