@@ -32,17 +32,17 @@ from errors import (
     StorageFullError,
     StorageUnavailableError,
 )
-from fields import ClientId, Id
+from fields import CONTROLS, ClientId, Id
+from forms import read_form
 from storage import Incoming, storage_error
 
 PREVIEW_CHARACTERS = 500
 MAX_FILENAME_CHARACTERS = 255
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
 MAX_TERM_CHARACTERS = 1000
-_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"  # and what turns the direction of the text
-CONTROL_CHARACTERS = re.compile(f"[{_CONTROLS}]")
+CONTROL_CHARACTERS = re.compile(f"[{CONTROLS}]")
 FILE_NAME_PATTERN = (
-    rf"^[^/\\{_CONTROLS}]*[^/\\{_CONTROLS}. ][^/\\{_CONTROLS}]*$"  # no slash, and more than dots and spaces
+    rf"^[^/\\{CONTROLS}]*[^/\\{CONTROLS}. ][^/\\{CONTROLS}]*$"  # no slash, and more than dots and spaces
 )
 PATHS_WITH_LARGE_BODIES = frozenset({"/upload-pdf", "/pdf-info", "/search-pdf", "/extract"})
 
@@ -258,7 +258,7 @@ async def received_pdf(request: Request, engines: Engines) -> AsyncIterator[Uplo
         NotPdfError, PayloadTooLargeError, StorageFullError, StorageUnavailableError, RequestValidationError
     """
     try:
-        form = await request.form(max_files=1, max_fields=20, max_part_size=64 * 1024)
+        form = await read_form(request, max_files=1, max_field_bytes=64 * 1024)
     except OSError as error:
         raise storage_error(error) from error
     try:

@@ -5,6 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 MAX_ID = 2**63 - 1
+CONTROLS = (
+    r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"  # in a regex's brackets; also what turns the text's direction
+)
 
 
 def _storable(text: str) -> str:
