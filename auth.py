@@ -21,7 +21,7 @@ import jwt
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import OAuth2PasswordBearer
-from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, ValidationError, validate_email
 from starlette.requests import HTTPConnection
 
 import db
@@ -40,14 +40,16 @@ from errors import (
     TokenExpiredError,
     UserNotFoundError,
 )
-from fields import MAX_ID, Id, NotBlank, Storable
-from settings import Settings
+from fields import CONTROLS, MAX_ID, Id, Storable
+from forms import read_form
+from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
 CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti"]
 MAX_PASSWORD_BYTES = 72  # bcrypt reads no more
 MIN_PASSWORD_CHARACTERS = 8
 MAX_QUEUED_HASHES = 64
+NAME_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"  # one line, and not blank
 T = TypeVar("T")
 
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # inside a company's network .local or .test may well have mail
@@ -64,10 +66,17 @@ def _fits_bcrypt(password: str) -> str:
     return password
 
 
+def _as_registered(email: str) -> str:
+    """The spelling that registration stores; what is no address stays as it is, and nobody's."""
+    with suppress(ValueError):
+        return validate_email(email)[1]
+    return email.strip()
+
+
 Password = Annotated[
     Storable, Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)
 ]
-Name = Annotated[NotBlank, Field(max_length=200), AfterValidator(str.strip)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN), AfterValidator(str.strip)]
 
 
 class Registration(BaseModel):
@@ -91,7 +100,11 @@ class Credentials(BaseModel):
         "json_schema_extra": {"examples": [{"email": "alice@example.com", "password": "correct horse battery"}]}
     }
 
-    email: Annotated[Storable, Field(max_length=320, validation_alias=AliasChoices("email", "username"))]
+    email: Annotated[
+        Storable,
+        Field(max_length=320, validation_alias=AliasChoices("email", "username")),
+        AfterValidator(_as_registered),
+    ]
     password: Annotated[Storable, Field(max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)]
 
 
@@ -229,6 +242,8 @@ class Tokens:
         except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidTokenError from error
         user_id = claims["user_id"]
+        if type(claims["exp"]) not in (int, float) or type(claims["iat"]) not in (int, float):  # PyJWT takes "1" for 1
+            raise InvalidTokenError
         if type(user_id) is not int or not 1 <= user_id <= MAX_ID or claims["sub"] != str(user_id):
             raise InvalidTokenError
         return Claims(user_id, expires_at)
@@ -247,12 +262,12 @@ def load_secret_key(settings: Settings) -> str:
         if not path.exists():
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             _publish_once(path, secrets.token_hex(32))
-        key = path.read_text().strip()
+        key = path.read_bytes().strip()
     except OSError as error:
         raise StartupError(f"SECRET_KEY: cannot keep one in {path}: {error.strerror}") from error
-    if not key:
-        raise StartupError(f"SECRET_KEY: {path} is empty; delete it and a new one is made")
-    return key
+    if len(key) < MINIMUM_SECRET_KEY_BYTES or not key.isascii():
+        raise StartupError(f"SECRET_KEY: {path} is damaged; delete it and a new one is made")
+    return key.decode()
 
 
 def _publish_once(path: Path, text: str) -> None:
@@ -357,8 +372,7 @@ async def read_credentials(request: Request) -> Credentials:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     values: Any
     if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        async with request.form(max_files=0, max_fields=20, max_part_size=4096) as form:
-            values = dict(form)
+        values = dict(await read_form(request))
     else:
         try:
             values = await request.json()
@@ -394,8 +408,8 @@ async def login(
 ) -> AccessToken:
     """Trade an address and a password for a Bearer token. An unknown address and a wrong password look alike."""
     await engines.limiter.hit(engines.rates.login_ip, client_network(request))
-    await engines.limiter.hit(engines.rates.login, credentials.email.strip().lower())
-    found = await db.find_credentials(engines.database, email=credentials.email.strip())
+    await engines.limiter.hit(engines.rates.login, credentials.email.lower())
+    found = await db.find_credentials(engines.database, email=credentials.email)
     if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
         raise InvalidCredentialsError
     return _signed_in(UserRow(*found[:5]), gate, response)
