@@ -12,6 +12,7 @@ from auth import CurrentUser, Greeting
 from deps import AllEngines
 from errors import ForbiddenError, RateLimitedError
 from fields import NotBlank
+from forms import read_form
 
 MAX_MESSAGE_CHARACTERS = 10_000
 
@@ -47,8 +48,7 @@ async def read_notification(
     values: dict[str, Any] = {}
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        async with request.form(max_files=0, max_fields=20, max_part_size=64 * 1024) as form:
-            values = dict(form)
+        values = dict(await read_form(request, max_field_bytes=64 * 1024))
     elif await request.body():
         try:
             body = await request.json()
