@@ -516,11 +516,12 @@ class EmbeddedServer:
         except FileNotFoundError:
             raise StartupError(f"{cluster} is not a PostgreSQL data folder; move it away.") from None
         if found != str(major):
-            tool = f"-h '{self.run_dir}' -U {DATABASE} -d {DATABASE} -f pagewire.sql"
+            programs = f"PGPASSFILE='{self.cluster / 'pgpass'}' '{find_programs()}'"
+            database = f"-h '{self.run_dir}' -U {DATABASE} -d {DATABASE} -f pagewire.sql"
             raise StartupError(
-                f"{cluster} was written by PostgreSQL {found}, and this is PostgreSQL {major}. Start the Pagewire that "
-                f"wrote it, run PGPASSFILE='{self.cluster / 'pgpass'}' pg_dump --clean --if-exists {tool}, stop it, "
-                f"move '{self.home}' away, start this one and run PGPASSFILE=… psql {tool}."
+                f"{cluster} was written by PostgreSQL {found}, and this is PostgreSQL {major}. While the Pagewire that "
+                f"wrote it runs, save it: {programs}/pg_dump --clean --if-exists {database} ; stop it, move "
+                f"'{self.home}' away, start this one and load it: {programs}/psql {database}"
             )
 
     def _stop(self) -> None:
