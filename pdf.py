@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import signal
+import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from workers import WorkerDiedError, Workers
 
 MAXIMUM_TEXT_CHARS = 20_000_000
 MAXIMUM_TABLE_CELLS = 2_000_000
+RESCUE_SECONDS = 10.0  # of processor time, for single pages that PDFium cannot read
 EXCERPT_CHARS = 60  # shown on each side of a match
 MAXIMUM_EXCERPTS = 100  # a page; the counts have no limit
 
@@ -50,7 +52,8 @@ class Extraction(NamedTuple):
     """All of a document. Warnings are "<kind>: page N".
 
     `page_unreadable`: the page could not be loaded, its text is "". `text_unreadable`: its fonts do not tell which
-    characters they show. `tables_truncated`: it has more lines than are compared, so no tables.
+    characters they show. `text_incomplete`: a font it needs is missing here. `tables_truncated`: it has more lines than
+    are compared, so no tables.
     """
 
     page_count: int
@@ -258,6 +261,7 @@ class _Page(Protocol):
     def has_lost_text(self) -> bool: ...
     @property
     def is_unmapped(self) -> bool: ...
+    def close(self) -> None: ...
     def read_text(self) -> str: ...
     def read_edges(self) -> tuple[list[Box], list[Box]]: ...  # vertical, horizontal
     def read_chars(self) -> list[Char]: ...
@@ -272,7 +276,7 @@ class _Document(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
     def metadata(self) -> dict[str, str]: ...
-    def open_page(self, index: int) -> "contextlib.AbstractContextManager[_Page | None]": ...
+    def open_page(self, index: int) -> _Page | None: ...
 
 
 class _Reader:
@@ -282,6 +286,7 @@ class _Reader:
         self._path = path
         self._resources = resources
         self._rescuer: _Document | None = None
+        self._rescue_seconds = RESCUE_SECONDS
         self._char_count = 0
         self._cell_count = 0
         self._table_count = 0
@@ -316,13 +321,20 @@ class _Reader:
         return {key: value for key, value in cleaned.items() if key and value}
 
     def read_pages(self) -> Iterator[tuple[PageText, _Page | None]]:
-        """Yield each page's text, and the page itself for more questions, None if it does not load."""
+        """Yield each page's text, and the page itself for more questions, None if it cannot be read.
+
+        Raises:
+            BadPdfError: if no page can be read.
+        """
+        readable = False
         for index in range(self.document.page_count):
-            with self.document.open_page(index) as page:
-                if page is None:
-                    self.warnings.append(f"page_unreadable: page {index + 1}")
-                    yield PageText(index + 1, "", 0.0, 0.0), None
-                    continue
+            page = self.document.open_page(index) or self._open_rescue_page(index)
+            if page is None:
+                self.warnings.append(f"page_unreadable: page {index + 1}")
+                yield PageText(index + 1, "", 0.0, 0.0), None
+                continue
+            readable = True
+            with contextlib.closing(page):
                 text = self._read_text(index, page)
                 self._char_count += len(text)
                 if self._char_count > MAXIMUM_TEXT_CHARS:
@@ -330,15 +342,32 @@ class _Reader:
                         f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
                     )
                 yield PageText(index + 1, text, page.width, page.height), page
+        if not readable:
+            raise BadPdfError("Error processing PDF: none of its pages can be read.")
+
+    def _open_rescue_page(self, index: int) -> _Page | None:
+        """Return the page as pdfplumber reads it, as long as the time for that lasts."""
+        if self._rescue_seconds <= 0 or self.document is self._rescuer:
+            return None
+        start = time.process_time()
+        try:
+            page = self._rescue().open_page(index)
+        except PagewireError:
+            self._rescue_seconds = 0.0
+            return None
+        self._rescue_seconds -= time.process_time() - start
+        return page
 
     def _read_text(self, index: int, page: _Page) -> str:
         text = clean_text(page.read_text())
-        if page.has_lost_text:
-            with contextlib.suppress(PagewireError), self._rescue().open_page(index) as other:
-                if other is not None:
-                    text = max(text, clean_text(other.read_text()), key=lambda found: len(found.split()))
         if page.is_unmapped:
             self.warnings.append(f"text_unreadable: page {index + 1}")
+        if page.has_lost_text:
+            other = self._open_rescue_page(index)
+            if other is not None:
+                with contextlib.closing(other):
+                    return max(text, clean_text(other.read_text()), key=len)
+            self.warnings.append(f"text_incomplete: page {index + 1}")
         return text
 
     def read_tables(self, page_number: int, page: _Page) -> list[Table]:

@@ -4,7 +4,6 @@ PDFium aborts its process when memory runs out and crashes when two threads shar
 import this. What it returns is raw: pdf.py cleans the text.
 """
 
-import contextlib
 import ctypes
 import itertools
 import struct
@@ -123,18 +122,16 @@ class Document:
                 found[key] = buffer.raw[: length - 2].decode("utf-16-le", "ignore")
         return found
 
-    @contextlib.contextmanager
-    def open_page(self, index: int) -> Iterator["Page | None"]:
-        """Yield the page, or None if PDFium cannot load it; *index* counts from 0."""
+    def open_page(self, index: int) -> "Page | None":
+        """Return the page, to be closed; None if PDFium cannot load it. *index* counts from 0."""
         page = pdfium.FPDF_LoadPage(self._document, index)
-        text_page = pdfium.FPDFText_LoadPage(page) if page else None
-        try:
-            yield Page(page, text_page) if text_page else None
-        finally:
-            if text_page:
-                pdfium.FPDFText_ClosePage(text_page)
-            if page:
-                pdfium.FPDF_ClosePage(page)
+        if not page:
+            return None
+        text_page = pdfium.FPDFText_LoadPage(page)
+        if not text_page:
+            pdfium.FPDF_ClosePage(page)
+            return None
+        return Page(page, text_page)
 
 
 class _Line(NamedTuple):
@@ -151,6 +148,7 @@ class Page:
 
     def __init__(self, page: Any, text_page: Any) -> None:
         self._page = page
+        self._text_handle = text_page
         self._text_page: int = ctypes.cast(text_page, ctypes.c_void_p).value or 0
         self.width: float = float(pdfium.FPDF_GetPageWidthF(page))
         self.height: float = float(pdfium.FPDF_GetPageHeightF(page))
@@ -163,6 +161,10 @@ class Page:
         self._text_objects = 0
         self._paths: list[tuple[int, Matrix]] = []  # with the matrix from the path's space to the displayed page
         self._find_objects()
+
+    def close(self) -> None:
+        pdfium.FPDFText_ClosePage(self._text_handle)
+        pdfium.FPDF_ClosePage(self._page)
 
     @property
     def has_lost_text(self) -> bool:
@@ -230,12 +232,10 @@ class Page:
         """
         edges = Edges([], [])
         points = _Points()
-        left = MAXIMUM_SEGMENTS
-        for path, outer in self._paths:
-            count = max(0, _count_segments(path))
-            left -= max(1, count)
-            if left < 0:
-                raise TooManyPathsError
+        counts = [max(0, _count_segments(path)) for path, _ in self._paths]
+        if sum(counts) > MAXIMUM_SEGMENTS or len(counts) > MAXIMUM_SEGMENTS:
+            raise TooManyPathsError
+        for (path, outer), count in zip(self._paths, counts, strict=True):
             if count < 2:
                 continue
             matrix = _multiply(_read_matrix(_get_object_matrix, path), outer)

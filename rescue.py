@@ -1,7 +1,5 @@
 """Read with pdfplumber what PDFium cannot: files it refuses, pages whose fonts it has not got. Slow, rarely needed."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -50,21 +48,19 @@ class Document:
     def metadata(self) -> dict[str, str]:
         return {key: value for key, value in self._pdf.metadata.items() if isinstance(value, str)}
 
-    @contextlib.contextmanager
-    def open_page(self, index: int) -> Iterator["Page | None"]:
-        """Yield the page, or None if it cannot be read; *index* counts from 0."""
+    def open_page(self, index: int) -> "Page | None":
+        """Return the page, to be closed; None if it cannot be read. *index* counts from 0."""
+        if index >= self.page_count:
+            return None
         page = self._pages[index]
         try:
             page.objects  # noqa: B018  the property reads the page
+            return Page(page)
         except MemoryError:
             raise
         except Exception:  # pdfminer lets out whatever a damaged page makes it stumble over
-            yield None
-            return
-        try:
-            yield Page(page)
-        finally:
             page.close()
+            return None
 
 
 class Page:
@@ -77,6 +73,9 @@ class Page:
         self._page = page
         self.width = float(page.width)
         self.height = float(page.height)
+
+    def close(self) -> None:
+        self._page.close()
 
     def read_text(self) -> str:
         return str(self._page.extract_text())

@@ -23,6 +23,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.machinery import ModuleSpec
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -109,15 +110,22 @@ class Workers:
             try:
                 return await self._run_once(function, *args, **kwargs)
             except _WorkerLostError as error:
+                self._refuse_if_closed()
                 logger.warning("a worker was lost (%s), its task is run again", error)
             try:
                 return await self._run_once(function, *args, **kwargs)
             except _WorkerLostError as error:
+                self._refuse_if_closed()
                 raise WorkerDiedError(-signal.SIGKILL) from error
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise BusyError(retry_after=5)
 
     @contextlib.asynccontextmanager
     async def _take_turn(self) -> AsyncIterator[None]:
-        if self._closed or self._waiting >= MAXIMUM_WAITING:
+        self._refuse_if_closed()
+        if self._waiting >= MAXIMUM_WAITING:
             raise BusyError(retry_after=5)
         self._waiting += 1
         try:
@@ -143,7 +151,7 @@ class Workers:
                 _work, args=(self._deadline_seconds, function, args, kwargs), timeout=self._deadline_seconds
             )
         except RuntimeError as error:  # the pool broke just now
-            raise _WorkerLostError from error
+            raise _WorkerLostError("while idle") from error
         answer = asyncio.wrap_future(future)
         patience = time.monotonic() + self._deadline_seconds + START_SECONDS
         try:
@@ -151,16 +159,14 @@ class Workers:
                 await asyncio.wait({answer}, timeout=1)
                 if not answer.done() and (not pool.active or time.monotonic() > patience):
                     await asyncio.to_thread(self._drop_pool, pool)
-                    if self._closed:
-                        raise BusyError(retry_after=5)
-                    raise _WorkerLostError
+                    raise _WorkerLostError("no sign of it")
             return cast(Value, pickle.loads(answer.result()))  # noqa: S301  our own worker wrote it
         except ProcessExpired as error:
             if error.exitcode in _FATAL_SIGNALS:
                 raise WorkerDiedError(error.exitcode) from error
             raise _WorkerLostError(f"exit code {error.exitcode}") from error
         except concurrent.futures.BrokenExecutor as error:
-            raise _WorkerLostError from error
+            raise _WorkerLostError("while idle") from error
         finally:
             answer.cancel()  # if the caller has gone, the worker stops
 
@@ -171,8 +177,7 @@ class Workers:
     def _get_pool(self) -> ProcessPool:
         """Return a running pool; blocks while one starts."""
         with self._pool_lock:
-            if self._closed:
-                raise BusyError(retry_after=5)
+            self._refuse_if_closed()
             if self._pool is not None and self._pool.active:
                 return self._pool
             if self._pool is not None:
@@ -264,8 +269,9 @@ def _prepare(memory_bytes: int, modules: Sequence[str]) -> None:
     logging.disable()
     warnings.simplefilter("ignore")
     threading.Thread(target=_die_with_server, daemon=True).start()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # the parent is the forkserver
+    if sys.platform == "linux":  # where even a task that never lets go of the GIL dies with the server
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _let_forkserver_end()
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("500")
     for module in modules:
@@ -273,6 +279,14 @@ def _prepare(memory_bytes: int, modules: Sequence[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError, ValueError):  # where the system has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes,) * 2)
+
+
+def _let_forkserver_end() -> None:
+    """Close this process's end of the pipe that keeps the forkserver, its parent, alive after the server's death."""
+    descriptor = getattr(forkserver._forkserver, "_forkserver_alive_fd", None)
+    if descriptor is not None:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _die_with_server() -> None:

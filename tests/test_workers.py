@@ -1,0 +1,288 @@
+"""Workers may be killed, hang, or eat all memory: one task is refused, every other goes on."""
+
+import asyncio
+import ctypes
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from errors import BusyError
+from workers import MAXIMUM_WAITING, TASKS_PER_WORKER, WorkerDiedError, Workers
+
+HOUSE = Path(__file__).parent.parent
+WAIT_SECONDS = 20.0
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def make_workers(count: int = 2, *, deadline_seconds: float = WAIT_SECONDS) -> Workers:
+    return Workers(
+        count, deadline_seconds=deadline_seconds, memory_bytes=512 * 1024 * 1024, shared_modules=[], modules=[]
+    )
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as under uvicorn
+        yield runner.run
+
+
+@pytest.fixture
+def workers(run: Run) -> Iterator[Workers]:
+    workers = make_workers()
+    workers.start()
+    yield workers
+    workers.close()
+
+
+def wait_for_end(process_id: int) -> None:
+    """Return when the process has ended, a zombie or not."""
+    try:
+        descriptor = os.pidfd_open(process_id)
+    except ProcessLookupError:
+        return
+    ended, _, _ = select.select([descriptor], [], [], WAIT_SECONDS)
+    os.close(descriptor)
+    assert ended
+
+
+async def start_endless_task(workers: Workers, tmp_path: Path) -> tuple[asyncio.Task[Any], int]:
+    """Return a task that is under way, and the id of its process."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = f"open({str(pipe)!r}, 'w').write(str(__import__('os').getpid())), __import__('time').sleep(1000)"
+    task = asyncio.create_task(workers.run(eval, program))
+    return task, int(await asyncio.to_thread(pipe.read_text))
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.3])
+def test_an_idle_worker_that_is_killed_is_replaced(run: Run, workers: Workers, pause: float) -> None:
+    async def kill_and_ask() -> int:
+        first = await workers.run(os.getpid)
+        os.kill(first, signal.SIGKILL)
+        await asyncio.to_thread(wait_for_end, first)
+        await asyncio.sleep(pause)  # the pool may have noticed, or not yet
+        return await workers.run(os.getpid)
+
+    for _ in range(2):
+        assert run(kill_and_ask()) > 0
+
+
+def test_a_task_whose_worker_is_killed_is_run_again(run: Run, workers: Workers, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = f"open({str(pipe)!r}, 'w').write(str(__import__('os').getpid())), open({str(pipe)!r}).read()"
+
+    async def kill_once() -> Any:
+        task = asyncio.create_task(workers.run(eval, program))
+        first = int(await asyncio.to_thread(pipe.read_text))
+        os.kill(first, signal.SIGKILL)
+        second = int(await asyncio.to_thread(pipe.read_text))
+        await asyncio.to_thread(pipe.write_text, "done")
+        assert first != second
+        return await task
+
+    assert run(kill_once())[1] == "done"
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "error"),
+    [
+        (ctypes.string_at, (0,), WorkerDiedError),
+        (os.abort, (), WorkerDiedError),
+        (os._exit, (3,), WorkerDiedError),
+        (bytes, (10**10,), MemoryError),
+        (eval, ("1 / 0",), ZeroDivisionError),
+    ],
+)
+def test_a_task_that_ends_badly_leaves_its_neighbour_alone(
+    run: Run, workers: Workers, function: Callable[..., object], args: tuple[object, ...], error: type[Exception]
+) -> None:
+    async def both() -> Any:
+        neighbour = workers.run(eval, "__import__('time').sleep(0.3) or 'unharmed'")
+        return await asyncio.gather(workers.run(function, *args), neighbour, return_exceptions=True)
+
+    failure, neighbour = run(both())
+
+    assert isinstance(failure, error)
+    assert neighbour == "unharmed"
+
+
+@pytest.mark.parametrize("program", ["__import__('time').sleep(1000)", "sum(iter(int, 1))"])
+def test_a_task_ends_at_its_deadline(run: Run, program: str) -> None:
+    workers = make_workers(deadline_seconds=0.3)
+
+    with pytest.raises(TimeoutError):
+        run(workers.run(eval, program))
+
+    assert run(workers.run(len, "works")) == 5
+    workers.close()
+
+
+def test_a_cancelled_task_ends_its_worker(run: Run, workers: Workers, tmp_path: Path) -> None:
+    async def cancel() -> int:
+        task, process_id = await start_endless_task(workers, tmp_path)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(wait_for_end, process_id)
+        return await workers.run(len, "works")
+
+    assert run(cancel()) == 5
+
+
+def test_the_queue_has_an_end(run: Run, tmp_path: Path) -> None:
+    async def crowd() -> list[Any]:
+        workers = make_workers(1)
+        under_way, _ = await start_endless_task(workers, tmp_path)
+        waiting = [asyncio.create_task(workers.run(len, "abc")) for _ in range(MAXIMUM_WAITING)]
+        await asyncio.sleep(0)  # each takes its place
+        with pytest.raises(BusyError) as refusal:
+            await workers.run(len, "one too many")
+        assert refusal.value.retry_after
+        under_way.cancel()
+        answers = await asyncio.gather(*waiting)
+        await asyncio.to_thread(workers.close)
+        return answers
+
+    assert run(crowd()) == [3] * MAXIMUM_WAITING
+
+
+def test_a_cancelled_waiter_costs_no_worker(run: Run, tmp_path: Path) -> None:
+    async def leave() -> tuple[int, int]:
+        workers = make_workers(1)
+        before = await workers.run(os.getpid)
+        under_way = asyncio.create_task(workers.run(time.sleep, 0.2))
+        waiter = asyncio.create_task(workers.run(time.sleep, 1000))
+        await asyncio.sleep(0)
+        waiter.cancel()
+        await under_way
+        after = await workers.run(os.getpid)
+        await asyncio.to_thread(workers.close)
+        return before, after
+
+    before, after = run(leave())
+
+    assert before == after
+
+
+def test_closing_ends_what_is_under_way(run: Run, workers: Workers, tmp_path: Path) -> None:
+    async def close() -> tuple[Any, int]:
+        task, process_id = await start_endless_task(workers, tmp_path)
+        await asyncio.to_thread(workers.close)
+        outcomes = await asyncio.gather(task, return_exceptions=True)
+        return outcomes[0], process_id
+
+    outcome, process_id = run(close())
+
+    assert isinstance(outcome, BusyError)
+    wait_for_end(process_id)
+    with pytest.raises(BusyError):
+        run(workers.run(len, "too late"))
+
+
+def test_a_worker_is_replaced_after_its_share_of_tasks(run: Run) -> None:
+    workers = make_workers(1)
+
+    async def work() -> set[int]:
+        return {await workers.run(os.getpid) for _ in range(TASKS_PER_WORKER + 1)}
+
+    assert len(run(work())) == 2
+    workers.close()
+
+
+def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) -> None:
+    assert run(workers.run(os.nice, 0)) == min(19, os.nice(0) + 10)
+    assert run(workers.run(resource.getrlimit, resource.RLIMIT_CORE)) == (0, 0)
+
+
+# What the process that owns the workers leaves behind
+
+PROGRAM = """
+import asyncio, os, sys, time
+import fastapi
+from workers import Workers
+
+async def main():
+    workers = Workers(2, deadline_seconds=600, memory_bytes=2**29, shared_modules=[], modules=[])
+    if "early" in sys.argv:
+        workers.start()
+        print("starting", flush=True)
+        await asyncio.sleep(600)
+    print(await workers.run(eval, "'fastapi' in __import__('sys').modules"), flush=True)
+    code = "print(__import__('os').getpid(), flush=True), __import__('time').sleep(600)"
+    spin = "print(__import__('os').getpid(), flush=True), sum(iter(int, 1))"
+    await asyncio.gather(workers.run(eval, code), workers.run(eval, spin))
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+@pytest.fixture
+def start_program(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*args: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, str(script), *args],
+            env={**os.environ, "PYTHONPATH": str(HOUSE)},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def read_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_workers_do_not_import_the_servers_main_module(start_program: Callable[..., "subprocess.Popen[str]"]) -> None:
+    assert read_line(start_program()) == "False"
+
+
+def test_workers_die_with_their_server(start_program: Callable[..., "subprocess.Popen[str]"]) -> None:
+    server = start_program()
+    read_line(server)
+    process_ids = [int(read_line(server)), int(read_line(server))]
+
+    server.kill()
+
+    for process_id in process_ids:
+        wait_for_end(process_id)
+
+
+@pytest.mark.parametrize("moment", ["early", "busy"])
+def test_ctrl_c_prints_no_traceback(start_program: Callable[..., "subprocess.Popen[str]"], moment: str) -> None:
+    server = start_program(moment)
+    read_line(server)
+    if moment == "busy":
+        read_line(server)
+
+    os.killpg(server.pid, signal.SIGINT)
+
+    assert server.communicate(timeout=WAIT_SECONDS)[1] == ""
