@@ -13,6 +13,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -493,6 +494,8 @@ class EmbeddedServer:
             locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         command = [str(programs / "initdb"), "-D", str(made), f"--username={DATABASE}", f"--pwfile={password_file}"]
         command += ["--encoding=UTF8", "--auth-local=scram-sha-256", "--auth-host=reject", *locale]
+        if major >= 17 and sys.platform == "linux":  # one sync for all files: 2 s less on a busy disk
+            command.append("--sync-method=syncfs")
         result = _run(command, account)
         if result.returncode != 0 and "invalid locale" in result.stderr:
             result = _run([*command, "--no-locale"], account)
