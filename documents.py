@@ -34,6 +34,7 @@ from errors import (
 )
 from fields import CONTROLS, ClientId, Id
 from forms import read_form
+from ranges import file_response
 from storage import Incoming, storage_error
 
 PREVIEW_CHARACTERS = 500
@@ -281,11 +282,10 @@ def clean_filename(name: str | None) -> str:
     base = base.encode("utf-8", "replace").decode()
     if base in ("", ".", ".."):
         return "document.pdf"
-    if len(base) > MAX_FILENAME_CHARACTERS:
-        stem, dot, ending = base.rpartition(".")
-        ending = dot + ending if len(ending) <= 10 else ""
-        return (stem or base)[: MAX_FILENAME_CHARACTERS - len(ending)] + ending
-    return base
+    stem, dot, ending = base.rpartition(".")
+    if len(base) > MAX_FILENAME_CHARACTERS and stem and len(ending) <= 10:
+        return stem[: MAX_FILENAME_CHARACTERS - len(dot + ending)] + dot + ending
+    return base[:MAX_FILENAME_CHARACTERS]
 
 
 # The library
@@ -335,12 +335,12 @@ async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -
         )
         if duplicate:
             await engines.storage.delete(upload.incoming.file_path)
-    if not duplicate:
-        try:
-            await asyncio.shield(engines.jobs.extract_document(document_id))
-        except BusyError:
+    try:
+        await asyncio.shield(engines.jobs.extract_document(document_id))  # a repeat waits for the first
+    except BusyError:
+        if not duplicate:
             await engines.jobs.remove_document(document_id)
-            raise
+        raise
     row = await db.find_document(engines.database, document_id=document_id)
     if row is None:
         raise DocumentNotFoundError
@@ -421,6 +421,10 @@ async def delete_document(engines: AllEngines, user: CurrentUser, document_id: I
         raise DocumentNotFoundError
 
 
+FILE_HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "A part of it (Range)"},
@@ -445,26 +449,11 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
 async def read_file(request: Request, engines: AllEngines, user: CurrentUser, document_id: Id) -> Response:
     """The bytes as they were uploaded; Range and If-None-Match are honoured."""
     row = await get_readable_document(engines.database, user, document_id)
-    headers = {
-        "ETag": f'"{row.sha256}"',
-        "Cache-Control": "private, no-cache",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-    }
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
     path = engines.storage.path_of(row.file_path)
     try:
-        stat_result = path.stat()
+        return file_response(request, path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS)
     except OSError as error:
         raise DocumentNotFoundError("The file of this document is missing.") from error
-    return FileResponse(
-        path,
-        headers=headers,
-        filename=row.filename,
-        media_type="application/pdf",
-        content_disposition_type="inline",
-        stat_result=stat_result,
-    )
 
 
 @router.get(
@@ -486,11 +475,13 @@ async def read_text(request: Request, database: Db, user: CurrentUser, document_
     pages = await db.list_pages(database, document_id=document_id)
     return JSONResponse(
         {
-            "text": "\f".join(page.text for page in pages),
+            "text": "\f".join(page.text for page in pages)
+            if pages
+            else await db.get_document_text(database, document_id=document_id),  # an older installation's
             "pages": [
                 {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)} for page in pages
             ],
-            "page_count": len(pages),
+            "page_count": len(pages) or row.page_count,
         }
     )
 

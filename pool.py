@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import select
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,12 +19,18 @@ from errors import BusyError, DatabaseUnavailableError, UnstorableTextError
 
 ANSWER_SECONDS = 4.5  # to wait for a connection and one statement: people are told within five
 PING_AFTER_SECONDS = 30.0  # an idle connection may have been dropped by a firewall on the way
+PING_SECONDS = 1.0
+STATEMENT_GRACE_SECONDS = 0.5  # between our giving up on a statement and the server's
 RETRY_CONNECT_SECONDS = 0.1
 MAX_CALLERS = 1000  # served and waiting; one more is told to come back
+# Whoever vanishes without a word, we or the server, is found out within a minute.
+KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000"}
 SESSION = """
     SET TIME ZONE 'UTC';
-    SET statement_timeout = '120s';
-    SET idle_in_transaction_session_timeout = '60s'
+    SET idle_in_transaction_session_timeout = '60s';
+    SET tcp_keepalives_idle = 30;
+    SET tcp_keepalives_interval = 5;
+    SET tcp_keepalives_count = 3;
 """
 
 Params = Mapping[str, object]
@@ -56,23 +63,26 @@ class Connection:
         self._loop = loop
         self._waiter: asyncio.Future[None] | None = None
         self._reader_fd: int | None = None
+        self._input = select.poll()
         self.on_lost: Callable[[], None] | None = None  # called once, if an idle connection is closed by the other side
         self.idle_since = loop.time()
 
     @classmethod
-    async def open(cls, connect_kwargs: Mapping[str, str]) -> Self:
-        """Connect; the caller sets the time limit.
+    async def open(cls, connect_kwargs: Mapping[str, str], *, statement_seconds: float) -> Self:
+        """Connect; the caller sets the time limit. The server itself ends a statement after *statement_seconds*.
 
         Raises:
             psycopg2.OperationalError: if the server refuses.
         """
         loop = asyncio.get_running_loop()
-        connection = cls(psycopg2.connect(**await _resolve(connect_kwargs, loop), async_=True), loop)
+        kwargs = await _resolve({**KEEPALIVES, **connect_kwargs}, loop)
+        connection = cls(psycopg2.connect(**kwargs, async_=True), loop)
         try:
             await connection._finish_connecting()
             connection._reader_fd = connection._raw.fileno()
             loop.add_reader(connection._reader_fd, connection._on_readable)
-            await connection.execute(SESSION)
+            connection._input.register(connection._reader_fd, select.POLLIN)
+            await connection.execute(SESSION + _statement_timeout(statement_seconds))
         except BaseException:
             connection.close()
             raise
@@ -154,9 +164,14 @@ class Connection:
     def _on_readable(self) -> None:
         if self._waiter is not None:
             self._wake()
-            return
-        try:  # nobody asked: a notice, a notification, or the end of the connection
-            self._raw.poll()
+        else:
+            self.look()
+
+    def look(self) -> None:
+        """Take in what the server said unasked: a notice, a notification, or the end of the connection."""
+        try:
+            while self._input.poll(0):  # the last words come before the end
+                self._raw.poll()
         except psycopg2.Error:
             self.close()
             if self.on_lost is not None:
@@ -178,18 +193,30 @@ async def _resolve(connect_kwargs: Mapping[str, str], loop: asyncio.AbstractEven
     return kwargs
 
 
+def _statement_timeout(seconds: float, *, local: bool = False) -> str:
+    """Have the server end a statement that nobody here waits for any more; it would not notice by itself."""
+    return f"SET {'LOCAL ' if local else ''}statement_timeout = {round(seconds * 1000)}"
+
+
 class Database:
     """A small pool of connections to one PostgreSQL.
 
-    Callers wait in line when every connection is busy, at most `ANSWER_SECONDS` together with their statement, then
+    Callers wait in line when every connection is busy, at most *answer_seconds* together with their statement, then
     DatabaseUnavailableError. A lost server is looked for again by whoever asks next; *revive* (blocking, run in a
     thread) is called first when the server refuses connections, so that an embedded one is started again.
     """
 
     def __init__(
-        self, connect_kwargs: Mapping[str, str], *, size: int, revive: Callable[[], None] | None = None
+        self,
+        connect_kwargs: Mapping[str, str],
+        *,
+        size: int,
+        answer_seconds: float = ANSWER_SECONDS,
+        revive: Callable[[], None] | None = None,
     ) -> None:
         self._connect_kwargs = dict(connect_kwargs)
+        self._answer_seconds = answer_seconds
+        self._away = False
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
         self._revive = revive
@@ -215,10 +242,12 @@ class Database:
             return await connection.execute(sql, params)
 
     @asynccontextmanager
-    async def transaction(self, *, seconds: float = ANSWER_SECONDS) -> AsyncIterator[Connection]:
+    async def transaction(self, *, seconds: float | None = None) -> AsyncIterator[Connection]:
         """Commit what is done inside, all or nothing, before the block is left; *seconds* bounds the whole block."""
         async with self.connection(seconds=seconds) as connection:
-            await connection.execute("BEGIN")
+            await connection.execute(
+                "BEGIN" if seconds is None else f"BEGIN; {_statement_timeout(seconds, local=True)}"
+            )
             try:
                 yield connection
             except Exception:
@@ -228,11 +257,12 @@ class Database:
             except BaseException:  # cancelled: there may be no time left to ask for a rollback
                 connection.close()
                 raise
-            await connection.execute("COMMIT")
+            if (await connection.run("COMMIT", None)).statusmessage != "COMMIT":
+                raise psycopg2.errors.InFailedSqlTransaction("a statement failed and its error was not passed on")
 
     @asynccontextmanager
-    async def connection(self, *, seconds: float = ANSWER_SECONDS) -> AsyncIterator[Connection]:
-        """Borrow a connection for at most *seconds*, the wait for it included.
+    async def connection(self, *, seconds: float | None = None) -> AsyncIterator[Connection]:
+        """Borrow a connection for at most *seconds* (None: as long as an answer may take), the wait for it included.
 
         Raises:
             DatabaseUnavailableError: if time runs out or the connection is lost; BusyError: if too many wait already.
@@ -241,7 +271,7 @@ class Database:
             raise BusyError(retry_after=2)
         self._callers += 1
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._answer_seconds if seconds is None else seconds) as deadline:
                 async with self._slots:
                     connection = await self._take()
                     try:
@@ -249,6 +279,8 @@ class Database:
                     finally:
                         self._give_back(connection)
         except TimeoutError as error:
+            if not deadline.expired():
+                raise  # the caller's own
             raise DatabaseUnavailableError(retry_after=2) from error
         except psycopg2.OperationalError as error:
             logger.warning("database: %s", str(error).strip() or type(error).__name__)
@@ -262,13 +294,13 @@ class Database:
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()  # the one used last: warm, and the others may grow old
+            connection.look()
             if connection.closed:
                 continue
-            if now - connection.idle_since > PING_AFTER_SECONDS:
-                try:
-                    await connection.execute("SELECT 1")
-                except psycopg2.Error:
-                    continue
+            if now - connection.idle_since > PING_AFTER_SECONDS and not await _answers(connection):
+                while self._idle:  # they have been silent for longer still
+                    self._idle.pop().close()
+                break
             return connection
         return await self.open_connection()
 
@@ -283,11 +315,20 @@ class Database:
         """Connect, trying again until the caller's time is over while the server is away or still starting."""
         while True:
             try:
-                return await Connection.open(self._connect_kwargs)
+                connection = await Connection.open(
+                    self._connect_kwargs, statement_seconds=self._answer_seconds + STATEMENT_GRACE_SECONDS
+                )
             except psycopg2.OperationalError as error:
                 if "authentication failed" in str(error) or "does not exist" in str(error):
                     raise
-                logger.info("database: %s", str(error).strip())
+                if not self._away:
+                    self._away = True
+                    logger.warning("the database does not answer: %s", " ".join(str(error).split()))
+            else:
+                if self._away:
+                    self._away = False
+                    logger.info("the database answers again")
+                return connection
             await self._revive_server()
             await asyncio.sleep(RETRY_CONNECT_SECONDS)
 
@@ -298,3 +339,13 @@ class Database:
             self._reviving = asyncio.create_task(asyncio.to_thread(self._revive))
         with contextlib.suppress(Exception):  # the next attempt to connect tells what is wrong
             await asyncio.shield(self._reviving)
+
+
+async def _answers(connection: Connection) -> bool:
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await connection.execute("SELECT 1")
+    except (psycopg2.Error, TimeoutError):
+        connection.close()
+        return False
+    return True

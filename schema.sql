@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS users (
 );
 ALTER TABLE users ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false;
 
-CREATE UNIQUE INDEX IF NOT EXISTS users_email_lower ON users (lower(email));   -- find_user_by_email, insert_user
+CREATE UNIQUE INDEX IF NOT EXISTS users_email_lower ON users (lower(email));   -- find_credentials, email_exists, insert_user
 
 -- Documents
 
@@ -65,7 +65,7 @@ CREATE TABLE IF NOT EXISTS document_tables (
     page_number integer NOT NULL,
     data jsonb NOT NULL,              -- rows of cells, a cell is text or null
     bbox real[] NOT NULL,             -- x0, top, x1, bottom in points
-    PRIMARY KEY (document_id, table_index)   -- list_tables
+    PRIMARY KEY (document_id, table_index)
 );
 
 -- Messages

@@ -24,7 +24,7 @@ FLOORS = [
         "rescue",
         "workers",
     },
-    {"db", "pdf", "envelope"},
+    {"db", "pdf", "envelope", "ranges"},
     {"jobs", "hub", "writer"},
     {"deps"},
     {"auth"},
