@@ -1,0 +1,115 @@
+"""A PostgreSQL of a test's own, that may be hurt: killed, stopped in its tracks, ended and started again."""
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from conftest import WAIT_SECONDS
+from psycopg2.extensions import make_dsn
+
+from postgres import EmbeddedServer, _is_alive
+
+
+class FragilePostgres(EmbeddedServer):
+    """The embedded server, with handles to break it by. `ensure_started` starts it again."""
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        return {**self.connect_kwargs}
+
+    @property
+    def url(self) -> str:
+        return str(make_dsn(**self.connect_kwargs))
+
+    @property
+    def pid(self) -> int:
+        return int((self.cluster / "postmaster.pid").read_text().split()[0])
+
+    def ask(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
+        with contextlib.closing(psycopg2.connect(**self.keywords)) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(sql, params)
+            return cursor.fetchall() if cursor.description else []
+
+    def backends(self) -> list[int]:
+        """The processes that serve clients, but the one that is asked."""
+        sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        return [int(pid) for (pid,) in self.ask(sql)]
+
+    def end_sessions(self) -> None:
+        """As an administrator may, for all at once."""
+        pids = self.backends()
+        self.ask("SELECT pg_terminate_backend(pid) FROM unnest(%s::integer[]) AS pid", pids)
+        wait_for_the_end_of(pids)
+
+    def kill(self) -> None:
+        """kill -9 of the postmaster; its children end by themselves."""
+        processes = [self.pid, *children_of(self.pid)]
+        os.kill(self.pid, signal.SIGKILL)
+        wait_for_the_end_of(processes)
+
+    def restart(self) -> None:
+        """As an administrator does: sessions are ended, then it is there again."""
+        self._stop()
+        self.ensure_started()
+
+    def freeze(self) -> None:
+        """SIGSTOP of every process: connections stay open and nothing answers."""
+        for pid in [self.pid, *children_of(self.pid)]:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        with contextlib.suppress(OSError):
+            for pid in [self.pid, *children_of(self.pid)]:
+                os.kill(pid, signal.SIGCONT)
+
+
+def wait_until(check: Callable[[], object]) -> None:
+    """Ask again and again, for what tells nobody that it happened."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not check():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def wait_for_the_end_of(pids: Iterable[int]) -> None:
+    wait_until(lambda: not any(_is_alive(pid) for pid in pids))
+
+
+def children_of(pid: int) -> list[int]:
+    """The process ids of all that descend from *pid*."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found: list[int] = []
+    generation = {pid}
+    while generation:
+        generation = {child for child, parent in parents.items() if parent in generation}
+        found += generation
+    return found
+
+
+@contextlib.contextmanager
+def fragile_postgres() -> Iterator[FragilePostgres]:
+    """One in a folder that the server's own user may enter, which pytest's tmp_path is not for root."""
+    folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
+    folder.chmod(0o711)
+    server = FragilePostgres(folder / "data")
+    server.ensure_started()
+    try:
+        yield server
+    finally:
+        server.thaw()
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(server.pid, signal.SIGQUIT)
+        while folder.exists():  # a stopping server still writes and removes files
+            shutil.rmtree(folder, ignore_errors=True)
