@@ -1,0 +1,167 @@
+"""Every index in schema.sql serves the question that the comment beside it names.
+
+User 7 has one message in a hundred, most of them with user 50, and one document in a hundred.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+import pytest
+from conftest import HOUSE, TestDatabase
+
+import db
+from db import MessageDraft
+from errors import ClientIdReusedError
+from pool import Database
+
+pytestmark = pytest.mark.anyio
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+Question = Callable[["Explainer"], Awaitable[object]]
+
+FILL = """
+SET LOCAL session_replication_role = replica;   -- foreign keys are not what is tried here
+
+INSERT INTO users (email, password_hash, name)
+SELECT 'user' || n || '@example.com', '$2b$12$', 'User ' || n FROM generate_series(1, 3000) AS n;
+
+INSERT INTO messages (sender_id, recipient_id, content, client_id)
+SELECT CASE n % 200 WHEN 0 THEN 7 WHEN 100 THEN 50 ELSE 1 + n % 300 END,
+       CASE n % 200 WHEN 0 THEN 50 WHEN 100 THEN 7 ELSE 1 + (n * 7 + 1) % 300 END,
+       'hello', CASE WHEN n % 2 = 0 THEN 'id ' || n END
+  FROM generate_series(1, 20000) AS n;
+
+INSERT INTO documents (user_id, filename, file_path, file_size, client_id, status, worker_id)
+SELECT CASE n % 100 WHEN 0 THEN 7 ELSE 1 + n % 500 END, 'book.pdf', 'file-' || n || '.pdf', 1, 'id ' || n,
+       CASE WHEN n % 2000 = 0 THEN 'processing' ELSE 'ready' END, CASE WHEN n % 2000 = 0 THEN 1 END
+  FROM generate_series(1, 10000) AS n;
+
+INSERT INTO pages (document_id, page_number, text, width, height)
+SELECT 1 + n / 3, 1 + n % 3, 'text', 595, 842 FROM generate_series(0, 9000) AS n;
+
+INSERT INTO notifications (email, message, status)
+SELECT 'user1@example.com', 'hello', CASE WHEN n % 2000 = 0 THEN 'queued' ELSE 'sent' END
+  FROM generate_series(1, 10000) AS n;
+
+ANALYZE;
+"""
+
+QUESTIONS: dict[str, Question] = {
+    "claim_documents": lambda conn: db.claim_documents(conn, worker_id=7, busy_with=[1, 2, 3]),
+    "claim_notification": lambda conn: db.claim_notification(conn, worker_id=7),
+    "email_exists": lambda conn: db.email_exists(conn, email="User7@example.com"),
+    "find_credentials": lambda conn: db.find_credentials(conn, email="User7@example.com"),
+    "insert_document": lambda conn: db.insert_document(
+        conn,
+        user_id=7,
+        filename="book.pdf",
+        file_path="new.pdf",
+        file_size=1,
+        sha256="",
+        client_id="new",
+        worker_id=7,
+    ),
+    "insert_messages": lambda conn: db.insert_messages(conn, [MessageDraft(7, 8, "hello", "new")]),
+    "insert_user": lambda conn: db.insert_user(
+        conn,  # type: ignore[arg-type]
+        email="new@example.com",
+        name="New",
+        password_hash="$2b$12$",
+    ),
+    "list_conversation": lambda conn: db.list_conversation(conn, user_id=7, other_id=50, limit=20),
+    "list_documents": lambda conn: db.list_documents(conn, user_id=7, before_id=9_000, limit=20),
+    "list_known_files": lambda conn: db.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
+    "list_messages": lambda conn: db.list_messages(conn, user_id=7, offset=50, limit=20),
+    "list_pages": lambda conn: db.list_pages(conn, document_id=7),
+}
+
+
+class Line(NamedTuple):
+    text: str
+
+
+class Explainer:
+    """Runs no statement but asks for its plan; every answer is empty."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.plan = ""
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Mapping[str, object] | None = None) -> list[Row]:
+        self.plan += "\n".join(line.text for line in await self._database.fetch_all(Line, "EXPLAIN " + sql, params))
+        return []
+
+    async def fetch_one(self, row: type[Row], sql: str, params: Mapping[str, object] | None = None) -> Row | None:
+        await self.fetch_all(row, sql, params)
+        return None
+
+    async def execute(self, sql: str, params: Mapping[str, object] | None = None) -> int:
+        await self.fetch_all(Line, sql, params)
+        return 0
+
+
+def promises() -> list[tuple[str, str]]:
+    """Each index of schema.sql with each function it is there for."""
+    found = []
+    table = ""
+    for line in (HOUSE / "schema.sql").read_text().splitlines():
+        table = match[1] if (match := re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", line)) else table
+        if match := re.match(r"CREATE (?:UNIQUE )?INDEX IF NOT EXISTS (\w+).*-- (.+)", line):
+            found += [(match[1], function) for function in match[2].split(", ")]
+        elif match := re.match(r" +PRIMARY KEY \(.*-- (.+)", line):
+            found += [(f"{table}_pkey", function) for function in match[1].split(", ")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def crowded(make_database: Callable[[], TestDatabase]) -> Any:
+    made = make_database()
+    database = Database(made.keywords, size=2)
+    await db.apply_schema(database)
+    async with database.transaction(seconds=60) as tx:
+        await tx.execute(FILL)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def explainer(crowded: Database) -> Explainer:
+    return Explainer(crowded)
+
+
+def test_every_index_says_whom_it_serves() -> None:
+    schema = (HOUSE / "schema.sql").read_text()
+    indexes = re.findall(r"^CREATE (?:UNIQUE )?INDEX", schema, re.MULTILINE)
+
+    assert len({index for index, _ in promises()} - {"pages_pkey"}) == len(indexes)
+    assert {function for _, function in promises() if not hasattr(db, function)} == set()
+
+
+@pytest.mark.parametrize(("index", "function"), promises())
+async def test_the_plan_names_the_index(explainer: Explainer, index: str, function: str) -> None:
+    with suppress(ClientIdReusedError):  # there is no row to look at
+        await QUESTIONS[function](explainer)
+
+    assert re.search(rf"(?:on|using|Conflict Arbiter Indexes:) {index}\b", explainer.plan), explainer.plan
+
+
+@pytest.mark.parametrize("function", ["list_conversation", "list_documents", "list_pages"])
+async def test_rows_come_sorted_from_the_index(explainer: Explainer, function: str) -> None:
+    await QUESTIONS[function](explainer)
+
+    assert "Sort" not in explainer.plan, explainer.plan
+
+
+@pytest.mark.parametrize("edges", [{"before_id": 15_000}, {"after_id": 2_000}, {"before_id": 18_000, "after_id": 5}])
+async def test_a_page_of_a_conversation_is_one_range_of_the_index(explainer: Explainer, edges: dict[str, int]) -> None:
+    await db.list_conversation(explainer, user_id=7, other_id=50, limit=20, **edges)
+
+    assert re.search(r"Index Cond: \(\(conv = '7:50'::text\) AND \(id > .* AND \(id < ", explainer.plan), explainer.plan
+    assert "Sort" not in explainer.plan
