@@ -219,9 +219,9 @@ async def main():
         print("starting", flush=True)
         await asyncio.sleep(600)
     print(await workers.run(eval, "'fastapi' in __import__('sys').modules"), flush=True)
-    code = "print(__import__('os').getpid(), flush=True), __import__('time').sleep(600)"
-    spin = "print(__import__('os').getpid(), flush=True), sum(iter(int, 1))"
-    await asyncio.gather(workers.run(eval, code), workers.run(eval, spin))
+    tell = "(o := __import__('os')).write(1, b'%d\\n' % o.getpid()), "
+    sleep, spin = tell + "__import__('time').sleep(600)", tell + "sum(iter(int, 1))"
+    await asyncio.gather(workers.run(eval, sleep), workers.run(eval, spin))
 
 if __name__ == "__main__":
     try:
