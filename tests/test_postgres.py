@@ -22,13 +22,24 @@ from postgres import EmbeddedServer, locate_database
 from settings import Settings
 
 PARTICIPANT = """
-import pathlib, sys
+import os, pathlib, sys
 from postgres import EmbeddedServer
+
+def fork_a_child_that_releases():
+    released, child_released = os.pipe()
+    parent_is_gone, parent_is_here = os.pipe()
+    if os.fork() == 0:
+        server.release()
+        os.write(child_released, b".")
+        os.close(parent_is_here)
+        os.read(parent_is_gone, 1)
+        os._exit(0)
+    os.read(released, 1)
 
 server = EmbeddedServer(pathlib.Path(sys.argv[1]))
 print("here", flush=True)
 for line in sys.stdin:
-    getattr(server, line.strip())()
+    globals().get(line.strip(), getattr(server, line.strip(), None))()
     print("done", flush=True)
 """
 
@@ -424,26 +435,18 @@ def test_a_server_whose_only_user_was_killed_is_adopted(
     assert not is_running(server)
 
 
-def test_a_forked_child_neither_keeps_the_server_nor_stops_it(server: EmbeddedServer) -> None:
-    server.ensure_started()
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        server.release()
-        os.close(writing)
-        os.read(reading, 1)
-        os._exit(0)
+def test_a_forked_child_neither_keeps_the_server_nor_stops_it(
+    data_dir: Path, server: EmbeddedServer, participant_in: Callable[[Path], Participant]
+) -> None:
+    parent = participant_in(data_dir)
+    parent.do("ensure_started")
 
-    still_running = is_running(server)
-    server.release()
-    stopped = not is_running(server)
+    parent.do("fork_a_child_that_releases")
+    running_for_the_parent = is_running(server)
+    parent.do("release")
 
-    os.write(writing, b".")
-    os.waitpid(child, 0)
-    os.close(reading)
-    os.close(writing)
-    assert still_running
-    assert stopped
+    assert running_for_the_parent
+    assert not is_running(server)
 
 
 # Accidents
