@@ -229,35 +229,39 @@ async def insert_document(
     Raises:
         ClientIdReusedError: if *client_id* came with other content before.
     """
-    inserted = await conn.fetch_one(
-        _DocumentId,
-        """
-        INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, worker_id, status)
-        VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s, %(worker_id)s,
-                'processing')
-        ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
-        RETURNING id
-        """,
-        {
-            "user_id": user_id,
-            "filename": filename,
-            "file_path": file_path,
-            "file_size": file_size,
-            "sha256": sha256,
-            "client_id": client_id,
-            "worker_id": worker_id,
-        },
-    )
-    if inserted is not None:
-        return InsertedDocument(inserted.id, duplicate=False)
-    earlier = await conn.fetch_one(
-        _EarlierUpload,
-        "SELECT id, sha256 FROM documents WHERE user_id = %(user_id)s AND client_id = %(client_id)s",
-        {"user_id": user_id, "client_id": client_id},
-    )
-    if earlier is None or earlier.sha256 != sha256:
-        raise ClientIdReusedError
-    return InsertedDocument(earlier.id, duplicate=True)
+    params = {
+        "user_id": user_id,
+        "filename": filename,
+        "file_path": file_path,
+        "file_size": file_size,
+        "sha256": sha256,
+        "client_id": client_id,
+        "worker_id": worker_id,
+    }
+    while True:
+        inserted = await conn.fetch_one(
+            _DocumentId,
+            """
+            INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, worker_id, status)
+            VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s, %(worker_id)s,
+                    'processing')
+            ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+            RETURNING id
+            """,
+            params,
+        )
+        if inserted is not None:
+            return InsertedDocument(inserted.id, duplicate=False)
+        earlier = await conn.fetch_one(
+            _EarlierUpload,
+            "SELECT id, sha256 FROM documents WHERE user_id = %(user_id)s AND client_id = %(client_id)s",
+            params,
+        )
+        if earlier is None:
+            continue  # it was no PDF, and went between the two statements
+        if earlier.sha256 != sha256:
+            raise ClientIdReusedError
+        return InsertedDocument(earlier.id, duplicate=True)
 
 
 async def find_document(conn: Executor, *, document_id: int) -> DocumentRow | None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -145,6 +146,14 @@ def register(server: Server, name: str) -> Person:
     person.id = answer.json()["user"]["id"]
     person.client.headers.update(person.headers)
     return person
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Ask until *condition* is true: for what no event tells of."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
 
 
 def receive(socket: ClientConnection) -> Any:
