@@ -207,7 +207,7 @@ def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) 
 
 # What the process that owns the workers leaves behind
 
-PROGRAM = """
+PROGRAM = r"""
 import asyncio, os, sys, time
 import fastapi
 from workers import Workers
