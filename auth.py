@@ -29,6 +29,7 @@ from answers import SIGNED_IN, WITH_BODY, may_fail
 from db import UserRow
 from deps import AllEngines, Db, get_engines
 from errors import (
+    AdminRequiredError,
     DatabaseUnavailableError,
     EmailTakenError,
     InvalidCredentialsError,
@@ -328,6 +329,15 @@ async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow,
 
 
 CurrentUser = Annotated[UserRow, Depends(get_current_user)]
+
+
+async def get_current_admin(user: CurrentUser) -> UserRow:
+    if not user.is_admin:
+        raise AdminRequiredError
+    return user
+
+
+CurrentAdmin = Annotated[UserRow, Depends(get_current_admin)]
 
 
 def client_network(connection: HTTPConnection) -> str:

@@ -1,63 +1,46 @@
-"""Messages between two users, by REST and by WebSocket."""
+"""Messages between two users over REST; the same as sockets.py does it live."""
 
 import asyncio
 import json
-from contextlib import suppress
 from datetime import datetime
-from functools import partial
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, WebSocket
-from pydantic import BaseModel, Field, ValidationError
-from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
-import db
+import history
 from answers import SIGNED_IN, WITH_BODY, may_fail
-from auth import CurrentUser, authenticate
-from db import MessageDraft, MessageRow, StoredMessage, UserRow
-from deps import AllEngines, Db, Engines, get_engines
+from auth import CurrentAdmin, CurrentUser, User
+from db import UserRow, find_user
+from deps import AllEngines, Db
 from errors import (
+    AdminRequiredError,
     ClientIdReusedError,
-    NotAuthenticatedError,
+    ForbiddenError,
+    MessageNotFoundError,
     PagewireError,
     PayloadTooLargeError,
     RateLimitedError,
     UserNotFoundError,
 )
 from fields import ClientId, Id, NotBlank
-from hub import Client, CloseCode, Hub
+from history import ConversationRow, MessageDraft, MessageRow, Told
+from hub import TooManySocketsError, event_frames
+from messenger import check_length
+from protocol import CloseCode, EventFrames
 
-MAX_MESSAGE_CHARACTERS = 32_000
-MAX_FRAME_BYTES = 64 * 1024
-MAX_UNSTORED_PER_SOCKET = 32  # messages; the next frame is read when one of them is stored
 MAX_PAGE = 1_000_000
 CONVERSATION_LIMIT = 1000
-SUBPROTOCOL = "pagewire.v2"
-TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105
+EVENTS_LIMIT = 200
 
 router = APIRouter(tags=["messages"])
 
 
-class ForbiddenSocketError(PagewireError):
-    """This socket belongs to another user."""
+class ResyncError(PagewireError):
+    """What was missed is no longer known: reload the conversations, then go on from the newest event."""
 
-    status = 403
-    code = "forbidden"
-
-
-class ForbiddenOriginError(PagewireError):
-    """Pages of this origin may not open sockets here; see CORS_ORIGINS."""
-
-    status = 403
-    code = "forbidden_origin"
-
-
-class BadFrameError(PagewireError):
-    """The frame is not a message: {"recipient_id": 2, "content": "hi"}"""
-
-    status = 422
-    code = "bad_frame"
+    status = 410
+    code = "resync"
 
 
 # The wire
@@ -76,16 +59,6 @@ class MessageCreate(BaseModel):
     content: Annotated[NotBlank, Field(description="at most 32,000 characters")]
     client_id: ClientId | None = None
 
-    def draft(self, sender: UserRow) -> MessageDraft:
-        """What the writer stores.
-
-        Raises:
-            PayloadTooLargeError
-        """
-        if len(self.content) > MAX_MESSAGE_CHARACTERS:
-            raise PayloadTooLargeError(f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters.")
-        return MessageDraft(sender.id, self.recipient_id, self.content, self.client_id)
-
 
 class MessageSent(BaseModel):
     """The message is stored; nothing can lose it now."""
@@ -96,8 +69,16 @@ class MessageSent(BaseModel):
     duplicate: bool
 
 
+class MessagePatch(BaseModel):
+    """What a message is to say instead."""
+
+    model_config = {"json_schema_extra": {"examples": [{"content": "Page 58 has the figures."}]}}
+
+    content: Annotated[NotBlank, Field(description="at most 32,000 characters")]
+
+
 class Message(BaseModel):
-    """A stored message."""
+    """A stored message; one that was taken back has `deleted_at` and no content."""
 
     id: int = Field(examples=[991])
     sender_id: int = Field(examples=[1])
@@ -106,6 +87,8 @@ class Message(BaseModel):
     created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
     sender_name: str = Field(examples=["Alice"])
     client_id: str | None = Field(description="the sender's own name for it; null to everybody else")
+    edited_at: datetime | None
+    deleted_at: datetime | None
 
     @classmethod
     def from_row(cls, row: MessageRow, reader: UserRow) -> "Message":
@@ -124,52 +107,85 @@ class MessagePage(BaseModel):
     has_more: bool
 
 
-def message_frame(message: StoredMessage) -> str:
-    return json.dumps(
-        {
-            "sender_id": message.sender_id,
-            "content": message.content,
-            "timestamp": message.created_at.isoformat().replace("+00:00", "Z"),
-            "id": message.id,
-            "recipient_id": message.recipient_id,
-            "sender_name": message.sender_name,
-        }
-    )
+class Conversation(BaseModel):
+    """Somebody I have messages with."""
+
+    user: User
+    last_message: Message
+    unread_count: int = Field(description="counted up to 1,000", examples=[3])
+    read_up_to_id: int = Field(description="a message id", examples=[990])
+
+    @classmethod
+    def from_row(cls, row: ConversationRow, reader: UserRow) -> "Conversation":
+        other = User(id=row.other_id, email=row.other_email, name=row.other_name, created_at=row.other_created_at)
+        last = MessageRow._make(row[-len(MessageRow._fields) :])
+        return cls(
+            user=other,
+            last_message=Message.from_row(last, reader),
+            unread_count=row.unread_count,
+            read_up_to_id=row.read_up_to_id,
+        )
 
 
-def error_frame(error: PagewireError, *, client_id: str | None = None) -> str:
-    return json.dumps(
-        {
-            "type": "error",
-            "code": error.code,
-            "detail": error.detail,
-            "client_id": client_id,
-            "retry_after": error.retry_after,
-        }
-    )
+class ConversationPage(BaseModel):
+    """Some conversations, the one with the newest message first; `next_cursor` leads to older ones."""
+
+    conversations: list[Conversation]
+    next_cursor: str | None = Field(examples=["990"])
 
 
-def publish_message(hub: Hub, message: StoredMessage, origin: object | None) -> None:
-    """Hand a stored message to both users' sockets, but not back to the classic socket it came in by."""
-    frame = message_frame(message)
-    hub.publish(message.recipient_id, frame)
-    if message.sender_id != message.recipient_id:
-        hub.publish(message.sender_id, frame, but=origin if isinstance(origin, Client) else None)
+class ReadUpTo(BaseModel):
+    """I have read everything up to this message."""
+
+    model_config = {"json_schema_extra": {"examples": [{"up_to_id": 991}]}}
+
+    up_to_id: Id
 
 
-# REST
+class ReadMark(BaseModel):
+    """How far I have read, and what is left."""
+
+    read_up_to_id: int = Field(examples=[991])
+    unread_count: int = Field(examples=[0])
+
+
+class EventPage(BaseModel):
+    """Events after a number, in order; ask again with `after=` the `seq` of this answer."""
+
+    events: list[dict[str, Any]] = Field(description="the durable frames of the socket, as docs/protocol.md has them")
+    seq: int = Field(examples=[1041])
+
+
+class AnnouncementCreate(BaseModel):
+    """Something that everybody is to know."""
+
+    model_config = {"json_schema_extra": {"examples": [{"content": "Pagewire moves to a new machine at six."}]}}
+
+    content: Annotated[NotBlank, Field(description="at most 32,000 characters")]
+
+
+class AnnouncementSent(BaseModel):
+    """It is stored, and everybody is told."""
+
+    id: int = Field(examples=[3])
+    message: Literal["Announcement sent"] = "Announcement sent"
+
+
+# Messages
 
 
 @router.post(
     "/messages",
     summary="Send a message",
-    responses=may_fail(*SIGNED_IN, *WITH_BODY, UserNotFoundError, ClientIdReusedError, RateLimitedError),
+    responses=may_fail(
+        *SIGNED_IN, *WITH_BODY, UserNotFoundError, ClientIdReusedError, PayloadTooLargeError, RateLimitedError
+    ),
 )
 async def send_message(engines: AllEngines, user: CurrentUser, body: MessageCreate) -> MessageSent:
     """The answer comes after the message is stored; open sockets of both users have been handed it by then."""
-    draft = body.draft(user)
+    check_length(body.content)
     await engines.limiter.hit(engines.rates.message, str(user.id))
-    stored = await engines.writer.submit(draft)
+    stored = await engines.messenger.send(MessageDraft(user.id, body.recipient_id, body.content, body.client_id))
     return MessageSent(id=stored.id, created_at=stored.created_at, duplicate=stored.duplicate)
 
 
@@ -182,7 +198,7 @@ async def list_messages(
     order: Annotated[Literal["asc", "desc"], Query()] = "desc",
 ) -> MessagePage:
     """Messages to and from me, newest first, or oldest first with `order=asc`."""
-    rows = await db.list_messages(
+    rows = await history.list_messages(
         database, user_id=user.id, offset=(page - 1) * limit, limit=limit + 1, oldest_first=order == "asc"
     )
     return MessagePage(
@@ -205,121 +221,121 @@ async def list_conversation(
     after: Annotated[Id | None, Query(description="a message id")] = None,
 ) -> list[Message]:
     """Oldest first: the latest 1,000, or *limit* of those before or after a message."""
-    rows = await db.list_conversation(
+    rows = await history.list_conversation(
         database, user_id=user.id, other_id=user_id, before_id=before, after_id=after, limit=limit
     )
-    if not rows and await db.find_user(database, user_id=user_id) is None:
+    if not rows and await find_user(database, user_id=user_id) is None:
         raise UserNotFoundError
     return [Message.from_row(row, user) for row in rows]
 
 
-# The socket
+CHANGE_ERRORS = may_fail(*SIGNED_IN, *WITH_BODY, MessageNotFoundError, ForbiddenError, RateLimitedError)
 
 
-@router.websocket("/ws/{user_id}")
-async def serve_user_socket(websocket: WebSocket, user_id: str) -> None:
-    await _serve(websocket, user_id)
+@router.patch("/message/{message_id}", summary="Change what my message says", responses=CHANGE_ERRORS)
+async def edit_message(engines: AllEngines, user: CurrentUser, message_id: Id, body: MessagePatch) -> Message:
+    """Both people are told; the message keeps its place."""
+    check_length(body.content)
+    await engines.limiter.hit(engines.rates.message, str(user.id))
+    row, _ = await engines.messenger.edit(message_id=message_id, author_id=user.id, content=body.content)
+    return Message.from_row(row, user)
 
 
-@router.websocket("/ws")
-async def serve_socket(websocket: WebSocket) -> None:
-    await _serve(websocket, None)
+@router.delete("/message/{message_id}", status_code=204, summary="Take my message back", responses=CHANGE_ERRORS)
+async def delete_message(engines: AllEngines, user: CurrentUser, message_id: Id) -> None:
+    """Its content is gone for both people; a tombstone keeps its place."""
+    await engines.limiter.hit(engines.rates.message, str(user.id))
+    await engines.messenger.edit(message_id=message_id, author_id=user.id, content=None)
 
 
-async def _serve(websocket: WebSocket, user_id: str | None) -> None:
-    engines = await get_engines(websocket)
-    await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
+# Conversations and events
+
+
+@router.get("/conversations", summary="Whom I have messages with", responses=may_fail(*SIGNED_IN))
+async def list_conversations(
+    database: Db,
+    user: CurrentUser,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[Id | None, Query()] = None,
+) -> ConversationPage:
+    """With the last message and how many I have not read, the newest first."""
+    rows = await history.list_conversations(database, user_id=user.id, before_id=cursor, limit=limit + 1)
+    return ConversationPage(
+        conversations=[Conversation.from_row(row, user) for row in rows[:limit]],
+        next_cursor=str(rows[limit - 1].id) if len(rows) > limit else None,
+    )
+
+
+@router.post(
+    "/messages/{user_id}/read",
+    summary="Mark a conversation as read",
+    responses=may_fail(*SIGNED_IN, *WITH_BODY, UserNotFoundError),
+)
+async def mark_read(engines: AllEngines, user: CurrentUser, user_id: Id, body: ReadUpTo) -> ReadMark:
+    """Up to a message, never backwards. The other person and my other tabs are told."""
+    mark = await engines.messenger.mark_read(user_id=user.id, other_id=user_id, up_to_id=body.up_to_id)
+    return ReadMark(read_up_to_id=mark.read_up_to_id, unread_count=mark.unread_count)
+
+
+class LongPoll:
+    """A request that waits for its user's next event."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self.something = asyncio.Event()
+
+    def tell(self, seq: int, frames: EventFrames, origin: object | None) -> None:
+        self.something.set()
+
+    def whisper(self, frame: str) -> None:
+        """Only what is stored ends the wait."""
+
+    def end(self, code: CloseCode) -> None:
+        self.something.set()
+
+
+@router.get(
+    "/events",
+    summary="What I was told after an event (long poll)",
+    responses=may_fail(*SIGNED_IN, ResyncError, TooManySocketsError),
+)
+async def list_events(
+    engines: AllEngines,
+    user: CurrentUser,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1)],
+    wait: Annotated[float, Query(ge=0, le=60, description="seconds")] = 0,
+) -> EventPage:
+    """The durable frames of the socket, for clients without sockets; at most 200 at once."""
+    seq, forgotten_seq = await engines.messenger.position(user.id)
+    if not forgotten_seq <= after <= seq:
+        raise ResyncError(f"What was missed is no longer known: reload the conversations, then go on after={seq}.")
+    if after == seq and wait > 0:
+        await _wait_for_event(engines, user.id, seq, wait)
+    rows = await history.list_events(engines.database, after=[Told(user.id, after)], limit=EVENTS_LIMIT)
+    events = [json.loads(event_frames(row).durable(row.user_id, row.seq)) for row in rows]
+    return EventPage(events=events, seq=rows[-1].seq if rows else after)
+
+
+async def _wait_for_event(engines: AllEngines, user_id: int, seq: int, seconds: float) -> None:
+    poll = LongPoll(user_id)
+    engines.messenger.hub.add(poll, seq=seq)
     try:
-        _check_origin(websocket, engines)
-        token = _find_token(websocket)
-        if not token:
-            raise NotAuthenticatedError
-        user, claims = await authenticate(websocket, token)
-        if user_id is not None and user_id != str(user.id):
-            raise ForbiddenSocketError
-        client = Client(websocket, user.id)
-        engines.hub.add(client)
-    except PagewireError as error:
-        await _refuse(websocket, error)
-        return
-    try:
-        client.start()
-        with suppress(TimeoutError, WebSocketDisconnect, WebSocketDisconnected):
-            loop = asyncio.get_running_loop()
-            async with client.live_until(loop.time() + claims.expires_at - datetime.now().timestamp()):
-                await _read_frames(websocket, client, engines, user)
+        await engines.messenger.refresh(user_id)
+        async with asyncio.timeout(seconds):
+            await poll.something.wait()
+    except TimeoutError:
+        pass
     finally:
-        engines.hub.remove(client)
-        await client.close()
+        engines.messenger.hub.remove(poll)
 
 
-def _check_origin(websocket: WebSocket, engines: Engines) -> None:
-    """A browser says where its page came from: this server itself, or an origin of CORS_ORIGINS."""
-    origin = websocket.headers.get("origin")
-    if origin is None or "*" in engines.settings.cors_origins or origin in engines.settings.cors_origins:
-        return
-    if urlsplit(origin).netloc != websocket.headers.get("host"):
-        raise ForbiddenOriginError
-
-
-def _find_token(websocket: WebSocket) -> str | None:
-    """From the Authorization header, the query, or a subprotocol (the one way open to browsers but the query)."""
-    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    if token := websocket.query_params.get("token", ""):
-        return token
-    for subprotocol in websocket.scope["subprotocols"]:
-        if subprotocol.startswith(TOKEN_SUBPROTOCOL):
-            return str(subprotocol.removeprefix(TOKEN_SUBPROTOCOL))
-    return None
-
-
-async def _refuse(websocket: WebSocket, error: PagewireError) -> None:
-    closing = {401: CloseCode.UNAUTHORIZED, 403: CloseCode.FORBIDDEN, 429: CloseCode.SLOW_READER}
-    with suppress(WebSocketDisconnect, WebSocketDisconnected):
-        await websocket.send_text(error_frame(error))
-        await websocket.close(closing.get(error.status, CloseCode.TRY_AGAIN_LATER), error.code)
-
-
-async def _read_frames(websocket: WebSocket, client: Client, engines: Engines, user: UserRow) -> None:
-    room = asyncio.Semaphore(MAX_UNSTORED_PER_SOCKET)
-    while True:
-        received = await websocket.receive()
-        if received["type"] == "websocket.disconnect":
-            return
-        text = received.get("text")
-        if len(text.encode("utf-8", "replace") if text is not None else received["bytes"]) > MAX_FRAME_BYTES:
-            client.end(CloseCode.MESSAGE_TOO_BIG)
-            return
-        client_id = None
-        try:
-            message = _parse_frame(text)
-            client_id = message.client_id
-            draft = message.draft(user)
-            await engines.limiter.hit(engines.rates.message, str(user.id))
-            stored = engines.writer.submit(draft, origin=client)
-        except PagewireError as error:
-            client.send(error_frame(error, client_id=client_id))
-        else:
-            stored.add_done_callback(partial(_report, client, room, client_id))
-            await room.acquire()
-
-
-def _parse_frame(text: str | None) -> MessageCreate:
-    if text is None:
-        raise BadFrameError("Frames are JSON text, not bytes.")
-    try:
-        return MessageCreate.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadFrameError(f"{where}: {first['msg']}" if where else first["msg"]) from error
-
-
-def _report(
-    client: Client, room: asyncio.Semaphore, client_id: str | None, stored: "asyncio.Future[StoredMessage]"
-) -> None:
-    room.release()
-    if not stored.cancelled() and isinstance(error := stored.exception(), PagewireError):
-        client.send(error_frame(error, client_id=client_id))
+@router.post(
+    "/admin/broadcast",
+    summary="Tell everybody",
+    responses=may_fail(*SIGNED_IN, *WITH_BODY, AdminRequiredError, RateLimitedError),
+)
+async def broadcast(engines: AllEngines, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
+    """An `announcement` frame to everybody, now or when they come back."""
+    check_length(body.content)
+    await engines.limiter.hit(engines.rates.message, str(admin.id))
+    return AnnouncementSent(id=await engines.messenger.announce(sender_id=admin.id, content=body.content))

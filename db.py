@@ -88,7 +88,7 @@ async def hold_worker_lock(connection: Connection, *, worker_id: int) -> None:
 
 
 # A row's worker is gone: nobody, or a process whose lock the server has dropped.
-_WORKER_IS_GONE = """
+WORKER_IS_GONE = """
     (worker_id IS NULL OR NOT EXISTS (
         SELECT 1 FROM pg_locks
          WHERE locktype = 'advisory' AND classid = %(worker_lock)s AND objid = worker_id AND objsubid = 2 AND granted
@@ -444,7 +444,7 @@ async def claim_documents(conn: Executor, *, worker_id: int, busy_with: Sequence
         f"""
         UPDATE documents SET worker_id = %(worker_id)s
          WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
-           AND (worker_id = %(worker_id)s OR {_WORKER_IS_GONE})
+           AND (worker_id = %(worker_id)s OR {WORKER_IS_GONE})
         RETURNING id
         """,
         {"worker_id": worker_id, "busy_with": list(busy_with), "worker_lock": WORKER_LOCK},
@@ -460,155 +460,6 @@ async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[
         {"file_paths": list(file_paths)},
     )
     return {row.file_path for row in rows}
-
-
-# Messages
-
-
-class MessageDraft(NamedTuple):
-    sender_id: int
-    recipient_id: int
-    content: str
-    client_id: str | None
-
-
-class StoredMessage(NamedTuple):
-    ordinal: int  # of its draft, from 0
-    id: int
-    sender_id: int
-    recipient_id: int
-    content: str
-    created_at: datetime
-    sender_name: str
-    client_id: str | None
-    duplicate: bool  # its client_id was known: this is the first message sent with it
-
-
-async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
-    """Store *drafts* in their order, in one statement; a draft whose recipient does not exist has no row in the answer.
-
-    A draft whose client_id its sender has used before answers with that earlier message, whatever it says.
-
-    Raises:
-        IntegrityError: if a user was deleted in this moment; nothing is stored.
-    """
-    stored = await conn.fetch_all(
-        StoredMessage,
-        """
-        WITH draft AS MATERIALIZED (
-            SELECT d.ordinal - 1 AS ordinal, nextval(pg_get_serial_sequence('messages', 'id')) AS id,
-                   d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, s.name AS sender_name
-              FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[])
-                   WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, ordinal)
-              JOIN users s ON s.id = d.sender_id
-             WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id)
-             ORDER BY d.ordinal
-        ), inserted AS (
-            INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
-            SELECT id, sender_id, recipient_id, content, client_id FROM draft
-            ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
-            RETURNING id, created_at
-        )
-        SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
-               draft.sender_name, draft.client_id, inserted.id IS NULL
-          FROM draft LEFT JOIN inserted USING (id)
-        """,
-        {
-            "senders": [draft.sender_id for draft in drafts],
-            "recipients": [draft.recipient_id for draft in drafts],
-            "contents": [draft.content for draft in drafts],
-            "client_ids": [draft.client_id or "" for draft in drafts],
-        },
-    )
-    if not any(message.duplicate for message in stored):
-        return stored
-    first = {
-        (message.sender_id, message.client_id): message
-        for message in await _list_by_client_id(conn, [message for message in stored if message.duplicate])
-    }
-    return [
-        first[message.sender_id, message.client_id]._replace(ordinal=message.ordinal) if message.duplicate else message
-        for message in stored
-        if not message.duplicate or (message.sender_id, message.client_id) in first
-    ]
-
-
-async def _list_by_client_id(conn: Executor, repeated: Sequence[StoredMessage]) -> list[StoredMessage]:
-    return await conn.fetch_all(
-        StoredMessage,
-        """
-        SELECT 0, m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, true
-          FROM unnest(%(senders)s::bigint[], %(client_ids)s::text[]) AS k (sender_id, client_id)
-          JOIN messages m ON m.sender_id = k.sender_id AND m.client_id = k.client_id
-          JOIN users s ON s.id = m.sender_id
-        """,
-        {
-            "senders": [message.sender_id for message in repeated],
-            "client_ids": [message.client_id for message in repeated],
-        },
-    )
-
-
-class MessageRow(NamedTuple):
-    id: int
-    sender_id: int
-    recipient_id: int
-    content: str
-    created_at: datetime
-    sender_name: str
-    client_id: str | None
-
-
-_MESSAGE_COLUMNS = "m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id"
-
-
-async def list_messages(
-    conn: Executor, *, user_id: int, offset: int, limit: int, oldest_first: bool = False
-) -> list[MessageRow]:
-    """Messages to and from *user_id*, by id."""
-    order = "ASC" if oldest_first else "DESC"
-    return await conn.fetch_all(
-        MessageRow,
-        f"""
-        SELECT {_MESSAGE_COLUMNS}
-          FROM (SELECT id FROM (
-                  (SELECT id FROM messages WHERE sender_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)
-                  UNION
-                  (SELECT id FROM messages WHERE recipient_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)) AS mine
-                 ORDER BY id {order} OFFSET %(offset)s LIMIT %(limit)s) AS page
-          JOIN messages m ON m.id = page.id
-          JOIN users s ON s.id = m.sender_id
-         ORDER BY m.id {order}
-        """,
-        {"user_id": user_id, "reach": offset + limit, "offset": offset, "limit": limit},
-    )
-
-
-async def list_conversation(
-    conn: Executor,
-    *,
-    user_id: int,
-    other_id: int,
-    before_id: int | None = None,
-    after_id: int | None = None,
-    limit: int,
-) -> list[MessageRow]:
-    """The messages between two users, oldest first: the latest before *before_id*, or the first after *after_id*."""
-    low, high = sorted((user_id, other_id))
-    order = "DESC" if after_id is None else "ASC"
-    rows = await conn.fetch_all(
-        MessageRow,
-        f"""
-        SELECT {_MESSAGE_COLUMNS}
-          FROM messages m
-          JOIN users s ON s.id = m.sender_id
-         WHERE m.conv = %(conv)s AND m.id > %(after_id)s AND m.id < %(before_id)s
-         ORDER BY m.id {order}
-         LIMIT %(limit)s
-        """,
-        {"conv": f"{low}:{high}", "after_id": after_id or 0, "before_id": before_id or 2**63 - 1, "limit": limit},
-    )
-    return rows if after_id is not None else rows[::-1]
 
 
 # Notifications
@@ -648,7 +499,7 @@ async def claim_notification(conn: Executor, *, worker_id: int) -> NotificationR
         UPDATE notifications AS n SET worker_id = %(worker_id)s, attempts = attempts + 1
          WHERE id = (SELECT id FROM notifications
                       WHERE status = 'queued' AND next_attempt_at <= now()
-                        AND (worker_id = %(worker_id)s OR {_WORKER_IS_GONE})
+                        AND (worker_id = %(worker_id)s OR {WORKER_IS_GONE})
                       ORDER BY next_attempt_at
                         FOR UPDATE SKIP LOCKED LIMIT 1)
         RETURNING n.id, n.email, n.message, n.attempts, (SELECT name FROM users WHERE id = n.sender_id)

@@ -6,16 +6,16 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from hub import Hub
 from jobs import Jobs
+from messenger import Messenger
 from pdf import PdfEngine
 from pool import Database
 from rates import Rate, RateLimiter
 from settings import Settings
 from storage import Storage
-from writer import MessageWriter
 
 LOGINS_FROM_ONE_IP = 6  # times what one address may
+FRAMES_OF_ONE_SOCKET = "300/10 second"  # other than messages; more is a flood
 
 
 class Rates:
@@ -26,6 +26,7 @@ class Rates:
         self.login_ip = Rate("login-ip", settings.login_rate_limit, times=LOGINS_FROM_ONE_IP)
         self.register = Rate("register", settings.register_rate_limit)
         self.message = Rate("message", settings.message_rate_limit)
+        self.frame = Rate("frame", FRAMES_OF_ONE_SOCKET)
         self.notification = Rate("notification", settings.notification_rate_limit)
 
 
@@ -38,8 +39,7 @@ class Engines:
     storage: Storage
     pdf: PdfEngine
     jobs: Jobs
-    hub: Hub
-    writer: MessageWriter
+    messenger: Messenger
     limiter: RateLimiter
     rates: Rates
     draining: bool = False

@@ -102,6 +102,12 @@ class UserNotFoundError(NotFoundError):
     code = "user_not_found"
 
 
+class MessageNotFoundError(NotFoundError):
+    """Message not found"""
+
+    code = "message_not_found"
+
+
 class DocumentNotFoundError(NotFoundError):
     """Document not found"""
 

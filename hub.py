@@ -1,28 +1,28 @@
-"""Who is connected to this process, and how a frame reaches all of a user's sockets without waiting for any."""
+"""Who listens in this process, and how every listener is told all of its user's events once, in order."""
 
 import asyncio
-from collections import defaultdict
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from enum import IntEnum
+from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from errors import PagewireError
+from history import EventRow, Told
+from protocol import CloseCode, Event, EventFrames, error_frame
 
 OUTBOX_FRAMES = 256
 SOCKETS_PER_USER = 20
 CLOSE_SECONDS = 1.0
+STUCK_SECONDS = 30.0  # without reading one frame, while a backlog is sent
+EVENTS_PER_LOAD = 200  # of one user, in one question to the database
+RETRY_LOAD_SECONDS = 0.2
+FIRST_WORD_SECONDS = 0.25  # a v2 client may say `resume` so long before anything is sent to it unasked
 
-
-class CloseCode(IntEnum):
-    """Why the server closes a socket: RFC 6455 section 7.4.1, and our own from 4000 on."""
-
-    GOING_AWAY = 1001
-    MESSAGE_TOO_BIG = 1009
-    TRY_AGAIN_LATER = 1013
-    UNAUTHORIZED = 4401
-    FORBIDDEN = 4403
-    SLOW_READER = 4429
+logger = logging.getLogger("pagewire.chat")
+LoadEvents = Callable[[list[Told], int], Awaitable[list[EventRow]]]
 
 
 class TooManySocketsError(PagewireError):
@@ -32,23 +32,77 @@ class TooManySocketsError(PagewireError):
     code = "too_many_sockets"
 
 
-class Client:
-    """One socket: an outbox of at most `OUTBOX_FRAMES` frames and the task that empties it."""
+class GoingAwayError(PagewireError):
+    """The server is going away; come back in a moment and resume."""
 
-    def __init__(self, websocket: WebSocket, user_id: int) -> None:
+    status = 503
+    code = "going_away"
+
+
+class Listener(Protocol):
+    """Somebody who is told a user's events: a socket, or a long poll."""
+
+    user_id: int
+
+    def tell(self, seq: int, frames: EventFrames, origin: object | None) -> None:
+        """The event *seq* has come to pass; called for each, in order, without a gap. Must not wait."""
+
+    def whisper(self, frame: str) -> None:
+        """Something that is not stored and not repeated."""
+
+    def end(self, code: CloseCode) -> None:
+        """Go away soon."""
+
+
+class Client:
+    """One socket: an outbox of at most `OUTBOX_FRAMES` frames, the task that empties it, how far it was told."""
+
+    def __init__(self, websocket: WebSocket, user_id: int, *, classic: bool) -> None:
         self.user_id = user_id
+        self.classic = classic
+        self.position = 0  # v2: the last event put in the outbox
+        self.is_live = False  # v2: nothing is left to catch up with
         self.close_code: CloseCode | None = None
         self._websocket = websocket
         self._outbox: asyncio.Queue[str] = asyncio.Queue(OUTBOX_FRAMES)
         self._lifetime: asyncio.Timeout = asyncio.timeout(None)
         self._pump: asyncio.Task[None] | None = None
 
+    def tell(self, seq: int, frames: EventFrames, origin: object | None) -> None:
+        if self.classic:
+            # A classic client shows what it sends by itself, and would show it twice.
+            is_echo = origin is self and frames.event.recipient_id != self.user_id
+            if not is_echo and (frame := frames.classic()) is not None:
+                self.send(frame)
+        elif self.is_live and seq > self.position:
+            self.position = seq
+            self.send(frames.durable(self.user_id, seq))
+
+    def whisper(self, frame: str) -> None:
+        if not self.classic:
+            self.send(frame)
+
     def send(self, frame: str) -> None:
         """Put *frame* in the outbox; a socket whose outbox is full reads too slowly and is closed with 4429."""
         try:
             self._outbox.put_nowait(frame)
         except asyncio.QueueFull:
-            self.end(CloseCode.SLOW_READER)
+            self.end(CloseCode.TOO_MUCH)
+
+    async def send_patiently(self, frame: str) -> None:
+        """Put *frame* in the outbox when there is room; a socket that makes none for long is closed with 4429."""
+        try:
+            async with asyncio.timeout(STUCK_SECONDS):
+                await self._outbox.put(frame)
+        except TimeoutError:
+            self.end(CloseCode.TOO_MUCH)
+            raise WebSocketDisconnect from None
+
+    async def flush(self) -> None:
+        """Wait until the outbox is empty, but not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._outbox.join()
 
     def end(self, code: CloseCode) -> None:
         """Close the socket soon; the first reason counts."""
@@ -62,6 +116,11 @@ class Client:
         self._lifetime = asyncio.timeout_at(0 if self.close_code else when)
         return self._lifetime
 
+    def extend(self, when: float) -> None:
+        """A newer token: the block of `live_until` ends at *when* now."""
+        if self.close_code is None:
+            self._lifetime.reschedule(when)
+
     def start(self) -> None:
         self._pump = asyncio.create_task(self._empty_outbox())
 
@@ -69,59 +128,178 @@ class Client:
         """Send the close frame; a peer that reads nothing is not waited for longer than `CLOSE_SECONDS`."""
         if self._pump is not None:
             self._pump.cancel()
+        code = self.close_code or CloseCode.NORMAL
+        reason = code.name.lower()
         with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._websocket.close(self.close_code or CloseCode.UNAUTHORIZED)
+                if code == CloseCode.GOING_AWAY:
+                    seconds = random.randint(1, 5)  # noqa: S311, so that not all come back at once
+                    reason = f"retry_after={seconds}"
+                    if not self.classic:
+                        await self._websocket.send_text(error_frame(GoingAwayError(retry_after=seconds)))
+                await self._websocket.close(code, reason)
 
     async def _empty_outbox(self) -> None:
         with suppress(WebSocketDisconnect, WebSocketDisconnected, OSError):
             while True:
                 await self._websocket.send_text(await self._outbox.get())
+                self._outbox.task_done()
+
+
+class _Feed:
+    """One user's events as this process knows them: told up to *tail*."""
+
+    __slots__ = ("listeners", "tail")
+
+    def __init__(self, tail: int) -> None:
+        self.tail = tail
+        self.listeners: set[Listener] = set()
 
 
 class Hub:
-    """Every open socket of this process, by user."""
+    """Every listener of this process, by user.
 
-    def __init__(self) -> None:
-        self._clients: defaultdict[int, set[Client]] = defaultdict(set)
+    Events may be announced out of order and from anywhere (this process's commits, other processes' notes); what is
+    missing in between is loaded, so that listeners see each number once and in order.
+    """
+
+    def __init__(self, load: LoadEvents) -> None:
+        self._load = load
+        self._feeds: dict[int, _Feed] = {}
+        self._wanted: dict[int, int] = {}  # by user: an event that was announced and must be loaded
+        self._wake = asyncio.Event()
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
+        self._task: asyncio.Task[None] | None = None
 
-    def add(self, client: Client) -> None:
-        """Register *client*, so that it gets what is published from now on.
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._load_wanted())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def add(self, listener: Listener, *, seq: int) -> None:
+        """Register *listener*, who knows everything up to *seq*.
 
         Raises:
-            TooManySocketsError: if its user has `SOCKETS_PER_USER` already.
+            TooManySocketsError: if the user has `SOCKETS_PER_USER` already.
         """
-        if len(self._clients[client.user_id]) >= SOCKETS_PER_USER:
+        feed = self._feeds.get(listener.user_id)
+        if feed is None:
+            feed = self._feeds[listener.user_id] = _Feed(seq)
+        elif len(feed.listeners) >= SOCKETS_PER_USER:
             raise TooManySocketsError
-        self._clients[client.user_id].add(client)
+        feed.listeners.add(listener)
         self._empty.clear()
         if self._closing:
-            client.end(CloseCode.GOING_AWAY)
+            listener.end(CloseCode.GOING_AWAY)
 
-    def remove(self, client: Client) -> None:
-        clients = self._clients.get(client.user_id)
-        if clients is not None:
-            clients.discard(client)
-            if not clients:
-                del self._clients[client.user_id]
-        if not self._clients:
+    def remove(self, listener: Listener) -> None:
+        feed = self._feeds.get(listener.user_id)
+        if feed is None:
+            return
+        feed.listeners.discard(listener)
+        if not feed.listeners:
+            del self._feeds[listener.user_id]
+            self._wanted.pop(listener.user_id, None)
+        if not self._feeds:
             self._empty.set()
 
-    def publish(self, user_id: int, frame: str, *, but: Client | None = None) -> None:
-        """Hand *frame* to every socket of *user_id* except *but*; never waits."""
-        for client in list(self._clients.get(user_id, ())):
-            if client is not but:
-                client.send(frame)
+    def has_socket(self, user_id: int) -> bool:
+        feed = self._feeds.get(user_id)
+        return feed is not None and any(isinstance(listener, Client) for listener in feed.listeners)
+
+    def tail(self, user_id: int) -> int:
+        return self._feeds[user_id].tail
+
+    @property
+    def user_ids(self) -> list[int]:
+        return list(self._feeds)
+
+    def publish(self, user_id: int, seq: int, frames: EventFrames, *, origin: object | None = None) -> None:
+        """The event *seq* of *user_id* is committed; never waits. *origin* is the socket it came in by."""
+        feed = self._feeds.get(user_id)
+        if feed is None or seq <= feed.tail:
+            return
+        if seq > feed.tail + 1:  # another process's commit came between
+            self.expect(user_id, seq)
+            return
+        feed.tail = seq
+        for listener in list(feed.listeners):
+            listener.tell(seq, frames, origin)
+
+    def expect(self, user_id: int, seq: int) -> None:
+        """The event *seq* of *user_id* is committed, somewhere; it and what is before it are loaded."""
+        feed = self._feeds.get(user_id)
+        if feed is not None and seq > feed.tail:
+            self._wanted[user_id] = max(seq, self._wanted.get(user_id, 0))
+            self._wake.set()
+
+    def whisper(self, user_id: int, frame: str, *, but: object | None = None) -> None:
+        """Hand *frame* to the v2 sockets of *user_id* except *but*; it is not stored and not repeated."""
+        feed = self._feeds.get(user_id)
+        if feed is not None:
+            for listener in list(feed.listeners):
+                if listener is not but:
+                    listener.whisper(frame)
 
     def close(self) -> None:
-        """Tell every socket, and every one that still comes, that the server is going away."""
+        """Tell every listener, and every one that still comes, that the server is going away."""
         self._closing = True
-        for clients in list(self._clients.values()):
-            for client in list(clients):
-                client.end(CloseCode.GOING_AWAY)
+        for feed in list(self._feeds.values()):
+            for listener in list(feed.listeners):
+                listener.end(CloseCode.GOING_AWAY)
 
     async def wait_until_empty(self) -> None:
         await self._empty.wait()
+
+    async def catch_up(self, client: Client, *, from_seq: int) -> bool:
+        """Tell a v2 *client* everything after *from_seq*, as fast as it reads, then let it go live.
+
+        False if events after *from_seq* are no longer kept: then it goes live with the next one.
+        """
+        client.is_live = False
+        client.position = from_seq
+        whole = True
+        feed = self._feeds[client.user_id]
+        while client.position < feed.tail:
+            rows = await self._load([Told(client.user_id, client.position)], EVENTS_PER_LOAD)
+            if not rows or rows[0].seq > client.position + 1:
+                whole = False
+                client.position = rows[0].seq - 1 if rows else feed.tail
+            for row in rows:
+                await client.send_patiently(event_frames(row).durable(row.user_id, row.seq))
+                client.position = row.seq
+        client.is_live = True  # nothing was awaited since position and tail were compared
+        self.expect(client.user_id, client.position)  # loaded before it was announced: the others want it too
+        return whole
+
+    async def _load_wanted(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            wanted, self._wanted = self._wanted, {}
+            after = [Told(user_id, self._feeds[user_id].tail) for user_id in wanted if user_id in self._feeds]
+            try:
+                rows = await self._load(after, EVENTS_PER_LOAD) if after else []
+            except PagewireError as error:
+                logger.warning("events could not be loaded: %s", error)
+                await asyncio.sleep(RETRY_LOAD_SECONDS)
+                rows = []
+            self._publish_loaded(rows)
+            for user_id, seq in wanted.items():
+                self.expect(user_id, seq)  # what is still missing
+
+    def _publish_loaded(self, rows: Iterable[EventRow]) -> None:
+        for row in rows:
+            feed = self._feeds.get(row.user_id)
+            if feed is not None and row.seq > feed.tail + 1:
+                feed.tail = row.seq - 1  # past its retention while nobody here looked
+            self.publish(row.user_id, row.seq, event_frames(row))
+
+
+def event_frames(row: EventRow) -> EventFrames:
+    return EventFrames(Event(*row[2:]))

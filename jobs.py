@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 
 import db
 from db import NotificationRow, PageRow, TableRow
 from errors import DocumentNotFoundError, PagewireError
 from mail import Mail, MailDelayedError, Mailer, MailRefusedError
 from pdf import PdfEngine
-from pool import Connection, Database
+from pool import Database
 from storage import Storage
 
 RECOVERY_SECONDS = 30.0  # between two looks for work that a dead process left
@@ -25,14 +24,21 @@ logger = logging.getLogger("pagewire.jobs")
 class Jobs:
     """The jobs of this process. Each is a function of an id and safe to run twice.
 
-    A process holds a lock in the database while it lives (`worker_id`); rows that name a worker without a lock are
-    taken over by any other.
+    A process holds a lock in the database while it lives (Bus); rows whose *worker_id* has no such lock are taken
+    over by any other.
     """
 
     def __init__(
-        self, database: Database, engine: PdfEngine, storage: Storage, mailer: Mailer, *, mail_retry_seconds: float
+        self,
+        database: Database,
+        engine: PdfEngine,
+        storage: Storage,
+        mailer: Mailer,
+        *,
+        worker_id: int,
+        mail_retry_seconds: float,
     ) -> None:
-        self.worker_id = secrets.randbelow(2**31 - 1) + 1
+        self.worker_id = worker_id
         self._database = database
         self._engine = engine
         self._storage = storage
@@ -41,18 +47,13 @@ class Jobs:
         self._extractions: dict[int, asyncio.Task[None]] = {}
         self._mail_due = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._lock_connection: Connection | None = None
-        self._relocking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self._hold_lock()
         await self._sweep()
         self._loops = [asyncio.create_task(self._recover()), asyncio.create_task(self._send_mails())]
 
     async def close(self, *, seconds: float) -> None:
         """Give running extractions *seconds* to end; the others are found again at the next start."""
-        if self._relocking is not None:
-            self._relocking.cancel()
         for loop in self._loops:
             loop.cancel()
         if self._extractions:
@@ -60,8 +61,6 @@ class Jobs:
         for task in self._extractions.values():
             task.cancel()
         await asyncio.gather(*self._loops, *self._extractions.values(), return_exceptions=True)
-        if self._lock_connection is not None:
-            self._lock_connection.close()
 
     # Documents
 
@@ -173,22 +172,6 @@ class Jobs:
         await db.postpone_notification(self._database, notification_id=notification.id, seconds=wait, last_error=reason)
 
     # Recovery
-
-    async def _hold_lock(self) -> None:
-        connection = await self._database.open_connection()
-        await db.hold_worker_lock(connection, worker_id=self.worker_id)
-        connection.on_lost = self._lock_lost
-        self._lock_connection = connection
-
-    def _lock_lost(self) -> None:
-        self._relocking = asyncio.create_task(self._hold_lock_again())
-
-    async def _hold_lock_again(self) -> None:
-        while True:
-            with contextlib.suppress(Exception):
-                await self._hold_lock()
-                return
-            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _recover(self) -> None:
         while True:

@@ -25,14 +25,17 @@ import chat
 import db
 import documents
 import notifications
+import protocol
+import sockets
 from answers import error_response, may_fail
 from auth import Gatekeeper, Greeting
+from bus import Bus
 from deps import AllEngines, Engines, Rates
 from envelope import CrashBoundary, Envelope, logger
 from errors import BusyError, DatabaseUnavailableError, PagewireError, StartupError
-from hub import Hub
 from jobs import Jobs
 from mail import Mailer
+from messenger import Messenger
 from observe import configure_logging
 from pdf import PdfEngine
 from pool import Database, OperationalError
@@ -40,7 +43,6 @@ from postgres import locate_database
 from rates import RateLimiter
 from settings import Settings, get_settings
 from storage import Storage
-from writer import MessageWriter
 
 VERSION = "0.1.0"
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
@@ -53,7 +55,7 @@ TAGS = [
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
     {"name": "notifications", "description": "E-mail to users."},
 ]
-ROOMS = (auth, documents, chat, notifications)
+ROOMS = (auth, documents, chat, sockets, notifications)
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
 
 # Opening and closing
@@ -90,14 +92,20 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
         engine.start()
         stack.push_async_callback(asyncio.to_thread, engine.close)
         mailer = Mailer(settings)
-        jobs = Jobs(database, engine, storage, mailer, mail_retry_seconds=settings.smtp_retry_seconds)
+        bus = Bus(database)
+        messenger = Messenger(database, bus)
+        await messenger.start()
+        stack.push_async_callback(messenger.close)
+        jobs = Jobs(
+            database,
+            engine,
+            storage,
+            mailer,
+            worker_id=bus.worker_id,
+            mail_retry_seconds=settings.smtp_retry_seconds,
+        )
         await jobs.start()
         stack.push_async_callback(jobs.close, seconds=DRAIN_SECONDS)
-        hub = Hub()
-        writer = MessageWriter(database, partial(chat.publish_message, hub))
-        writer.start()
-        stack.push_async_callback(writer.close)
-        stack.callback(hub.close)
 
         logger.info("Pagewire %s", VERSION)
         logger.info("database: %s", location.description)
@@ -111,8 +119,7 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
             storage=storage,
             pdf=engine,
             jobs=jobs,
-            hub=hub,
-            writer=writer,
+            messenger=messenger,
             limiter=RateLimiter(),
             rates=Rates(settings),
         )
@@ -146,10 +153,10 @@ def _drain_before_exit(engines: Engines) -> Any:
 
     async def drain(number: int) -> None:
         engines.draining = True
-        engines.hub.close()
+        engines.messenger.hub.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
-                await engines.hub.wait_until_empty()
+                await engines.messenger.hub.wait_until_empty()
         servers_own[number](number, None)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -294,7 +301,7 @@ def serve() -> None:
         host=settings.host,
         port=settings.port,
         http=BoundedHttpProtocol,
-        ws_max_size=chat.MAX_FRAME_BYTES,
+        ws_max_size=protocol.MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,

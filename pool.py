@@ -65,6 +65,7 @@ class Connection:
         self._reader_fd: int | None = None
         self._input = select.poll()
         self.on_lost: Callable[[], None] | None = None  # called once, if an idle connection is closed by the other side
+        self.on_note: Callable[[str], None] | None = None  # called with the payload of each notification
         self.idle_since = loop.time()
 
     @classmethod
@@ -104,6 +105,8 @@ class Connection:
         try:
             cursor.execute(sql, params)
             await self._until_ready()
+            if self._raw.notifies:
+                self._pass_notes_on()
         except (ValueError, UnicodeEncodeError) as error:  # psycopg2 cannot quote NUL, nor encode a lone surrogate
             raise UnstorableTextError from error
         except psycopg2.Error as error:
@@ -157,6 +160,12 @@ class Connection:
                 self._waiter = None
                 unwatch(descriptor)
 
+    def _pass_notes_on(self) -> None:
+        notes, self._raw.notifies[:] = list(self._raw.notifies), []
+        if self.on_note is not None:
+            for note in notes:
+                self.on_note(note.payload)
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -172,6 +181,7 @@ class Connection:
         try:
             while self._input.poll(0):  # the last words come before the end
                 self._raw.poll()
+                self._pass_notes_on()
         except psycopg2.Error:
             self.close()
             if self.on_lost is not None:

@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import db
-from db import MessageDraft, StoredMessage
+import history
 from errors import (
     BusyError,
     ClientIdReusedError,
@@ -16,11 +15,13 @@ from errors import (
     UnstorableTextError,
     UserNotFoundError,
 )
+from history import MessageDraft, StoredMessage
 from pool import Database, IntegrityError
 
 MAX_QUEUED = 10_000  # messages; one more is refused with BusyError
 MAX_BATCH = 500  # messages in one statement
 MAX_BATCH_CHARACTERS = 512 * 1024
+MAX_KNOWN_PAIRS = 100_000
 
 logger = logging.getLogger("pagewire.chat")
 
@@ -39,8 +40,12 @@ class MessageWriter:
     *publish* is called after the commit, before the senders hear of it, once for each new message.
     """
 
-    def __init__(self, database: Database, publish: Callable[[StoredMessage, object | None], None]) -> None:
+    def __init__(
+        self, database: Database, publish: Callable[[StoredMessage, object | None], None], *, worker_id: int
+    ) -> None:
         self._database = database
+        self._worker_id = worker_id
+        self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation is surely written down
         self._publish = publish
         self._queue: deque[Job] = deque()
         self._wake = asyncio.Event()
@@ -94,7 +99,8 @@ class MessageWriter:
 
     async def _write(self, batch: Sequence[Job]) -> None:
         try:
-            stored = await db.insert_messages(self._database, [job.draft for job in batch])
+            drafts = [job.draft._replace(is_first=_pair(job.draft) not in self._known_pairs) for job in batch]
+            stored = await history.insert_messages(self._database, drafts, worker_id=self._worker_id)
         except (IntegrityError, UnstorableTextError) as error:
             if len(batch) > 1:
                 for job in batch:  # a bad message fails alone
@@ -109,6 +115,7 @@ class MessageWriter:
             logger.exception("a batch of %d messages could not be stored", len(batch))
             _fail(batch, DatabaseUnavailableError(retry_after=2))
             return
+        self._remember_pairs(drafts)
         by_ordinal = {message.ordinal: message for message in stored}
         for ordinal, job in enumerate(batch):
             message = by_ordinal.get(ordinal)
@@ -124,6 +131,16 @@ class MessageWriter:
                     self._publish(message, job.origin)
                 if not job.done.done():
                     job.done.set_result(message)
+
+    def _remember_pairs(self, drafts: Sequence[MessageDraft]) -> None:
+        if len(self._known_pairs) > MAX_KNOWN_PAIRS:
+            self._known_pairs.clear()
+        for draft in drafts:
+            self._known_pairs[_pair(draft)] = None
+
+
+def _pair(draft: MessageDraft) -> tuple[int, int]:
+    return (draft.sender_id, draft.recipient_id)
 
 
 def _fail(batch: Sequence[Job], error: PagewireError) -> None:

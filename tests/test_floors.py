@@ -24,11 +24,13 @@ FLOORS = [
         "rescue",
         "workers",
     },
-    {"db", "pdf", "envelope", "ranges"},
-    {"jobs", "hub", "writer"},
+    {"protocol", "db", "pdf", "envelope", "ranges"},
+    {"history", "jobs"},
+    {"bus", "hub", "writer"},
+    {"messenger"},
     {"deps"},
     {"auth"},
-    {"documents", "chat", "notifications"},
+    {"documents", "chat", "sockets", "notifications"},
     {"main", "server"},
 ]
 DOORS = {

@@ -1,0 +1,101 @@
+"""The line to the other processes of this installation: hear what they committed, and say that this one lives."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+import db
+import history
+from errors import PagewireError
+from pool import Connection, Database
+
+CHECK_SECONDS = 15.0  # between two looks whether the connection still answers
+ANSWER_SECONDS = 5.0
+RECONNECT_SECONDS = 0.5
+
+logger = logging.getLogger("pagewire")
+
+
+class Bus:
+    """PostgreSQL's LISTEN, on a connection of its own that also holds this process's lock (`worker_id`).
+
+    *on_note* is called with each note of another process. Notes are lost while the connection is away; *on_repair* is
+    awaited after it came back, to look for what was missed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.worker_id = secrets.randbelow(2**31 - 1) + 1
+        self._database = database
+        self._connection: Connection | None = None
+        self._on_note: Callable[[str], None] = lambda payload: None
+        self._on_repair: Callable[[], Awaitable[None]] | None = None
+        self._lost = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, on_note: Callable[[str], None], on_repair: Callable[[], Awaitable[None]]) -> None:
+        self._on_note = on_note
+        self._on_repair = on_repair
+        await self._connect()
+        self._task = asyncio.create_task(self._keep_connected())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._connection is not None:
+            self._connection.close()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None and not self._connection.closed
+
+    async def _connect(self) -> None:
+        connection = await self._database.open_connection()
+        try:
+            await db.hold_worker_lock(connection, worker_id=self.worker_id)
+            await connection.execute(f"LISTEN {history.CHANNEL}")
+        except BaseException:
+            connection.close()
+            raise
+        self._lost.clear()
+        connection.on_lost = self._lost.set
+        connection.on_note = self._hear
+        self._connection = connection
+
+    def _hear(self, payload: str) -> None:
+        if not payload[1:].startswith(f"{self.worker_id} "):
+            self._on_note(payload)
+
+    async def _keep_connected(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._lost.wait()
+            if self._connection is not None and not await self._answers(self._connection):
+                self._connection.close()
+                await self._reconnect()
+
+    async def _answers(self, connection: Connection) -> bool:
+        if connection.closed:
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await db.ping(connection)
+        except Exception:
+            return False
+        return True
+
+    async def _reconnect(self) -> None:
+        logger.warning("the connection to the other processes is lost; looking for it")
+        while True:
+            try:
+                await self._connect()
+                if self._on_repair is not None:
+                    await self._on_repair()
+            except (PagewireError, OSError, Exception) as error:
+                logger.info("not yet: %s", error)
+                await asyncio.sleep(RECONNECT_SECONDS)
+            else:
+                return

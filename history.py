@@ -1,0 +1,540 @@
+"""Every SQL statement about chat: messages, conversations, and the numbered events that tell each user of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from db import WORKER_IS_GONE, WORKER_LOCK
+from errors import ForbiddenError, MessageNotFoundError
+from pool import Connection, Executor
+
+MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
+NOTES_PER_CALL = 200  # users in one NOTIFY, whose payload has at most 8,000 bytes
+CHANNEL = "pagewire"
+
+# Sending
+
+
+class MessageDraft(NamedTuple):
+    sender_id: int
+    recipient_id: int
+    content: str
+    client_id: str | None
+    is_first: bool = False  # perhaps the first between the two: the conversation may have to be written down
+
+
+class StoredMessage(NamedTuple):
+    ordinal: int  # of its draft, from 0
+    id: int
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+    duplicate: bool  # its client_id was known: this is the first message sent with it
+    sender_seq: int | None  # of the event that tells the sender; None for a duplicate
+    recipient_seq: int | None
+
+
+async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, worker_id: int) -> list[StoredMessage]:
+    """Store *drafts* in their order with both users' events, in one statement, and tell the other processes.
+
+    A draft whose recipient does not exist has no row in the answer. A draft whose client_id its sender has used before
+    answers with that earlier message, whatever it says. Mailboxes are locked in the order of their users.
+
+    Raises:
+        IntegrityError: if a user was deleted in this moment; nothing is stored.
+    """
+    stored = await conn.fetch_all(
+        StoredMessage,
+        """
+        WITH draft AS MATERIALIZED (
+            SELECT d.ordinal - 1 AS ordinal, nextval(pg_get_serial_sequence('messages', 'id')) AS id,
+                   d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
+                   s.name AS sender_name
+              FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
+                          %(firsts)s::boolean[])
+                   WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, ordinal)
+              JOIN users s ON s.id = d.sender_id
+             WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id)
+             ORDER BY d.ordinal
+        ), inserted AS (
+            INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
+            SELECT id, sender_id, recipient_id, content, client_id FROM draft
+            ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+            RETURNING id, sender_id, recipient_id, created_at
+        ), talk AS (
+            INSERT INTO conversations (user_id, other_id)
+            SELECT sender_id, recipient_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
+            UNION
+            SELECT recipient_id, sender_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
+            ON CONFLICT DO NOTHING
+        ), event AS MATERIALIZED (
+            SELECT user_id, message_id, row_number() OVER (PARTITION BY user_id ORDER BY message_id) AS nth
+              FROM (SELECT sender_id AS user_id, id AS message_id FROM inserted
+                    UNION ALL
+                    SELECT recipient_id, id FROM inserted WHERE recipient_id <> sender_id) AS told
+        ), box AS (
+            INSERT INTO mailboxes (user_id, seq)
+            SELECT user_id, count(*) FROM event GROUP BY user_id ORDER BY user_id
+            ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + EXCLUDED.seq
+            RETURNING user_id, seq
+        ), numbered AS MATERIALIZED (
+            SELECT event.user_id, event.message_id,
+                   box.seq - count(*) OVER (PARTITION BY event.user_id) + event.nth AS seq
+              FROM event JOIN box USING (user_id)
+        ), told AS (
+            INSERT INTO events (user_id, seq, kind, ref_id)
+            SELECT user_id, seq, 'message', message_id FROM numbered
+        ), note AS (
+            SELECT pg_notify(%(channel)s, 'e' || %(worker_id)s || ' ' || string_agg(user_id || ':' || seq, ' '))
+              FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s AS call FROM box) AS boxes
+             GROUP BY call
+        )
+        SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
+               draft.sender_name, draft.client_id, inserted.id IS NULL, to_sender.seq, to_recipient.seq
+          FROM draft
+          LEFT JOIN inserted USING (id)
+          LEFT JOIN numbered AS to_sender
+            ON to_sender.message_id = draft.id AND to_sender.user_id = draft.sender_id
+          LEFT JOIN numbered AS to_recipient
+            ON to_recipient.message_id = draft.id AND to_recipient.user_id = draft.recipient_id
+         WHERE (SELECT count(*) FROM note) >= 0
+        """,
+        {
+            "senders": [draft.sender_id for draft in drafts],
+            "recipients": [draft.recipient_id for draft in drafts],
+            "contents": [draft.content for draft in drafts],
+            "client_ids": [draft.client_id or "" for draft in drafts],
+            "firsts": [draft.is_first for draft in drafts],
+            "channel": CHANNEL,
+            "worker_id": worker_id,
+            "notes_per_call": NOTES_PER_CALL,
+        },
+    )
+    if not any(message.duplicate for message in stored):
+        return stored
+    first = {
+        (message.sender_id, message.client_id): message
+        for message in await _list_by_client_id(conn, [message for message in stored if message.duplicate])
+    }
+    return [
+        first[message.sender_id, message.client_id]._replace(ordinal=message.ordinal) if message.duplicate else message
+        for message in stored
+        if not message.duplicate or (message.sender_id, message.client_id) in first
+    ]
+
+
+async def _list_by_client_id(conn: Executor, repeated: Sequence[StoredMessage]) -> list[StoredMessage]:
+    return await conn.fetch_all(
+        StoredMessage,
+        """
+        SELECT 0, m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, true, NULL::bigint, NULL::bigint
+          FROM unnest(%(senders)s::bigint[], %(client_ids)s::text[]) AS k (sender_id, client_id)
+          JOIN messages m ON m.sender_id = k.sender_id AND m.client_id = k.client_id
+          JOIN users s ON s.id = m.sender_id
+        """,
+        {
+            "senders": [message.sender_id for message in repeated],
+            "client_ids": [message.client_id for message in repeated],
+        },
+    )
+
+
+async def edit_message(
+    tx: Connection, *, message_id: int, author_id: int, content: str | None, worker_id: int
+) -> tuple["MessageRow", list["Told"]]:
+    """Replace what a message says, or leave a tombstone (*content* None), and tell both users.
+
+    Raises:
+        MessageNotFoundError: also when it is between other people, or deleted; ForbiddenError: if somebody else wrote it.
+    """
+    found = await tx.fetch_one(
+        MessageRow,
+        f"""
+        SELECT {_MESSAGE_COLUMNS} FROM messages m JOIN users s ON s.id = m.sender_id
+         WHERE m.id = %(message_id)s AND %(author_id)s IN (m.sender_id, m.recipient_id) AND m.deleted_at IS NULL
+           FOR UPDATE OF m
+        """,
+        {"message_id": message_id, "author_id": author_id},
+    )
+    if found is None:
+        raise MessageNotFoundError
+    if found.sender_id != author_id:
+        raise ForbiddenError("Only its author may change a message.")
+    changed = await tx.fetch_one(
+        MessageRow,
+        f"""
+        WITH m AS (
+            UPDATE messages
+               SET content = coalesce(%(content)s, ''),
+                   edited_at = CASE WHEN %(content)s IS NULL THEN edited_at ELSE now() END,
+                   deleted_at = CASE WHEN %(content)s IS NULL THEN now() END
+             WHERE id = %(message_id)s
+            RETURNING id, sender_id, recipient_id, content, created_at, client_id, edited_at, deleted_at
+        )
+        SELECT {_MESSAGE_COLUMNS} FROM m JOIN users s ON s.id = m.sender_id
+        """,
+        {"message_id": message_id, "content": content},
+    )
+    assert changed is not None
+    kind = "deleted" if content is None else "edited"
+    people = {changed.sender_id, changed.recipient_id}
+    return changed, await tell(tx, user_ids=sorted(people), kind=kind, ref_id=message_id, worker_id=worker_id)
+
+
+# Reading
+
+
+class MessageRow(NamedTuple):
+    id: int
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+    edited_at: datetime | None
+    deleted_at: datetime | None
+
+
+_MESSAGE_COLUMNS = """
+    m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at
+"""
+
+
+async def list_messages(
+    conn: Executor, *, user_id: int, offset: int, limit: int, oldest_first: bool = False
+) -> list[MessageRow]:
+    """Messages to and from *user_id*, by id."""
+    order = "ASC" if oldest_first else "DESC"
+    return await conn.fetch_all(
+        MessageRow,
+        f"""
+        SELECT {_MESSAGE_COLUMNS}
+          FROM (SELECT id FROM (
+                  (SELECT id FROM messages WHERE sender_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)
+                  UNION
+                  (SELECT id FROM messages WHERE recipient_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)) AS mine
+                 ORDER BY id {order} OFFSET %(offset)s LIMIT %(limit)s) AS page
+          JOIN messages m ON m.id = page.id
+          JOIN users s ON s.id = m.sender_id
+         ORDER BY m.id {order}
+        """,
+        {"user_id": user_id, "reach": offset + limit, "offset": offset, "limit": limit},
+    )
+
+
+async def list_conversation(
+    conn: Executor,
+    *,
+    user_id: int,
+    other_id: int,
+    before_id: int | None = None,
+    after_id: int | None = None,
+    limit: int,
+) -> list[MessageRow]:
+    """The messages between two users, oldest first: the latest before *before_id*, or the first after *after_id*."""
+    low, high = sorted((user_id, other_id))
+    order = "DESC" if after_id is None else "ASC"
+    rows = await conn.fetch_all(
+        MessageRow,
+        f"""
+        SELECT {_MESSAGE_COLUMNS}
+          FROM messages m
+          JOIN users s ON s.id = m.sender_id
+         WHERE m.conv = %(conv)s AND m.id > %(after_id)s AND m.id < %(before_id)s
+         ORDER BY m.id {order}
+         LIMIT %(limit)s
+        """,
+        {"conv": f"{low}:{high}", "after_id": after_id or 0, "before_id": before_id or 2**63 - 1, "limit": limit},
+    )
+    return rows if after_id is not None else rows[::-1]
+
+
+class ConversationRow(NamedTuple):
+    other_id: int
+    other_email: str
+    other_name: str
+    other_created_at: datetime
+    read_up_to_id: int
+    unread_count: int
+    id: int  # of the last message
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+    edited_at: datetime | None
+    deleted_at: datetime | None
+
+
+async def list_conversations(
+    conn: Executor, *, user_id: int, before_id: int | None = None, limit: int
+) -> list[ConversationRow]:
+    """*user_id*'s conversations with their last message, the newest first; those whose last is before *before_id*."""
+    return await conn.fetch_all(
+        ConversationRow,
+        f"""
+        SELECT o.id, o.email, o.name, o.created_at, c.read_up_to_id, unread.count, {_MESSAGE_COLUMNS}
+          FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, last.id AS last_id,
+                       LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text AS conv
+                  FROM conversations c
+                 CROSS JOIN LATERAL (
+                       SELECT id FROM messages
+                        WHERE conv = LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text
+                        ORDER BY id DESC LIMIT 1) AS last
+                 WHERE c.user_id = %(user_id)s AND last.id < %(before_id)s
+                 ORDER BY last.id DESC
+                 LIMIT %(limit)s) AS c
+          JOIN messages m ON m.id = c.last_id
+          JOIN users s ON s.id = m.sender_id
+          JOIN users o ON o.id = c.other_id
+         CROSS JOIN LATERAL (
+               SELECT count(*) FROM (
+                   SELECT 1 FROM messages u
+                    WHERE u.conv = c.conv AND u.id > c.read_up_to_id AND u.recipient_id = c.user_id
+                      AND u.sender_id <> c.user_id AND u.deleted_at IS NULL
+                    LIMIT %(max_unread)s) AS counted) AS unread
+         ORDER BY c.last_id DESC
+        """,
+        {"user_id": user_id, "before_id": before_id or 2**63 - 1, "limit": limit, "max_unread": MAX_UNREAD},
+    )
+
+
+class ReadMark(NamedTuple):
+    read_up_to_id: int
+    unread_count: int
+    moved: bool
+
+
+async def mark_read(conn: Executor, *, user_id: int, other_id: int, up_to_id: int) -> ReadMark | None:
+    """Say that *user_id* has read what *other_id* wrote, up to a message id; never backwards. None without a conversation."""
+    low, high = sorted((user_id, other_id))
+    return await conn.fetch_one(
+        ReadMark,
+        """
+        WITH before AS (
+            SELECT read_up_to_id FROM conversations WHERE user_id = %(user_id)s AND other_id = %(other_id)s FOR UPDATE
+        ), reach AS (
+            SELECT max(id) AS id FROM messages WHERE conv = %(conv)s AND id <= %(up_to_id)s
+        ), mark AS (
+            UPDATE conversations SET read_up_to_id = GREATEST(conversations.read_up_to_id, reach.id)
+              FROM before, reach
+             WHERE user_id = %(user_id)s AND other_id = %(other_id)s
+            RETURNING conversations.read_up_to_id, conversations.read_up_to_id > before.read_up_to_id AS moved
+        )
+        SELECT mark.read_up_to_id,
+               (SELECT count(*) FROM (
+                    SELECT 1 FROM messages u
+                     WHERE u.conv = %(conv)s AND u.id > mark.read_up_to_id AND u.recipient_id = %(user_id)s
+                       AND u.sender_id <> %(user_id)s AND u.deleted_at IS NULL
+                     LIMIT %(max_unread)s) AS counted),
+               mark.moved
+          FROM mark
+        """,
+        {
+            "user_id": user_id,
+            "other_id": other_id,
+            "up_to_id": up_to_id,
+            "conv": f"{low}:{high}",
+            "max_unread": MAX_UNREAD,
+        },
+    )
+
+
+# Events
+
+
+class Told(NamedTuple):
+    """An event that a user is told by this number."""
+
+    user_id: int
+    seq: int
+
+
+async def tell(tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int, worker_id: int) -> list[Told]:
+    """Number an event for each of *user_ids*, store it, and tell the other processes at the commit."""
+    return await tx.fetch_all(
+        Told,
+        """
+        WITH box AS (
+            INSERT INTO mailboxes (user_id, seq)
+            SELECT id, 1 FROM unnest(%(user_ids)s::bigint[]) AS id ORDER BY id
+            ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + 1
+            RETURNING user_id, seq
+        ), told AS (
+            INSERT INTO events (user_id, seq, kind, ref_id) SELECT user_id, seq, %(kind)s, %(ref_id)s FROM box
+        ), note AS (
+            SELECT pg_notify(%(channel)s, 'e' || %(worker_id)s || ' ' || string_agg(user_id || ':' || seq, ' '))
+              FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s AS call FROM box) AS boxes
+             GROUP BY call
+        )
+        SELECT user_id, seq FROM box WHERE (SELECT count(*) FROM note) >= 0
+        """,
+        {
+            "user_ids": list(user_ids),
+            "kind": kind,
+            "ref_id": ref_id,
+            "channel": CHANNEL,
+            "worker_id": worker_id,
+            "notes_per_call": NOTES_PER_CALL,
+        },
+    )
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+async def insert_announcement(
+    tx: Connection, *, sender_id: int, content: str, worker_id: int
+) -> tuple[int, list[Told]]:
+    """Store an announcement and tell everybody."""
+    row = await tx.fetch_one(
+        _Id,
+        "INSERT INTO announcements (sender_id, content) VALUES (%(sender_id)s, %(content)s) RETURNING id",
+        {"sender_id": sender_id, "content": content},
+    )
+    assert row is not None
+    everybody = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id")]
+    return row.id, await tell(tx, user_ids=everybody, kind="announcement", ref_id=row.id, worker_id=worker_id)
+
+
+class EventRow(NamedTuple):
+    user_id: int
+    seq: int
+    kind: str
+    ref_id: int
+    sender_id: int | None  # None: what the event names is gone
+    recipient_id: int | None
+    content: str | None
+    created_at: datetime | None
+    sender_name: str | None
+    client_id: str | None
+    edited_at: datetime | None
+    deleted_at: datetime | None
+
+
+async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> list[EventRow]:
+    """For each of *after*, the user's events after that number, in order, at most *limit* a user; as they look now."""
+    return await conn.fetch_all(
+        EventRow,
+        """
+        SELECT e.user_id, e.seq, e.kind, e.ref_id, coalesce(m.sender_id, a.sender_id), m.recipient_id,
+               coalesce(m.content, a.content), coalesce(m.created_at, a.created_at), s.name, m.client_id, m.edited_at,
+               m.deleted_at
+          FROM unnest(%(user_ids)s::bigint[], %(seqs)s::bigint[]) AS w (user_id, seq)
+         CROSS JOIN LATERAL (
+               SELECT user_id, seq, kind, ref_id FROM events
+                WHERE user_id = w.user_id AND seq > w.seq
+                ORDER BY seq LIMIT %(limit)s) AS e
+          LEFT JOIN messages m ON m.id = e.ref_id AND e.kind IN ('message', 'edited', 'deleted')
+          LEFT JOIN announcements a ON a.id = e.ref_id AND e.kind = 'announcement'
+          LEFT JOIN users s ON s.id = coalesce(m.sender_id, a.sender_id)
+         ORDER BY e.user_id, e.seq
+        """,
+        {"user_ids": [told.user_id for told in after], "seqs": [told.seq for told in after], "limit": limit},
+    )
+
+
+class Mailbox(NamedTuple):
+    user_id: int
+    seq: int
+    forgotten_seq: int
+
+
+async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mailbox]:
+    """How far each of *user_ids* has been told; somebody who never was has no row."""
+    return await conn.fetch_all(
+        Mailbox,
+        "SELECT user_id, seq, forgotten_seq FROM mailboxes WHERE user_id = ANY(%(user_ids)s::bigint[])",
+        {"user_ids": list(user_ids)},
+    )
+
+
+async def forget_events(tx: Connection, *, days: int) -> int:
+    """Drop the events that are older than *days*; how many."""
+    return await tx.execute(
+        """
+        WITH gone AS (
+            DELETE FROM events WHERE created_at < now() - %(days)s * interval '1 day' RETURNING user_id, seq
+        ), last AS (
+            SELECT user_id, max(seq) AS seq FROM gone GROUP BY user_id
+        ), locked AS (
+            SELECT m.user_id, last.seq FROM mailboxes m JOIN last USING (user_id) ORDER BY m.user_id FOR UPDATE OF m
+        )
+        UPDATE mailboxes m SET forgotten_seq = GREATEST(m.forgotten_seq, locked.seq)
+          FROM locked WHERE m.user_id = locked.user_id
+        """,
+        {"days": days},
+    )
+
+
+async def notify(conn: Executor, *, payload: str) -> None:
+    """Tell the other processes something that is not stored."""
+    await conn.execute("SELECT pg_notify(%(channel)s, %(payload)s)", {"channel": CHANNEL, "payload": payload})
+
+
+# Presence: a user is online while a living process says so
+
+
+class Presence(NamedTuple):
+    user_id: int
+    is_online: bool
+    last_seen_at: datetime | None
+
+
+async def list_partners(conn: Executor, *, user_id: int, limit: int) -> list[int]:
+    """The people *user_id* has a conversation with."""
+    rows = await conn.fetch_all(
+        _Id,
+        "SELECT other_id FROM conversations WHERE user_id = %(user_id)s AND other_id <> %(user_id)s LIMIT %(limit)s",
+        {"user_id": user_id, "limit": limit},
+    )
+    return [row.id for row in rows]
+
+
+async def set_online(conn: Executor, *, user_id: int, worker_id: int) -> bool:
+    """This process holds a socket of *user_id*; False if that was known."""
+    inserted = await conn.execute(
+        "INSERT INTO presence (user_id, worker_id) VALUES (%(user_id)s, %(worker_id)s) ON CONFLICT DO NOTHING",
+        {"user_id": user_id, "worker_id": worker_id},
+    )
+    return inserted == 1
+
+
+async def set_offline(conn: Executor, *, user_id: int, worker_id: int) -> None:
+    """This process holds no socket of *user_id* any more."""
+    await conn.execute(
+        """
+        WITH gone AS (
+            DELETE FROM presence WHERE user_id = %(user_id)s AND worker_id = %(worker_id)s RETURNING user_id
+        )
+        INSERT INTO mailboxes (user_id, last_seen_at) SELECT user_id, now() FROM gone
+        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
+        """,
+        {"user_id": user_id, "worker_id": worker_id},
+    )
+
+
+async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[Presence]:
+    return await conn.fetch_all(
+        Presence,
+        f"""
+        SELECT u.id, EXISTS (SELECT 1 FROM presence WHERE user_id = u.id AND NOT {WORKER_IS_GONE}), m.last_seen_at
+          FROM unnest(%(user_ids)s::bigint[]) AS u (id)
+          LEFT JOIN mailboxes m ON m.user_id = u.id
+        """,
+        {"user_ids": list(user_ids), "worker_lock": WORKER_LOCK},
+    )
+
+
+async def drop_dead_presence(conn: Executor) -> list[int]:
+    """Forget what processes said that are gone; whose presence that was."""
+    rows = await conn.fetch_all(
+        _Id, f"DELETE FROM presence WHERE {WORKER_IS_GONE} RETURNING user_id", {"worker_lock": WORKER_LOCK}
+    )
+    return sorted({row.id for row in rows})

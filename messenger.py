@@ -1,0 +1,237 @@
+"""What may be done with messages, whoever asks and by whatever way: send, edit, delete, mark as read, announce."""
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+
+import history
+from bus import Bus
+from errors import PagewireError, PayloadTooLargeError, UserNotFoundError
+from history import MessageDraft, MessageRow, ReadMark, StoredMessage, Told
+from hub import Hub
+from pool import Database
+from protocol import MAX_MESSAGE_CHARACTERS, Event, EventFrames, presence_frame, read_frame, typing_frame, unread_frame
+from writer import MessageWriter
+
+MAX_TOLD_OF_PRESENCE = 500  # people who hear that somebody came or went
+REAP_SECONDS = 5.0  # between two looks for presence of processes that died
+FORGET_EVERY_SECONDS = 3600.0
+RETENTION_DAYS = 30
+MAX_NOTE_BYTES = 7900  # PostgreSQL takes payloads of less than 8,000
+
+logger = logging.getLogger("pagewire.chat")
+
+
+class Messenger:
+    """Chat as this process does it, together with the others: events go to the hub here and, by notes, to theirs."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self.hub = Hub(self._load)
+        self.writer = MessageWriter(database, self._publish_message, worker_id=bus.worker_id)
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self.hub.start()
+        self.writer.start()
+        await self._bus.start(self._hear, self._repair)
+        self._loops = [asyncio.create_task(self._reap_presence()), asyncio.create_task(self._forget_events())]
+
+    async def close(self) -> None:
+        """Store what was taken, then say goodbye to everybody."""
+        self.hub.close()
+        await self.writer.close()
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.hub.stop()
+        await self._bus.close()
+
+    # Messages
+
+    def send(self, draft: MessageDraft, *, origin: object | None = None) -> "asyncio.Future[StoredMessage]":
+        """Queue a message; the future is done after the commit. See MessageWriter.submit for what may go wrong.
+
+        Raises:
+            PayloadTooLargeError, BusyError
+        """
+        check_length(draft.content)
+        return self.writer.submit(draft, origin=origin)
+
+    async def edit(self, *, message_id: int, author_id: int, content: str | None) -> tuple[MessageRow, int]:
+        """Replace what a message says, or take it back (*content* None); with the author's number for the event.
+
+        Raises:
+            MessageNotFoundError, ForbiddenError, PayloadTooLargeError
+        """
+        if content is not None:
+            check_length(content)
+        async with self._database.transaction() as tx:
+            row, told = await history.edit_message(
+                tx, message_id=message_id, author_id=author_id, content=content, worker_id=self._bus.worker_id
+            )
+        frames = EventFrames(_event_of("deleted" if content is None else "edited", row))
+        self._publish(told, frames)
+        return row, next(t.seq for t in told if t.user_id == author_id)
+
+    async def announce(self, *, sender_id: int, content: str) -> int:
+        """Tell everybody."""
+        async with self._database.transaction(seconds=60) as tx:
+            announcement_id, told = await history.insert_announcement(
+                tx, sender_id=sender_id, content=content, worker_id=self._bus.worker_id
+            )
+        for told_user in told:
+            self.hub.expect(told_user.user_id, told_user.seq)
+        return announcement_id
+
+    async def mark_read(self, *, user_id: int, other_id: int, up_to_id: int) -> ReadMark:
+        """Remember what *user_id* has read, and show it on all tabs of both.
+
+        Raises:
+            UserNotFoundError: if the two have no conversation.
+        """
+        mark = await history.mark_read(self._database, user_id=user_id, other_id=other_id, up_to_id=up_to_id)
+        if mark is None:
+            raise UserNotFoundError
+        if mark.moved:
+            frame = read_frame(user_id=user_id, other_id=other_id, up_to_id=mark.read_up_to_id)
+            await self.whisper({user_id, other_id}, frame)
+            count = unread_frame(user_id=other_id, unread_count=mark.unread_count, read_up_to_id=mark.read_up_to_id)
+            await self.whisper({user_id}, count)
+        return mark
+
+    async def typing(self, *, user_id: int, recipient_id: int, active: bool) -> None:
+        await self.whisper({recipient_id}, typing_frame(user_id=user_id, active=active))
+
+    # Presence
+
+    async def arrive(self, user_id: int) -> None:
+        """A socket of *user_id* is open in this process."""
+        if await history.set_online(self._database, user_id=user_id, worker_id=self._bus.worker_id):
+            await self._tell_presence(user_id)
+
+    async def leave(self, user_id: int) -> None:
+        """A socket of *user_id* is closed; perhaps it was the last one here."""
+        if not self.hub.has_socket(user_id):
+            await history.set_offline(self._database, user_id=user_id, worker_id=self._bus.worker_id)
+            await self._tell_presence(user_id)
+
+    async def list_presence_frames(self, user_id: int) -> list[str]:
+        """Who of *user_id*'s partners is online."""
+        partners = await history.list_partners(self._database, user_id=user_id, limit=MAX_TOLD_OF_PRESENCE)
+        found = await history.list_presence(self._database, user_ids=partners) if partners else []
+        return [presence_frame(**presence._asdict()) for presence in found if presence.is_online]
+
+    async def _tell_presence(self, user_id: int) -> None:
+        partners = await history.list_partners(self._database, user_id=user_id, limit=MAX_TOLD_OF_PRESENCE)
+        if partners:
+            for presence in await history.list_presence(self._database, user_ids=[user_id]):
+                await self.whisper(set(partners), presence_frame(**presence._asdict()))
+
+    async def _reap_presence(self) -> None:
+        while True:
+            await asyncio.sleep(REAP_SECONDS)
+            try:
+                for user_id in await history.drop_dead_presence(self._database):
+                    await self._tell_presence(user_id)
+            except PagewireError as error:
+                logger.info("presence of dead processes: %s", error)
+
+    # Between processes
+
+    async def whisper(self, user_ids: set[int], frame: str) -> None:
+        """Hand a frame that is not stored to the v2 sockets of *user_ids*, in every process."""
+        for user_id in user_ids:
+            self.hub.whisper(user_id, frame)
+        payload = f"w{self._bus.worker_id} {json.dumps([sorted(user_ids), frame])}"
+        if len(payload.encode()) <= MAX_NOTE_BYTES:
+            with suppress(PagewireError):  # it may be lost
+                await history.notify(self._database, payload=payload)
+
+    def _hear(self, payload: str) -> None:
+        """A note of another process: "e<worker> <user>:<seq> …" for events, "w<worker> [users, frame]" for whispers."""
+        kind, (_, _, rest) = payload[:1], payload.partition(" ")
+        if kind == "e":
+            for part in rest.split():
+                user_id, _, seq = part.partition(":")
+                self.hub.expect(int(user_id), int(seq))
+        elif kind == "w":
+            user_ids, frame = json.loads(rest)
+            for user_id in user_ids:
+                self.hub.whisper(user_id, frame)
+
+    async def _repair(self) -> None:
+        """Notes were missed: look how far everybody here has been told, and say again who is here."""
+        for mailbox in await history.list_mailboxes(self._database, user_ids=self.hub.user_ids):
+            self.hub.expect(mailbox.user_id, mailbox.seq)
+        for user_id in filter(self.hub.has_socket, self.hub.user_ids):
+            await history.set_online(self._database, user_id=user_id, worker_id=self._bus.worker_id)
+
+    async def position(self, user_id: int) -> tuple[int, int]:
+        """The number of *user_id*'s last event, and of the last that is past its retention."""
+        for mailbox in await history.list_mailboxes(self._database, user_ids=[user_id]):
+            return mailbox.seq, mailbox.forgotten_seq
+        return 0, 0
+
+    async def refresh(self, user_id: int) -> None:
+        """Look whether *user_id* was told something between reading the number and being registered."""
+        for mailbox in await history.list_mailboxes(self._database, user_ids=[user_id]):
+            self.hub.expect(user_id, mailbox.seq)
+
+    async def _load(self, after: list[Told], limit: int) -> list[history.EventRow]:
+        return await history.list_events(self._database, after=after, limit=limit)
+
+    def _publish_message(self, message: StoredMessage, origin: object | None) -> None:
+        event = Event(
+            "message",
+            message.id,
+            message.sender_id,
+            message.recipient_id,
+            message.content,
+            message.created_at,
+            message.sender_name,
+            message.client_id,
+            None,
+            None,
+        )
+        frames = EventFrames(event)
+        assert message.sender_seq is not None
+        assert message.recipient_seq is not None
+        self.hub.publish(message.recipient_id, message.recipient_seq, frames, origin=origin)
+        if message.sender_id != message.recipient_id:
+            self.hub.publish(message.sender_id, message.sender_seq, frames, origin=origin)
+
+    def _publish(self, told: list[Told], frames: EventFrames) -> None:
+        for user_id, seq in told:
+            self.hub.publish(user_id, seq, frames)
+
+    async def _forget_events(self) -> None:
+        while True:
+            try:
+                async with self._database.transaction(seconds=60) as tx:
+                    await history.forget_events(tx, days=RETENTION_DAYS)
+            except PagewireError as error:
+                logger.info("old events: %s", error)
+            await asyncio.sleep(FORGET_EVERY_SECONDS)
+
+
+def check_length(content: str) -> None:
+    if len(content) > MAX_MESSAGE_CHARACTERS:
+        raise PayloadTooLargeError(f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters.")
+
+
+def _event_of(kind: str, row: MessageRow) -> Event:
+    return Event(
+        kind,
+        row.id,
+        row.sender_id,
+        row.recipient_id,
+        row.content,
+        row.created_at,
+        row.sender_name,
+        row.client_id,
+        row.edited_at,
+        row.deleted_at,
+    )

@@ -1,0 +1,344 @@
+"""The chat socket: who may open one, and what each frame does."""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from functools import partial
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
+
+from auth import authenticate
+from db import UserRow
+from deps import Engines, get_engines
+from errors import NotAuthenticatedError, PagewireError, RateLimitedError
+from history import MessageDraft, StoredMessage
+from hub import FIRST_WORD_SECONDS, SOCKETS_PER_USER, Client
+from protocol import (
+    MAX_FRAME_BYTES,
+    SUBPROTOCOL,
+    TOKEN_SUBPROTOCOL,
+    AuthFrame,
+    BadFrameError,
+    ClientFrame,
+    CloseCode,
+    DeleteFrame,
+    EditFrame,
+    PingFrame,
+    ReadFrame,
+    ResumeFrame,
+    SendFrame,
+    TypingFrame,
+    ack_frame,
+    error_frame,
+    parse_frame,
+    peek_reference,
+    pong_frame,
+    ready_frame,
+    resync_frame,
+)
+
+MAX_UNSTORED_PER_SOCKET = 32  # messages; the next frame is read when one of them is stored
+
+router = APIRouter()
+logger = logging.getLogger("pagewire.chat")
+
+
+class ForbiddenSocketError(PagewireError):
+    """This socket belongs to another user."""
+
+    status = 403
+    code = "forbidden"
+
+
+class ForbiddenOriginError(PagewireError):
+    """Pages of this origin may not open sockets here; see CORS_ORIGINS."""
+
+    status = 403
+    code = "forbidden_origin"
+
+
+class FloodError(PagewireError):
+    """Too many frames; the socket is closed."""
+
+    status = 429
+    code = "flood"
+
+
+@router.websocket("/ws/{user_id}")
+async def serve_user_socket(websocket: WebSocket, user_id: str) -> None:
+    await _serve(websocket, user_id)
+
+
+@router.websocket("/ws")
+async def serve_socket(websocket: WebSocket) -> None:
+    await _serve(websocket, None)
+
+
+async def _serve(websocket: WebSocket, path_user_id: str | None) -> None:
+    engines = await get_engines(websocket)
+    messenger = engines.messenger
+    subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
+    try:
+        _check_origin(websocket, engines)
+        token = _find_token(websocket)
+        if not token:
+            raise NotAuthenticatedError
+        user, claims = await authenticate(websocket, token)
+        if path_user_id is not None and path_user_id != str(user.id):
+            raise ForbiddenSocketError
+        seq, _ = await messenger.position(user.id)
+        client = Client(websocket, user.id, classic=subprotocol is None)
+        messenger.hub.add(client, seq=seq)
+    except PagewireError as error:
+        await websocket.accept(subprotocol=subprotocol)
+        await _refuse(websocket, error)
+        return
+    # Registered before it is accepted: whatever is sent to it once its owner sees it open, it gets.
+    try:
+        await websocket.accept(subprotocol=subprotocol)
+        client.start()
+        async with client.live_until(_loop_time(claims.expires_at)):
+            await Session(websocket, client, engines, user).run()
+    except TimeoutError:
+        client.end(CloseCode.UNAUTHORIZED)
+    except (WebSocketDisconnect, WebSocketDisconnected):
+        pass
+    except PagewireError as error:
+        client.send(error_frame(error))
+        await client.flush()
+        client.end(CloseCode.TRY_AGAIN_LATER)
+    except Exception:
+        logger.exception("a socket of user %d failed", user.id)
+        client.end(CloseCode.INTERNAL_ERROR)
+    finally:
+        messenger.hub.remove(client)
+        await client.close()
+        with suppress(PagewireError):
+            await messenger.leave(user.id)
+
+
+def _loop_time(expires_at: float) -> float:
+    """*expires_at*, seconds since 1970, on the event loop's clock."""
+    return asyncio.get_running_loop().time() + expires_at - time.time()
+
+
+def _check_origin(websocket: WebSocket, engines: Engines) -> None:
+    """A browser says where its page came from: this server itself, or an origin of CORS_ORIGINS."""
+    origin = websocket.headers.get("origin")
+    if origin is None or "*" in engines.settings.cors_origins or origin in engines.settings.cors_origins:
+        return
+    if urlsplit(origin).netloc != websocket.headers.get("host"):
+        raise ForbiddenOriginError
+
+
+def _find_token(websocket: WebSocket) -> str | None:
+    """From the Authorization header, the query, or a subprotocol (the one way open to browsers but the query)."""
+    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    if token := websocket.query_params.get("token", ""):
+        return token
+    for subprotocol in websocket.scope["subprotocols"]:
+        if subprotocol.startswith(TOKEN_SUBPROTOCOL):
+            return str(subprotocol.removeprefix(TOKEN_SUBPROTOCOL))
+    return None
+
+
+async def _refuse(websocket: WebSocket, error: PagewireError) -> None:
+    closing = {401: CloseCode.UNAUTHORIZED, 403: CloseCode.FORBIDDEN, 429: CloseCode.TOO_MUCH}
+    with suppress(WebSocketDisconnect, WebSocketDisconnected):
+        await websocket.send_text(error_frame(error))
+        await websocket.close(closing.get(error.status, CloseCode.TRY_AGAIN_LATER), error.code)
+
+
+class Session:
+    """One signed-in socket, from its first frame to its last."""
+
+    def __init__(self, websocket: WebSocket, client: Client, engines: Engines, user: UserRow) -> None:
+        self._websocket = websocket
+        self._client = client
+        self._engines = engines
+        self._messenger = engines.messenger
+        self._user = user
+        self._room = asyncio.Semaphore(MAX_UNSTORED_PER_SOCKET)
+        self._catching_up = asyncio.Lock()
+        self._going_live: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        await self._messenger.refresh(self._user.id)
+        try:
+            if not self._client.classic:
+                self._client.position = self._messenger.hub.tail(self._user.id)
+                self._send_ready(resumed=False)
+                self._going_live = asyncio.create_task(self._go_live_soon())
+                for frame in await self._messenger.list_presence_frames(self._user.id):
+                    self._client.send(frame)
+            await self._messenger.arrive(self._user.id)
+            await self._read_frames()
+        finally:
+            if self._going_live is not None:
+                self._going_live.cancel()
+
+    def _send_ready(self, *, resumed: bool) -> None:
+        self._client.send(
+            ready_frame(
+                user_id=self._user.id,
+                seq=self._client.position,
+                resumed=resumed,
+                messages=self._engines.settings.message_rate_limit,
+                sockets=SOCKETS_PER_USER,
+            )
+        )
+
+    async def _go_live_soon(self) -> None:
+        """A client that says nothing first is told what happens from `ready` on; one that resumes, from there on."""
+        await asyncio.sleep(FIRST_WORD_SECONDS)
+        await self._go_live()
+
+    async def _go_live(self) -> None:
+        async with self._catching_up:
+            if not self._client.is_live:
+                await self._messenger.hub.catch_up(self._client, from_seq=self._client.position)
+
+    async def _read_frames(self) -> None:
+        while True:
+            received = await self._websocket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            text: str | None = received.get("text")
+            if _byte_count(text if text is not None else received["bytes"]) > MAX_FRAME_BYTES:
+                self._client.end(CloseCode.MESSAGE_TOO_BIG)
+                return
+            ref: str | int | None = None
+            client_id: str | None = None
+            is_message = False
+            try:
+                frame = parse_frame(text, classic=self._client.classic)
+                is_message = isinstance(frame, SendFrame)
+                ref, client_id = frame.ref, getattr(frame, "client_id", None)
+                if self._going_live is not None and not isinstance(frame, ResumeFrame):
+                    await self._stop_waiting()
+                    await self._go_live()
+                await self._handle(frame)
+            except PagewireError as error:
+                is_message = False
+                if isinstance(error, BadFrameError):
+                    ref, client_id = peek_reference(text)
+                self._client.send(error_frame(error, ref=ref, client_id=client_id))
+            if not is_message and await self._is_flood():
+                return
+
+    async def _is_flood(self) -> bool:
+        """Messages have a limit of their own; here count all other frames, and what was refused."""
+        try:
+            await self._engines.limiter.hit(self._engines.rates.frame, str(id(self._client)))
+        except RateLimitedError:
+            self._client.send(error_frame(FloodError()))
+            await self._client.flush()
+            self._client.end(CloseCode.TOO_MUCH)
+            return True
+        return False
+
+    async def _stop_waiting(self) -> None:
+        if self._going_live is not None:
+            async with self._catching_up:  # it sleeps, or it is done
+                self._going_live.cancel()
+                self._going_live = None
+
+    async def _handle(self, frame: ClientFrame) -> None:
+        match frame:
+            case SendFrame():
+                await self._send_message(frame)
+            case ResumeFrame():
+                await self._resume(frame)
+            case EditFrame() | DeleteFrame():
+                await self._change(frame)
+            case ReadFrame():
+                await self._messenger.mark_read(user_id=self._user.id, other_id=frame.user_id, up_to_id=frame.up_to_id)
+            case TypingFrame():
+                await self._messenger.typing(
+                    user_id=self._user.id, recipient_id=frame.recipient_id, active=frame.active
+                )
+            case AuthFrame():
+                await self._authenticate_again(frame)
+            case PingFrame():
+                self._client.send(pong_frame(ref=frame.ref))
+
+    async def _send_message(self, frame: SendFrame) -> None:
+        draft = MessageDraft(self._user.id, frame.recipient_id, frame.content, frame.client_id)
+        await self._engines.limiter.hit(self._engines.rates.message, str(self._user.id))
+        stored = self._messenger.send(draft, origin=self._client)
+        stored.add_done_callback(partial(self._report, frame))
+        await self._room.acquire()
+
+    def _report(self, frame: SendFrame, stored: "asyncio.Future[StoredMessage]") -> None:
+        self._room.release()
+        if stored.cancelled():
+            return
+        error = stored.exception()
+        if isinstance(error, PagewireError):
+            self._client.send(error_frame(error, ref=frame.ref, client_id=frame.client_id))
+        elif error is None and not self._client.classic:
+            message = stored.result()
+            self._client.send(
+                ack_frame(
+                    ref=frame.ref,
+                    client_id=frame.client_id,
+                    message_id=message.id,
+                    created_at=message.created_at,
+                    duplicate=message.duplicate,
+                    seq=message.sender_seq,
+                )
+            )
+
+    async def _resume(self, frame: ResumeFrame) -> None:
+        await self._stop_waiting()
+        seq, forgotten_seq = await self._messenger.position(self._user.id)
+        async with self._catching_up:
+            self._client.is_live = False
+            whole = forgotten_seq <= frame.last_seq <= seq
+            if whole:
+                whole = await self._messenger.hub.catch_up(self._client, from_seq=frame.last_seq)
+            else:
+                self._client.send(resync_frame(reason="unknown" if frame.last_seq > seq else "too_old", seq=seq))
+                await self._messenger.hub.catch_up(self._client, from_seq=seq)
+                return
+        self._send_ready(resumed=True)
+
+    async def _change(self, frame: EditFrame | DeleteFrame) -> None:
+        await self._engines.limiter.hit(self._engines.rates.message, str(self._user.id))
+        content = frame.content if isinstance(frame, EditFrame) else None
+        row, seq = await self._messenger.edit(message_id=frame.id, author_id=self._user.id, content=content)
+        self._client.send(
+            ack_frame(
+                ref=frame.ref,
+                client_id=None,
+                message_id=row.id,
+                created_at=row.created_at,
+                duplicate=False,
+                seq=seq,
+            )
+        )
+
+    async def _authenticate_again(self, frame: AuthFrame) -> None:
+        try:
+            user, claims = await authenticate(self._websocket, frame.token)
+            if user.id != self._user.id:
+                raise ForbiddenSocketError
+        except PagewireError as error:
+            self._client.send(error_frame(error, ref=frame.ref))
+            if error.status in (401, 403):
+                await self._client.flush()
+                self._client.end(CloseCode.UNAUTHORIZED if error.status == 401 else CloseCode.FORBIDDEN)
+            return
+        self._client.extend(_loop_time(claims.expires_at))
+        self._send_ready(resumed=False)
+
+
+def _byte_count(data: str | bytes) -> int:
+    if isinstance(data, bytes) or len(data) * 4 <= MAX_FRAME_BYTES:  # a character has at most four
+        return len(data)
+    return len(data.encode("utf-8", "replace"))
