@@ -11,7 +11,7 @@ export PATH
 .NOTPARALLEL:
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' Makefile
 
 run: runtime ## install what is missing, then serve on http://127.0.0.1:8000
 	@exec .venv/bin/python main.py
