@@ -1,18 +1,22 @@
 """The field types that several rooms share, as pydantic checks them and OpenAPI describes them."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 MAX_ID = 2**63 - 1
+SURROGATE = re.compile("[\ud800-\udfff]")
 CONTROLS = (
     r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"  # in a regex's brackets; also what turns the text's direction
 )
 
 
 def _storable(text: str) -> str:
-    if "\x00" in text:  # lone surrogates are refused by pydantic itself
+    if "\x00" in text:
         raise ValueError("must not contain NUL characters")
+    if SURROGATE.search(text):  # JSON has escapes for them
+        raise ValueError("must not contain half of a surrogate pair")
     return text
 
 
