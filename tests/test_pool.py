@@ -17,6 +17,7 @@ from conftest import HOUSE, WAIT_SECONDS, TestDatabase
 from outages import FragilePostgres, fragile_postgres, wait_until
 
 import db
+import history
 import pool
 from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
 from pool import Database, IntegrityError
@@ -719,7 +720,7 @@ async def test_the_first_classic_account_is_the_admin(moved_in: Database) -> Non
 @not_yet
 @only_once
 async def test_classic_messages_move_in(moved_in: Database) -> None:
-    told = await db.list_conversation(moved_in, user_id=1, other_id=2, limit=10)
+    told = await history.list_conversation(moved_in, user_id=1, other_id=2, limit=10)
 
     assert [(message.sender_name, message.content) for message in told] == [("Alice", "hello"), ("bob", "hi")]
     assert told[0].created_at == datetime(2020, 1, 2, 3, 4, 6, tzinfo=UTC)
@@ -740,7 +741,9 @@ async def test_new_rows_join_the_classic_ones(moved_in: Database) -> None:
     async with moved_in.transaction() as tx:
         carol = await db.insert_user(tx, email="carol@example.com", name="Carol", password_hash="$2b$12$")
     assert carol is not None
-    (stored,) = await db.insert_messages(moved_in, [db.MessageDraft(1, carol.id, "welcome", None)])
+    (stored,) = await history.insert_messages(
+        moved_in, [history.MessageDraft(1, carol.id, "welcome", None)], worker_id=1
+    )
 
     assert (carol.id, carol.is_admin) == (3, False)
     assert (stored.id, stored.sender_name) == (3, "Alice")

@@ -12,8 +12,9 @@ import pytest
 from conftest import HOUSE, TestDatabase
 
 import db
-from db import MessageDraft
+import history
 from errors import ClientIdReusedError
+from history import MessageDraft
 from pool import Database
 
 pytestmark = pytest.mark.anyio
@@ -63,17 +64,17 @@ QUESTIONS: dict[str, Question] = {
         client_id="new",
         worker_id=7,
     ),
-    "insert_messages": lambda conn: db.insert_messages(conn, [MessageDraft(7, 8, "hello", "new")]),
+    "insert_messages": lambda conn: history.insert_messages(conn, [MessageDraft(7, 8, "hello", "new")], worker_id=7),
     "insert_user": lambda conn: db.insert_user(
         conn,  # type: ignore[arg-type]
         email="new@example.com",
         name="New",
         password_hash="$2b$12$",
     ),
-    "list_conversation": lambda conn: db.list_conversation(conn, user_id=7, other_id=50, limit=20),
+    "list_conversation": lambda conn: history.list_conversation(conn, user_id=7, other_id=50, limit=20),
     "list_documents": lambda conn: db.list_documents(conn, user_id=7, before_id=9_000, limit=20),
     "list_known_files": lambda conn: db.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
-    "list_messages": lambda conn: db.list_messages(conn, user_id=7, offset=50, limit=20),
+    "list_messages": lambda conn: history.list_messages(conn, user_id=7, offset=50, limit=20),
     "list_pages": lambda conn: db.list_pages(conn, document_id=7),
 }
 
@@ -161,7 +162,7 @@ async def test_rows_come_sorted_from_the_index(explainer: Explainer, function: s
 
 @pytest.mark.parametrize("edges", [{"before_id": 15_000}, {"after_id": 2_000}, {"before_id": 18_000, "after_id": 5}])
 async def test_a_page_of_a_conversation_is_one_range_of_the_index(explainer: Explainer, edges: dict[str, int]) -> None:
-    await db.list_conversation(explainer, user_id=7, other_id=50, limit=20, **edges)
+    await history.list_conversation(explainer, user_id=7, other_id=50, limit=20, **edges)
 
     assert re.search(r"Index Cond: \(\(conv = '7:50'::text\) AND \(id > .* AND \(id < ", explainer.plan), explainer.plan
     assert "Sort" not in explainer.plan
