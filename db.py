@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from errors import ClientIdReusedError, StartupError
-from pool import Connection, Database, Executor
+from pool import Connection, Database, Executor, IntegrityError
 
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 SCHEMA_LOCK = 7_267_001  # any number, the same in every process: who applies the schema
@@ -54,7 +54,10 @@ async def apply_schema(database: Database) -> None:
             )
         if current is not None and current.content_hash == content_hash:
             return
-        await tx.execute(text)
+        try:
+            await tx.execute(text)
+        except IntegrityError as error:  # addresses that differ in case alone, say
+            raise StartupError(f"the database cannot move in: {' '.join(str(error).split())}") from error
         await tx.execute(
             "INSERT INTO schema_version (version, content_hash) VALUES (%(version)s, %(content_hash)s)",
             {"version": version, "content_hash": content_hash},

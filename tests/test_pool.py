@@ -651,7 +651,6 @@ async def test_a_changed_schema_is_applied_over_the_old_one(fresh_pool: Database
 
 # An installation of old moves in
 
-not_yet = pytest.mark.xfail(strict=True, reason="schema.sql takes the classic tables as they are")
 CLASSIC = """
 CREATE TABLE users (
     id SERIAL PRIMARY KEY,
@@ -693,7 +692,6 @@ async def moved_in(fresh_pool: Database, fresh: TestDatabase) -> Database:
     return fresh_pool
 
 
-@not_yet
 @only_once
 async def test_classic_accounts_move_in(moved_in: Database) -> None:
     alice = await db.find_credentials(moved_in, email="alice@example.com")
@@ -709,7 +707,6 @@ async def test_classic_accounts_move_in(moved_in: Database) -> None:
     assert (bob.name, bob.created_at.utcoffset() is not None) == ("bob", True)
 
 
-@not_yet
 @only_once
 async def test_the_first_classic_account_is_the_admin(moved_in: Database) -> None:
     people = await db.list_users(moved_in, except_id=0)
@@ -717,7 +714,6 @@ async def test_the_first_classic_account_is_the_admin(moved_in: Database) -> Non
     assert [person.is_admin for person in people] == [True, False]
 
 
-@not_yet
 @only_once
 async def test_classic_messages_move_in(moved_in: Database) -> None:
     told = await history.list_conversation(moved_in, user_id=1, other_id=2, limit=10)
@@ -727,7 +723,6 @@ async def test_classic_messages_move_in(moved_in: Database) -> None:
     assert told[1].created_at.utcoffset() is not None
 
 
-@not_yet
 @only_once
 async def test_classic_documents_move_in(moved_in: Database) -> None:
     (document,) = await db.list_documents(moved_in, user_id=1, limit=10)
@@ -749,7 +744,6 @@ async def test_new_rows_join_the_classic_ones(moved_in: Database) -> None:
     assert (stored.id, stored.sender_name) == (3, "Alice")
 
 
-@not_yet
 @only_once
 async def test_classic_addresses_that_differ_in_case_alone_are_named_at_the_start(
     fresh_pool: Database, fresh: TestDatabase
