@@ -241,7 +241,7 @@ class Page:
             matrix = _multiply(_read_matrix(_get_object_matrix, path), outer)
             segments = list(map(_get_segment, repeat(path), range(count)))
             placed = points.read(segments)
-            if count == 5 and _is_rectangle(placed):  # the most frequent, and quickest told
+            if _is_plain(placed):  # the most frequent, and quickest told
                 _add_figure(edges, placed, matrix)
                 continue
             for figure, is_line in _split_path(segments, placed):
@@ -261,6 +261,7 @@ class Page:
         start = ctypes.addressof(boxes)
         _run_all(map(_get_loose_box, repeat(text_page), range(count), range(start, start + 16 * count, 16)))
         a, b, c, d, e, f = self._to_display
+        is_upright_page = (a, b, c, d) == (1.0, 0.0, 0.0, -1.0)
         lines: dict[Point, _Line | None] = {}  # by their low and high
         chars: list[Char] = []
         for index, code, (left, top, right, bottom) in zip(
@@ -273,14 +274,19 @@ class Page:
                 line = self._read_line(index)
                 if line is not None:
                     lines[(bottom, top) if line.level else (left, right)] = line
-            if line is not None and line.level:
-                bottom, top = line.low, line.high
-            elif line is not None:
-                left, right = line.low, line.high
+            upright = True
+            if line is not None:
+                level, low, high, upright = line
+                if level:
+                    bottom, top = low, high
+                else:
+                    left, right = low, high
+            text = "-" if code in HYPHEN_MARKS else chr(code)
+            if is_upright_page:
+                chars.append((text, left, f - top, right, f - bottom, upright))
+                continue
             x0, x1 = a * left + c * bottom + e, a * right + c * top + e
             y0, y1 = b * left + d * bottom + f, b * right + d * top + f
-            text = "-" if code in HYPHEN_MARKS else chr(code)
-            upright = line is None or line.upright
             chars.append((text, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1), upright))
         return chars
 
@@ -350,11 +356,14 @@ class _Points:
         return list(struct.iter_unpack("2f", memoryview(self._buffer).cast("B")[: stop - start]))
 
 
-def _is_rectangle(points: list[Point]) -> bool:
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3), last = points
-    return last == (x0, y0) and (
-        (x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0) or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)
-    )
+def _is_plain(points: list[Point]) -> bool:
+    """Whether this is one line, level or plumb, or one rectangle."""
+    if len(points) == 2:
+        return points[0][0] == points[1][0] or points[0][1] == points[1][1]
+    if len(points) != 5 or points[0] != points[4]:
+        return False
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3), _ = points
+    return (x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0) or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)
 
 
 def _split_path(segments: list[int], points: list[Point]) -> Iterator[tuple[list[Point], bool]]:
@@ -388,10 +397,16 @@ def _as_figure(points: list[Point], *, closing: bool) -> Iterator[tuple[list[Poi
 
 def _add_figure(edges: Edges, points: list[Point], matrix: Matrix, *, is_line: bool = False) -> None:
     a, b, c, d, e, f = matrix
+    vertical, horizontal = edges
     placed = [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
     for (x0, y0), (x1, y1) in itertools.pairwise(placed):
+        if x0 > x1:
+            x0, x1 = x1, x0
         if y0 == y1:
-            if abs(x1 - x0) >= MINIMUM_LINE_LENGTH:
-                edges.horizontal.append((min(x0, x1), y0, max(x0, x1), y0))
-        elif (is_line or x0 == x1) and abs(y1 - y0) >= MINIMUM_LINE_LENGTH:
-            edges.vertical.append((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
+            if x1 - x0 >= MINIMUM_LINE_LENGTH:
+                horizontal.append((x0, y0, x1, y0))
+        elif is_line or x0 == x1:
+            if y0 > y1:
+                y0, y1 = y1, y0
+            if y1 - y0 >= MINIMUM_LINE_LENGTH:
+                vertical.append((x0, y0, x1, y1))

@@ -236,6 +236,7 @@ class CellReader:
             ((top + bottom) / 2, (x0 + x1) / 2, number) for number, (_, x0, top, x1, bottom, _) in enumerate(chars)
         )
         self._heights = [middle for middle, _, _ in self._placed]
+        self._join = join_chars if all(char[5] for char in chars) else join_turned_chars
 
     def read_cells(self, grid: Grid) -> list[list[str | None]]:
         """Return the text of each cell: the characters whose middle lies in it, ordered and spaced as by pdfplumber."""
@@ -254,21 +255,19 @@ class CellReader:
             x0, top, x1, bottom = cell
             inside = in_row[bisect_left(middles, x0) : bisect_left(middles, x1)]
             numbers = sorted(number for _, y, number in inside if top <= y < bottom)
-            texts.append(join_chars([self._chars[number] for number in numbers]))
+            texts.append(self._join([self._chars[number] for number in numbers]))
         return texts
 
 
 def join_chars(chars: list[Char]) -> str:
-    """Return the text of the characters of one cell, spaced as by pdfplumber's `extract_text`."""
-    if not all(char[5] for char in chars):
-        return _join_turned_chars(chars)
-    words: list[tuple[float, str]] = []  # top, text
-    for line in cluster_by(chars, itemgetter(2)):
-        words += _split_words(sorted(line, key=itemgetter(1)))
-    return "\n".join(" ".join(text for _, text in line) for line in cluster_by(words, itemgetter(0)))
+    """Return the text of one cell's characters, all upright, spaced as by pdfplumber's `extract_text`."""
+    lines = cluster_by(chars, itemgetter(2))
+    words = [word for line in lines for word in _split_words(sorted(line, key=itemgetter(1)))]
+    return "\n".join(" ".join(map(itemgetter(1), line)) for line in cluster_by(words, itemgetter(0)))
 
 
 def _split_words(line: list[Char]) -> Iterator[tuple[float, str]]:
+    """Yield each word's top and text."""
     word: list[str] = []
     highest = last_top = last_x1 = 0.0
     for text, x0, top, x1, _, _ in line:
@@ -287,7 +286,10 @@ def _split_words(line: list[Char]) -> Iterator[tuple[float, str]]:
         yield highest, "".join(word)
 
 
-def _join_turned_chars(chars: list[Char]) -> str:
+def join_turned_chars(chars: list[Char]) -> str:
+    """Return the text of one cell's characters, some of them turned: by pdfplumber itself."""
+    if all(char[5] for char in chars):
+        return join_chars(chars)
     fields: list[dict[str, Any]] = [
         {
             "text": text,
