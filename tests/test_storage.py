@@ -1,0 +1,488 @@
+"""The upload folder: what is kept is whole, what is refused is gone, and bad luck leaves nothing half done."""
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+from conftest import HOUSE, WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
+from pdfs import make_book, make_hostile, make_pdf
+
+from errors import PayloadTooLargeError, StartupError, StorageUnavailableError
+from storage import Incoming, Storage
+
+MEGABYTE = 1024 * 1024
+MARK = "0123456789ab"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "uploads"
+
+
+@pytest.fixture
+def storage(folder: Path) -> Iterator[Storage]:
+    opened = Storage(folder, mark=MARK)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def names(folder: Path) -> list[str]:
+    """What is in *folder*, but for what Python keeps there for its own processes."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("pymp-"))
+
+
+async def save(storage: Storage, data: bytes, *, max_bytes: int = MEGABYTE, keep: bool = True) -> Incoming:
+    async with storage.receive(io.BytesIO(data), max_bytes=max_bytes) as incoming:
+        if keep:
+            await storage.keep(incoming)
+    return incoming
+
+
+# One file
+
+
+def test_a_kept_file_is_whole_private_and_named_by_us(storage: Storage, folder: Path) -> None:
+    data = os.urandom(300_000)
+
+    incoming = asyncio.run(save(storage, data))
+
+    path = storage.path_of(incoming.file_path)
+    assert names(folder) == [incoming.file_path]
+    assert path.read_bytes() == data
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (incoming.size, incoming.sha256) == (300_000, hashlib.sha256(data).hexdigest())
+
+
+def test_a_file_that_is_not_kept_is_gone_with_its_request(storage: Storage, folder: Path) -> None:
+    asyncio.run(save(storage, b"%PDF-", keep=False))
+
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("after_keeping", [False, True])
+def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, after_keeping: bool) -> None:
+    async def fail() -> None:
+        async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
+            if after_keeping:
+                await storage.keep(incoming)
+            raise RuntimeError("bad luck")
+
+    with pytest.raises(RuntimeError, match="bad luck"):
+        asyncio.run(fail())
+
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("after_keeping", [False, True])
+def test_a_cancelled_request_leaves_no_file(storage: Storage, folder: Path, after_keeping: bool) -> None:
+    async def leave() -> None:
+        reached = asyncio.Event()
+
+        async def receive() -> None:
+            async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
+                if after_keeping:
+                    await storage.keep(incoming)
+                reached.set()
+                await asyncio.Event().wait()
+
+        request = asyncio.create_task(receive())
+        await reached.wait()
+        request.cancel()
+        await asyncio.wait([request])
+
+    asyncio.run(leave())
+
+    assert names(folder) == []
+
+
+def test_a_request_cancelled_while_its_file_is_written_leaves_no_file(storage: Storage, folder: Path) -> None:
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            being_read.set()
+            return b"x" * MEGABYTE
+
+    being_read = threading.Event()
+
+    async def leave() -> None:
+        receiving = asyncio.create_task(storage.receive(Endless(), max_bytes=100 * MEGABYTE).__aenter__())
+        await asyncio.to_thread(being_read.wait)
+        receiving.cancel()
+        await asyncio.wait([receiving])
+
+    asyncio.run(leave())
+    storage.close()
+
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, MEGABYTE])
+def test_a_file_of_the_limit_fits(storage: Storage, size: int) -> None:
+    incoming = asyncio.run(save(storage, b"x" * size, max_bytes=size))
+
+    assert storage.path_of(incoming.file_path).stat().st_size == size
+
+
+@pytest.mark.parametrize("size", [1, 1000, MEGABYTE])
+def test_a_byte_more_than_the_limit_is_refused_and_gone(storage: Storage, folder: Path, size: int) -> None:
+    with pytest.raises(PayloadTooLargeError):
+        asyncio.run(save(storage, b"x" * (size + 1), max_bytes=size))
+
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "looks"),
+    [
+        (b"%PDF-1.7", True),
+        (b"x" * 1019 + b"%PDF-1.7", True),
+        (b"x" * 1020 + b"%PDF-1.7", False),
+        (b"%PDF", False),
+        (b"", False),
+    ],
+)
+def test_a_pdf_says_so_within_its_first_kilobyte(storage: Storage, data: bytes, looks: bool) -> None:
+    incoming = asyncio.run(save(storage, data, keep=False))
+
+    assert incoming.looks_like_pdf is looks
+
+
+def test_a_file_may_be_deleted_twice(storage: Storage, folder: Path) -> None:
+    file_path = asyncio.run(save(storage, b"x")).file_path
+
+    asyncio.run(storage.delete(file_path))
+    asyncio.run(storage.delete(file_path))
+
+    assert names(folder) == []
+
+
+# Orphans
+
+
+def test_what_a_living_request_holds_is_no_orphan(storage: Storage, folder: Path) -> None:
+    async def look() -> tuple[list[str], list[str]]:
+        async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
+            received = await storage.list_orphans()
+            await storage.keep(incoming)
+            return received, await storage.list_orphans()
+
+    assert asyncio.run(look()) == ([], [])
+
+
+def test_what_nobody_holds_is_an_orphan(storage: Storage, folder: Path) -> None:
+    kept = asyncio.run(save(storage, b"x")).file_path
+    half = f".{MARK}-{'0' * 32}.part"
+    (folder / half).touch()
+
+    assert sorted(asyncio.run(storage.list_orphans())) == sorted([kept, half])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mine.pdf",
+        f"{MARK}.pdf",
+        f"{MARK}-{'0' * 31}.pdf",
+        f"{MARK}-{'0' * 32}.pdf.bak",
+        f"x{MARK}-{'0' * 32}.pdf",
+        f"ba9876543210-{'0' * 32}.pdf",
+        f".ba9876543210-{'0' * 32}.part",
+    ],
+)
+def test_anothers_file_is_never_an_orphan(storage: Storage, folder: Path, name: str) -> None:
+    (folder / name).touch()
+
+    assert asyncio.run(storage.list_orphans()) == []
+
+
+def test_what_somebody_took_hold_of_meanwhile_is_not_deleted(storage: Storage, folder: Path) -> None:
+    kept = asyncio.run(save(storage, b"x")).file_path
+
+    async def delete() -> None:
+        async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
+            await storage.delete_orphans([kept, incoming.path.name])
+            assert names(folder) == [incoming.path.name]
+
+    asyncio.run(delete())
+
+
+def test_a_folder_that_went_is_told_as_such(storage: Storage, folder: Path) -> None:
+    folder.rmdir()
+
+    with pytest.raises(StorageUnavailableError):
+        asyncio.run(save(storage, b"x"))
+    with pytest.raises(StorageUnavailableError):
+        asyncio.run(storage.ping())
+
+
+def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StartupError) as caught:
+        Storage(tmp_path / "file" / "uploads", mark=MARK).open()
+
+    assert caught.value.detail.startswith("UPLOAD_DIR: cannot write to ")
+
+
+# Bad luck
+
+
+@contextlib.contextmanager
+def locked(database: TestDatabase, table: str) -> Iterator[None]:
+    """*table* may be read but not written to meanwhile."""
+    with contextlib.closing(psycopg2.connect(database.url)) as connection:
+        connection.cursor().execute(f"LOCK TABLE {table} IN SHARE MODE")
+        yield
+        connection.rollback()
+
+
+@pytest.fixture
+def database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    return make_database()
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder with a short name, as those of temporary files have."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def own(make_server: Callable[..., Server], database: TestDatabase, temporary: Path) -> Server:
+    """A server that may come to harm; its temporary files are in a folder of their own."""
+    return make_server(database=database, TMPDIR=str(temporary)).start()
+
+
+def restart(server: Server, person: Person) -> None:
+    server.start()
+    person.client = server.client()
+    person.client.headers.update(person.headers)
+
+
+def rows(database: TestDatabase) -> list[tuple[Any, ...]]:
+    return database.query("SELECT filename, status, page_count FROM documents ORDER BY id")
+
+
+def test_a_server_killed_while_receiving_leaves_nothing(own: Server, database: TestDatabase, temporary: Path) -> None:
+    alice = register(own, "alice")
+    head = (
+        f"POST /upload-pdf HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\nContent-Length: 9000000\r\n"
+        "Content-Type: multipart/form-data; boundary=B\r\nExpect: 100-continue\r\n\r\n"
+    )
+    start = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n' + make_pdf("x")
+    with socket.create_connection(("127.0.0.1", int(own.url.rpartition(":")[2])), WAIT_SECONDS) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(9999).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(start + b"x" * 4_000_000)
+        own.kill()
+
+    restart(own, alice)
+
+    assert (own.files(), names(temporary), rows(database)) == ([], [], [])
+
+
+def test_a_server_killed_before_its_file_is_recorded_leaves_nothing(own: Server, database: TestDatabase) -> None:
+    alice = register(own, "alice")
+    with ThreadPoolExecutor(1) as threads:
+        with locked(database, "documents"):
+            upload = threads.submit(alice.upload, make_pdf("x"))
+            wait_until(lambda: any(name.endswith(".pdf") for name in own.files()))
+            own.kill()
+            database.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        assert isinstance(upload.exception(WAIT_SECONDS), httpx.TransportError)
+    left = own.files()
+
+    restart(own, alice)
+
+    assert len(left) == 1
+    assert (own.files(), rows(database)) == ([], [])
+    assert "removing 1 unfinished uploads" in "\n".join(own.lines)
+
+
+def test_a_document_whose_reader_was_killed_is_read_after_the_restart(own: Server, database: TestDatabase) -> None:
+    alice = register(own, "alice")
+    book = make_book(7)
+    with ThreadPoolExecutor(1) as threads, locked(database, "pages"):
+        upload = threads.submit(alice.upload, book, client_id="upload-1")
+        wait_until(lambda: rows(database))
+        own.kill()
+        assert isinstance(upload.exception(WAIT_SECONDS), httpx.TransportError)
+        assert rows(database) == [("book.pdf", "processing", None)]
+
+    restart(own, alice)
+    wait_until(lambda: rows(database) != [("book.pdf", "processing", None)])
+
+    repeat = alice.upload(book, client_id="upload-1").json()
+    assert rows(database) == [("book.pdf", "ready", 7)]
+    assert (repeat["duplicate"], repeat["status"], repeat["page_count"]) == (True, "ready", 7)
+    assert database.query("SELECT count(*) FROM pages") == [(7,)]
+    assert len(own.files()) == 1
+
+
+def test_a_bad_pdf_whose_reader_was_killed_is_gone_after_the_restart(own: Server, database: TestDatabase) -> None:
+    alice = register(own, "alice")
+    uploaded = alice.upload(make_pdf("x"))
+    own.kill()
+    (file,) = own.uploads.iterdir()
+    file.write_bytes(make_hostile("header only"))
+    database.query("UPDATE documents SET status = 'processing', worker_id = 77")
+
+    restart(own, alice)
+    wait_until(lambda: not rows(database))
+    wait_until(lambda: not own.files())
+
+    assert alice.client.get(f"/documents/{uploaded.json()['document_id']}").status_code == 404
+
+
+def test_a_document_whose_file_went_is_forgotten_and_not_read_for_ever(own: Server, database: TestDatabase) -> None:
+    alice = register(own, "alice")
+    alice.upload(make_pdf("x"))
+    own.kill()
+    (file,) = own.uploads.iterdir()
+    file.unlink()
+    database.query("UPDATE documents SET status = 'processing', worker_id = 77")
+
+    restart(own, alice)
+
+    wait_until(lambda: not rows(database))
+
+
+def test_a_second_server_leaves_alone_what_the_first_receives(
+    own: Server, make_server: Callable[..., Server], database: TestDatabase
+) -> None:
+    alice = register(own, "alice")
+    data = make_pdf("x")
+    with ThreadPoolExecutor(1) as threads:
+        with locked(database, "documents"):
+            upload = threads.submit(alice.upload, data)
+            wait_until(lambda: any(name.endswith(".pdf") for name in own.files()))
+            make_server(database=database).start()
+        answer = upload.result(WAIT_SECONDS)
+
+    assert answer.json()["status"] == "ready"
+    assert alice.client.get(f"/documents/{answer.json()['document_id']}/file").content == data
+
+
+def test_files_of_deleted_people_go_at_the_next_start(own: Server, database: TestDatabase) -> None:
+    alice, bob = register(own, "alice"), register(own, "bob")
+    alice.upload(make_pdf("x"))
+    kept = own.files()
+    bob.upload(make_pdf("y"))
+    database.query("DELETE FROM users WHERE id = %s", bob.id)
+    own.kill()
+
+    restart(own, alice)
+
+    assert own.files() == kept
+
+
+def test_without_its_folder_a_server_is_not_ready_and_says_so(own: Server) -> None:
+    alice = register(own, "alice")
+    own.uploads.rmdir()
+
+    upload = alice.upload(make_pdf("x"))
+    ready = alice.client.get("/readyz")
+    own.uploads.mkdir()
+    again = alice.upload(make_pdf("x"))
+
+    assert (upload.status_code, upload.json()["code"]) == (503, "storage_error")
+    assert upload.headers["retry-after"]
+    assert (ready.status_code, again.status_code) == (503, 200)
+
+
+# Disks
+
+
+@pytest.fixture
+def disk(temporary: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    path = temporary / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount here")
+    if mounted.returncode != 0:
+        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.mark.parametrize("variable", ["UPLOAD_DIR", "TMPDIR"])
+@pytest.mark.parametrize("path", ["/upload-pdf", "/pdf-info"])
+def test_a_full_disk_is_a_clear_507_and_leaves_nothing(
+    make_server: Callable[..., Server], disk: Path, database: TestDatabase, variable: str, path: str
+) -> None:
+    server = make_server(database=database, **{variable: str(disk)}).start()
+    alice = register(server, "alice")
+
+    answer = alice.client.post(path, files={"file": ("a.pdf", make_pdf("x").ljust(3 * MEGABYTE))})
+
+    assert answer.status_code == 507
+    assert answer.json() == {
+        "detail": "The server has no room left to store the file.",
+        "code": "storage_full",
+        "request_id": answer.headers["x-request-id"],
+    }
+    assert (names(disk), rows(database)) == ([], [])
+    assert alice.upload(make_pdf("x")).status_code == 200
+
+
+def refused_start(database: TestDatabase, tmp_path: Path, upload_dir: Path) -> list[str]:
+    """What a server says that cannot start."""
+    found = subprocess.run(
+        [sys.executable, HOUSE / "main.py"],
+        cwd=tmp_path,
+        env={
+            "PORT": "0",
+            "DATABASE_URL": database.url,
+            "DATA_DIR": str(tmp_path / "data"),
+            "UPLOAD_DIR": str(upload_dir),
+            "PATH": os.environ["PATH"],
+        },
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+    )
+    assert found.returncode == 3
+    return [line for line in found.stderr.splitlines() if " ERROR " in line or "Traceback" in line]
+
+
+def test_a_read_only_folder_stops_the_start_with_one_clear_line(
+    tmp_path: Path, disk: Path, database: TestDatabase
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+    lines = refused_start(database, tmp_path, disk)
+
+    assert lines[0].endswith(f"UPLOAD_DIR: cannot write to {disk}: not writable")
+    assert [line.split(" ERROR ")[1].strip() for line in lines[1:]] == ["Application startup failed. Exiting."]
+
+
+def test_a_file_in_place_of_the_folder_stops_the_start_with_one_clear_line(
+    tmp_path: Path, database: TestDatabase
+) -> None:
+    with tempfile.NamedTemporaryFile(dir=tmp_path) as file:
+        lines = refused_start(database, tmp_path, Path(file.name))
+
+    assert lines[0].endswith(f"UPLOAD_DIR: cannot write to {file.name}: File exists")
