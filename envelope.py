@@ -115,11 +115,17 @@ class CrashBoundary:
         except ClientDisconnect:
             pass
         except Exception:
-            logger.exception("%s %s failed (request %s)", scope["method"], scope["path"], scope.get("request_id"))
+            logger.exception("%s %s failed (request %s)", scope["method"], _path_of(scope), scope.get("request_id"))
             if started:
                 raise
             response = error_response(scope, 500, "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR.phrase)
             await response(scope, receive, send)
+
+
+def _path_of(scope: Scope) -> str:
+    """As it was sent, so that an escaped newline stays escaped."""
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode("unicode_escape")
+    return raw_path.decode("latin-1")
 
 
 def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
@@ -127,7 +133,7 @@ def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
         return
     method = scope.get("method", "WS")
     client = scope["client"][0] if scope.get("client") else "-"
-    path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
+    path = _path_of(scope)
     milliseconds = round(seconds * 1000, 1)
     access_log.info(
         "%s %s %s %s ms %s %s",
