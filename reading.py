@@ -6,6 +6,7 @@ import this. What it returns is raw: pdf.py cleans the text.
 
 import ctypes
 import itertools
+import os
 import struct
 from array import array
 from collections import deque
@@ -87,7 +88,7 @@ class Document:
         self._held: Any = None  # the bytes PDFium reads from, when not from the file
         if path.stat().st_size == 0:
             raise BadPdfError("Error processing PDF: the file is empty.")
-        self._document = pdfium.FPDF_LoadDocument(str(path).encode(), None)
+        self._document = pdfium.FPDF_LoadDocument(os.fsencode(path), None)
         if not self._document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD:
             self._open_after_junk(path)
         if not self._document:

@@ -312,6 +312,7 @@ def _work(
 ) -> bytes:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     seconds = math.ceil(usage.ru_utime + usage.ru_stime + deadline_seconds + 5)
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
     # Should the server be gone and its deadline with it, the kernel still ends this task
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds if most == resource.RLIM_INFINITY else min(seconds, most), most))
     return pickle.dumps(function(*args, **kwargs))

@@ -1,10 +1,15 @@
 """PDFs for tests, good and hostile, made on the spot."""
 
+import io
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 from fpdf import FPDF
+from reportlab.lib.colors import black, lightgrey  # type: ignore[import-untyped]
+from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
+from reportlab.platypus import Table, TableStyle  # type: ignore[import-untyped]
 
 # Good ones
 
@@ -60,6 +65,123 @@ def _start_document() -> FPDF:
     document = FPDF(unit="pt", format="a4")
     document.set_font("Helvetica", size=11)
     return document
+
+
+# Tables of every kind, for comparing
+
+
+ROWS = [
+    ["Name", "Ort", "Größe m"],
+    ["Alice Über", "am Fluss\nlinks", "1,250.00"],
+    ["Bob", "", "(7) %"],
+    ["x", "y-z", "0"],
+]
+
+
+def _draw_table(canvas: Canvas, x: float = 72, y: float = 500, *, style: Sequence[Any] = (), size: float = 10) -> None:
+    table = Table(ROWS)
+    table.setStyle(TableStyle([("FONTSIZE", (0, 0), (-1, -1), size), *style]))
+    table.wrapOn(canvas, 500, 700)
+    table.drawOn(canvas, x, y)
+
+
+GRID = [("GRID", (0, 0), (-1, -1), 0.5, black)]
+BOXES = [("INNERGRID", (0, 0), (-1, -1), 0.25, black), ("BOX", (0, 0), (-1, -1), 3, black)]
+RULES = [("LINEABOVE", (0, 0), (-1, -1), 1, black), ("LINEBEFORE", (0, 0), (-1, -1), 1, black)]
+SPANS = [*GRID, ("SPAN", (0, 0), (1, 0)), ("SPAN", (2, 1), (2, 2)), ("BACKGROUND", (0, 0), (-1, 0), lightgrey)]
+
+
+def _draw_in_forms(canvas: Canvas) -> None:
+    canvas.beginForm("inner")
+    _draw_table(canvas, style=GRID)
+    canvas.endForm()
+    canvas.beginForm("outer")
+    canvas.translate(20, -30)
+    canvas.scale(0.9, 0.9)
+    canvas.doForm("inner")
+    canvas.endForm()
+    canvas.doForm("outer")
+
+
+def _draw_curves(canvas: Canvas) -> None:
+    canvas.roundRect(72, 500, 200, 80, 2)
+    canvas.line(72, 540, 272, 540)
+    canvas.line(160, 500, 160, 580)
+    for x, y, text in ((80, 550, "round"), (170, 550, "corners"), (80, 510, "one"), (170, 510, "two")):
+        canvas.drawString(x, y, text)
+
+
+def _draw_filled_boxes(canvas: Canvas) -> None:
+    for column in range(3):
+        for row in range(4):
+            canvas.setFillGray(0.9)
+            canvas.rect(72 + 60 * column, 500 + 20 * row, 59, 19, stroke=0, fill=1)
+            canvas.setFillGray(0)
+            canvas.drawString(76 + 60 * column, 505 + 20 * row, f"{column}/{row}")
+
+
+def _draw_by_hand(canvas: Canvas) -> None:
+    for row in range(4):
+        canvas.line(72, 500 + 30 * row, 300.5, 500 + 30 * row)
+    for column in range(3):
+        canvas.line(72 + 114 * column, 498, 73 + 114 * column, 592)  # leaning a little, and too long
+    canvas.drawString(80, 510, "leaning")
+    canvas.drawString(200, 570, "lines")
+
+
+def _draw_two_tables(canvas: Canvas) -> None:
+    _draw_table(canvas, y=600, style=BOXES, size=8)
+    _draw_table(canvas, x=300, y=600, style=RULES)
+    _draw_table(canvas, y=300, style=SPANS)
+    canvas.drawString(72, 250, "and text below")
+
+
+def _turned(degrees: float) -> Callable[[Canvas], None]:
+    def draw(canvas: Canvas) -> None:
+        canvas.translate(300, 400)
+        canvas.rotate(degrees)
+        canvas.translate(-200, -550)
+        _draw_table(canvas, style=GRID)
+
+    return draw
+
+
+def _on_turned_page(degrees: int) -> Callable[[Canvas], None]:
+    def draw(canvas: Canvas) -> None:
+        canvas.setPageRotation(degrees)
+        _draw_table(canvas, style=SPANS)
+
+    return draw
+
+
+GALLERY: dict[str, Callable[[Canvas], None]] = {
+    "grid": lambda canvas: _draw_table(canvas, style=GRID),
+    "heavy box": lambda canvas: _draw_table(canvas, style=BOXES),
+    "rules above and before": lambda canvas: _draw_table(canvas, style=RULES),
+    "spans": lambda canvas: _draw_table(canvas, style=SPANS),
+    "no lines": lambda canvas: _draw_table(canvas),
+    "two side by side, one below": _draw_two_tables,
+    "forms in forms": _draw_in_forms,
+    "curves": _draw_curves,
+    "filled boxes": _draw_filled_boxes,
+    "drawn by hand": _draw_by_hand,
+    "turned left": _turned(90),
+    "turned right": _turned(-90),
+    "upside down": _turned(180),
+    "askew": _turned(20),
+    "page turned by 90": _on_turned_page(90),
+    "page turned by 180": _on_turned_page(180),
+    "page turned by 270": _on_turned_page(270),
+}
+
+
+def draw_gallery(name: str, *, box: bytes = b"0 0 612 792") -> bytes:
+    """Return a PDF of one page that shows the tables of that name; *box* is its media box."""
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=(612, 792))
+    GALLERY[name](canvas)
+    canvas.save()
+    return file.getvalue().replace(b"/MediaBox [ 0 0 612 792 ]", b"/MediaBox [ %s ]" % box)
 
 
 # Written by hand
@@ -225,7 +347,7 @@ def _make_hostile() -> dict[str, Callable[[], bytes]]:
         ),
         "a page that is its own parent": lambda: _tree(PAGES, b"<</Type /Page /Parent 3 0 R>>"),
         "two thousand million pages": lambda: _tree(b"<</Type /Pages /Kids [3 0 R] /Count 2147483647>>"),
-        "fifty pages promised": lambda: _tree(b"<</Type /Pages /Kids [3 0 R] /Count 50>>"),
+        "three pages promised": lambda: write_page(HELLO).replace(b"/Count 1", b"/Count 3"),
         "minus five pages": lambda: _tree(b"<</Type /Pages /Kids [3 0 R] /Count -5>>"),
         "count is a name": lambda: _tree(b"<</Type /Pages /Kids [3 0 R] /Count /Many>>"),
         "kids of all sorts": lambda: _tree(b"<</Type /Pages /Kids [3 0 R null 7 (x) [] 99 0 R 1 0 R << >>] /Count 8>>"),
@@ -292,6 +414,9 @@ def _make_hostile() -> dict[str, Callable[[], bytes]]:
         "brackets a million deep": lambda: write_page(b"[" * 1_000_000 + HELLO),
         "dictionaries a hundred thousand deep": lambda: _with_info(b"<</Title " * 100_000 + b">>" * 100_000),
         "a grid of 2000 by 2000 lines": lambda: write_page(write_grid(2000, 2000) + HELLO),
+        "a grid of 500 by 500 cells": lambda: write_page(
+            write_grid(500, 500, width=3000, height=3000) + HELLO, box=b"[0 0 3100 3100]"
+        ),
         "a grid beyond the page": lambda: write_page(write_grid(200, 200, width=1e6, height=1e6) + HELLO),
         "a staircase": lambda: _staircase(3000),
         "two million line segments": lambda: write_page(

@@ -1,6 +1,7 @@
 """The PDF engine: values from good files, clean errors from bad ones, and workers that may die."""
 
 import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import pdfplumber
 import pdfs
 import pytest
 
@@ -135,6 +137,96 @@ def test_the_web_process_never_loads_a_pdf_reader() -> None:
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert loaded == "[]\n"
+
+
+# The same tables as pdfplumber
+
+
+@pytest.mark.parametrize("box", [b"0 0 612 792", b"-9 -7 620.5 800"])
+@pytest.mark.parametrize("name", pdfs.GALLERY)
+def test_tables_are_those_of_pdfplumber(run: Run, engine: PdfEngine, save: Save, name: str, box: bytes) -> None:
+    path = save(pdfs.draw_gallery(name, box=box))
+    with pdfplumber.open(path) as file:
+        expected = file.pages[0].find_tables()
+        texts = [table.extract() for table in expected]
+
+    tables = run(engine.extract(path)).tables
+
+    assert [table.data for table in tables] == texts
+    for table, original in zip(tables, expected, strict=True):
+        assert table.bbox == pytest.approx(original.bbox, abs=0.1)
+
+
+def test_the_gallery_has_tables() -> None:
+    found = {}
+    for name in pdfs.GALLERY:
+        with pdfplumber.open(io.BytesIO(pdfs.draw_gallery(name))) as file:
+            found[name] = len(file.pages[0].find_tables())
+
+    assert [name for name, count in found.items() if not count] == ["no lines", "askew"]
+
+
+# Files that are not quite right
+
+
+def test_what_pdfium_cannot_read_is_read_by_pdfplumber(run: Run, engine: PdfEngine, save: Save) -> None:
+    page = b"<</Type /Page /MediaBox [0 0 612 792] /Contents 3 0 R /Resources <<%s>>>>" % pdfs.FONT
+    content = pdfs.write_grid(2, 2) + pdfs.HELLO
+    path = save(
+        pdfs.write_pdf([b"<</Type /Catalog>>", page, pdfs.stream(content), b"<</Title (T)>>"], trailer=b"/Info 4 0 R")
+    )
+
+    extraction = run(engine.extract(path))
+
+    assert (extraction.pages[0].text, extraction.metadata) == ("Hello", {"Title": "T"})
+    assert [table.data for table in extraction.tables] == [[["Hello", ""], ["", ""]]]
+
+
+def test_a_page_that_cannot_be_read_is_a_warning(run: Run, engine: PdfEngine, save: Save) -> None:
+    extraction = run(engine.extract(save(pdfs.make_hostile("three pages promised"))))
+
+    assert extraction.warnings == ["page_unreadable: page 2", "page_unreadable: page 3"]
+    assert [page.text for page in extraction.pages] == ["Hello", "", ""]
+
+
+def test_a_file_without_a_readable_page_is_a_bad_pdf(run: Run, engine: PdfEngine, save: Save) -> None:
+    for name in ("tree in a wide circle", "no root"):
+        with pytest.raises(BadPdfError):
+            run(engine.extract(save(pdfs.make_hostile(name))))
+
+
+def test_a_page_of_too_many_lines_has_no_tables_and_a_warning(run: Run, engine: PdfEngine, save: Save) -> None:
+    extraction = run(engine.extract(save(pdfs.make_hostile("a grid of 500 by 500 cells"))))
+
+    assert (extraction.tables, extraction.warnings) == ([], ["tables_truncated: page 1"])
+    assert extraction.pages[0].text == "Hello"
+
+
+def test_text_and_metadata_can_be_stored(run: Run, engine: PdfEngine, save: Save) -> None:
+    letters = run(engine.extract(save(pdfs.make_hostile("letters that are no characters"))))
+    sorts = run(engine.extract(save(pdfs.make_hostile("metadata of all sorts"))))
+
+    assert_storable(letters)
+    assert_storable(sorts)
+    assert sorts.metadata["Creator"] == "ab"
+
+
+def test_a_word_parted_at_a_line_end_is_joined(run: Run, engine: PdfEngine, save: Save) -> None:
+    content = b"BT /F1 12 Tf 14 TL 72 700 Td (This is an exam-) Tj T* (ple of parting) Tj ET"
+
+    extraction = run(engine.extract(save(pdfs.write_page(content))))
+
+    assert extraction.pages[0].text == "This is an example of parting"
+
+
+def test_columns_stay_apart(run: Run, engine: PdfEngine, save: Save) -> None:
+    column = b"BT /F1 10 Tf 12 TL %d 700 Td (%s one) Tj T* (%s two) Tj ET "
+
+    extraction = run(
+        engine.extract(save(pdfs.write_page(column % (72, b"left", b"left") + column % (300, b"right", b"right"))))
+    )
+
+    assert extraction.pages[0].text == "left one\nleft two\nright one\nright two"
 
 
 @pytest.mark.parametrize("name", pdfs.HOSTILE)
