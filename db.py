@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from errors import ClientIdReusedError, StartupError
-from pool import Connection, Database, Executor, IntegrityError
+from pool import Connection, Database, Executor, IntegrityError, Prepared
 
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 SCHEMA_LOCK = 7_267_001  # any number, the same in every process: who applies the schema
@@ -137,7 +137,7 @@ async def insert_user(tx: Connection, *, email: str, name: str, password_hash: s
 async def find_user(conn: Executor, *, user_id: int) -> UserRow | None:
     return await conn.fetch_one(
         UserRow,
-        "SELECT id, email, name, created_at, is_admin FROM users WHERE id = %(user_id)s",
+        Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = %(user_id)s::bigint"),
         {"user_id": user_id},
     )
 

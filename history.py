@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from db import WORKER_IS_GONE, WORKER_LOCK
 from errors import ForbiddenError, MessageNotFoundError
-from pool import Connection, Executor
+from pool import Connection, Executor, Prepared
 
 MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
 NOTES_PER_CALL = 200  # users in one NOTIFY, whose payload has at most 8,000 bytes
@@ -48,7 +48,7 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
     """
     stored = await conn.fetch_all(
         StoredMessage,
-        """
+        Prepared("""
         WITH draft AS MATERIALIZED (
             SELECT d.ordinal - 1 AS ordinal, nextval(pg_get_serial_sequence('messages', 'id')) AS id,
                    d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
@@ -88,8 +88,8 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
             INSERT INTO events (user_id, seq, kind, ref_id)
             SELECT user_id, seq, 'message', message_id FROM numbered
         ), note AS (
-            SELECT pg_notify(%(channel)s, 'e' || %(worker_id)s || ' ' || string_agg(user_id || ':' || seq, ' '))
-              FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s AS call FROM box) AS boxes
+            SELECT pg_notify(%(channel)s::text, 'e' || %(worker_id)s::integer || ' ' || string_agg(user_id || ':' || seq, ' '))
+              FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s::integer AS call FROM box) AS boxes
              GROUP BY call
         )
         SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
@@ -101,7 +101,7 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
           LEFT JOIN numbered AS to_recipient
             ON to_recipient.message_id = draft.id AND to_recipient.user_id = draft.recipient_id
          WHERE (SELECT count(*) FROM note) >= 0
-        """,
+        """),
         {
             "senders": [draft.sender_id for draft in drafts],
             "recipients": [draft.recipient_id for draft in drafts],
@@ -240,14 +240,14 @@ async def list_conversation(
     order = "DESC" if after_id is None else "ASC"
     rows = await conn.fetch_all(
         MessageRow,
-        f"""
+        Prepared(f"""
         SELECT {_MESSAGE_COLUMNS}
           FROM messages m
           JOIN users s ON s.id = m.sender_id
-         WHERE m.conv = %(conv)s AND m.id > %(after_id)s AND m.id < %(before_id)s
+         WHERE m.conv = %(conv)s::text AND m.id > %(after_id)s::bigint AND m.id < %(before_id)s::bigint
          ORDER BY m.id {order}
-         LIMIT %(limit)s
-        """,
+         LIMIT %(limit)s::bigint
+        """),
         {"conv": f"{low}:{high}", "after_id": after_id or 0, "before_id": before_id or 2**63 - 1, "limit": limit},
     )
     return rows if after_id is not None else rows[::-1]
@@ -422,7 +422,7 @@ async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> l
     """For each of *after*, the user's events after that number, in order, at most *limit* a user; as they look now."""
     return await conn.fetch_all(
         EventRow,
-        """
+        Prepared("""
         SELECT e.user_id, e.seq, e.kind, e.ref_id, coalesce(m.sender_id, a.sender_id), m.recipient_id,
                coalesce(m.content, a.content), coalesce(m.created_at, a.created_at), s.name, m.client_id, m.edited_at,
                m.deleted_at
@@ -430,12 +430,12 @@ async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> l
          CROSS JOIN LATERAL (
                SELECT user_id, seq, kind, ref_id FROM events
                 WHERE user_id = w.user_id AND seq > w.seq
-                ORDER BY seq LIMIT %(limit)s) AS e
+                ORDER BY seq LIMIT %(limit)s::bigint) AS e
           LEFT JOIN messages m ON m.id = e.ref_id AND e.kind IN ('message', 'edited', 'deleted')
           LEFT JOIN announcements a ON a.id = e.ref_id AND e.kind = 'announcement'
           LEFT JOIN users s ON s.id = coalesce(m.sender_id, a.sender_id)
          ORDER BY e.user_id, e.seq
-        """,
+        """),
         {"user_ids": [told.user_id for told in after], "seqs": [told.seq for told in after], "limit": limit},
     )
 
@@ -450,7 +450,7 @@ async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mai
     """How far each of *user_ids* has been told; somebody who never was has no row."""
     return await conn.fetch_all(
         Mailbox,
-        "SELECT user_id, seq, forgotten_seq FROM mailboxes WHERE user_id = ANY(%(user_ids)s::bigint[])",
+        Prepared("SELECT user_id, seq, forgotten_seq FROM mailboxes WHERE user_id = ANY(%(user_ids)s::bigint[])"),
         {"user_ids": list(user_ids)},
     )
 

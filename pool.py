@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
+import hashlib
 import logging
+import re
 import select
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -38,6 +41,25 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 logger = logging.getLogger("pagewire.db")
 
 
+class Prepared(str):
+    """A statement that each connection parses and plans once. Every parameter's type must be known: cast it.
+
+    Planning costs more than running for a small question (find_user: 108 → 60 µs of PostgreSQL's time).
+    """
+
+    __slots__ = ()
+
+
+@functools.cache
+def _compile(sql: str) -> tuple[str, str, str, list[str]]:
+    """A name, the text to prepare, the text to execute, and the parameters in its order."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", sql).replace("%%", "%")
+    name = "pagewire_" + hashlib.sha256(sql.encode()).hexdigest()[:16]
+    values = f" ({', '.join(['%s'] * len(names))})" if names else ""
+    return name, f"PREPARE {name} AS {text}", f"EXECUTE {name}{values}", names
+
+
 class Executor(Protocol):
     """What runs one statement: the pool (its own transaction each) or an open transaction."""
 
@@ -64,6 +86,7 @@ class Connection:
         self._waiter: asyncio.Future[None] | None = None
         self._reader_fd: int | None = None
         self._input = select.poll()
+        self._prepared: set[str] = set()
         self.on_lost: Callable[[], None] | None = None  # called once, if an idle connection is closed by the other side
         self.on_note: Callable[[str], None] | None = None  # called with the payload of each notification
         self.idle_since = loop.time()
@@ -101,9 +124,16 @@ class Connection:
 
     async def run(self, sql: str, params: Params | None) -> psycopg2.extensions.cursor:
         """Send one statement and wait for its result."""
+        values: Params | tuple[object, ...] | None = params
+        if isinstance(sql, Prepared):
+            name, prepare, sql, names = _compile(sql)
+            if name not in self._prepared:
+                await self.run(prepare, None)
+                self._prepared.add(name)
+            values = tuple((params or {})[key] for key in names)
         cursor = self._raw.cursor()
         try:
-            cursor.execute(sql, params)
+            cursor.execute(sql, values)
             await self._until_ready()
             if self._raw.notifies:
                 self._pass_notes_on()
