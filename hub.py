@@ -14,8 +14,10 @@ from history import EventRow, Told
 from protocol import CloseCode, Event, EventFrames, error_frame
 
 OUTBOX_FRAMES = 256
+OUTBOX_CHARACTERS = 4 * 1024 * 1024
 SOCKETS_PER_USER = 20
 CLOSE_SECONDS = 1.0
+SLOW_CLOSE_SECONDS = 10.0  # for a slow reader to hear that it was one
 STUCK_SECONDS = 30.0  # without reading one frame, while a backlog is sent
 EVENTS_PER_LOAD = 200  # of one user, in one question to the database
 RETRY_LOAD_SECONDS = 0.2
@@ -55,7 +57,9 @@ class Listener(Protocol):
 
 
 class Client:
-    """One socket: an outbox of at most `OUTBOX_FRAMES` frames, the task that empties it, how far it was told."""
+    """One socket: an outbox of at most `OUTBOX_FRAMES` frames and `OUTBOX_CHARACTERS`, the task that empties it, how
+    far it was told.
+    """
 
     def __init__(self, websocket: WebSocket, user_id: int, *, classic: bool) -> None:
         self.user_id = user_id
@@ -64,8 +68,10 @@ class Client:
         self.is_live = False  # v2: nothing is left to catch up with
         self.close_code: CloseCode | None = None
         self._websocket = websocket
-        self._outbox: asyncio.Queue[str] = asyncio.Queue(OUTBOX_FRAMES)
-        self._lifetime: asyncio.Timeout = asyncio.timeout(None)
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._characters = 0  # in the outbox, and on their way from it
+        self._has_room = asyncio.Event()
+        self._lifetime: asyncio.Timeout | None = None
         self._pump: asyncio.Task[None] | None = None
 
     def tell(self, seq: int, frames: EventFrames, origin: object | None) -> None:
@@ -84,32 +90,41 @@ class Client:
 
     def send(self, frame: str) -> None:
         """Put *frame* in the outbox; a socket whose outbox is full reads too slowly and is closed with 4429."""
-        try:
-            self._outbox.put_nowait(frame)
-        except asyncio.QueueFull:
+        if self._is_full(frame):
             self.end(CloseCode.TOO_MUCH)
+        elif self.close_code is None:
+            self._characters += len(frame)
+            self._outbox.put_nowait(frame)
 
     async def send_patiently(self, frame: str) -> None:
         """Put *frame* in the outbox when there is room; a socket that makes none for long is closed with 4429."""
         try:
             async with asyncio.timeout(STUCK_SECONDS):
-                await self._outbox.put(frame)
+                while self._is_full(frame):
+                    self._has_room.clear()
+                    await self._has_room.wait()
         except TimeoutError:
             self.end(CloseCode.TOO_MUCH)
             raise WebSocketDisconnect from None
+        self.send(frame)
+
+    def _is_full(self, frame: str) -> bool:
+        return self._outbox.qsize() >= OUTBOX_FRAMES or self._characters + len(frame) > OUTBOX_CHARACTERS
 
     async def flush(self) -> None:
-        """Wait until the outbox is empty, but not for long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._outbox.join()
+        """Wait until the outbox is empty or its reader gone, but not for long."""
+        if self._pump is not None:
+            emptied = asyncio.create_task(self._outbox.join())
+            await asyncio.wait({emptied, self._pump}, timeout=CLOSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            emptied.cancel()
 
     def end(self, code: CloseCode) -> None:
         """Close the socket soon; the first reason counts."""
         if self.close_code is None:
             self.close_code = code
-            with suppress(RuntimeError):  # not begun, or just over: then `live_until` or the end sees the code
-                self._lifetime.reschedule(0)
+            if self._lifetime is not None:
+                with suppress(RuntimeError):  # just over
+                    self._lifetime.reschedule(0)
 
     def live_until(self, when: float) -> asyncio.Timeout:
         """A block that ends (TimeoutError) at the loop time *when*, with 4401, or as soon as `end` is called."""
@@ -118,20 +133,23 @@ class Client:
 
     def extend(self, when: float) -> None:
         """A newer token: the block of `live_until` ends at *when* now."""
-        if self.close_code is None:
+        if self.close_code is None and self._lifetime is not None:
             self._lifetime.reschedule(when)
 
     def start(self) -> None:
         self._pump = asyncio.create_task(self._empty_outbox())
 
     async def close(self) -> None:
-        """Send the close frame; a peer that reads nothing is not waited for longer than `CLOSE_SECONDS`."""
-        if self._pump is not None:
-            self._pump.cancel()
+        """Send what is in the outbox (but to a slow reader), then the close frame; wait for neither for long."""
         code = self.close_code or CloseCode.NORMAL
         reason = code.name.lower()
+        if code != CloseCode.TOO_MUCH:
+            await self.flush()
+        if self._pump is not None:
+            self._pump.cancel()
+        self._outbox = asyncio.Queue()
         with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(SLOW_CLOSE_SECONDS if code == CloseCode.TOO_MUCH else CLOSE_SECONDS):
                 if code == CloseCode.GOING_AWAY:
                     seconds = random.randint(1, 5)  # noqa: S311, so that not all come back at once
                     reason = f"retry_after={seconds}"
@@ -142,7 +160,10 @@ class Client:
     async def _empty_outbox(self) -> None:
         with suppress(WebSocketDisconnect, WebSocketDisconnected, OSError):
             while True:
-                await self._websocket.send_text(await self._outbox.get())
+                frame = await self._outbox.get()
+                await self._websocket.send_text(frame)
+                self._characters -= len(frame)
+                self._has_room.set()
                 self._outbox.task_done()
 
 

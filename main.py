@@ -291,7 +291,7 @@ def __getattr__(name: str) -> FastAPI:
 
 def serve() -> None:
     """Run Pagewire under uvicorn, with the limits that only the server itself can keep."""
-    from server import BoundedHttpProtocol  # it needs uvicorn's C parser, which other servers do not
+    from server import BoundedHttpProtocol, BoundedWebSocketProtocol  # they need uvicorn's C parser; others do not
 
     app = __getattr__("app")
     settings = get_settings()
@@ -301,6 +301,7 @@ def serve() -> None:
         host=settings.host,
         port=settings.port,
         http=BoundedHttpProtocol,
+        ws=BoundedWebSocketProtocol,
         ws_max_size=protocol.MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         log_config=None,

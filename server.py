@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with a deadline and a size for the head of a request, and an end for stuck connections."""
+"""uvicorn's protocols with what they lack: limits for the head of a request, for stuck peers, and for floods."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,18 @@ import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # a peer that takes nothing for so long is gone
+MAX_FRAGMENTS = 1024  # of one message
+MAX_UNREAD_BYTES = 1024 * 1024  # answers to pings among them, which nothing else limits
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection, until it is a socket."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
@@ -61,3 +65,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_arrived()
         transport: Any = self.transport
         transport.abort()
+
+
+class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
+    """One socket."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()))  # the refusal, which uvicorn keeps to itself
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.transport.abort()
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > MAX_FRAGMENTS:
+            self.transport.abort()

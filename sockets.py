@@ -104,8 +104,8 @@ async def _serve(websocket: WebSocket, path_user_id: str | None) -> None:
             await Session(websocket, client, engines, user).run()
     except TimeoutError:
         client.end(CloseCode.UNAUTHORIZED)
-    except (WebSocketDisconnect, WebSocketDisconnected):
-        pass
+    except (WebSocketDisconnect, WebSocketDisconnected, OSError):
+        pass  # OSError: it was gone before it was accepted
     except PagewireError as error:
         client.send(error_frame(error))
         await client.flush()
@@ -114,8 +114,11 @@ async def _serve(websocket: WebSocket, path_user_id: str | None) -> None:
         logger.exception("a socket of user %d failed", user.id)
         client.end(CloseCode.INTERNAL_ERROR)
     finally:
-        messenger.hub.remove(client)
+        client.end(CloseCode.NORMAL)  # unless there was a reason
+        if client.close_code == CloseCode.TOO_MUCH:
+            messenger.hub.remove(client)  # it may take its time to read its end
         await client.close()
+        messenger.hub.remove(client)
         with suppress(PagewireError):
             await messenger.leave(user.id)
 
@@ -130,7 +133,11 @@ def _check_origin(websocket: WebSocket, engines: Engines) -> None:
     origin = websocket.headers.get("origin")
     if origin is None or "*" in engines.settings.cors_origins or origin in engines.settings.cors_origins:
         return
-    if urlsplit(origin).netloc != websocket.headers.get("host"):
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        raise ForbiddenOriginError from None
+    if host != websocket.headers.get("host"):
         raise ForbiddenOriginError
 
 
