@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from errors import ClientIdReusedError, StartupError
+from errors import BusyError, ClientIdReusedError, StartupError
 from pool import Connection, Database, Executor, IntegrityError, Prepared
 
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
@@ -16,6 +16,7 @@ SCHEMA_LOCK = 7_267_001  # any number, the same in every process: who applies th
 FIRST_ACCOUNT_LOCK = 7_267_002  # who is the first account, and so the admin
 WORKER_LOCK = 7_267_003  # first key of the lock that a living process holds; the second is its worker id
 T = TypeVar("T")
+INSERT_ATTEMPTS = 5  # of an upload whose client_id another one has just given back
 CHUNK_CHARACTERS = 256 * 1024  # of page text in one INSERT, so that quoting never holds up the event loop for long
 
 # The schema
@@ -230,7 +231,7 @@ async def insert_document(
     """Record a stored file that *worker_id* is about to read; a known *client_id* returns the first document.
 
     Raises:
-        ClientIdReusedError: if *client_id* came with other content before.
+        ClientIdReusedError: if *client_id* came with other content before; BusyError: if it comes and goes all the time.
     """
     params = {
         "user_id": user_id,
@@ -241,7 +242,7 @@ async def insert_document(
         "client_id": client_id,
         "worker_id": worker_id,
     }
-    while True:
+    for _ in range(INSERT_ATTEMPTS):
         inserted = await conn.fetch_one(
             _DocumentId,
             """
@@ -265,6 +266,7 @@ async def insert_document(
         if earlier.sha256 != sha256:
             raise ClientIdReusedError
         return InsertedDocument(earlier.id, duplicate=True)
+    raise BusyError(retry_after=1)
 
 
 async def find_document(conn: Executor, *, document_id: int) -> DocumentRow | None:
