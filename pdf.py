@@ -6,6 +6,7 @@ task runs in a forked, niced worker with limits on its memory, its CPU time and 
 
 import contextlib
 import json
+import logging
 import re
 import signal
 import time
@@ -19,6 +20,8 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from workers import WorkerDiedError, Workers
+
+logger = logging.getLogger(__name__)
 
 MAXIMUM_TEXT_CHARS = 20_000_000
 MAXIMUM_TABLE_CELLS = 2_000_000
@@ -225,6 +228,9 @@ class PdfEngine:
     async def _run(self, function: Callable[..., Value], path: Path, *args: object) -> Value:
         try:
             return await self._workers.run(_guard, function, path, self._max_pages, *args)
+        except BadPdfError as error:
+            logger.debug("%s: %s", path.name, error.detail, exc_info=error.__cause__)
+            raise
         except TimeoutError:
             seconds = f"{self._deadline_seconds:g}"
             raise ExtractionLimitError(f"The PDF needs more than the {seconds} seconds this server allows.") from None
@@ -328,22 +334,38 @@ class _Reader:
         """
         readable = False
         for index in range(self.document.page_count):
-            page = self.document.open_page(index) or self._open_rescue_page(index)
+            page = self._open_page(index)
             if page is None:
                 self.warnings.append(f"page_unreadable: page {index + 1}")
                 yield PageText(index + 1, "", 0.0, 0.0), None
                 continue
             readable = True
             with contextlib.closing(page):
-                text = self._read_text(index, page)
+                text = clean_text(page.read_text())
                 self._char_count += len(text)
                 if self._char_count > MAXIMUM_TEXT_CHARS:
                     raise ExtractionLimitError(
                         f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
                     )
+                if page.is_unmapped:
+                    self.warnings.append(f"text_unreadable: page {index + 1}")
                 yield PageText(index + 1, text, page.width, page.height), page
         if not readable:
             raise BadPdfError("Error processing PDF: none of its pages can be read.")
+
+    def _open_page(self, index: int) -> _Page | None:
+        page = self.document.open_page(index)
+        if page is None:
+            return self._open_rescue_page(index)
+        if not page.has_lost_text:
+            return page
+        other = self._open_rescue_page(index)
+        if other is None:
+            self.warnings.append(f"text_incomplete: page {index + 1}")
+            return page
+        worse, better = sorted((page, other), key=lambda candidate: len(candidate.read_text()))
+        worse.close()
+        return better
 
     def _open_rescue_page(self, index: int) -> _Page | None:
         """Return the page as pdfplumber reads it, as long as the time for that lasts."""
@@ -357,18 +379,6 @@ class _Reader:
             return None
         self._rescue_seconds -= time.process_time() - start
         return page
-
-    def _read_text(self, index: int, page: _Page) -> str:
-        text = clean_text(page.read_text())
-        if page.is_unmapped:
-            self.warnings.append(f"text_unreadable: page {index + 1}")
-        if page.has_lost_text:
-            other = self._open_rescue_page(index)
-            if other is not None:
-                with contextlib.closing(other):
-                    return max(text, clean_text(other.read_text()), key=len)
-            self.warnings.append(f"text_incomplete: page {index + 1}")
-        return text
 
     def read_tables(self, page_number: int, page: _Page) -> list[Table]:
         import reading

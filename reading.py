@@ -23,6 +23,7 @@ from errors import BadPdfError, PasswordRequiredError
 MAXIMUM_SEGMENTS = 1_000_000  # of drawn paths on one page; the fullest real page seen has 75,088
 MAXIMUM_FORM_DEPTH = 30
 MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
+LIMIT = 1e7  # points from the origin; a page may be 14,400 wide
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text (fonts it has not got)
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 HYPHEN_MARKS = (0x0002, 0xFFFE)  # what PDFium makes of a hyphen at the end of a line
@@ -155,7 +156,7 @@ class Page:
         self.height: float = float(pdfium.FPDF_GetPageHeightF(page))
         self._to_display = self._display_matrix()
         self._char_count: int = max(0, pdfium.FPDFText_CountChars(text_page))
-        self._text = ctypes.create_string_buffer(2 * self._char_count + 2)
+        self._text = ctypes.create_string_buffer(4 * self._char_count + 4)  # room even if each were a surrogate pair
         units = ctypes.cast(self._text, ctypes.POINTER(ctypes.c_ushort))
         written = pdfium.FPDFText_GetText(text_page, 0, self._char_count, units) if self._char_count else 1
         self._unit_count = max(0, written - 1)
@@ -247,7 +248,7 @@ class Page:
                 continue
             for figure, is_line in _split_path(segments, placed):
                 _add_figure(edges, figure, matrix, is_line=is_line)
-        return edges
+        return Edges(list(filter(_is_on_earth, edges.vertical)), list(filter(_is_on_earth, edges.horizontal)))
 
     # The characters
 
@@ -268,8 +269,8 @@ class Page:
         for index, code, (left, top, right, bottom) in zip(
             range(count), self._read_codes(), struct.iter_unpack("4f", boxes), strict=True
         ):
-            if top == bottom or code == 0:
-                continue  # generated, or without a box
+            if top == bottom or code == 0 or not (right - left < LIMIT and top - bottom < LIMIT):
+                continue  # generated, or without a box, or with one that overflowed
             line = lines.get((bottom, top)) or lines.get((left, right))
             if line is None:
                 line = self._read_line(index)
@@ -312,11 +313,13 @@ class Page:
         upright = p * -s > 0 and -q * r <= 0  # pdfplumber's rule, with y downwards
         if abs(b) < 1e-4 * abs(a):
             low, high = y.value + d * descent.value, y.value + d * (descent.value + size)
-            return _Line(True, min(low, high), max(low, high), upright)
-        if abs(a) < 1e-4 * abs(b):
+        elif abs(a) < 1e-4 * abs(b):
             low, high = x.value + c * descent.value, x.value + c * (descent.value + size)
-            return _Line(False, min(low, high), max(low, high), upright)
-        return None
+        else:
+            return None
+        if not abs(high - low) < LIMIT:
+            return None
+        return _Line(abs(b) < abs(a), min(low, high), max(low, high), upright)
 
 
 def _run_all(calls: Iterator[object]) -> None:
@@ -365,6 +368,12 @@ def _is_plain(points: list[Point]) -> bool:
         return False
     (x0, y0), (x1, y1), (x2, y2), (x3, y3), _ = points
     return (x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0) or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)
+
+
+def _is_on_earth(edge: Box) -> bool:
+    """Whether the edge has places that can be compared: no overflow, no NaN."""
+    x0, top, x1, bottom = edge
+    return min(x0, top) > -LIMIT and max(x1, bottom) < LIMIT and x0 <= x1 and top <= bottom
 
 
 def _split_path(segments: list[int], points: list[Point]) -> Iterator[tuple[list[Point], bool]]:

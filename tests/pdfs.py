@@ -281,8 +281,8 @@ def _tree(pages: bytes, page: bytes = b"<</Type /Page /Parent 2 0 R /MediaBox [0
     return write_pdf([CATALOG, pages, page])
 
 
-def _mapped_to(*codes: bytes) -> bytes:
-    """A font whose letters A, B, … stand for these UTF-16 codes, in hexadecimal."""
+def map_letters(*codes: bytes) -> bytes:
+    """Return a page whose letters A, B, … between x and y stand for these UTF-16 codes, in hexadecimal."""
     pairs = b"\n".join(b"<%02X> <%s>" % (65 + number, code) for number, code in enumerate(codes))
     cmap = b"/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange\n"
     cmap += b"%d beginbfchar\n%s\nendbfchar endcmap end" % (len(codes), pairs)
@@ -434,6 +434,12 @@ def _make_hostile() -> dict[str, Callable[[], bytes]]:
             b"0 0 0 0 0 0 cm " + write_grid(5, 5) + b"BT /F1 0 Tf 0 Tz 0 0 0 0 0 0 Tm (none) Tj /F1 1e38 Tf (x) Tj ET"
         ),
         "matrices beyond floats": lambda: write_page(b"1e20 0 0 1e20 0 0 cm " * 5 + write_grid(5, 5) + HELLO),
+        "letters and lines beyond floats": lambda: write_page(
+            write_grid(3, 3)
+            + HELLO
+            + b" BT /F1 12 Tf 1e38 0 0 1e38 1e38 1e38 Tm (far away) Tj 1e30 0 0 1 72 720 Tm (x)"
+            b" Tj ET q 1e38 0 0 1e38 0 0 cm 1e38 0 0 1e38 0 0 cm 0 0 9 9 re 0 0 m 9 0 l S Q"
+        ),
         "more letters than a page has": lambda: write_page(
             zlib.compress(b"BT /F1 1 Tf 9 9 Td " + b"(" + b"abcdefghi " * 600_000 + b") Tj ET"),
             content_dictionary=flate,
@@ -443,8 +449,8 @@ def _make_hostile() -> dict[str, Callable[[], bytes]]:
             b"BT /F9 12 Tf (a) Tj ET", resources=b"/Font <</F9 <</Type /Font /Subtype /Nonsense>>>>"
         ),
         # Text that cannot be stored, and metadata
-        "letters that are no characters": lambda: _mapped_to(b"0000", b"FFFF", b"D800", b"DC00", b"FFFE", b"0002"),
-        "a letter of many characters": lambda: _mapped_to(b"0041" * 60_000),
+        "letters that are no characters": lambda: map_letters(b"0000", b"FFFF", b"D800", b"DC00", b"FFFE", b"0002"),
+        "a letter of many characters": lambda: map_letters(b"0041" * 60_000),
         "metadata of all sorts": lambda: _with_info(
             b"<</Title [1 2] /Author 5 0 R /Subject << >> /Keywords 7 /Creator (a\\000b\\001) /Producer <FEFFD800>"
             b" /CreationDate (not a date) /ModDate <FEFF0000FFFF>>>"

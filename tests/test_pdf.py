@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -211,6 +212,12 @@ def test_text_and_metadata_can_be_stored(run: Run, engine: PdfEngine, save: Save
     assert sorts.metadata["Creator"] == "ab"
 
 
+def test_characters_beyond_the_basic_plane_are_whole(run: Run, engine: PdfEngine, save: Save) -> None:
+    extraction = run(engine.extract(save(pdfs.map_letters(b"D83DDE00", b"D835DD04"))))
+
+    assert extraction.pages[0].text == "x😀𝔄y"
+
+
 def test_a_word_parted_at_a_line_end_is_joined(run: Run, engine: PdfEngine, save: Save) -> None:
     content = b"BT /F1 12 Tf 14 TL 72 700 Td (This is an exam-) Tj T* (ple of parting) Tj ET"
 
@@ -262,6 +269,8 @@ def assert_storable(extraction: Extraction) -> None:
     assert not any(set(text) & {"\0", "\r", "\uffff"} for text in texts)
     assert all(text.encode() is not None for text in texts)
     assert [page.page_number for page in extraction.pages] == list(range(1, extraction.page_count + 1))
+    assert all(math.isfinite(size) for page in extraction.pages for size in (page.width, page.height))
+    assert all(math.isfinite(edge) for table in extraction.tables for edge in table.bbox)
 
 
 # Matching
