@@ -21,21 +21,24 @@ logger = logging.getLogger("pagewire")
 class Bus:
     """PostgreSQL's LISTEN, on a connection of its own that also holds this process's lock (`worker_id`).
 
-    *on_note* is called with each note of another process. Notes are lost while the connection is away; *on_repair* is
-    awaited after it came back, to look for what was missed.
+    A note is "<kind><worker id> <text>", a letter for its kind; subscribers get the text of what others sent. Notes are
+    lost while the connection is away; *on_repair* is awaited after it came back, to look for what was missed.
     """
 
     def __init__(self, database: Database) -> None:
         self.worker_id = secrets.randbelow(2**31 - 1) + 1
         self._database = database
         self._connection: Connection | None = None
-        self._on_note: Callable[[str], None] = lambda payload: None
+        self._subscribers: dict[str, Callable[[str], None]] = {}
         self._on_repair: Callable[[], Awaitable[None]] | None = None
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, on_note: Callable[[str], None], on_repair: Callable[[], Awaitable[None]]) -> None:
-        self._on_note = on_note
+    def subscribe(self, kind: str, hear: Callable[[str], None]) -> None:
+        """Have *hear* called with the text of each note of this *kind*."""
+        self._subscribers[kind] = hear
+
+    async def start(self, on_repair: Callable[[], Awaitable[None]]) -> None:
         self._on_repair = on_repair
         await self._connect()
         self._task = asyncio.create_task(self._keep_connected())
@@ -65,8 +68,9 @@ class Bus:
         self._connection = connection
 
     def _hear(self, payload: str) -> None:
-        if not payload[1:].startswith(f"{self.worker_id} "):
-            self._on_note(payload)
+        sender, _, text = payload[1:].partition(" ")
+        if sender != str(self.worker_id) and (hear := self._subscribers.get(payload[:1])) is not None:
+            hear(text)
 
     async def _keep_connected(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """Around every request, in plain ASGI: its id, deadlines and limits, safe headers, one log line, and no bare crash."""
 
 import asyncio
+import itertools
 import logging
 import re
 import time
@@ -30,6 +31,8 @@ class Envelope:
         self._app = app
         self._max_upload_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
         self._large_bodies = large_bodies
+        self._name = uuid.uuid4().hex[:16]  # of this process
+        self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -39,7 +42,7 @@ class Envelope:
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")
         if not REQUEST_ID.fullmatch(request_id):
-            request_id = uuid.uuid4().hex
+            request_id = f"{self._name}{next(self._numbers):x}"
         scope["request_id"] = request_id
         status = 0
         if scope["type"] == "websocket":

@@ -36,7 +36,9 @@ class Messenger:
     async def start(self) -> None:
         self.hub.start()
         self.writer.start()
-        await self._bus.start(self._hear, self._repair)
+        self._bus.subscribe("e", self._hear_events)
+        self._bus.subscribe("w", self._hear_whisper)
+        await self._bus.start(self._repair)
         self._loops = [asyncio.create_task(self._reap_presence()), asyncio.create_task(self._forget_events())]
 
     async def close(self) -> None:
@@ -150,17 +152,17 @@ class Messenger:
             with suppress(PagewireError):  # it may be lost
                 await history.notify(self._database, payload=payload)
 
-    def _hear(self, payload: str) -> None:
-        """A note of another process: "e<worker> <user>:<seq> …" for events, "w<worker> [users, frame]" for whispers."""
-        kind, (_, _, rest) = payload[:1], payload.partition(" ")
-        if kind == "e":
-            for part in rest.split():
-                user_id, _, seq = part.partition(":")
-                self.hub.expect(int(user_id), int(seq))
-        elif kind == "w":
-            user_ids, frame = json.loads(rest)
-            for user_id in user_ids:
-                self.hub.whisper(user_id, frame)
+    def _hear_events(self, text: str) -> None:
+        """Another process's commit: "<user>:<seq> …"."""
+        for part in text.split():
+            user_id, _, seq = part.partition(":")
+            self.hub.expect(int(user_id), int(seq))
+
+    def _hear_whisper(self, text: str) -> None:
+        """Another process's whisper: [users, frame]."""
+        user_ids, frame = json.loads(text)
+        for user_id in user_ids:
+            self.hub.whisper(user_id, frame)
 
     async def _repair(self) -> None:
         """Notes were missed: look how far everybody here has been told, and say again who is here."""
