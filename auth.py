@@ -456,10 +456,26 @@ def _signed_in(user: UserRow, gate: Gatekeeper, response: Response) -> AccessTok
     )
 
 
-@router.get("/me", tags=["accounts"], summary="Who am I?", responses=may_fail(*SIGNED_IN))
-async def read_me(response: Response, user: CurrentUser) -> Me:
-    response.headers["Cache-Control"] = "no-store"
-    return Me.from_row(user)
+async def current_user(request: Request) -> UserRow:
+    """What CurrentUser is, for the routes asked so often that resolving dependencies (90 µs) counts."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return await get_current_user(request, token if scheme.lower() == "bearer" else None)
+
+
+FOR_USERS: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}  # what OpenAPI says of such a route
+
+
+@router.get(
+    "/me",
+    tags=["accounts"],
+    summary="Who am I?",
+    response_model=Me,
+    openapi_extra=FOR_USERS,
+    responses=may_fail(*SIGNED_IN),
+)
+async def read_me(request: Request) -> Response:
+    user = Me.from_row(await current_user(request))
+    return Response(user.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 @router.get("/protected", tags=["app"], summary="A greeting for signed-in users", responses=may_fail(*SIGNED_IN))

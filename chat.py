@@ -5,14 +5,14 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 import history
 from answers import SIGNED_IN, WITH_BODY, may_fail
-from auth import CurrentAdmin, CurrentUser, User
+from auth import FOR_USERS, CurrentAdmin, CurrentUser, User, current_user
 from db import UserRow, find_user
-from deps import AllEngines, Db
+from deps import AllEngines, Db, get_engines
 from errors import (
     AdminRequiredError,
     ClientIdReusedError,
@@ -24,10 +24,11 @@ from errors import (
     UserNotFoundError,
 )
 from fields import ClientId, Id, NotBlank
+from forms import read_json
 from history import ConversationRow, MessageDraft, MessageRow, Told
 from hub import TooManySocketsError, event_frames
 from messenger import check_length
-from protocol import CloseCode, EventFrames
+from protocol import CloseCode, EventFrames, timestamp
 
 MAX_PAGE = 1_000_000
 CONVERSATION_LIMIT = 1000
@@ -177,16 +178,28 @@ class AnnouncementSent(BaseModel):
 @router.post(
     "/messages",
     summary="Send a message",
+    response_model=MessageSent,
+    openapi_extra={
+        **FOR_USERS,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": MessageCreate.model_json_schema()}},
+        },
+    },
     responses=may_fail(
         *SIGNED_IN, *WITH_BODY, UserNotFoundError, ClientIdReusedError, PayloadTooLargeError, RateLimitedError
     ),
 )
-async def send_message(engines: AllEngines, user: CurrentUser, body: MessageCreate) -> MessageSent:
+async def send_message(request: Request) -> Response:
     """The answer comes after the message is stored; open sockets of both users have been handed it by then."""
+    user = await current_user(request)
+    engines = await get_engines(request)
+    body = await read_json(request, MessageCreate)
     check_length(body.content)
     await engines.limiter.hit(engines.rates.message, str(user.id))
     stored = await engines.messenger.send(MessageDraft(user.id, body.recipient_id, body.content, body.client_id))
-    return MessageSent(id=stored.id, created_at=stored.created_at, duplicate=stored.duplicate)
+    sent = MessageSent(id=stored.id, created_at=stored.created_at, duplicate=stored.duplicate)
+    return Response(sent.model_dump_json(), media_type="application/json")
 
 
 @router.get("/messages", summary="All my messages", responses=may_fail(*SIGNED_IN))
@@ -210,7 +223,10 @@ async def list_messages(
 
 
 @router.get(
-    "/messages/{user_id}", summary="My messages with one user", responses=may_fail(*SIGNED_IN, UserNotFoundError)
+    "/messages/{user_id}",
+    summary="My messages with one user",
+    response_model=list[Message],
+    responses=may_fail(*SIGNED_IN, UserNotFoundError),
 )
 async def list_conversation(
     database: Db,
@@ -219,14 +235,30 @@ async def list_conversation(
     limit: Annotated[int, Query(ge=1, le=CONVERSATION_LIMIT)] = CONVERSATION_LIMIT,
     before: Annotated[Id | None, Query(description="a message id")] = None,
     after: Annotated[Id | None, Query(description="a message id")] = None,
-) -> list[Message]:
+) -> Response:
     """Oldest first: the latest 1,000, or *limit* of those before or after a message."""
     rows = await history.list_conversation(
         database, user_id=user.id, other_id=user_id, before_id=before, after_id=after, limit=limit
     )
     if not rows and await find_user(database, user_id=user_id) is None:
         raise UserNotFoundError
-    return [Message.from_row(row, user) for row in rows]
+    # Without a model in between: fifty messages take 60 µs, not 400.
+    return Response(json.dumps([_message_fields(row, user) for row in rows]), media_type="application/json")
+
+
+def _message_fields(row: MessageRow, reader: UserRow) -> dict[str, object]:
+    """What Message.from_row(row, reader) is as JSON."""
+    return {
+        "id": row.id,
+        "sender_id": row.sender_id,
+        "recipient_id": row.recipient_id,
+        "content": row.content,
+        "created_at": timestamp(row.created_at),
+        "sender_name": row.sender_name,
+        "client_id": row.client_id if row.sender_id == reader.id else None,
+        "edited_at": timestamp(row.edited_at),
+        "deleted_at": timestamp(row.deleted_at),
+    }
 
 
 CHANGE_ERRORS = may_fail(*SIGNED_IN, *WITH_BODY, MessageNotFoundError, ForbiddenError, RateLimitedError)

@@ -12,8 +12,41 @@ from websockets.frames import Frame
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # a peer that takes nothing for so long is gone
+SMALL_BODY_BYTES = 64 * 1024
 MAX_FRAGMENTS = 1024  # of one message
 MAX_UNREAD_BYTES = 1024 * 1024  # answers to pings among them, which nothing else limits
+
+
+class _OneWrite:
+    """A transport that sends the head of an answer together with the body that follows at once: one packet, not two."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if not self._head and data.startswith(b"HTTP/"):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        elif self._head and len(data) < SMALL_BODY_BYTES:
+            self._head, head = b"", self._head
+            self._transport.write(head + data)
+        else:
+            self._flush()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._head:
+            self._head, head = b"", self._head
+            self._transport.write(head)
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -44,7 +77,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_arrived()
+        cycle = self.cycle
         super().on_headers_complete()
+        if self.cycle is not cycle:
+            self.cycle.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
