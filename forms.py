@@ -18,12 +18,13 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     Raises:
         RequestValidationError: as FastAPI's own.
     """
+    body = await request.body()  # first: one that is too large is told so, whatever it is
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         message = "Input should be JSON, with Content-Type: application/json"
         raise RequestValidationError([{"type": "model_type", "loc": ("body",), "msg": message}])
     try:
-        return model.model_validate_json(await request.body())
+        return model.model_validate_json(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in found]) from error
