@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from bus import Bus
 from jobs import Jobs
 from messenger import Messenger
 from pdf import PdfEngine
@@ -39,6 +40,7 @@ class Engines:
     storage: Storage
     pdf: PdfEngine
     jobs: Jobs
+    bus: Bus
     messenger: Messenger
     limiter: RateLimiter
     rates: Rates

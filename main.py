@@ -119,6 +119,7 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
             storage=storage,
             pdf=engine,
             jobs=jobs,
+            bus=bus,
             messenger=messenger,
             limiter=RateLimiter(),
             rates=Rates(settings),
@@ -267,12 +268,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/readyz", tags=["app"], summary="Can it serve?", responses=may_fail(BusyError, DatabaseUnavailableError))
     async def read_readiness(engines: AllEngines) -> dict[str, str]:
-        """The database and the upload folder answer, and the server is not about to stop."""
+        """The database, the upload folder and the other processes answer, and the server is not about to stop."""
         if engines.draining:
             raise BusyError("The server is stopping.", retry_after=10)
         await db.ping(engines.database)
         await engines.storage.ping()
-        return {"status": "ok", "database": "ok", "storage": "ok"}
+        if not engines.bus.is_connected:
+            raise BusyError("The connection to the other processes is lost; it is looked for.", retry_after=2)
+        return {"status": "ok", "database": "ok", "storage": "ok", "bus": "ok"}
 
     return app
 
