@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import db
 from db import NotificationRow, PageRow, TableRow
-from errors import DocumentNotFoundError, PagewireError
+from errors import BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
 from mail import Mail, MailDelayedError, Mailer, MailRefusedError
 from pdf import PdfEngine
 from pool import Database
@@ -14,7 +16,7 @@ from storage import Storage
 
 RECOVERY_SECONDS = 30.0  # between two looks for work that a dead process left
 SAVE_SECONDS = 60.0
-MAIL_ATTEMPTS = 12
+MAIL_ATTEMPTS = 80  # about three days
 MAIL_LONGEST_WAIT_SECONDS = 3600.0
 RECONNECT_SECONDS = 0.5
 
@@ -46,21 +48,27 @@ class Jobs:
         self._mail_retry_seconds = mail_retry_seconds
         self._extractions: dict[int, asyncio.Task[None]] = {}
         self._mail_due = asyncio.Event()
-        self._loops: list[asyncio.Task[None]] = []
+        self._mails: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[None] | None = None
+        self._closing = False
 
     async def start(self) -> None:
         await self._sweep()
-        self._loops = [asyncio.create_task(self._recover()), asyncio.create_task(self._send_mails())]
+        self._recovery = asyncio.create_task(self._recover())
+        self._mails = asyncio.create_task(self._send_mails())
 
     async def close(self, *, seconds: float) -> None:
-        """Give running extractions *seconds* to end; the others are found again at the next start."""
-        for loop in self._loops:
-            loop.cancel()
-        if self._extractions:
-            await asyncio.wait(self._extractions.values(), timeout=seconds)
-        for task in self._extractions.values():
+        """Give what is under way *seconds* to end; the rest is found again at the next start."""
+        self._closing = True
+        self._mail_due.set()
+        if self._recovery is not None:
+            self._recovery.cancel()
+        tasks = {task for task in (self._mails, self._recovery, *self._extractions.values()) if task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._loops, *self._extractions.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # Documents
 
@@ -122,26 +130,40 @@ class Jobs:
         self._mail_due.set()
 
     async def _send_mails(self) -> None:
-        while True:
+        while not self._closing:
             self._mail_due.clear()
+            due_in: float | None = RECONNECT_SECONDS
             try:
-                while (
-                    notification := await db.claim_notification(self._database, worker_id=self.worker_id)
-                ) is not None:
+                notification = await db.claim_notification(self._database, worker_id=self.worker_id)
+                if notification is not None:
                     await self._send(notification)
+                    continue
                 due_in = await db.seconds_to_next_notification(self._database, worker_id=self.worker_id)
-            except PagewireError:
-                due_in = RECONNECT_SECONDS
+            except PagewireError as error:
+                logger.info("the outbox of mails: %s", error)
+            except Exception:
+                logger.exception("the outbox of mails")
+                due_in = RECOVERY_SECONDS
             wait = RECOVERY_SECONDS if due_in is None else min(max(due_in, 0.05), RECOVERY_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._mail_due.wait()
 
     async def _send(self, notification: NotificationRow) -> None:
+        record = await self._attempt(notification)
+        while True:  # a mail that went out must not go out again because the database was away
+            try:
+                await record(self._database, notification_id=notification.id)
+                return
+            except (DatabaseUnavailableError, BusyError) as error:
+                logger.info("the outbox of mails: %s", error)
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _attempt(self, notification: NotificationRow) -> Callable[..., Awaitable[None]]:
+        """Try once; return what is to be written down of it."""
         if not self._mailer.is_configured:
             logger.warning("notification %d to %s not sent: SMTP_HOST is not set", notification.id, notification.email)
-            await db.finish_notification(self._database, notification_id=notification.id, status="not_sent")
-            return
+            return partial(db.finish_notification, status="not_sent")
         mail = Mail(
             message_id=f"<notification-{notification.id}@{self._mailer.domain}>",
             to=notification.email,
@@ -149,27 +171,24 @@ class Jobs:
             text=notification.message,
         )
         try:
-            await asyncio.to_thread(self._mailer.send, mail)
+            await self._mailer.send(mail)
         except MailRefusedError as error:
             logger.error("notification %d refused: %s", notification.id, error)
-            await db.finish_notification(
-                self._database, notification_id=notification.id, status="failed", last_error=str(error)
-            )
+            return partial(db.finish_notification, status="failed", last_error=str(error))
         except MailDelayedError as error:
-            await self._postpone(notification, str(error))
-        else:
-            await db.finish_notification(self._database, notification_id=notification.id, status="sent")
+            return self._postponed(notification, str(error))
+        except Exception as error:
+            logger.exception("notification %d", notification.id)
+            return self._postponed(notification, f"{type(error).__name__}: {error}")
+        return partial(db.finish_notification, status="sent")
 
-    async def _postpone(self, notification: NotificationRow, reason: str) -> None:
+    def _postponed(self, notification: NotificationRow, reason: str) -> Callable[..., Awaitable[None]]:
         if notification.attempts >= MAIL_ATTEMPTS:
             logger.error("notification %d given up: %s", notification.id, reason)
-            await db.finish_notification(
-                self._database, notification_id=notification.id, status="failed", last_error=reason
-            )
-            return
+            return partial(db.finish_notification, status="failed", last_error=reason)
         wait = min(self._mail_retry_seconds * 2 ** (notification.attempts - 1), MAIL_LONGEST_WAIT_SECONDS)
         logger.warning("notification %d delayed by %.0f s: %s", notification.id, wait, reason)
-        await db.postpone_notification(self._database, notification_id=notification.id, seconds=wait, last_error=reason)
+        return partial(db.postpone_notification, seconds=wait, last_error=reason)
 
     # Recovery
 

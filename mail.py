@@ -1,7 +1,12 @@
 """Send one message by SMTP."""
 
+import asyncio
+import re
 import smtplib
 import ssl
+import threading
+from contextlib import suppress
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
@@ -9,7 +14,11 @@ from typing import NamedTuple
 
 from settings import Settings
 
-TIMEOUT_SECONDS = 20.0
+STEP_SECONDS = 60.0  # for one answer: some servers make strangers wait
+SEND_SECONDS = 180.0  # for a whole message
+MAX_SUBJECT_CHARACTERS = 200
+MAX_REASON_CHARACTERS = 500
+NOT_IN_A_LINE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class MailRefusedError(Exception):
@@ -46,40 +55,64 @@ class Mailer:
     def domain(self) -> str:
         return parseaddr(self._sender)[1].rpartition("@")[2] or "localhost"
 
-    def send(self, mail: Mail) -> None:
-        """Hand *mail* over; blocks for up to some `TIMEOUT_SECONDS`.
+    async def send(self, mail: Mail) -> None:
+        """Hand *mail* over, in a thread that keeps nobody from stopping the server.
 
         Raises:
             MailRefusedError, MailDelayedError
         """
+        loop = asyncio.get_running_loop()
+        handed_over: asyncio.Future[None] = loop.create_future()
+
+        def work() -> None:
+            error: BaseException | None = None
+            try:
+                self._hand_over(mail)
+            except BaseException as raised:
+                error = raised
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, handed_over, error)
+
+        threading.Thread(target=work, name="smtp", daemon=True).start()
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await handed_over
+        except TimeoutError as error:
+            raise MailDelayedError(f"the SMTP server did not take it within {SEND_SECONDS:.0f} seconds") from error
+
+    def _hand_over(self, mail: Mail) -> None:
         assert self._host is not None
+        recipient = _with_ascii_domain(mail.to)
         message = EmailMessage()
         message["From"] = self._sender
-        message["To"] = Address(addr_spec=mail.to)  # one recipient, whatever the string holds
-        message["Subject"] = mail.subject
+        message["To"] = _only(recipient)
+        message["Subject"] = _one_line(mail.subject)[:MAX_SUBJECT_CHARACTERS]
         message["Message-ID"] = mail.message_id
         message["Date"] = formatdate(usegmt=True)
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
         message.set_content(mail.text)
         try:
-            with self._connect(self._host) as smtp:
+            smtp = self._connect(self._host)
+            try:
                 if self._user is not None and self._password is not None:
                     smtp.login(self._user, self._password.get_secret_value())
-                smtp.send_message(message, to_addrs=[mail.to])
-        except smtplib.SMTPRecipientsRefused as error:
-            code, reason = next(iter(error.recipients.values()))
-            raise _failure(code, reason) from error
+                _transmit(smtp, message, recipient)
+                with suppress(OSError, smtplib.SMTPException):  # it is theirs now, whatever they say at parting
+                    smtp.quit()
+            finally:
+                smtp.close()
         except smtplib.SMTPAuthenticationError as error:
             raise MailDelayedError("the SMTP server refuses SMTP_USER and SMTP_PASSWORD") from error
-        except smtplib.SMTPResponseException as error:
-            raise _failure(error.smtp_code, error.smtp_error) from error
+        except smtplib.SMTPResponseException as error:  # of us, not of this message: somebody may put it right
+            raise MailDelayedError(_reason(error.smtp_code, error.smtp_error)) from error
         except (OSError, smtplib.SMTPException) as error:
-            raise MailDelayedError(f"{type(error).__name__}: {error}") from error
+            raise MailDelayedError(_one_line(f"{type(error).__name__}: {error}")[:MAX_REASON_CHARACTERS]) from error
 
     def _connect(self, host: str) -> smtplib.SMTP:
         context = ssl.create_default_context()
         if self._security == "tls":
-            return smtplib.SMTP_SSL(host, self._port, timeout=TIMEOUT_SECONDS, context=context)
-        smtp = smtplib.SMTP(host, self._port, timeout=TIMEOUT_SECONDS)
+            return smtplib.SMTP_SSL(host, self._port, timeout=STEP_SECONDS, context=context)
+        smtp = smtplib.SMTP(host, self._port, timeout=STEP_SECONDS)
         if self._security == "starttls":
             try:
                 smtp.starttls(context=context)
@@ -89,6 +122,58 @@ class Mailer:
         return smtp
 
 
+def _one_line(text: str) -> str:
+    """*text* as a header may say it: no line ends, and nothing that EmailMessage takes for an encoded one."""
+    return NOT_IN_A_LINE.sub(" ", text).strip().replace("=?", "= ?")
+
+
+def _only(recipient: str) -> Address:
+    """*recipient* and nobody else, whatever the string holds.
+
+    Raises:
+        MailRefusedError: if that cannot be written.
+    """
+    try:
+        address = Address(addr_spec=recipient)
+    except (ValueError, HeaderParseError) as error:
+        raise MailRefusedError("the address cannot be written in a header") from error
+    if "=?" in recipient or address.addr_spec != recipient:
+        raise MailRefusedError("the address would become another one in a header")
+    return address
+
+
+def _transmit(smtp: smtplib.SMTP, message: EmailMessage, recipient: str) -> None:
+    try:
+        smtp.send_message(message, to_addrs=[recipient])
+    except smtplib.SMTPRecipientsRefused as error:
+        code, reason = next(iter(error.recipients.values()))
+        raise _failure(code, reason) from error
+    except smtplib.SMTPDataError as error:
+        raise _failure(error.smtp_code, error.smtp_error) from error
+    except smtplib.SMTPNotSupportedError as error:
+        raise MailRefusedError("the SMTP server takes no such address (SMTPUTF8)") from error
+
+
+def _settle(future: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def _with_ascii_domain(address: str) -> str:
+    name, _, domain = address.rpartition("@")
+    with suppress(UnicodeError):
+        return f"{name}@{domain.encode('idna').decode('ascii')}"
+    return address
+
+
 def _failure(code: int, reason: bytes | str) -> MailRefusedError | MailDelayedError:
-    text = f"{code} {reason.decode(errors='replace') if isinstance(reason, bytes) else reason}"
-    return MailRefusedError(text) if code >= 500 else MailDelayedError(text)
+    return (MailRefusedError if code >= 500 else MailDelayedError)(_reason(code, reason))
+
+
+def _reason(code: int, reason: bytes | str) -> str:
+    text = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+    return f"{code} {_one_line(text)}"[:MAX_REASON_CHARACTERS]
