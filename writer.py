@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -19,9 +19,13 @@ from history import MessageDraft, StoredMessage
 from pool import Database, IntegrityError
 
 MAX_QUEUED = 10_000  # messages; one more is refused with BusyError
+MAX_QUEUED_BY_ONE = 5_000  # of one sender
 MAX_BATCH = 500  # messages in one statement
 MAX_BATCH_CHARACTERS = 512 * 1024
 MAX_KNOWN_PAIRS = 100_000
+MAX_ATTEMPTS = 5  # while two transactions wait for each other
+DEADLOCK_DETECTED = "40P01"  # PostgreSQL manual, appendix A
+CLOSE_SECONDS = 4.0  # to store what waits when the server stops
 
 logger = logging.getLogger("pagewire.chat")
 
@@ -35,7 +39,10 @@ class Job(NamedTuple):
 
 
 class MessageWriter:
-    """The one way into the messages table, for sockets and REST alike. A sender's messages keep their order.
+    """The one way into the messages table, for sockets and REST alike.
+
+    A sender's messages keep their order. Senders take turns, a message each, so that nobody waits for one who has much
+    to say.
 
     *publish* is called after the commit, before the senders hear of it, once for each new message.
     """
@@ -47,7 +54,8 @@ class MessageWriter:
         self._worker_id = worker_id
         self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation is surely written down
         self._publish = publish
-        self._queue: deque[Job] = deque()
+        self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
+        self._queued = 0
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -56,11 +64,15 @@ class MessageWriter:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Take no more; return when all that was taken is stored."""
+        """Take no more; return when all that was taken is stored, or refused because the database is away."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        while self._queues:
+            _fail(self._take_batch(), DatabaseUnavailableError(retry_after=2))
 
     def submit(self, draft: MessageDraft, *, origin: object | None = None) -> "asyncio.Future[StoredMessage]":
         """Queue *draft*; the future is done after the commit.
@@ -71,18 +83,28 @@ class MessageWriter:
         Raises:
             BusyError: if `MAX_QUEUED` messages wait already, or the server is shutting down.
         """
-        if self._closing or len(self._queue) >= MAX_QUEUED:
+        queue = self._queues.get(draft.sender_id, ())
+        if self._closing or self._queued >= MAX_QUEUED or len(queue) >= MAX_QUEUED_BY_ONE:
             raise BusyError(retry_after=1)
         job = Job(draft, origin, asyncio.get_running_loop().create_future())
-        self._queue.append(job)
+        self._queues.setdefault(draft.sender_id, deque()).append(job)
+        self._queued += 1
         self._wake.set()
         return job.done
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            while self._queue:
-                await self._write(self._take_batch())
+            while self._queues:
+                batch = self._take_batch()
+                try:
+                    await self._write(batch)
+                except asyncio.CancelledError:
+                    _fail(batch, DatabaseUnavailableError(retry_after=2))
+                    raise
+                except Exception:
+                    logger.exception("a batch of %d messages could not be stored", len(batch))
+                    _fail(batch, DatabaseUnavailableError(retry_after=2))
             if self._closing:
                 return
             self._wake.clear()
@@ -90,17 +112,23 @@ class MessageWriter:
     def _take_batch(self) -> list[Job]:
         batch: list[Job] = []
         characters = 0
-        while self._queue and len(batch) < MAX_BATCH:
-            characters += len(self._queue[0].draft.content)
+        while self._queues and len(batch) < MAX_BATCH:
+            sender_id, queue = next(iter(self._queues.items()))
+            characters += len(queue[0].draft.content)
             if batch and characters > MAX_BATCH_CHARACTERS:
                 break
-            batch.append(self._queue.popleft())
+            batch.append(queue.popleft())
+            if queue:
+                self._queues.move_to_end(sender_id)
+            else:
+                del self._queues[sender_id]
+        self._queued -= len(batch)
         return batch
 
     async def _write(self, batch: Sequence[Job]) -> None:
         try:
             drafts = [job.draft._replace(is_first=_pair(job.draft) not in self._known_pairs) for job in batch]
-            stored = await history.insert_messages(self._database, drafts, worker_id=self._worker_id)
+            stored = await self._insert(drafts)
         except (IntegrityError, UnstorableTextError) as error:
             if len(batch) > 1:
                 for job in batch:  # a bad message fails alone
@@ -111,11 +139,7 @@ class MessageWriter:
         except PagewireError as error:
             _fail(batch, error)
             return
-        except Exception:
-            logger.exception("a batch of %d messages could not be stored", len(batch))
-            _fail(batch, DatabaseUnavailableError(retry_after=2))
-            return
-        self._remember_pairs(drafts)
+        self._remember_pairs(stored)
         by_ordinal = {message.ordinal: message for message in stored}
         for ordinal, job in enumerate(batch):
             message = by_ordinal.get(ordinal)
@@ -132,15 +156,26 @@ class MessageWriter:
                 if not job.done.done():
                     job.done.set_result(message)
 
-    def _remember_pairs(self, drafts: Sequence[MessageDraft]) -> None:
+    async def _insert(self, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
+        attempt = 1
+        while True:
+            try:
+                return await history.insert_messages(self._database, drafts, worker_id=self._worker_id)
+            except DatabaseUnavailableError as error:
+                # Somebody is being deleted, or the like: the server has chosen us to step back, and nothing is stored.
+                if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
+                    raise
+                attempt += 1
+
+    def _remember_pairs(self, stored: Sequence[StoredMessage]) -> None:
         if len(self._known_pairs) > MAX_KNOWN_PAIRS:
             self._known_pairs.clear()
-        for draft in drafts:
-            self._known_pairs[_pair(draft)] = None
+        for message in stored:
+            self._known_pairs[_pair(message)] = None
 
 
-def _pair(draft: MessageDraft) -> tuple[int, int]:
-    return (draft.sender_id, draft.recipient_id)
+def _pair(message: MessageDraft | StoredMessage) -> tuple[int, int]:
+    return (message.sender_id, message.recipient_id)
 
 
 def _fail(batch: Sequence[Job], error: PagewireError) -> None:
