@@ -312,12 +312,14 @@ async def mark_read(engines: AllEngines, user: CurrentUser, user_id: Id, body: R
 class LongPoll:
     """A request that waits for its user's next event."""
 
-    def __init__(self, user_id: int) -> None:
+    def __init__(self, user_id: int, *, after: int) -> None:
         self.user_id = user_id
         self.something = asyncio.Event()
+        self._after = after
 
     def tell(self, seq: int, frames: EventFrames, origin: object | None) -> None:
-        self.something.set()
+        if seq > self._after:
+            self.something.set()
 
     def whisper(self, frame: str) -> None:
         """Only what is stored ends the wait."""
@@ -332,6 +334,7 @@ class LongPoll:
     responses=may_fail(*SIGNED_IN, ResyncError, TooManySocketsError),
 )
 async def list_events(
+    request: Request,
     engines: AllEngines,
     user: CurrentUser,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)],
@@ -339,26 +342,36 @@ async def list_events(
 ) -> EventPage:
     """The durable frames of the socket, for clients without sockets; at most 200 at once."""
     seq, forgotten_seq = await engines.messenger.position(user.id)
-    if not forgotten_seq <= after <= seq:
-        raise ResyncError(f"What was missed is no longer known: reload the conversations, then go on after={seq}.")
     if after == seq and wait > 0:
-        await _wait_for_event(engines, user.id, seq, wait)
+        await _wait_for_event(request, engines, user.id, seq, wait)
     rows = await history.list_events(engines.database, after=[Told(user.id, after)], limit=EVENTS_LIMIT)
+    is_whole = [row.seq for row in rows] == list(range(after + 1, after + 1 + len(rows)))
+    if not (forgotten_seq <= after <= seq and is_whole and (rows or after == seq)):
+        raise ResyncError(f"What was missed is no longer known: reload the conversations, then go on after={seq}.")
     events = [json.loads(event_frames(row).durable(row.user_id, row.seq)) for row in rows]
     return EventPage(events=events, seq=rows[-1].seq if rows else after)
 
 
-async def _wait_for_event(engines: AllEngines, user_id: int, seq: int, seconds: float) -> None:
-    poll = LongPoll(user_id)
-    engines.messenger.hub.add(poll, seq=seq)
+async def _wait_for_event(request: Request, engines: AllEngines, user_id: int, seq: int, seconds: float) -> None:
+    """Until there is an event after *seq*, the time is over, or the client is gone."""
+    poll = LongPoll(user_id, after=seq)
+    hub = engines.messenger.hub
+    hub.add(poll, seq=seq)
+    waiting = [asyncio.create_task(poll.something.wait()), asyncio.create_task(_until_gone(request))]
     try:
-        await engines.messenger.refresh(user_id)
-        async with asyncio.timeout(seconds):
-            await poll.something.wait()
-    except TimeoutError:
-        pass
+        if hub.tail(user_id) <= seq:  # a feed that was here before may have been told more
+            await engines.messenger.refresh(user_id)
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        engines.messenger.hub.remove(poll)
+        for task in waiting:
+            task.cancel()
+        hub.remove(poll)
+
+
+async def _until_gone(request: Request) -> object:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return None
 
 
 @router.post(

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
@@ -19,7 +20,9 @@ SOCKETS_PER_USER = 20
 CLOSE_SECONDS = 1.0
 SLOW_CLOSE_SECONDS = 10.0  # for a slow reader to hear that it was one
 STUCK_SECONDS = 30.0  # without reading one frame, while a backlog is sent
-EVENTS_PER_LOAD = 200  # of one user, in one question to the database
+EVENTS_PER_LOAD = 100  # of one user, in one question to the database
+USERS_PER_LOAD = 64
+EVENTS_EACH_PER_LOAD = 8  # of each user, when many are behind
 RETRY_LOAD_SECONDS = 0.2
 FIRST_WORD_SECONDS = 0.25  # a v2 client may say `resume` so long before anything is sent to it unasked
 
@@ -92,24 +95,31 @@ class Client:
         """Put *frame* in the outbox; a socket whose outbox is full reads too slowly and is closed with 4429."""
         if self._is_full(frame):
             self.end(CloseCode.TOO_MUCH)
-        elif self.close_code is None:
+        elif self.close_code in (None, CloseCode.GOING_AWAY):  # what was asked before may be answered yet
             self._characters += len(frame)
             self._outbox.put_nowait(frame)
 
     async def send_patiently(self, frame: str) -> None:
-        """Put *frame* in the outbox when there is room; a socket that makes none for long is closed with 4429."""
-        try:
-            async with asyncio.timeout(STUCK_SECONDS):
-                while self._is_full(frame):
-                    self._has_room.clear()
+        """Put *frame* in the outbox when half of it is free; the other half is for what comes meanwhile.
+
+        Raises:
+            WebSocketDisconnect: if the reader is gone, or took nothing for `STUCK_SECONDS` (it is closed with 4429).
+        """
+        while self._is_full(frame, share=2):
+            if self.close_code is not None or self._pump is None or self._pump.done():
+                raise WebSocketDisconnect
+            self._has_room.clear()
+            try:
+                async with asyncio.timeout(STUCK_SECONDS):
                     await self._has_room.wait()
-        except TimeoutError:
-            self.end(CloseCode.TOO_MUCH)
-            raise WebSocketDisconnect from None
+            except TimeoutError:
+                self.end(CloseCode.TOO_MUCH)
+                raise WebSocketDisconnect from None
         self.send(frame)
 
-    def _is_full(self, frame: str) -> bool:
-        return self._outbox.qsize() >= OUTBOX_FRAMES or self._characters + len(frame) > OUTBOX_CHARACTERS
+    def _is_full(self, frame: str, share: int = 1) -> bool:
+        frames, characters = self._outbox.qsize(), self._characters + len(frame)
+        return frames >= OUTBOX_FRAMES // share or characters > OUTBOX_CHARACTERS // share
 
     async def flush(self) -> None:
         """Wait until the outbox is empty or its reader gone, but not for long."""
@@ -158,13 +168,15 @@ class Client:
                 await self._websocket.close(code, reason)
 
     async def _empty_outbox(self) -> None:
-        with suppress(WebSocketDisconnect, WebSocketDisconnected, OSError):
+        try:
             while True:
                 frame = await self._outbox.get()
                 await self._websocket.send_text(frame)
                 self._characters -= len(frame)
                 self._has_room.set()
                 self._outbox.task_done()
+        except (WebSocketDisconnect, WebSocketDisconnected, OSError):
+            self._has_room.set()  # whoever waits for it need not
 
 
 class _Feed:
@@ -277,49 +289,63 @@ class Hub:
     async def wait_until_empty(self) -> None:
         await self._empty.wait()
 
-    async def catch_up(self, client: Client, *, from_seq: int) -> bool:
-        """Tell a v2 *client* everything after *from_seq*, as fast as it reads, then let it go live.
+    async def catch_up(self, client: Client, *, from_seq: int, to_seq: int) -> bool:
+        """Tell a v2 *client* everything after *from_seq*, to *to_seq* at least, as fast as it reads; then it is live.
 
-        False if events after *from_seq* are no longer kept: then it goes live with the next one.
+        False if an event after *from_seq* is no longer kept: then it is not live.
         """
         client.is_live = False
         client.position = from_seq
-        whole = True
         feed = self._feeds[client.user_id]
-        while client.position < feed.tail:
+        while client.position < max(feed.tail, to_seq):
             rows = await self._load([Told(client.user_id, client.position)], EVENTS_PER_LOAD)
-            if not rows or rows[0].seq > client.position + 1:
-                whole = False
-                client.position = rows[0].seq - 1 if rows else feed.tail
+            if not rows:
+                return False
             for row in rows:
+                if row.seq != client.position + 1:
+                    return False
                 await client.send_patiently(event_frames(row).durable(row.user_id, row.seq))
                 client.position = row.seq
         client.is_live = True  # nothing was awaited since position and tail were compared
         self.expect(client.user_id, client.position)  # loaded before it was announced: the others want it too
-        return whole
+        return True
 
     async def _load_wanted(self) -> None:
         while True:
             await self._wake.wait()
-            self._wake.clear()
-            wanted, self._wanted = self._wanted, {}
-            after = [Told(user_id, self._feeds[user_id].tail) for user_id in wanted if user_id in self._feeds]
+            wanted = dict(islice(self._wanted.items(), USERS_PER_LOAD))
+            for user_id in wanted:
+                del self._wanted[user_id]
+            if not self._wanted:
+                self._wake.clear()
+            tails = {user_id: self._feeds[user_id].tail for user_id in wanted}
+            after = [Told(user_id, tail) for user_id, tail in tails.items()]
             try:
-                rows = await self._load(after, EVENTS_PER_LOAD) if after else []
-            except PagewireError as error:
-                logger.warning("events could not be loaded: %s", error)
+                rows = await self._load(after, max(EVENTS_EACH_PER_LOAD, EVENTS_PER_LOAD // max(1, len(after))))
+                self._publish_loaded(rows, tails, wanted)
+            except Exception as error:  # whatever it was, those who wait for these events cannot do without
+                is_strange = not isinstance(error, PagewireError)
+                logger.warning("events could not be loaded: %s", error, exc_info=is_strange)
                 await asyncio.sleep(RETRY_LOAD_SECONDS)
-                rows = []
-            self._publish_loaded(rows)
             for user_id, seq in wanted.items():
                 self.expect(user_id, seq)  # what is still missing
 
-    def _publish_loaded(self, rows: Iterable[EventRow]) -> None:
+    def _publish_loaded(self, rows: Sequence[EventRow], asked: Mapping[int, int], wanted: Mapping[int, int]) -> None:
+        """Publish what was found after the tails *asked*; what was *wanted* and is not there is past its retention."""
+        frames: dict[tuple[str, int], EventFrames] = {}  # most events are told to two people, or to all
+        found = set()
         for row in rows:
-            feed = self._feeds.get(row.user_id)
-            if feed is not None and row.seq > feed.tail + 1:
-                feed.tail = row.seq - 1  # past its retention while nobody here looked
-            self.publish(row.user_id, row.seq, event_frames(row))
+            found.add(row.user_id)
+            self._skip_forgotten(row.user_id, asked, row.seq - 1)
+            event = frames.get((row.kind, row.ref_id)) or frames.setdefault((row.kind, row.ref_id), event_frames(row))
+            self.publish(row.user_id, row.seq, event)
+        for user_id in wanted.keys() - found:
+            self._skip_forgotten(user_id, asked, wanted[user_id])
+
+    def _skip_forgotten(self, user_id: int, asked: Mapping[int, int], seq: int) -> None:
+        feed = self._feeds.get(user_id)
+        if feed is not None and feed.tail == asked[user_id] < seq:  # else it is not the feed that was asked for
+            feed.tail = seq
 
 
 def event_frames(row: EventRow) -> EventFrames:

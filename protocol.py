@@ -41,8 +41,13 @@ class BadFrameError(PagewireError):
 # Frames in
 
 
+Reference = (
+    Annotated[str, Field(strict=True, max_length=64)] | Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+)
+
+
 class _Frame(BaseModel):
-    ref: Annotated[str, Field(max_length=64)] | int | None = None  # the client's own; comes back in ack and error
+    ref: Reference | None = None  # the client's own; comes back in ack and error
 
 
 class SendFrame(_Frame):

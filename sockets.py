@@ -5,6 +5,7 @@ import logging
 import time
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket
@@ -15,7 +16,7 @@ from db import UserRow
 from deps import Engines, get_engines
 from errors import NotAuthenticatedError, PagewireError, RateLimitedError
 from history import MessageDraft, StoredMessage
-from hub import FIRST_WORD_SECONDS, SOCKETS_PER_USER, Client
+from hub import CLOSE_SECONDS, FIRST_WORD_SECONDS, SOCKETS_PER_USER, Client
 from protocol import (
     MAX_FRAME_BYTES,
     SUBPROTOCOL,
@@ -43,6 +44,7 @@ from protocol import (
 MAX_UNSTORED_PER_SOCKET = 32  # messages; the next frame is read when one of them is stored
 
 router = APIRouter()
+_session_numbers = count(1)
 logger = logging.getLogger("pagewire.chat")
 
 
@@ -120,7 +122,7 @@ async def _serve(websocket: WebSocket, path_user_id: str | None) -> None:
         await client.close()
         messenger.hub.remove(client)
         with suppress(PagewireError):
-            await messenger.leave(user.id)
+            await messenger.settle_presence(user.id)
 
 
 def _loop_time(expires_at: float) -> float:
@@ -170,6 +172,7 @@ class Session:
         self._engines = engines
         self._messenger = engines.messenger
         self._user = user
+        self._number = next(_session_numbers)
         self._room = asyncio.Semaphore(MAX_UNSTORED_PER_SOCKET)
         self._catching_up = asyncio.Lock()
         self._going_live: asyncio.Task[None] | None = None
@@ -180,14 +183,25 @@ class Session:
             if not self._client.classic:
                 self._client.position = self._messenger.hub.tail(self._user.id)
                 self._send_ready(resumed=False)
-                self._going_live = asyncio.create_task(self._go_live_soon())
                 for frame in await self._messenger.list_presence_frames(self._user.id):
-                    self._client.send(frame)
-            await self._messenger.arrive(self._user.id)
+                    await self._client.send_patiently(frame)
+            with suppress(PagewireError):  # it is tried again
+                await self._messenger.settle_presence(self._user.id)
+            if not self._client.classic:
+                self._going_live = asyncio.create_task(self._go_live_soon())
             await self._read_frames()
         finally:
             if self._going_live is not None:
                 self._going_live.cancel()
+            if self._client.close_code == CloseCode.GOING_AWAY:
+                await self._settle()
+
+    async def _settle(self) -> None:
+        """Wait until all that was sent is stored and answered, but not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for _ in range(MAX_UNSTORED_PER_SOCKET):
+                    await self._room.acquire()
 
     def _send_ready(self, *, resumed: bool) -> None:
         self._client.send(
@@ -203,12 +217,30 @@ class Session:
     async def _go_live_soon(self) -> None:
         """A client that says nothing first is told what happens from `ready` on; one that resumes, from there on."""
         await asyncio.sleep(FIRST_WORD_SECONDS)
-        await self._go_live()
+        with suppress(WebSocketDisconnect):
+            await self._go_live()
 
     async def _go_live(self) -> None:
         async with self._catching_up:
             if not self._client.is_live:
-                await self._messenger.hub.catch_up(self._client, from_seq=self._client.position)
+                await self._catch_up(self._client.position, to_seq=self._client.position)
+
+    async def _catch_up(self, from_seq: int, *, to_seq: int) -> bool:
+        """Tell the client what it has missed, or that this cannot be done; a client that is not live is closed."""
+        try:
+            if await self._messenger.hub.catch_up(self._client, from_seq=from_seq, to_seq=to_seq):
+                return True
+            await self._resync("too_old")
+        except PagewireError as error:
+            self._client.send(error_frame(error))
+            await self._client.flush()
+            self._client.end(CloseCode.TRY_AGAIN_LATER)
+        return False
+
+    async def _resync(self, reason: str) -> None:
+        seq, _ = await self._messenger.position(self._user.id)
+        self._client.send(resync_frame(reason=reason, seq=seq))
+        await self._catch_up(seq, to_seq=seq)
 
     async def _read_frames(self) -> None:
         while True:
@@ -234,14 +266,14 @@ class Session:
                 is_message = False
                 if isinstance(error, BadFrameError):
                     ref, client_id = peek_reference(text)
-                self._client.send(error_frame(error, ref=ref, client_id=client_id))
+                await self._client.send_patiently(error_frame(error, ref=ref, client_id=client_id))
             if not is_message and await self._is_flood():
                 return
 
     async def _is_flood(self) -> bool:
         """Messages have a limit of their own; here count all other frames, and what was refused."""
         try:
-            await self._engines.limiter.hit(self._engines.rates.frame, str(id(self._client)))
+            await self._engines.limiter.hit(self._engines.rates.frame, str(self._number))
         except RateLimitedError:
             self._client.send(error_frame(FloodError()))
             await self._client.flush()
@@ -272,7 +304,7 @@ class Session:
             case AuthFrame():
                 await self._authenticate_again(frame)
             case PingFrame():
-                self._client.send(pong_frame(ref=frame.ref))
+                await self._client.send_patiently(pong_frame(ref=frame.ref))
 
     async def _send_message(self, frame: SendFrame) -> None:
         draft = MessageDraft(self._user.id, frame.recipient_id, frame.content, frame.client_id)
@@ -303,23 +335,24 @@ class Session:
 
     async def _resume(self, frame: ResumeFrame) -> None:
         await self._stop_waiting()
-        seq, forgotten_seq = await self._messenger.position(self._user.id)
         async with self._catching_up:
             self._client.is_live = False
-            whole = forgotten_seq <= frame.last_seq <= seq
-            if whole:
-                whole = await self._messenger.hub.catch_up(self._client, from_seq=frame.last_seq)
-            else:
-                self._client.send(resync_frame(reason="unknown" if frame.last_seq > seq else "too_old", seq=seq))
-                await self._messenger.hub.catch_up(self._client, from_seq=seq)
-                return
-        self._send_ready(resumed=True)
+            try:
+                seq, forgotten_seq = await self._messenger.position(self._user.id)
+                if not forgotten_seq <= frame.last_seq <= seq:
+                    await self._resync("unknown" if frame.last_seq > seq else "too_old")
+                    return
+            except PagewireError:
+                self._client.end(CloseCode.TRY_AGAIN_LATER)  # it would wait for ever for what it missed
+                raise
+            if await self._catch_up(frame.last_seq, to_seq=seq):
+                self._send_ready(resumed=True)
 
     async def _change(self, frame: EditFrame | DeleteFrame) -> None:
         await self._engines.limiter.hit(self._engines.rates.message, str(self._user.id))
         content = frame.content if isinstance(frame, EditFrame) else None
         row, seq = await self._messenger.edit(message_id=frame.id, author_id=self._user.id, content=content)
-        self._client.send(
+        await self._client.send_patiently(
             ack_frame(
                 ref=frame.ref,
                 client_id=None,
