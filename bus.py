@@ -13,6 +13,8 @@ from pool import Connection, Database
 
 CHECK_SECONDS = 15.0  # between two looks whether the connection still answers
 ANSWER_SECONDS = 5.0
+CONNECT_SECONDS = 10.0
+ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this process's own notes
 RECONNECT_SECONDS = 0.5
 
 logger = logging.getLogger("pagewire")
@@ -23,6 +25,9 @@ class Bus:
 
     A note is "<kind><worker id> <text>", a letter for its kind; subscribers get the text of what others sent. Notes are
     lost while the connection is away; *on_repair* is awaited after it came back, to look for what was missed.
+
+    A subscriber with *echo* gets this process's own notes too, a little later: a note comes if and only if its
+    transaction was committed, which the one who asked for the commit may never hear.
     """
 
     def __init__(self, database: Database) -> None:
@@ -30,13 +35,16 @@ class Bus:
         self._database = database
         self._connection: Connection | None = None
         self._subscribers: dict[str, Callable[[str], None]] = {}
+        self._echoes: set[str] = set()
         self._on_repair: Callable[[], Awaitable[None]] | None = None
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def subscribe(self, kind: str, hear: Callable[[str], None]) -> None:
+    def subscribe(self, kind: str, hear: Callable[[str], None], *, echo: bool = False) -> None:
         """Have *hear* called with the text of each note of this *kind*."""
         self._subscribers[kind] = hear
+        if echo:
+            self._echoes.add(kind)
 
     async def start(self, on_repair: Callable[[], Awaitable[None]]) -> None:
         self._on_repair = on_repair
@@ -55,13 +63,14 @@ class Bus:
         return self._connection is not None and not self._connection.closed
 
     async def _connect(self) -> None:
-        connection = await self._database.open_connection()
-        try:
-            await db.hold_worker_lock(connection, worker_id=self.worker_id)
-            await connection.execute(f"LISTEN {history.CHANNEL}")
-        except BaseException:
-            connection.close()
-            raise
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await self._database.open_connection()
+            try:
+                await db.hold_worker_lock(connection, worker_id=self.worker_id)
+                await connection.execute(f"LISTEN {history.CHANNEL}")
+            except BaseException:
+                connection.close()
+                raise
         self._lost.clear()
         connection.on_lost = self._lost.set
         connection.on_note = self._hear
@@ -69,8 +78,17 @@ class Bus:
 
     def _hear(self, payload: str) -> None:
         sender, _, text = payload[1:].partition(" ")
-        if sender != str(self.worker_id) and (hear := self._subscribers.get(payload[:1])) is not None:
-            hear(text)
+        if sender != str(self.worker_id):
+            self._pass_on(payload[:1], text)
+        elif payload[:1] in self._echoes:
+            asyncio.get_running_loop().call_later(ECHO_SECONDS, self._pass_on, payload[:1], text)
+
+    def _pass_on(self, kind: str, text: str) -> None:
+        if (hear := self._subscribers.get(kind)) is not None:
+            try:
+                hear(text)
+            except Exception:  # whoever may connect to the database may send anything
+                logger.exception("a note was not understood: %s%s", kind, text[:100])
 
     async def _keep_connected(self) -> None:
         while True:
@@ -98,8 +116,10 @@ class Bus:
                 await self._connect()
                 if self._on_repair is not None:
                     await self._on_repair()
-            except (PagewireError, OSError, Exception) as error:
+            except Exception as error:
                 logger.info("not yet: %s", error)
+                if self._connection is not None:
+                    self._connection.close()
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
                 return

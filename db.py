@@ -85,9 +85,12 @@ async def ping(conn: Executor) -> None:
 
 
 async def hold_worker_lock(connection: Connection, *, worker_id: int) -> None:
-    """Say "this process lives" for as long as *connection* does; the server notices its end at once."""
+    """Say "this process lives" for as long as *connection* does; the server notices its end at once.
+
+    Shared: a process that lost its connection gets it again even while the server has not noticed the loss.
+    """
     await connection.execute(
-        "SELECT pg_advisory_lock(%(key)s, %(worker_id)s)", {"key": WORKER_LOCK, "worker_id": worker_id}
+        "SELECT pg_advisory_lock_shared(%(key)s, %(worker_id)s)", {"key": WORKER_LOCK, "worker_id": worker_id}
     )
 
 

@@ -9,7 +9,8 @@ from errors import ForbiddenError, MessageNotFoundError
 from pool import Connection, Executor, Prepared
 
 MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
-NOTES_PER_CALL = 200  # users in one NOTIFY, whose payload has at most 8,000 bytes
+NOTES_PER_CALL = 190  # users in one NOTIFY, whose payload has less than 8,000 bytes: two numbers of 19 digits each
+FORGOTTEN_PER_CALL = 5000  # events
 CHANNEL = "pagewire"
 
 # Sending
@@ -399,7 +400,8 @@ async def insert_announcement(
         {"sender_id": sender_id, "content": content},
     )
     assert row is not None
-    everybody = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id")]
+    # Locked, or one of them might be deleted before there is a mailbox to write to.
+    everybody = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id FOR KEY SHARE")]
     return row.id, await tell(tx, user_ids=everybody, kind="announcement", ref_id=row.id, worker_id=worker_id)
 
 
@@ -455,22 +457,29 @@ async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mai
     )
 
 
-async def forget_events(tx: Connection, *, days: int) -> int:
-    """Drop the events that are older than *days*; how many."""
-    return await tx.execute(
+async def forget_events(conn: Executor, *, days: int) -> bool:
+    """Drop events that are older than *days*, some at a time; False if none was left."""
+    row = await conn.fetch_one(
+        _Id,
         """
         WITH gone AS (
-            DELETE FROM events WHERE created_at < now() - %(days)s * interval '1 day' RETURNING user_id, seq
+            DELETE FROM events WHERE ctid = ANY (ARRAY (
+                SELECT ctid FROM events WHERE created_at < now() - %(days)s * interval '1 day'
+                 LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+            RETURNING user_id, seq
         ), last AS (
             SELECT user_id, max(seq) AS seq FROM gone GROUP BY user_id
         ), locked AS (
             SELECT m.user_id, last.seq FROM mailboxes m JOIN last USING (user_id) ORDER BY m.user_id FOR UPDATE OF m
+        ), marked AS (
+            UPDATE mailboxes m SET forgotten_seq = GREATEST(m.forgotten_seq, locked.seq)
+              FROM locked WHERE m.user_id = locked.user_id
         )
-        UPDATE mailboxes m SET forgotten_seq = GREATEST(m.forgotten_seq, locked.seq)
-          FROM locked WHERE m.user_id = locked.user_id
+        SELECT count(*) FROM gone
         """,
-        {"days": days},
+        {"days": days, "limit": FORGOTTEN_PER_CALL},
     )
+    return row is not None and row.id > 0
 
 
 async def notify(conn: Executor, *, payload: str) -> None:
@@ -497,18 +506,23 @@ async def list_partners(conn: Executor, *, user_id: int, limit: int) -> list[int
     return [row.id for row in rows]
 
 
-async def set_online(conn: Executor, *, user_id: int, worker_id: int) -> bool:
-    """This process holds a socket of *user_id*; False if that was known."""
-    inserted = await conn.execute(
-        "INSERT INTO presence (user_id, worker_id) VALUES (%(user_id)s, %(worker_id)s) ON CONFLICT DO NOTHING",
-        {"user_id": user_id, "worker_id": worker_id},
+async def set_online(conn: Executor, *, user_ids: Sequence[int], worker_id: int) -> list[int]:
+    """This process holds a socket of each of *user_ids*; of whom that was not known."""
+    rows = await conn.fetch_all(
+        _Id,
+        """
+        INSERT INTO presence (user_id, worker_id)
+        SELECT id, %(worker_id)s FROM users WHERE id = ANY(%(user_ids)s::bigint[])
+        ON CONFLICT DO NOTHING RETURNING user_id
+        """,
+        {"user_ids": list(user_ids), "worker_id": worker_id},
     )
-    return inserted == 1
+    return [row.id for row in rows]
 
 
-async def set_offline(conn: Executor, *, user_id: int, worker_id: int) -> None:
-    """This process holds no socket of *user_id* any more."""
-    await conn.execute(
+async def set_offline(conn: Executor, *, user_id: int, worker_id: int) -> bool:
+    """This process holds no socket of *user_id* any more; False if that was known."""
+    touched = await conn.execute(
         """
         WITH gone AS (
             DELETE FROM presence WHERE user_id = %(user_id)s AND worker_id = %(worker_id)s RETURNING user_id
@@ -518,6 +532,7 @@ async def set_offline(conn: Executor, *, user_id: int, worker_id: int) -> None:
         """,
         {"user_id": user_id, "worker_id": worker_id},
     )
+    return touched == 1
 
 
 async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[Presence]:
@@ -535,6 +550,15 @@ async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[Pres
 async def drop_dead_presence(conn: Executor) -> list[int]:
     """Forget what processes said that are gone; whose presence that was."""
     rows = await conn.fetch_all(
-        _Id, f"DELETE FROM presence WHERE {WORKER_IS_GONE} RETURNING user_id", {"worker_lock": WORKER_LOCK}
+        _Id,
+        f"""
+        WITH gone AS (
+            DELETE FROM presence WHERE {WORKER_IS_GONE} RETURNING user_id
+        )
+        INSERT INTO mailboxes (user_id, last_seen_at) SELECT DISTINCT user_id, now() FROM gone ORDER BY user_id
+        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
+        RETURNING user_id
+        """,
+        {"worker_lock": WORKER_LOCK},
     )
-    return sorted({row.id for row in rows})
+    return [row.id for row in rows]

@@ -18,7 +18,8 @@ MAX_TOLD_OF_PRESENCE = 500  # people who hear that somebody came or went
 REAP_SECONDS = 5.0  # between two looks for presence of processes that died
 FORGET_EVERY_SECONDS = 3600.0
 RETENTION_DAYS = 30
-MAX_NOTE_BYTES = 7900  # PostgreSQL takes payloads of less than 8,000
+WHISPERED_PER_NOTE = 200  # users; PostgreSQL takes payloads of less than 8,000 bytes
+PRESENCE_LOCKS = 64
 
 logger = logging.getLogger("pagewire.chat")
 
@@ -32,11 +33,13 @@ class Messenger:
         self.hub = Hub(self._load)
         self.writer = MessageWriter(database, self._publish_message, worker_id=bus.worker_id)
         self._loops: list[asyncio.Task[None]] = []
+        self._presence_locks = [asyncio.Lock() for _ in range(PRESENCE_LOCKS)]  # a user's is found by the id
+        self._unsettled: set[int] = set()  # whose presence could not be written down
 
     async def start(self) -> None:
         self.hub.start()
         self.writer.start()
-        self._bus.subscribe("e", self._hear_events)
+        self._bus.subscribe("e", self._hear_events, echo=True)
         self._bus.subscribe("w", self._hear_whisper)
         await self._bus.start(self._repair)
         self._loops = [asyncio.create_task(self._reap_presence()), asyncio.create_task(self._forget_events())]
@@ -109,16 +112,25 @@ class Messenger:
 
     # Presence
 
-    async def arrive(self, user_id: int) -> None:
-        """A socket of *user_id* is open in this process."""
-        if await history.set_online(self._database, user_id=user_id, worker_id=self._bus.worker_id):
-            await self._tell_presence(user_id)
+    async def settle_presence(self, user_id: int) -> None:
+        """A socket of *user_id* was opened or closed: write down whether one is open here, and tell partners of a change.
 
-    async def leave(self, user_id: int) -> None:
-        """A socket of *user_id* is closed; perhaps it was the last one here."""
-        if not self.hub.has_socket(user_id):
-            await history.set_offline(self._database, user_id=user_id, worker_id=self._bus.worker_id)
-            await self._tell_presence(user_id)
+        One at a time for each user, or the last word might be an old one; what fails is tried again by and by.
+        """
+        try:
+            async with self._presence_locks[user_id % PRESENCE_LOCKS]:
+                if self.hub.has_socket(user_id):
+                    changed = bool(
+                        await history.set_online(self._database, user_ids=[user_id], worker_id=self._bus.worker_id)
+                    )
+                else:
+                    changed = await history.set_offline(self._database, user_id=user_id, worker_id=self._bus.worker_id)
+            self._unsettled.discard(user_id)
+            if changed:
+                await self._tell_presence(user_id)
+        except BaseException:
+            self._unsettled.add(user_id)
+            raise
 
     async def list_presence_frames(self, user_id: int) -> list[str]:
         """Who of *user_id*'s partners is online."""
@@ -138,8 +150,10 @@ class Messenger:
             try:
                 for user_id in await history.drop_dead_presence(self._database):
                     await self._tell_presence(user_id)
-            except PagewireError as error:
-                logger.info("presence of dead processes: %s", error)
+                for user_id in list(self._unsettled):
+                    await self.settle_presence(user_id)
+            except Exception as error:
+                _log_failure("presence", error)
 
     # Between processes
 
@@ -147,9 +161,11 @@ class Messenger:
         """Hand a frame that is not stored to the v2 sockets of *user_ids*, in every process."""
         for user_id in user_ids:
             self.hub.whisper(user_id, frame)
-        payload = f"w{self._bus.worker_id} {json.dumps([sorted(user_ids), frame])}"
-        if len(payload.encode()) <= MAX_NOTE_BYTES:
-            with suppress(PagewireError):  # it may be lost
+        everybody = sorted(user_ids)
+        with suppress(PagewireError):  # it may be lost
+            for start in range(0, len(everybody), WHISPERED_PER_NOTE):
+                some = everybody[start : start + WHISPERED_PER_NOTE]
+                payload = f"w{self._bus.worker_id} {json.dumps([some, frame])}"
                 await history.notify(self._database, payload=payload)
 
     def _hear_events(self, text: str) -> None:
@@ -168,8 +184,11 @@ class Messenger:
         """Notes were missed: look how far everybody here has been told, and say again who is here."""
         for mailbox in await history.list_mailboxes(self._database, user_ids=self.hub.user_ids):
             self.hub.expect(mailbox.user_id, mailbox.seq)
-        for user_id in filter(self.hub.has_socket, self.hub.user_ids):
-            await history.set_online(self._database, user_id=user_id, worker_id=self._bus.worker_id)
+        here = list(filter(self.hub.has_socket, self.hub.user_ids))
+        back = await history.set_online(self._database, user_ids=here, worker_id=self._bus.worker_id)
+        self._unsettled.update(back)  # one of them may have left in this moment
+        for user_id in back:
+            await self._tell_presence(user_id)
 
     async def position(self, user_id: int) -> tuple[int, int]:
         """The number of *user_id*'s last event, and of the last that is past its retention."""
@@ -212,11 +231,16 @@ class Messenger:
     async def _forget_events(self) -> None:
         while True:
             try:
-                async with self._database.transaction(seconds=60) as tx:
-                    await history.forget_events(tx, days=RETENTION_DAYS)
-            except PagewireError as error:
-                logger.info("old events: %s", error)
+                while await history.forget_events(self._database, days=RETENTION_DAYS):
+                    pass
+            except Exception as error:
+                _log_failure("old events", error)
             await asyncio.sleep(FORGET_EVERY_SECONDS)
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    """What a loop could not do it tries again; only what nobody expected needs a traceback."""
+    logger.info("%s: %s", what, error, exc_info=not isinstance(error, PagewireError))
 
 
 def check_length(content: str) -> None:
