@@ -492,7 +492,21 @@ def test_a_token_without_a_signature_is_an_invalid_token(client: httpx.Client, f
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "..", "a.b.c", "a.b.c.d.e", "ÿþ", "Bearer x", "é.é.é", "'; --", "%00", "e30.e30.e30", "=" * 9]
+    "token",
+    [
+        f"{encode(b'[' * 20_000)}.e30.x",
+        "x",
+        "..",
+        "a.b.c",
+        "a.b.c.d.e",
+        "ÿþ",
+        "Bearer x",
+        "é.é.é",
+        "'; --",
+        "%00",
+        "e30.e30.e30",
+        "=" * 9,
+    ],
 )
 def test_what_is_no_token_is_an_invalid_token(client: httpx.Client, token: str) -> None:
     answer = client.get("/me", headers=[(b"Authorization", b"Bearer " + token.encode("latin-1"))])
@@ -728,7 +742,7 @@ def test_an_ip_may_register_so_often(elsewhere: Callable[[], httpx.Client]) -> N
     assert_limited(refused, 3600)
 
 
-def test_a_proxys_word_does_not_change_who_is_counted(elsewhere: Callable[[], httpx.Client]) -> None:
+def test_the_word_of_a_proxy_elsewhere_does_not_change_who_is_counted(elsewhere: Callable[[], httpx.Client]) -> None:
     somebody = elsewhere()
     for number in range(18):
         somebody.headers["X-Forwarded-For"] = f"203.0.113.{number}"
@@ -736,7 +750,7 @@ def test_a_proxys_word_does_not_change_who_is_counted(elsewhere: Callable[[], ht
 
     refused = sign_in(somebody, address())
 
-    assert refused.status_code in (401, 429)  # uvicorn believes a proxy on this very machine
+    assert_limited(refused, 60)
 
 
 def test_limits_that_are_off_limit_nothing(client: httpx.Client, alice: Person) -> None:
