@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import pickle
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -26,6 +27,7 @@ from importlib.machinery import ModuleSpec
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.util import Finalize, get_temp_dir
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
@@ -200,7 +202,7 @@ class Workers:
             max_workers=self._count,
             max_tasks=TASKS_PER_WORKER,
             initializer=_prepare,
-            initargs=(self._memory_bytes, self._modules),
+            initargs=(self._memory_bytes, self._modules, get_temp_dir()),
             context=context,
         )
         # Children inherit the mask: Ctrl-C goes to all of a terminal's processes, and only the server is to answer it
@@ -245,6 +247,7 @@ class _BareProcess(ForkServerProcess):
     _starting = threading.Lock()
 
     def start(self) -> None:
+        self.daemon = True  # never waited for when the server ends without closing
         main = sys.modules["__main__"]
         with self._starting:
             spec = main.__spec__
@@ -262,13 +265,15 @@ class _BareContext(ForkServerContext):
 # In a worker
 
 
-def _prepare(memory_bytes: int, modules: Sequence[str]) -> None:
-    """Limit this process, and tie its life to the server's."""
+def _prepare(memory_bytes: int, modules: Sequence[str], temporary: str) -> None:
+    """Limit this process, and tie its life to the server's, whose *temporary* folder holds the forkserver's socket."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
     os.nice(10)
     logging.disable()
     warnings.simplefilter("ignore")
-    threading.Thread(target=_die_with_server, daemon=True).start()
+    watcher = threading.Thread(target=_die_with_server, args=(temporary,), daemon=True)
+    watcher.start()
+    Finalize(None, _wait_for_watcher, args=(watcher,), exitpriority=100)
     if sys.platform == "linux":  # where even a task that never lets go of the GIL dies with the server
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _let_forkserver_end()
@@ -289,11 +294,25 @@ def _let_forkserver_end() -> None:
             os.close(descriptor)
 
 
-def _die_with_server() -> None:
+def _die_with_server(temporary: str) -> None:
     server = multiprocessing.parent_process()
-    if server is not None:
+    assert server is not None
+    assert server.pid is not None
+    try:
+        death = os.pidfd_open(server.pid)
+    except (AttributeError, OSError):  # a system without it
         wait([server.sentinel])
+    else:
+        wait([death])
+        shutil.rmtree(temporary, ignore_errors=True)  # a server that was killed could not
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait_for_watcher(watcher: threading.Thread) -> None:
+    """Let the watcher tidy up: an idle worker sees the end of the server, too, and would be gone before."""
+    server = multiprocessing.parent_process()
+    if server is not None and wait([server.sentinel], timeout=0):
+        watcher.join(timeout=1)
 
 
 def _address_space() -> int:

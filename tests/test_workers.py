@@ -208,20 +208,28 @@ def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) 
 # What the process that owns the workers leaves behind
 
 PROGRAM = r"""
-import asyncio, os, sys, time
+import asyncio, sys
 import fastapi
 from workers import Workers
 
+TELL = "(o := __import__('os')).write(1, b'%d\\n' % o.getpid()), "
+
 async def main():
     workers = Workers(2, deadline_seconds=600, memory_bytes=2**29, shared_modules=[], modules=[])
-    if "early" in sys.argv:
-        workers.start()
-        print("starting", flush=True)
-        await asyncio.sleep(600)
-    print(await workers.run(eval, "'fastapi' in __import__('sys').modules"), flush=True)
-    tell = "(o := __import__('os')).write(1, b'%d\\n' % o.getpid()), "
-    sleep, spin = tell + "__import__('time').sleep(600)", tell + "sum(iter(int, 1))"
-    await asyncio.gather(workers.run(eval, sleep), workers.run(eval, spin))
+    workers.start()
+    try:
+        if "early" in sys.argv:
+            print("starting", flush=True)
+            await asyncio.sleep(600)
+        print(await workers.run(eval, "'fastapi' in __import__('sys').modules"), flush=True)
+        if "idle" in sys.argv:
+            await workers.run(eval, TELL)
+            await asyncio.sleep(600)
+        sleep, spin = "__import__('time').sleep(600)", "sum(iter(int, 1))"
+        await asyncio.gather(workers.run(eval, TELL + sleep), workers.run(eval, TELL + spin))
+    finally:
+        if "careless" not in sys.argv:
+            workers.close()
 
 if __name__ == "__main__":
     try:
@@ -240,7 +248,7 @@ def start_program(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[st
     def start(*args: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [sys.executable, str(script), *args],
-            env={**os.environ, "PYTHONPATH": str(HOUSE)},
+            env={**os.environ, "PYTHONPATH": str(HOUSE), "TMPDIR": str(tmp_path)},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -276,6 +284,22 @@ def test_workers_die_with_their_server(start_program: Callable[..., "subprocess.
         wait_for_end(process_id)
 
 
+@pytest.mark.parametrize("moment", ["idle", "busy"])
+def test_a_server_that_is_killed_leaves_no_file(
+    start_program: Callable[..., "subprocess.Popen[str]"], tmp_path: Path, moment: str
+) -> None:
+    server = start_program(moment)
+    read_line(server)
+    process_ids = [int(read_line(server)) for _ in range(1 if moment == "idle" else 2)]
+    assert list(tmp_path.glob("pymp-*"))
+
+    server.kill()
+
+    for process_id in process_ids:
+        wait_for_end(process_id)
+    assert not list(tmp_path.glob("pymp-*"))
+
+
 @pytest.mark.parametrize("moment", ["early", "busy"])
 def test_ctrl_c_prints_no_traceback(start_program: Callable[..., "subprocess.Popen[str]"], moment: str) -> None:
     server = start_program(moment)
@@ -286,3 +310,12 @@ def test_ctrl_c_prints_no_traceback(start_program: Callable[..., "subprocess.Pop
     os.killpg(server.pid, signal.SIGINT)
 
     assert server.communicate(timeout=WAIT_SECONDS)[1] == ""
+
+
+def test_a_server_that_closes_nothing_still_ends(start_program: Callable[..., "subprocess.Popen[str]"]) -> None:
+    server = start_program("early", "careless")
+    read_line(server)
+
+    server.send_signal(signal.SIGINT)
+
+    assert server.wait(WAIT_SECONDS) == 0
