@@ -37,8 +37,9 @@ def hello() -> bytes:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], TestDatabase]) -> Iterator[Server]:
-    """A server that takes files of at most one megabyte."""
-    server = Server(tmp_path_factory.mktemp("small"), make_database().url, MAX_UPLOAD_MB="1").start()
+    """A server that takes files of at most one megabyte, and of five pages."""
+    limits = {"MAX_UPLOAD_MB": "1", "PDF_MAX_PAGES": "5"}
+    server = Server(tmp_path_factory.mktemp("small"), make_database().url, **limits).start()
     yield server
     server.stop()
 
@@ -307,6 +308,19 @@ def test_a_file_over_the_limit_is_refused_and_gone(
     assert refusal(answer) == (413, "payload_too_large")
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
     assert (small.files(), documents_of(alice)) == (before, [])
+
+
+@pytest.mark.parametrize("path", PDF_ROUTES)
+def test_a_pdf_over_the_limits_of_reading_is_refused_and_gone(small: Server, path: str) -> None:
+    alice = register(small, "alice")
+    before = small.files()
+
+    answers = [post(alice, path, make_pdf(*"abcdef"[:pages])) for pages in (5, 6)]
+
+    assert answers[0].status_code == 200
+    assert refusal(answers[1]) == (422, "extraction_limit")
+    assert "6 pages" in answers[1].json()["detail"]
+    assert len(small.files()) - len(before) == len(documents_of(alice)) == (path == "/upload-pdf")
 
 
 def test_a_server_goes_on_after_large_files(small: Server, hello: bytes) -> None:

@@ -172,6 +172,12 @@ def test_a_large_body_is_refused_before_it_is_sent(server: Server, length: str) 
 # Requests
 
 
+def test_the_front_door_welcomes(client: httpx.Client) -> None:
+    answer = client.get("/")
+
+    assert (answer.status_code, answer.json()) == (200, {"message": "Welcome to the API"})
+
+
 @pytest.mark.parametrize(
     "data",
     [
