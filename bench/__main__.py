@@ -1,4 +1,4 @@
-"""Measure Pagewire beside the plain server and print one table."""
+"""Measure Pagewire beside the plain server; print one table, and keep it in bench/results."""
 
 import argparse
 import asyncio
@@ -11,7 +11,9 @@ from pathlib import Path
 import uvloop
 
 from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, Row, format_table, prepare
-from bench.servers import Server, running_servers
+from bench.servers import HOUSE, Server, running_servers
+
+RESULTS = HOUSE / "bench" / "results"
 
 
 async def measure(servers: tuple[Server, Server], names: list[str], effort: Effort) -> list[Row]:
@@ -38,11 +40,13 @@ def main() -> None:
         with running_servers(folder) as servers:
             gc.disable()  # a pause of ours would look like one of theirs
             rows = uvloop.run(measure(servers, arguments.names or names, LONG if arguments.long else QUICK))
-    print()
-    for line in format_table(rows):
-        print(line)
-    load = os.getloadavg()[0]
-    print(f"\n{time.monotonic() - began:.0f} s on {os.cpu_count()} cores, load average {load:.1f} at the end")
+    circumstances = (
+        f"{time.monotonic() - began:.0f} s on {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end"
+    )
+    text = "\n".join([*format_table(rows), "", circumstances, ""])
+    print(f"\n{text}", end="")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / time.strftime("%Y-%m-%dT%H%M%SZ.md", time.gmtime())).write_text(text)
 
 
 main()

@@ -41,11 +41,11 @@ class Effort(NamedTuple):
 
 QUICK = Effort(
     cpu_rounds=5,
-    cpu_seconds=0.5,
-    upload_rounds=3,
+    cpu_seconds=0.4,
+    upload_rounds=2,
     long_upload_rounds=1,
     latency_rounds=2,
-    latency_seconds=3.0,
+    latency_seconds=2.5,
     memory_rounds=1,
 )
 LONG = Effort(
@@ -280,8 +280,8 @@ async def measure_latency(sides: Sides, effort: Effort) -> list[Row]:
             rows.append(
                 Row(
                     "    p99, times its own with nothing else",
-                    f"{plain_times:.1f}x",
-                    f"{product_times:.1f}x",
+                    f"{plain_times:.2f}x",
+                    f"{product_times:.2f}x",
                     target=Target("<=", 3, "x"),
                     judged=product_times,
                 )
