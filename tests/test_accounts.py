@@ -26,6 +26,7 @@ from settings import Settings
 
 EURO = "€"  # three bytes in UTF-8
 _numbers = count(1)
+_hosts = count(1)
 
 
 def address(name: str = "alice") -> str:
@@ -674,7 +675,7 @@ def elsewhere(strict: Server) -> Iterator[Callable[[], httpx.Client]]:
     clients: list[httpx.Client] = []
 
     def make() -> httpx.Client:
-        transport = httpx.HTTPTransport(local_address=f"127.0.{os.getpid() % 250 + 1}.{next(_numbers) % 250 + 1}")
+        transport = httpx.HTTPTransport(local_address=f"127.0.{os.getpid() % 250 + 1}.{next(_hosts)}")
         clients.append(httpx.Client(base_url=strict.url, transport=transport, timeout=WAIT_SECONDS))
         return clients[-1]
 
