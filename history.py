@@ -245,8 +245,9 @@ async def list_conversation(
         SELECT {_MESSAGE_COLUMNS}
           FROM messages m
           JOIN users s ON s.id = m.sender_id
-         WHERE m.conv = %(conv)s::text AND m.id > %(after_id)s::bigint AND m.id < %(before_id)s::bigint
-         ORDER BY m.id {order}
+         WHERE (m.conv, m.id) > (%(conv)s::text, %(after_id)s::bigint)   -- a range of the index: with "conv =" the planner
+           AND (m.conv, m.id) < (%(conv)s::text, %(before_id)s::bigint)  -- may walk back through everybody's messages
+         ORDER BY m.conv {order}, m.id {order}
          LIMIT %(limit)s::bigint
         """),
         {"conv": f"{low}:{high}", "after_id": after_id or 0, "before_id": before_id or 2**63 - 1, "limit": limit},
@@ -286,7 +287,7 @@ async def list_conversations(
                  CROSS JOIN LATERAL (
                        SELECT id FROM messages
                         WHERE conv = LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text
-                        ORDER BY id DESC LIMIT 1) AS last
+                        ORDER BY conv DESC, id DESC LIMIT 1) AS last
                  WHERE c.user_id = %(user_id)s AND last.id < %(before_id)s
                  ORDER BY last.id DESC
                  LIMIT %(limit)s) AS c
@@ -296,7 +297,8 @@ async def list_conversations(
          CROSS JOIN LATERAL (
                SELECT count(*) FROM (
                    SELECT 1 FROM messages u
-                    WHERE u.conv = c.conv AND u.id > c.read_up_to_id AND u.recipient_id = c.user_id
+                    WHERE (u.conv, u.id) > (c.conv, c.read_up_to_id) AND (u.conv, u.id) <= (c.conv, c.last_id)
+                      AND u.recipient_id = c.user_id
                       AND u.sender_id <> c.user_id AND u.deleted_at IS NULL
                     LIMIT %(max_unread)s) AS counted) AS unread
          ORDER BY c.last_id DESC
@@ -330,7 +332,8 @@ async def mark_read(conn: Executor, *, user_id: int, other_id: int, up_to_id: in
         SELECT mark.read_up_to_id,
                (SELECT count(*) FROM (
                     SELECT 1 FROM messages u
-                     WHERE u.conv = %(conv)s AND u.id > mark.read_up_to_id AND u.recipient_id = %(user_id)s
+                     WHERE (u.conv, u.id) > (%(conv)s, mark.read_up_to_id) AND (u.conv, u.id) < (%(conv)s, %(last_id)s)
+                       AND u.recipient_id = %(user_id)s
                        AND u.sender_id <> %(user_id)s AND u.deleted_at IS NULL
                      LIMIT %(max_unread)s) AS counted),
                mark.moved
@@ -341,6 +344,7 @@ async def mark_read(conn: Executor, *, user_id: int, other_id: int, up_to_id: in
             "other_id": other_id,
             "up_to_id": up_to_id,
             "conv": f"{low}:{high}",
+            "last_id": 2**63 - 1,
             "max_unread": MAX_UNREAD,
         },
     )
