@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 
 import db
 import history
-from errors import PagewireError
 from pool import Connection, Database
 
 CHECK_SECONDS = 15.0  # between two looks whether the connection still answers

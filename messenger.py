@@ -113,7 +113,7 @@ class Messenger:
     # Presence
 
     async def settle_presence(self, user_id: int) -> None:
-        """A socket of *user_id* was opened or closed: write down whether one is open here, and tell partners of a change.
+        """A socket of *user_id* was opened or closed: write down whether one is open here; partners hear of a change.
 
         One at a time for each user, or the last word might be an old one; what fails is tried again by and by.
         """

@@ -133,6 +133,9 @@ _client_frame: TypeAdapter[ClientFrame] = TypeAdapter(
 )
 
 
+_reference: TypeAdapter[str | int] = TypeAdapter(Reference)
+
+
 def parse_frame(text: str | None, *, classic: bool) -> ClientFrame:
     """Understand one frame; *text* None was a binary one. A classic client can only send messages.
 
@@ -159,9 +162,17 @@ def peek_reference(text: str | None) -> tuple[str | int | None, str | None]:
         return None, None
     ref, client_id = frame.get("ref"), frame.get("client_id")
     return (
-        ref if isinstance(ref, str | int) and len(str(ref)) <= 64 else None,
+        ref if _is_reference(ref) else None,
         client_id if isinstance(client_id, str) and len(client_id) <= 64 else None,
     )
+
+
+def _is_reference(ref: object) -> bool:
+    try:
+        _reference.validate_python(ref)
+    except ValidationError:
+        return False
+    return True
 
 
 # Frames out

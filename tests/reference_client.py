@@ -122,8 +122,8 @@ class ReferenceClient:
             await socket.send(json.dumps({**frame, "ref": ref}))
         except ConnectionClosed:
             raise SocketLostError from None
-        frame: Frame = await answer
-        return frame
+        answered: Frame = await answer
+        return answered
 
     async def tell(self, **frame: object) -> None:
         """Send a frame that has no answer."""
