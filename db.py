@@ -146,6 +146,14 @@ async def find_user(conn: Executor, *, user_id: int) -> UserRow | None:
     )
 
 
+_FIND_USERS = Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = ANY(%(user_ids)s::bigint[])")
+
+
+async def find_users(conn: Executor, *, user_ids: Sequence[int]) -> list[UserRow]:
+    """Those of *user_ids* that exist, in any order."""
+    return await conn.fetch_all(UserRow, _FIND_USERS, {"user_ids": list(user_ids)})
+
+
 async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | None:
     return await conn.fetch_one(
         CredentialsRow,

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from starlette.datastructures import FormData, UploadFile
 
 import db
-from answers import SIGNED_IN, WITH_BODY, may_fail
+from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from auth import CurrentUser
 from db import DocumentRow
 from deps import AllEngines, Db, Engines
@@ -47,7 +47,7 @@ FILE_NAME_PATTERN = (
 )
 PATHS_WITH_LARGE_BODIES = frozenset({"/upload-pdf", "/pdf-info", "/search-pdf", "/extract"})
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
 
 class SearchTermMissingError(PagewireError):

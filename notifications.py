@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, EmailStr, Field, ValidationError
 
 import db
-from answers import SIGNED_IN, WITH_BODY, may_fail
+from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from auth import CurrentUser, Greeting
 from deps import AllEngines
 from errors import ForbiddenError, RateLimitedError
@@ -16,7 +16,7 @@ from forms import read_form
 
 MAX_MESSAGE_CHARACTERS = 10_000
 
-router = APIRouter(tags=["notifications"])
+router = APIRouter(tags=["notifications"], generate_unique_id_function=operation_id)
 
 
 class Notification(BaseModel):

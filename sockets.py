@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
+from answers import operation_id
 from auth import authenticate
 from db import UserRow
 from deps import Engines, get_engines
@@ -43,7 +44,7 @@ from protocol import (
 
 MAX_UNSTORED_PER_SOCKET = 32  # messages; the next frame is read when one of them is stored
 
-router = APIRouter()
+router = APIRouter(generate_unique_id_function=operation_id)
 _session_numbers = count(1)
 logger = logging.getLogger("pagewire.chat")
 
