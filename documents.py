@@ -102,8 +102,17 @@ class Document(BaseModel):
         return cls(**_document_fields(row))
 
 
+class Progress(BaseModel):
+    """How far the reading is; `pages` is null until they are counted."""
+
+    page: int = Field(examples=[3])
+    pages: int | None = Field(examples=[3])
+
+
 class DocumentDetails(Document):
     """A document with what its file says of itself."""
+
+    progress: Progress
 
     sha256: str | None
     encrypted: bool
@@ -114,6 +123,7 @@ class DocumentDetails(Document):
     def from_row(cls, row: DocumentRow) -> "DocumentDetails":
         return cls(
             **_document_fields(row),
+            progress=Progress(page=row.page_count or 0, pages=row.page_count),
             sha256=row.sha256,
             encrypted=row.encrypted,
             metadata=row.metadata,

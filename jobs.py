@@ -10,7 +10,7 @@ import db
 from db import NotificationRow, PageRow, TableRow
 from errors import BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
 from mail import Mail, MailDelayedError, Mailer, MailRefusedError
-from pdf import PdfEngine
+from pdf import Extraction, PdfEngine
 from pool import Database
 from storage import Storage
 
@@ -104,6 +104,15 @@ class Jobs:
             if error.status < 500:
                 await self.remove_document(document_id)
             raise
+        try:
+            await self._save(document_id, extraction)
+        except PagewireError:
+            raise  # the database is away: read again when it is back
+        except Exception:
+            await self.remove_document(document_id)  # it would be refused for ever
+            raise
+
+    async def _save(self, document_id: int, extraction: Extraction) -> None:
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
             await db.save_extraction(
                 tx,

@@ -239,6 +239,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # an unknown path is a 404; and a Location would be made of the Host header
         lifespan=partial(lifespan, settings=settings),
         generate_unique_id_function=operation_id,
         telemetry={"tracing": False, "metrics": False, "logs": False},

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import socket
+import uuid
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from answers import error_response
+
+ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # a peer that takes nothing for so long is gone
@@ -81,6 +85,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not cycle:
             self.cycle.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
+
+    def send_400_response(self, msg: str) -> None:
+        """In the one shape of every error; what is no request never gets as far as the envelope."""
+        request_id = uuid.uuid4().hex
+        answer = error_response({"type": "http", "request_id": request_id}, 400, "bad_request", msg)
+        headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), *ALWAYS]
+        lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in headers)]
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()

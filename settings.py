@@ -27,8 +27,8 @@ SAMPLE_SECRET_KEYS = (
 
 
 def _rate(value: str) -> str:
-    if value != "off":
-        parse(value)
+    if value != "off" and parse(value).amount < 1:
+        raise ValueError("nobody could do it")
     return value
 
 

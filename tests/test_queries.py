@@ -81,7 +81,7 @@ QUESTIONS: dict[str, Question] = {
         password_hash="$2b$12$",
     ),
     "drop_dead_presence": lambda conn: history.drop_dead_presence(conn),
-    "forget_events": lambda conn: history.forget_events(conn, days=30),  # type: ignore[arg-type]
+    "forget_events": lambda conn: history.forget_events(conn, days=30),
     "list_conversations": lambda conn: history.list_conversations(conn, user_id=7, limit=20),
     "list_events": lambda conn: history.list_events(conn, after=[Told(7, 5)], limit=20),
     "list_presence": lambda conn: history.list_presence(conn, user_ids=[7]),

@@ -209,10 +209,13 @@ def test_the_front_door_welcomes(client: httpx.Client) -> None:
 def test_what_is_no_request_is_a_400_and_the_end_of_the_connection(server: Server, data: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(data)
-        status, headers, _ = read_answer(connection)
+        status, headers, body = read_answer(connection)
         rest = connection.recv(1)
 
+    answer = json.loads(body)
     assert (status, headers["Connection"], rest) == (400, "close", b"")
+    assert (answer["code"], answer["request_id"]) == ("bad_request", headers["X-Request-ID"])
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(

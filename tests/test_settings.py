@@ -55,6 +55,7 @@ def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "-1"),
         ("REGISTRATION", "maybe"),
         ("LOGIN_RATE_LIMIT", "ten a minute"),
+        ("LOGIN_RATE_LIMIT", "0/minute"),
         ("SMTP_SECURITY", "ssl3"),
         ("SECRET_KEY", "short"),
         ("SECRET_KEY", "your-secret-key-change-in-production-please"),
@@ -71,7 +72,7 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(
 
     assert caught.value.detail.startswith(f"{variable}: ")
     assert "\n" not in caught.value.detail
-    assert value not in caught.value.detail.removeprefix(variable) or value == "short"
+    assert variable != "SECRET_KEY" or value not in caught.value.detail.replace("shorter", "")
 
 
 def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

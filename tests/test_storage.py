@@ -366,6 +366,16 @@ def test_a_document_whose_file_went_is_forgotten_and_not_read_for_ever(own: Serv
     wait_until(lambda: not rows(database))
 
 
+def test_what_the_database_refuses_is_not_read_for_ever(own: Server, database: TestDatabase) -> None:
+    alice = register(own, "alice")
+    database.query("ALTER TABLE pages ADD CHECK (text <> 'poison')")
+
+    answer = alice.upload(make_pdf("poison"))
+
+    assert answer.status_code == 500
+    assert (own.files(), rows(database)) == ([], [])
+
+
 def test_a_second_server_leaves_alone_what_the_first_receives(
     own: Server, make_server: Callable[..., Server], database: TestDatabase
 ) -> None:
