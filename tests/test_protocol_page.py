@@ -1,0 +1,259 @@
+"""docs/protocol.md and the code say the same, and the clients on the page run as they stand."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from conftest import HOUSE, Person, Server, register
+
+import chat
+import deps
+import errors
+import hub
+import messenger
+import protocol
+import settings
+import sockets
+from protocol import CloseCode, Event, EventFrames, parse_frame
+
+PAGE = (HOUSE / "docs" / "protocol.md").read_text()
+SECTIONS = {
+    title.strip(): text for title, _, text in (part.partition("\n") for part in re.split(r"^## ", PAGE, flags=re.M))
+}
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ROOMS_OF_SOCKETS = ("sockets", "hub", "messenger", "writer", "history", "protocol")
+
+
+def blocks(section: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", SECTIONS[section], re.DOTALL)
+
+
+def examples(section: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for block in blocks(section, "json") for line in block.splitlines()]
+
+
+def table(section: str) -> list[list[str]]:
+    """The rows of the section's table, without its head."""
+    lines = [line for line in SECTIONS[section].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+# Frames
+
+
+def test_the_page_has_an_example_of_every_frame_that_is_understood() -> None:
+    understood = [type(parse_frame(json.dumps(example), classic=False)) for example in examples("What a client sends")]
+
+    assert sorted(map(repr, understood)) == sorted(map(repr, get_args(protocol.ClientFrame)))
+
+
+@pytest.mark.parametrize("example", examples("What a client sends"), ids=lambda example: str(example["type"]))
+def test_an_example_has_all_fields_of_its_frame(example: dict[str, Any]) -> None:
+    frame = parse_frame(json.dumps(example), classic=False)
+
+    assert frame.model_dump() == example
+
+
+def durable(kind: str) -> dict[str, Any]:
+    event = Event(kind, 991, 1, 2, "hi", NOON, "Alice", "a1", None, None)
+    frame: dict[str, Any] = json.loads(EventFrames(event).durable(1, 7))
+    return frame
+
+
+def frames_out() -> list[dict[str, Any]]:
+    """One of each frame that protocol.py can make."""
+    made = [durable(kind) for kind in ("message", "edited", "deleted", "announcement")]
+    written = [
+        protocol.ready_frame(user_id=1, seq=1, resumed=False, messages="off", sockets=20),
+        protocol.ack_frame(ref=1, client_id=None, message_id=1, created_at=NOON, duplicate=False, seq=1),
+        protocol.error_frame(errors.BusyError()),
+        protocol.resync_frame(reason="too_old", seq=1),
+        protocol.typing_frame(user_id=1, active=True),
+        protocol.presence_frame(user_id=1, is_online=True, last_seen_at=None),
+        protocol.read_frame(user_id=1, other_id=2, up_to_id=1),
+        protocol.unread_frame(user_id=1, unread_count=1, read_up_to_id=1),
+        protocol.pong_frame(ref=1),
+    ]
+    assert len(written) == len([name for name in dir(protocol) if name.endswith("_frame") and name[0] != "_"]) - 1
+    return [*made, *map(json.loads, written)]
+
+
+def shape(frame: dict[str, Any]) -> tuple[Any, ...]:
+    """Its type and its fields, in order, those inside them too."""
+    inside = [(key, list(value)) for key, value in frame.items() if isinstance(value, dict)]
+    return (frame["type"], list(frame), inside)
+
+
+def test_the_page_has_an_example_of_every_frame_that_is_sent() -> None:
+    shown = sorted(shape(example) for example in examples("What the server sends"))
+
+    assert shown == sorted(shape(frame) for frame in frames_out())
+
+
+@pytest.mark.parametrize("reason", ["too_old", "unknown"])
+def test_the_page_names_the_reasons_of_a_resync(reason: str) -> None:
+    assert f"`{reason}`" in SECTIONS["What the server sends"]
+    assert f'"{reason}"' in (HOUSE / "sockets.py").read_text()
+
+
+# Codes
+
+
+def test_the_page_names_every_close_code() -> None:
+    assert [int(row[0]) for row in table("How a socket ends")] == sorted(CloseCode)
+
+
+def socket_errors() -> set[str]:
+    """The codes of the errors that the rooms of sockets name, and of those that checking a token raises."""
+    found = {errors.InvalidTokenError.code, errors.TokenExpiredError.code, errors.RateLimitedError.code}
+    for room in ROOMS_OF_SOCKETS:
+        tree = ast.parse((HOUSE / f"{room}.py").read_text())
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        for name in names:
+            named = getattr(sys.modules[room], name, None)
+            if isinstance(named, type) and issubclass(named, errors.PagewireError):
+                found.add(named.code)
+    return found - {errors.PagewireError.code}
+
+
+def test_the_page_names_every_error() -> None:
+    named = {code for row in table("Errors") for code in re.findall(r"`(\w+)`", row[0])}
+
+    assert named == socket_errors()
+
+
+# Limits
+
+
+def test_the_page_names_the_limits() -> None:
+    limits = {row[0]: row[1] for row in table("Limits")}
+    defaults = settings.Settings.model_fields
+
+    assert {name: re.findall(r"[\d,]+", value) for name, value in limits.items()} == {
+        "a frame": [f"{protocol.MAX_FRAME_BYTES:,}"],
+        "a message": [f"{protocol.MAX_MESSAGE_CHARACTERS:,}"],
+        "messages of a user": re.findall(r"\d+", defaults["message_rate_limit"].default),
+        "other frames of a socket": re.findall(r"\d+", deps.FRAMES_OF_ONE_SOCKET),
+        "sockets and long polls of a user in one process": [str(hub.SOCKETS_PER_USER)],
+        "frames that wait for a slow reader": [str(hub.OUTBOX_FRAMES)],
+        "messages of a socket that wait to be stored": [str(sockets.MAX_UNSTORED_PER_SOCKET)],
+        "events are kept": [str(messenger.RETENTION_DAYS)],
+    }
+
+
+def test_the_page_names_the_other_numbers() -> None:
+    assert hub.FIRST_WORD_SECONDS == 0.25
+    assert "a\nquarter of a second" in PAGE
+    assert f"pings every {protocol.HEARTBEAT_SECONDS} seconds" in PAGE
+    assert chat.EVENTS_LIMIT == 200
+
+
+# The clients
+
+
+@cache
+def node() -> tuple[str, ...] | None:
+    """A Node with WebSocket, from version 22 on without being asked."""
+    for command in (("node",), ("node", "--experimental-websocket")):
+        if shutil.which("node"):
+            probe = [*command, "-e", "process.exit(typeof WebSocket === 'function' ? 0 : 1)"]
+            if subprocess.run(probe, capture_output=True).returncode == 0:
+                return command
+    return None
+
+
+JAVASCRIPT = """
+const [url, token, other] = process.argv.slice(2);
+const print = (line) => console.log(JSON.stringify(line));
+const chat = openChat({ url, token, onEvent: print });
+chat.send(Number(other), "hello from JavaScript").then(print);
+"""
+PYTHON = """
+import sys
+
+url, token, other = sys.argv[1:]
+show = lambda frame: print(json.dumps(frame), flush=True)
+
+async def main():
+    chat = Chat(url, token, show)
+    running = asyncio.create_task(chat.run())
+    show(await chat.send(int(other), "hello from Python"))
+    await running
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def running_client(command: list[str]) -> Iterator[Iterator[dict[str, Any]]]:
+    """The frames that a client prints, as they come."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield map(json.loads, process.stdout)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture(params=["JavaScript", "Python"])
+def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """How to run a client of the page."""
+    (code,) = blocks(f"A client in {request.param}", "js" if request.param == "JavaScript" else "python")
+    if request.param == "Python":
+        (tmp_path / "client.py").write_text(code + PYTHON)
+        return [sys.executable, str(tmp_path / "client.py")]
+    if (found := node()) is None:
+        pytest.skip("no node with WebSocket: 22 or newer, or 20 that has it as an experiment")
+    (tmp_path / "client.mjs").write_text(code + JAVASCRIPT)
+    return [*found, str(tmp_path / "client.mjs")]
+
+
+def send(sender: Person, recipient: Person, content: str) -> None:
+    answer = sender.client.post("/messages", json={"recipient_id": recipient.id, "content": content})
+    assert answer.status_code == 200
+
+
+def test_a_client_of_the_page_misses_nothing_when_the_server_is_killed(
+    command: list[str], make_server: Callable[..., Server]
+) -> None:
+    server = make_server().start()
+    server.environment["PORT"] = server.url.rpartition(":")[2]
+    alice, bob = register(server, "alice"), register(server, "bob")
+    url = server.url.replace("http", "ws")
+
+    with running_client([*command, url, alice.token, str(bob.id)]) as frames:
+        first = [next(frames), next(frames)]
+        for number in range(5):
+            send(bob, alice, str(number))
+        received = [next(frames) for _ in range(5)]
+        server.kill()
+        server.start()
+        bob.client = server.client()
+        bob.client.headers.update(bob.headers)
+        for number in range(5, 10):
+            send(bob, alice, str(number))
+        received += [next(frames) for _ in range(5)]
+
+    ack, own = sorted(first, key=lambda frame: str(frame["type"]))
+    assert (ack["type"], ack["id"], ack["seq"]) == ("ack", own["id"], own["seq"])
+    assert [frame["content"] for frame in received] == [str(number) for number in range(10)]
+    assert [frame["seq"] for frame in received] == list(range(2, 12))
+
+
+def test_the_clients_of_the_page_fit_on_a_screen() -> None:
+    for section, language in (("A client in JavaScript", "js"), ("A client in Python", "python")):
+        (code,) = blocks(section, language)
+        assert len(code.splitlines()) <= 80
