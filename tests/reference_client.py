@@ -50,7 +50,7 @@ class ReferenceClient:
         self._reload = reload
         self._socket: ClientConnection | None = None
         self._is_resuming = False
-        self._answers: dict[str, asyncio.Future[Frame]] = {}
+        self._answers: dict[str, asyncio.Future[Frame | None]] = {}  # by ref; None: the socket was lost
         self._refs = count(1)
         self._changed = asyncio.Condition()
 
@@ -79,7 +79,7 @@ class ReferenceClient:
             self._is_resuming = False
             for answer in self._answers.values():
                 if not answer.done():
-                    answer.set_exception(SocketLostError())
+                    answer.set_result(None)
             self._answers.clear()
 
     async def _resume(self, socket: ClientConnection) -> None:
@@ -121,8 +121,11 @@ class ReferenceClient:
         try:
             await socket.send(json.dumps({**frame, "ref": ref}))
         except ConnectionClosed:
+            answer.cancel()
             raise SocketLostError from None
-        answered: Frame = await answer
+        answered = await answer
+        if answered is None:
+            raise SocketLostError
         return answered
 
     async def tell(self, **frame: object) -> None:

@@ -1,0 +1,281 @@
+"""Bad luck, all of it at once: what was acknowledged is stored, and everybody is told everything once, in order.
+
+PAGEWIRE_CHAOS_SEED repeats a run (as far as the weather allows), PAGEWIRE_CHAOS_SECONDS makes it longer.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+from conftest import Person, Server, register
+from outages import FragilePostgres, fragile_postgres
+from reference_client import ReferenceClient, SocketLostError
+
+SEED = int(os.environ.get("PAGEWIRE_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+SECONDS = float(os.environ.get("PAGEWIRE_CHAOS_SECONDS", "8"))
+SECRET_KEY = "every process of the chaos knows this one"
+PROCESSES = 3
+PEOPLE = ("alice", "bob", "carol", "dave")
+SETTLE_SECONDS = 60.0
+ANSWER_SECONDS = 30.0
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(int(SECONDS) + 170)]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def weather() -> Iterator[FragilePostgres]:
+    with fragile_postgres() as server:
+        yield server
+
+
+@dataclass
+class House:
+    """Server processes that are killed and started again, each on its own port."""
+
+    servers: list[Server]
+    alive: list[Server] = field(default_factory=list)
+
+    def url(self, luck: random.Random) -> str:
+        return luck.choice(self.alive).url if self.alive else "http://127.0.0.1:9"
+
+
+@dataclass
+class Book:
+    """What people were promised."""
+
+    acknowledged: dict[int, tuple[int, str]] = field(default_factory=dict)  # by message id: its sender and client_id
+    edits: dict[int, str | None] = field(default_factory=dict)  # the last word on a message; None: it is deleted
+    doubtful: set[int] = field(default_factory=set)  # of which a change was asked for and never acknowledged
+    faults: Counter[str] = field(default_factory=Counter)
+    deeds: Counter[str] = field(default_factory=Counter)
+
+
+class Player:
+    """One person with some devices, who does what the dice say."""
+
+    def __init__(self, person: Person, devices: list[ReferenceClient], house: House, book: Book, seed: str) -> None:
+        self.person = person
+        self.devices = devices
+        self.mine: list[int] = []
+        self._house = house
+        self._book = book
+        self._luck = random.Random(seed)
+        self._number = 0
+
+    async def play(self, others: list[int], http: httpx.AsyncClient) -> None:
+        while True:
+            deed = self._luck.choices(
+                [self._send, self._post, self._change, self._read, self._cut], weights=[50, 20, 12, 8, 10]
+            )[0]
+            with contextlib.suppress(SocketLostError, httpx.TransportError, TimeoutError):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await deed(self._luck.choice(others), http)
+            await asyncio.sleep(self._luck.random() * 0.02)
+
+    def _new_message(self, recipient_id: int) -> dict[str, Any]:
+        self._number += 1
+        client_id = f"{self.person.name} {self._number}"
+        return {"recipient_id": recipient_id, "content": f"{client_id} says hello", "client_id": client_id}
+
+    async def _send(self, other: int, http: httpx.AsyncClient) -> None:
+        message = self._new_message(other)
+        for _ in range(3):  # what was not answered is sent again, perhaps by another way
+            try:
+                answer = await self._luck.choice(self.devices).ask(**message)
+            except SocketLostError:
+                await asyncio.sleep(0.05)
+                continue
+            if answer["type"] == "ack":
+                self._acknowledge(answer["id"], message)
+                return
+
+    async def _post(self, other: int, http: httpx.AsyncClient) -> None:
+        message = self._new_message(other)
+        answer = await http.post(self._house.url(self._luck) + "/messages", json=message, headers=self.person.headers)
+        if answer.status_code == 200:
+            self._acknowledge(answer.json()["id"], message)
+
+    def _acknowledge(self, message_id: int, message: dict[str, Any]) -> None:
+        self._book.acknowledged[message_id] = (self.person.id, message["client_id"])
+        self._book.deeds["acknowledged"] += 1
+        self.mine.append(message_id)
+
+    async def _change(self, other: int, http: httpx.AsyncClient) -> None:
+        if not self.mine:
+            return
+        message_id = self._luck.choice(self.mine)
+        content = None if self._luck.random() < 0.3 else f"edited {self._luck.random()}"
+        change = {"type": "delete"} if content is None else {"type": "edit", "content": content}
+        self._book.doubtful.add(message_id)  # until an ack says otherwise
+        answer = await self._luck.choice(self.devices).ask(**change, id=message_id)
+        if answer["type"] == "ack":
+            self._book.edits[message_id] = content
+            self._book.doubtful.discard(message_id)
+            self._book.deeds["changed"] += 1
+
+    async def _read(self, other: int, http: httpx.AsyncClient) -> None:
+        device = self._luck.choice(self.devices)
+        received = [frame["id"] for frame in device.inbox.frames[-20:] if frame["sender_id"] == other]
+        if received:
+            await device.tell(type="read", user_id=other, up_to_id=max(received))
+            self._book.deeds["read"] += 1
+
+    async def _cut(self, other: int, http: httpx.AsyncClient) -> None:
+        self._luck.choice(self.devices).cut()
+        self._book.faults["sockets cut"] += 1
+
+
+async def bring_bad_luck(house: House, postgres: FragilePostgres, book: Book, luck: random.Random) -> None:
+    """Kill, stop and end things, and set them up again."""
+    while True:
+        await asyncio.sleep(luck.uniform(0.5, 1.5))
+        fault = luck.choices(["kill", "stop", "sessions", "listeners", "restart"], weights=[30, 15, 20, 20, 15])[0]
+        book.faults[fault] += 1
+        if fault in ("kill", "stop"):
+            server = luck.choice(house.servers)
+            house.alive.remove(server)
+            await asyncio.to_thread(server.kill if fault == "kill" else server.stop)
+            await asyncio.to_thread(start, server)
+            house.alive.append(server)
+        elif fault == "restart":
+            await asyncio.to_thread(postgres.restart)
+        else:
+            which = "" if fault == "sessions" else "AND query LIKE 'LISTEN%%'"
+            with contextlib.suppress(psycopg2.Error):
+                await asyncio.to_thread(
+                    postgres.ask,
+                    f"""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() {which}""",
+                )
+
+
+def start(server: Server) -> None:
+    """It may fail to start while the database is away; then again, as whoever runs it for real would."""
+    while True:
+        with contextlib.suppress(AssertionError):
+            server.start()
+            return
+
+
+@pytest.fixture
+def house(tmp_path: Path, weather: FragilePostgres) -> Iterator[House]:
+    made = House([Server(tmp_path / f"server{n}", weather.url, SECRET_KEY=SECRET_KEY) for n in range(PROCESSES)])
+    for server in made.servers:
+        server.start()
+        made.alive.append(server)
+    yield made
+    for server in made.servers:
+        server.kill()
+
+
+async def test_whatever_happens_nothing_is_lost_and_nothing_is_told_twice(
+    house: House, weather: FragilePostgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        print(f"\nchaos: PAGEWIRE_CHAOS_SEED={SEED} PAGEWIRE_CHAOS_SECONDS={SECONDS:g}", flush=True)
+    luck, book = random.Random(SEED), Book()
+    people = [register(house.servers[0], name) for name in PEOPLE]
+    players = [
+        Player(
+            person,
+            [ReferenceClient(person.token, find_url(house, f"{SEED} {person.name} {n}")) for n in range(2)],
+            house,
+            book,
+            f"{SEED} {person.name}",
+        )
+        for person in people
+    ]
+
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as http:
+        devices = [asyncio.create_task(device.run()) for player in players for device in player.devices]
+        others = [[other.id for other in people if other is not person] for person in people]
+        playing = [asyncio.create_task(player.play(ids, http)) for player, ids in zip(players, others, strict=True)]
+        playing.append(asyncio.create_task(bring_bad_luck(house, weather, book, luck)))
+        done, _ = await asyncio.wait([*playing, *devices], timeout=SECONDS, return_when=asyncio.FIRST_EXCEPTION)
+        for task in playing:
+            task.cancel()
+        await asyncio.gather(*playing, return_exceptions=True)
+        for task in done:
+            task.result()  # nobody leaves the game but by an error
+
+        await asyncio.to_thread(set_up_again, house, weather)
+        await asyncio.gather(*(until_everything_is_told(weather, player) for player in players))
+        for task in devices:
+            task.cancel()
+        await asyncio.gather(*devices, return_exceptions=True)
+
+    with capsys.disabled():
+        print(f"chaos: {sum(book.faults.values())} faults {dict(book.faults)}; {dict(book.deeds)}", flush=True)
+    check_what_is_stored(weather, book)
+    for player in players:
+        check_what_was_told(weather, player)
+
+
+def find_url(house: House, seed: str) -> Callable[[], str]:
+    luck = random.Random(seed)
+    return lambda: house.url(luck)
+
+
+def set_up_again(house: House, postgres: FragilePostgres) -> None:
+    """Whatever was being broken when the time was over."""
+    postgres.ensure_started()
+    for server in house.servers:
+        if server.process is None or server.process.poll() is not None or server not in house.alive:
+            server.kill()
+            start(server)
+            if server not in house.alive:
+                house.alive.append(server)
+
+
+async def until_everything_is_told(postgres: FragilePostgres, player: Player) -> None:
+    async with asyncio.timeout(SETTLE_SECONDS):
+        while True:
+            ((last_seq,),) = await asyncio.to_thread(
+                postgres.ask, "SELECT coalesce(max(seq), 0) FROM events WHERE user_id = %s", player.person.id
+            )
+            if all(device.inbox.last_seq == last_seq for device in player.devices):
+                return
+            await asyncio.sleep(0.05)
+
+
+def check_what_is_stored(postgres: FragilePostgres, book: Book) -> None:
+    stored = {
+        message_id: (sender_id, client_id, content, deleted_at)
+        for message_id, sender_id, client_id, content, deleted_at in postgres.ask(
+            "SELECT id, sender_id, client_id, content, deleted_at FROM messages"
+        )
+    }
+    assert {message_id: stored[message_id][:2] for message_id in book.acknowledged} == book.acknowledged
+    assert len({row[:2] for row in stored.values()}) == len(stored), "a client_id was stored twice"
+    for message_id in book.edits.keys() - book.doubtful:
+        _, _, content, deleted_at = stored[message_id]
+        assert (None if deleted_at else content) == book.edits[message_id], "an acknowledged change is not stored"
+
+
+def check_what_was_told(postgres: FragilePostgres, player: Player) -> None:
+    events = postgres.ask(
+        "SELECT seq, kind, ref_id FROM events WHERE user_id = %s ORDER BY seq",
+        player.person.id,
+    )
+    ((told,),) = postgres.ask("SELECT seq FROM mailboxes WHERE user_id = %s", player.person.id)
+    mine = postgres.ask("SELECT id FROM messages WHERE %s IN (sender_id, recipient_id) ORDER BY id", player.person.id)
+
+    assert [seq for seq, _, _ in events] == list(range(1, told + 1)), "the numbers have a gap"
+    assert sorted(ref_id for _, kind, ref_id in events if kind == "message") == [message_id for (message_id,) in mine]
+    for device in player.devices:
+        assert [(frame["seq"], frame["type"], frame["id"]) for frame in device.inbox.frames] == events
+        assert device.resyncs == 0
