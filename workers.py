@@ -24,7 +24,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.machinery import ModuleSpec
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.util import Finalize, get_temp_dir
@@ -205,6 +205,7 @@ class Workers:
             initargs=(self._memory_bytes, self._modules, get_temp_dir()),
             context=context,
         )
+        resource_tracker.ensure_running()  # it would unblock what is blocked here
         # Children inherit the mask: Ctrl-C goes to all of a terminal's processes, and only the server is to answer it
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

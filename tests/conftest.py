@@ -56,7 +56,8 @@ class Server:
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
 
-    def start(self, *command: str) -> "Server":
+    def start(self, *command: str, says: str = "Uvicorn running on ") -> "Server":
+        """Run *command* and wait until it *says* where it listens."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._said = queue.Queue()
         self.process = subprocess.Popen(
@@ -70,7 +71,7 @@ class Server:
             start_new_session=True,
         )
         threading.Thread(target=self._listen, args=(self.process, self._said), daemon=True).start()
-        self.url = self.wait_for_line("Uvicorn running on ").split("running on ")[1].split()[0]
+        self.url = self.wait_for_line(says).split(says)[1].split()[0]
         return self
 
     def _listen(self, process: "subprocess.Popen[str]", said: "queue.Queue[str | None]") -> None:

@@ -455,7 +455,7 @@ def deaf(person: Person) -> ClientConnection:
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     host, _, port = person.server.url.removeprefix("http://").partition(":")
     small.connect((host, int(port)))
-    return person.socket(sock=small, max_queue=1, ping_interval=None, max_size=None)
+    return person.socket(sock=small, max_queue=1, ping_interval=None, max_size=None, close_timeout=0.5)
 
 
 def test_a_slow_reader_is_closed_and_nobody_else_is_hurt(alice: Person, bob: Person) -> None:
