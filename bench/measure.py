@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from statistics import median, quantiles
 from typing import Literal, NamedTuple
 
-from bench import pdfs
+from bench import chat, pdfs
 from bench.load import Connection, get, keep_asking, post_json, post_pdf, probe, saturate
 from bench.servers import Server
 
@@ -24,6 +24,9 @@ LOGINS_AT_ONCE = 8
 SETTLE_SECONDS = 0.2  # for processes that have just ended to be counted
 WARM_UP_SECONDS = 0.5
 LARGE_UPLOAD_BYTES = 50 * 1024 * 1024
+CROWDS = ((50, 50, 40), (500, 60, 70))  # users, and how many times better: processor time, messages a second
+STEADY_USERS = 500
+STEADY_RATE = 100.0  # messages a second
 MB = 1024 * 1024
 
 
@@ -37,6 +40,7 @@ class Effort(NamedTuple):
     latency_rounds: int
     latency_seconds: float
     memory_rounds: int
+    chat_seconds: float
 
 
 QUICK = Effort(
@@ -47,6 +51,7 @@ QUICK = Effort(
     latency_rounds=2,
     latency_seconds=2.5,
     memory_rounds=1,
+    chat_seconds=3.0,
 )
 LONG = Effort(
     cpu_rounds=15,
@@ -56,6 +61,7 @@ LONG = Effort(
     latency_rounds=7,
     latency_seconds=6.0,
     memory_rounds=3,
+    chat_seconds=15.0,
 )
 
 
@@ -329,10 +335,54 @@ async def measure_memory(sides: Sides, effort: Effort) -> list[Row]:
     ]
 
 
+# Chat
+
+
+async def measure_chat(sides: Sides, effort: Effort) -> list[Row]:
+    rows: list[Row] = []
+    for side in sides:
+        chat.make_users(side.server, max(users for users, _, _ in CROWDS))
+    for users, cpu_target, rate_target in CROWDS:
+        plain, product = [
+            await chat.measure_full_rate(side.server, users=users, seconds=effort.chat_seconds) for side in sides
+        ]
+        rows += [
+            Row(
+                f"Chat, {users} users: CPU a message",
+                _milliseconds(plain.cpu_seconds),
+                _milliseconds(product.cpu_seconds),
+                plain.cpu_seconds / product.cpu_seconds,
+                Target(">=", cpu_target, "x"),
+            ),
+            Row(
+                f"Chat, {users} users: messages a second",
+                f"{plain.delivered_per_second:.0f}",
+                f"{product.delivered_per_second:.0f}",
+                product.delivered_per_second / plain.delivered_per_second,
+                Target(">=", rate_target, "x"),
+            ),
+            Row(
+                f"Chat, {users} users: lost",
+                str(plain.lost),
+                str(product.lost),
+                None,
+                Target("<=", 0, ""),
+                product.lost,
+            ),
+        ]
+    steady = await chat.measure_steady_rate(
+        sides[1].server, users=STEADY_USERS, per_second=STEADY_RATE, seconds=effort.chat_seconds
+    )
+    name = f"Chat, {STEADY_RATE:.0f} messages a second over {STEADY_USERS} sockets: p99"
+    p99 = steady.p99_seconds * 1000
+    return [*rows, Row(name, "", _milliseconds(steady.p99_seconds), None, Target("<=", 10, " ms"), p99)]
+
+
 MEASUREMENTS: dict[str, Callable[[Sides, Effort], Awaitable[list[Row]]]] = {
     "me": measure_me,
     "post": measure_post,
     "conversation": measure_conversation,
+    "chat": measure_chat,
     "uploads": measure_uploads,
     "latency": measure_latency,
     "memory": measure_memory,

@@ -30,6 +30,7 @@ class Server(NamedTuple):
     port: int
     pid: int
     postmaster_pid: int
+    database_url: str
 
     def cpu_seconds(self) -> float:
         """Processor time of the server and of PostgreSQL so far, with all their processes, living and ended."""
@@ -84,7 +85,7 @@ def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
             home = folder / name
             home.mkdir()
             process = stack.enter_context(_process(command, home, DATABASE_URL=database_url, **environment))
-            return Server(name, _wait_for_port(process, home / "log"), process.pid, postmaster_pid)
+            return Server(name, _wait_for_port(process, home / "log"), process.pid, postmaster_pid, database_url)
 
         uvicorn = [sys.executable, "-m", "uvicorn", "--app-dir", str(HOUSE), "--port", "0", "--no-access-log"]
         plain = start("plain", [*uvicorn, "bench.plain:app"])

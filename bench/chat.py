@@ -1,0 +1,212 @@
+"""Chat as its users feel it: many sockets that write to one another, on both servers in turn."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import random
+import struct
+import time
+from collections.abc import AsyncIterator, Sequence
+from statistics import quantiles
+from typing import NamedTuple, cast
+
+import jwt
+import psycopg2
+
+from bench.servers import SECRET_KEY, Server
+
+FIRST_USER = 1_000_000  # of those that are made for this, past the ones that registered
+SETTLE_SECONDS = 0.7
+LAST_DELIVERY_SECONDS = 20.0
+
+
+class ChatSocket(asyncio.Protocol):
+    """One user's classic socket (RFC 6455), as cheap as can be; frames are masked with zeros."""
+
+    def __init__(self, user_id: int, crowd: "Crowd") -> None:
+        self.user_id = user_id
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._crowd = crowd
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self._transport.write(
+            f"GET /ws/{self.user_id} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+            f"Authorization: Bearer {make_token(self.user_id)}\r\n\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self.opened.done():
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            if not self._buffer.startswith(b"HTTP/1.1 101"):
+                self.opened.set_exception(RuntimeError(bytes(self._buffer[:end]).decode()))
+                return
+            del self._buffer[: end + 4]
+            self.opened.set_result(None)
+        while (frame := self._take_frame()) is not None:
+            kind, payload = frame
+            if kind == 9:
+                self._write(10, payload)
+            elif kind == 1:
+                self._crowd.received(json.loads(payload))
+
+    def send(self, recipient_id: int, content: str) -> None:
+        self._write(1, json.dumps({"recipient_id": recipient_id, "content": content}).encode())
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _write(self, kind: int, payload: bytes) -> None:
+        size = len(payload)
+        head = (
+            struct.pack("!BB", 0x80 | kind, 0x80 | size) if size < 126 else struct.pack("!BBH", 0x80 | kind, 0xFE, size)
+        )
+        assert self._transport is not None
+        self._transport.write(head + bytes(4) + payload)
+
+    def _take_frame(self) -> tuple[int, bytes] | None:
+        buffer = self._buffer
+        if len(buffer) < 4:
+            return None
+        size, start = buffer[1] & 127, 2
+        if size == 126:
+            size, start = struct.unpack_from("!H", buffer, 2)[0], 4
+        if len(buffer) < start + size:
+            return None
+        frame = buffer[0] & 15, bytes(buffer[start : start + size])
+        del buffer[: start + size]
+        return frame
+
+
+class Crowd:
+    """Everybody's sockets, and what came of what was sent."""
+
+    def __init__(self) -> None:
+        self.sockets: dict[int, ChatSocket] = {}
+        self.sent = 0
+        self.latencies: list[float] = []  # seconds from sending to the recipient's socket
+        self.waiting: dict[int, asyncio.Future[None]] = {}  # by sender: until the last message arrived
+        self._all_here = asyncio.Event()
+
+    def received(self, frame: dict[str, str | int]) -> None:
+        sent_at, _, _ = str(frame["content"]).partition(" ")
+        self.latencies.append(time.perf_counter() - float(sent_at))
+        if len(self.latencies) >= self.sent:
+            self._all_here.set()
+        waiting = self.waiting.pop(int(frame["sender_id"]), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def send(self, sender_id: int, randomness: random.Random) -> None:
+        recipient_id = sender_id
+        while recipient_id == sender_id:
+            recipient_id = randomness.choice(list(self.sockets))
+        self.sent += 1
+        content = f"{time.perf_counter()} Have you seen the table on page 57? The totals do not match."
+        self.sockets[sender_id].send(recipient_id, content)
+
+    async def wait_for_the_last(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_DELIVERY_SECONDS):
+                while len(self.latencies) < self.sent:
+                    self._all_here.clear()
+                    await self._all_here.wait()
+
+
+class ChatFigures(NamedTuple):
+    cpu_seconds: float  # a message delivered, server and PostgreSQL
+    delivered_per_second: float
+    lost: int
+    p99_seconds: float
+
+
+def make_users(server: Server, count: int) -> None:
+    with contextlib.closing(psycopg2.connect(server.database_url)) as connection, connection:
+        connection.cursor().execute(
+            "INSERT INTO users (id, email, password_hash, name) "
+            "SELECT n, 'user' || n || '@example.com', 'none', 'User ' || n FROM generate_series(%s, %s) AS n "
+            "ON CONFLICT DO NOTHING",
+            (FIRST_USER, FIRST_USER + count - 1),
+        )
+
+
+def make_token(user_id: int) -> str:
+    now = int(time.time())
+    email = f"user{user_id}@example.com"
+    claims = {"sub": str(user_id), "user_id": user_id, "email": email, "iat": now, "exp": now + 3600, "jti": "bench"}
+    return jwt.encode(claims, SECRET_KEY, algorithm="HS256")
+
+
+@contextlib.asynccontextmanager
+async def open_crowd(server: Server, count: int) -> AsyncIterator[Crowd]:
+    crowd = Crowd()
+    loop = asyncio.get_running_loop()
+    for user_id in range(FIRST_USER, FIRST_USER + count):
+
+        def make(user_id: int = user_id) -> ChatSocket:
+            return ChatSocket(user_id, crowd)
+
+        _, socket = await loop.create_connection(make, "127.0.0.1", server.port)
+        await socket.opened
+        crowd.sockets[user_id] = socket
+    await asyncio.sleep(SETTLE_SECONDS)
+    try:
+        yield crowd
+    finally:
+        for socket in crowd.sockets.values():
+            socket.close()
+
+
+async def measure_full_rate(server: Server, *, users: int, seconds: float) -> ChatFigures:
+    """Everybody sends the next message as soon as the last one has arrived."""
+    async with open_crowd(server, users) as crowd:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+
+        async def chatter(user_id: int) -> None:
+            randomness = random.Random(user_id)
+            while loop.time() < end:
+                arrived = crowd.waiting[user_id] = loop.create_future()
+                crowd.send(user_id, randomness)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_DELIVERY_SECONDS):
+                        await arrived
+
+        before, began = server.cpu_seconds(), loop.time()
+        await asyncio.gather(*map(chatter, crowd.sockets))
+        await crowd.wait_for_the_last()
+        return _figures(server, crowd, before, loop.time() - began)
+
+
+async def measure_steady_rate(server: Server, *, users: int, per_second: float, seconds: float) -> ChatFigures:
+    """Somebody sends a message so many times a second."""
+    async with open_crowd(server, users) as crowd:
+        loop = asyncio.get_running_loop()
+        randomness = random.Random(57)
+        people: Sequence[int] = list(crowd.sockets)
+        before, began = server.cpu_seconds(), loop.time()
+        for number in range(int(seconds * per_second)):
+            await asyncio.sleep(max(0.0, began + number / per_second - loop.time()))
+            crowd.send(randomness.choice(people), randomness)
+        await crowd.wait_for_the_last()
+        return _figures(server, crowd, before, loop.time() - began)
+
+
+def _figures(server: Server, crowd: Crowd, cpu_before: float, seconds: float) -> ChatFigures:
+    delivered = len(crowd.latencies)
+    return ChatFigures(
+        cpu_seconds=(server.cpu_seconds() - cpu_before) / max(delivered, 1),
+        delivered_per_second=delivered / seconds,
+        lost=crowd.sent - delivered,
+        p99_seconds=quantiles(crowd.latencies, n=100, method="inclusive")[98],
+    )
