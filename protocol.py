@@ -178,6 +178,9 @@ def _is_reference(ref: object) -> bool:
 # Frames out
 
 
+_dumps = json.JSONEncoder(ensure_ascii=False).encode  # a smile has four bytes, not twelve
+
+
 def timestamp(moment: datetime | None) -> str | None:
     """As the JSON answers write it."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
@@ -220,16 +223,16 @@ class EventFrames:
 
     @cached_property
     def _for_sender(self) -> str:
-        return json.dumps(self._fields(self.event.client_id))[1:]
+        return _dumps(self._fields(self.event.client_id))[1:]
 
     @cached_property
     def _for_others(self) -> str:
-        return json.dumps(self._fields(None))[1:]
+        return _dumps(self._fields(None))[1:]
 
     @cached_property
     def _classic(self) -> str:
         event = self.event
-        return json.dumps(
+        return _dumps(
             {
                 "sender_id": event.sender_id,
                 "content": event.content,

@@ -458,29 +458,33 @@ def deaf(person: Person) -> ClientConnection:
     return person.socket(sock=small, max_queue=1, ping_interval=None, max_size=None, close_timeout=0.5)
 
 
-def test_a_slow_reader_is_closed_and_nobody_else_is_hurt(alice: Person, bob: Person) -> None:
-    count = 500
-    with deaf(alice) as slow, alice.socket(max_queue=None) as quick, bob.socket() as opened:
-        for number in range(count):
-            send(opened, alice, f"{number} " + "x" * 30_000)
+def send_in_tens(opened: ClientConnection, recipient: Person, quick: ClientConnection, texts: list[str]) -> list[str]:
+    """What *quick* receives, which keeps up."""
+    received = []
+    for start in range(0, len(texts), 10):
+        for text in texts[start : start + 10]:
+            send(opened, recipient, text)
+        received += [receive(quick)["content"] for _ in texts[start : start + 10]]
+    return received
 
-        received = [receive(quick)["content"].split()[0] for _ in range(count)]
+
+def test_a_slow_reader_is_closed_and_nobody_else_is_hurt(alice: Person, bob: Person) -> None:
+    texts = [f"{number} " + "x" * 30_000 for number in range(500)]
+    with deaf(alice) as slow, alice.socket() as quick, bob.socket() as opened:
+        received = send_in_tens(opened, alice, quick, texts)
         frames, code = closing(slow)
 
-    assert received == [str(number) for number in range(count)]
+    assert received == texts
     assert code == 4429
-    assert [frame["content"].split()[0] for frame in frames] == received[: len(frames)]
-    assert len(frames) < count
+    assert [frame["content"] for frame in frames] == texts[: len(frames)]
+    assert len(frames) < len(texts)
 
 
 def test_few_but_large_frames_are_too_much_for_a_slow_reader_too(alice: Person, bob: Person) -> None:
-    count = 150
-    content = "😀" * 15_000  # 180 kB of JSON
-    with deaf(alice) as slow, alice.socket(max_queue=None, max_size=None) as quick, bob.socket() as opened:
-        for _ in range(count):
-            opened.send(json.dumps({"recipient_id": alice.id, "content": content}, ensure_ascii=False))
+    texts = ["\x01" * 10_000] * 200  # 60 kB of JSON each
+    with deaf(alice) as slow, alice.socket() as quick, bob.socket() as opened:
+        assert send_in_tens(opened, alice, quick, texts) == texts
 
-        assert all(receive(quick)["content"] == content for _ in range(count))
         assert closing(slow)[1] == 4429
 
 
