@@ -42,7 +42,10 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
     """Store *drafts* in their order with both users' events, in one statement, and tell the other processes.
 
     A draft whose recipient does not exist has no row in the answer. A draft whose client_id its sender has used before
-    answers with that earlier message, whatever it says. Mailboxes are locked in the order of their users.
+    answers with that earlier message, whatever it says.
+
+    Mailboxes are locked before anything else, in the order of their users: whoever changes a user's messages holds it,
+    so that nobody waits in a circle, and a conversation's ids rise in the order of its events.
 
     Raises:
         IntegrityError: if a user was deleted in this moment; nothing is stored.
@@ -50,7 +53,10 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
     stored = await conn.fetch_all(
         StoredMessage,
         Prepared("""
-        WITH draft AS MATERIALIZED (
+        WITH turn AS MATERIALIZED (
+            SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
+             ORDER BY user_id FOR NO KEY UPDATE
+        ), draft AS MATERIALIZED (
             SELECT d.ordinal - 1 AS ordinal, nextval(pg_get_serial_sequence('messages', 'id')) AS id,
                    d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
                    s.name AS sender_name
@@ -58,7 +64,7 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
                           %(firsts)s::boolean[])
                    WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, ordinal)
               JOIN users s ON s.id = d.sender_id
-             WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id)
+             WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id) AND (SELECT count(*) FROM turn) >= 0
              ORDER BY d.ordinal
         ), inserted AS (
             INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
@@ -154,8 +160,15 @@ async def edit_message(
     found = await tx.fetch_one(
         MessageRow,
         f"""
+        WITH turn AS MATERIALIZED (
+            SELECT user_id FROM mailboxes
+             WHERE user_id IN (SELECT unnest(ARRAY[sender_id, recipient_id]) FROM messages
+                                WHERE id = %(message_id)s AND sender_id = %(author_id)s)
+             ORDER BY user_id FOR NO KEY UPDATE
+        )
         SELECT {_MESSAGE_COLUMNS} FROM messages m JOIN users s ON s.id = m.sender_id
          WHERE m.id = %(message_id)s AND %(author_id)s IN (m.sender_id, m.recipient_id) AND m.deleted_at IS NULL
+           AND (SELECT count(*) FROM turn) >= 0
            FOR UPDATE OF m
         """,
         {"message_id": message_id, "author_id": author_id},

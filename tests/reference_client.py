@@ -117,7 +117,8 @@ class ReferenceClient:
         socket, ref = self._socket, f"r{next(self._refs)}"
         if socket is None:
             raise SocketLostError
-        answer = self._answers[ref] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
+        self._answers[ref] = answer
         try:
             await socket.send(json.dumps({**frame, "ref": ref}))
         except ConnectionClosed:

@@ -1,0 +1,288 @@
+"""The writer of messages, on a real database: fair, in order, whole, and never silent."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import psycopg2
+import pytest
+from conftest import TestDatabase
+
+import db
+import history
+import writer as writer_room
+from errors import BusyError, DatabaseUnavailableError, PagewireError, UserNotFoundError
+from history import MessageDraft, StoredMessage
+from pool import Database
+from writer import MessageWriter
+
+pytestmark = pytest.mark.anyio
+ALICE, BOB, CAROL = 1, 2, 3
+NOBODY = 99
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+class Id(NamedTuple):
+    id: int
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    made = make_database()
+
+    async def fill() -> None:
+        database = Database(made.keywords, size=2)
+        await db.apply_schema(database)
+        await database.close()
+
+    asyncio.run(fill())
+    return made
+
+
+@pytest.fixture
+async def database(tables: TestDatabase) -> AsyncIterator[Database]:
+    tables.query("TRUNCATE users, mailboxes, events RESTART IDENTITY CASCADE")
+    for name in ("alice", "bob", "carol"):
+        tables.query("INSERT INTO users (email, password_hash, name) VALUES (%s, '', %s)", f"{name}@example.com", name)
+    opened = Database(tables.keywords, size=4)
+    yield opened
+    await opened.close()
+
+
+class Ears:
+    """What the writer published, in its order."""
+
+    def __init__(self) -> None:
+        self.heard: list[StoredMessage] = []
+
+    def publish(self, message: StoredMessage, origin: object | None) -> None:
+        self.heard.append(message)
+
+
+@pytest.fixture
+def ears() -> Ears:
+    return Ears()
+
+
+@pytest.fixture
+async def writer(database: Database, ears: Ears) -> AsyncIterator[MessageWriter]:
+    opened = MessageWriter(database, ears.publish, worker_id=7)
+    opened.start()
+    yield opened
+    await opened.close()
+
+
+def draft(sender_id: int = ALICE, recipient_id: int = BOB, content: str = "hi", client_id: str | None = None) -> Any:
+    return MessageDraft(sender_id, recipient_id, content, client_id)
+
+
+@contextlib.contextmanager
+def held(tables: TestDatabase, sql: str) -> Any:
+    """A transaction of somebody else's that has run *sql* and is not over."""
+    with contextlib.closing(psycopg2.connect(tables.url)) as connection:
+        connection.cursor().execute(sql)
+        yield connection
+        connection.rollback()
+
+
+async def test_senders_take_turns(writer: MessageWriter, ears: Ears) -> None:
+    waiting = [writer.submit(draft(content=str(n))) for n in range(3000)]
+    waiting.append(writer.submit(draft(CAROL, content="a word")))
+    await asyncio.gather(*waiting)
+
+    place = [message.content for message in ears.heard].index("a word")
+    assert place < 2
+
+
+async def test_each_senders_order_is_kept(writer: MessageWriter, ears: Ears) -> None:
+    waiting = [writer.submit(draft(sender, content=str(n))) for n in range(700) for sender in (ALICE, CAROL, BOB)]
+    await asyncio.gather(*waiting)
+
+    for sender in (ALICE, BOB, CAROL):
+        mine = [message for message in ears.heard if message.sender_id == sender]
+        assert [message.content for message in mine] == [str(n) for n in range(700)]
+        assert [message.id for message in mine] == sorted(message.id for message in mine)
+
+
+async def test_published_numbers_have_no_gap(writer: MessageWriter, ears: Ears) -> None:
+    await asyncio.gather(*(writer.submit(draft(sender)) for _ in range(500) for sender in (ALICE, CAROL)))
+
+    assert [message.recipient_seq for message in ears.heard] == list(range(1, 1001))
+
+
+async def test_a_long_message_makes_a_batch_of_its_own(writer: MessageWriter, ears: Ears) -> None:
+    contents = ["x" * 300_000, "y" * 300_000, "z"]
+    await asyncio.gather(*(writer.submit(draft(content=content)) for content in contents))
+
+    assert [message.content for message in ears.heard] == contents
+
+
+async def test_one_sender_cannot_fill_the_queue(writer: MessageWriter) -> None:
+    waiting = [writer.submit(draft()) for _ in range(writer_room.MAX_QUEUED_BY_ONE)]
+
+    with pytest.raises(BusyError):
+        writer.submit(draft())
+    waiting.append(writer.submit(draft(CAROL)))
+
+    assert len(await asyncio.gather(*waiting)) == writer_room.MAX_QUEUED_BY_ONE + 1
+
+
+async def test_a_full_queue_refuses_at_once(writer: MessageWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_room, "MAX_QUEUED", 2)
+    waiting = [writer.submit(draft(sender)) for sender in (ALICE, BOB)]
+
+    with pytest.raises(BusyError):
+        writer.submit(draft(CAROL))
+
+    await asyncio.gather(*waiting)
+
+
+async def test_a_bad_message_fails_alone(writer: MessageWriter) -> None:
+    drafts = [draft(content="1"), draft(recipient_id=NOBODY), draft(content="half \ud800"), draft(content="2")]
+
+    answers = await asyncio.gather(*map(writer.submit, drafts), return_exceptions=True)
+
+    assert [isinstance(answer, StoredMessage) for answer in answers] == [True, False, False, True]
+    assert [getattr(answer, "code", "") for answer in answers[1:3]] == ["user_not_found", "unstorable_text"]
+
+
+async def test_what_was_refused_begins_no_conversation(writer: MessageWriter, tables: TestDatabase) -> None:
+    with pytest.raises(UserNotFoundError):
+        await writer.submit(draft(recipient_id=NOBODY))
+    tables.query("INSERT INTO users (id, email, password_hash, name) VALUES (%s, 'n@example.com', '', 'N')", NOBODY)
+
+    await writer.submit(draft(recipient_id=NOBODY))
+
+    assert tables.query("SELECT user_id, other_id FROM conversations ORDER BY 1") == [(ALICE, NOBODY), (NOBODY, ALICE)]
+
+
+async def test_a_deleted_account_sends_nothing(writer: MessageWriter, tables: TestDatabase) -> None:
+    await writer.submit(draft())
+    tables.query("DELETE FROM users WHERE id = %s", ALICE)
+
+    with pytest.raises(UserNotFoundError):
+        await writer.submit(draft())
+
+
+async def test_a_listener_that_fails_stops_nobody(database: Database) -> None:
+    def fail(message: StoredMessage, origin: object | None) -> None:
+        if message.content == "cursed":
+            raise RuntimeError("a bug")
+
+    writer = MessageWriter(database, fail, worker_id=7)
+    writer.start()
+    with contextlib.suppress(PagewireError):
+        await writer.submit(draft(content="cursed"))
+
+    assert (await writer.submit(draft(content="blessed"))).content == "blessed"
+    await writer.close()
+
+
+async def test_what_waits_is_stored_before_the_writer_closes(database: Database, tables: TestDatabase) -> None:
+    writer = MessageWriter(database, lambda message, origin: None, worker_id=7)
+    writer.start()
+    waiting = [writer.submit(draft()) for _ in range(1200)]
+
+    await writer.close()
+
+    assert all(answer.done() for answer in waiting)
+    assert tables.query("SELECT count(*) FROM messages") == [(1200,)]
+
+
+async def test_a_closed_writer_takes_nothing(database: Database) -> None:
+    writer = MessageWriter(database, lambda message, origin: None, worker_id=7)
+    writer.start()
+    await writer.close()
+
+    with pytest.raises(BusyError):
+        writer.submit(draft())
+
+
+async def test_a_stop_does_not_wait_for_a_stuck_database(
+    database: Database, tables: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_room, "CLOSE_SECONDS", 0.1)
+    writer = MessageWriter(database, lambda message, origin: None, worker_id=7)
+    writer.start()
+    with held(tables, "LOCK TABLE messages"):
+        waiting = [writer.submit(draft()) for _ in range(1200)]
+        await writer.close()
+
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {DatabaseUnavailableError}
+
+
+async def test_a_message_amid_the_end_of_its_recipients_account_is_answered(
+    writer: MessageWriter, tables: TestDatabase
+) -> None:
+    await asyncio.gather(*(writer.submit(draft(a, b)) for a in (ALICE, BOB, CAROL) for b in (ALICE, BOB, CAROL)))
+    with contextlib.closing(psycopg2.connect(tables.url)) as connection:
+        connection.cursor().execute("SELECT FROM users WHERE id = %s FOR UPDATE", (BOB,))
+        to_bob, to_carol = writer.submit(draft()), writer.submit(draft(recipient_id=CAROL))
+        while tables.query(WAITING) != [(1,)]:  # noqa: ASYNC110, the server tells nobody
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(delete_user, connection, BOB)  # each waits for the other: the server lets one step back
+        answers = await asyncio.gather(to_bob, to_carol, return_exceptions=True)
+
+    assert isinstance(answers[0], UserNotFoundError)
+    assert isinstance(answers[1], StoredMessage)
+
+
+def delete_user(connection: Any, user_id: int) -> None:
+    connection.cursor().execute("DELETE FROM users WHERE id = %s", (user_id,))
+    connection.commit()
+
+
+# Several processes
+
+
+async def test_two_processes_that_repeat_the_same_messages_do_not_wait_for_each_other(
+    database: Database, tables: TestDatabase
+) -> None:
+    drafts = [draft(sender, client_id=f"c{n}") for n in range(40) for sender in (ALICE, BOB, CAROL)]
+
+    for start in range(0, len(drafts), 30):
+        some = drafts[start : start + 30]
+        both = [
+            history.insert_messages(database, order, worker_id=7) for order in (some, some[::-1], some[10:] + some[:10])
+        ]
+        for stored in await asyncio.gather(*both):
+            assert len(stored) == 30
+
+    assert tables.query("SELECT count(*), count(DISTINCT (sender_id, client_id)) FROM messages") == [(120, 120)]
+
+
+async def test_a_message_that_is_edited_while_it_is_repeated_holds_up_nobody(
+    database: Database, tables: TestDatabase
+) -> None:
+    (first,) = await history.insert_messages(database, [draft(client_id="a1")], worker_id=7)
+    async with asyncio.timeout(4):
+        async with database.transaction() as tx:
+            await history.edit_message(tx, message_id=first.id, author_id=ALICE, content="edited", worker_id=7)
+            repeat = asyncio.create_task(
+                history.insert_messages(database, [draft(), draft(client_id="a1")], worker_id=8)
+            )
+            while tables.query(WAITING) == [(0,)]:  # noqa: ASYNC110, the server tells nobody
+                await asyncio.sleep(0.01)
+        stored = await repeat
+
+    assert [message.duplicate for message in stored] == [False, True]
+
+
+async def test_ids_and_numbers_of_a_conversation_are_in_one_order(database: Database, tables: TestDatabase) -> None:
+    await history.insert_messages(database, [draft(), draft(BOB, ALICE)], worker_id=7)
+
+    async def process(worker_id: int) -> None:
+        for _ in range(60):
+            await history.insert_messages(database, [draft() for _ in range(5)], worker_id=worker_id)
+
+    await asyncio.gather(*(process(worker_id) for worker_id in (7, 8, 9)))
+
+    ids = [ref_id for (ref_id,) in tables.query("SELECT ref_id FROM events WHERE user_id = %s ORDER BY seq", BOB)]
+    assert ids == sorted(ids)
