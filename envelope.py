@@ -46,6 +46,7 @@ class Envelope:
         scope["request_id"] = request_id
         status = 0
         if scope["type"] == "websocket":
+            del headers  # it lives long
             await self._app(scope, receive, send)
         else:
 

@@ -9,6 +9,7 @@ from itertools import count
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 from answers import operation_id
@@ -70,17 +71,8 @@ class FloodError(PagewireError):
     code = "flood"
 
 
-@router.websocket("/ws/{user_id}")
-async def serve_user_socket(websocket: WebSocket, user_id: str) -> None:
-    await _serve(websocket, user_id)
-
-
-@router.websocket("/ws")
 async def serve_socket(websocket: WebSocket) -> None:
-    await _serve(websocket, None)
-
-
-async def _serve(websocket: WebSocket, path_user_id: str | None) -> None:
+    path_user_id: str | None = websocket.path_params.get("user_id")
     engines = await get_engines(websocket)
     messenger = engines.messenger
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
@@ -383,3 +375,7 @@ def _byte_count(data: str | bytes) -> int:
     if isinstance(data, bytes) or len(data) * 4 <= MAX_FRAME_BYTES:  # a character has at most four
         return len(data)
     return len(data.encode("utf-8", "replace"))
+
+
+# Starlette's routes, not FastAPI's: a socket lives long, and each layer around it keeps its frame so long (KiBs).
+router.routes += [WebSocketRoute("/ws/{user_id}", serve_socket), WebSocketRoute("/ws", serve_socket)]
