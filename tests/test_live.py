@@ -1,5 +1,6 @@
 """The v2 protocol over real sockets, with two server processes on one database."""
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -15,6 +16,9 @@ import pytest
 from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+
+import history
+from pool import Database
 
 SECRET_KEY = "two processes of one installation share this one"
 Frame = dict[str, Any]
@@ -1097,6 +1101,82 @@ def test_presence_outlives_a_lost_line(alice: Person, bob: Person, there: Server
                 == [(1,)]
             )
         )
+
+
+def test_a_commit_whose_answer_was_lost_is_told_all_the_same(
+    make_server: Callable[..., Server], make_database: Callable[[], TestDatabase]
+) -> None:
+    database = make_database()
+    server = make_server("server", database).start()
+    alice, bob = register(server, "alice"), register(server, "bob")
+    (worker_id,) = database.query(
+        """SELECT objid::bigint FROM pg_locks JOIN pg_database d ON d.oid = database
+            WHERE locktype = 'advisory' AND classid = 7267003 AND datname = current_database()"""
+    )[0]
+    with Tab(bob) as tab:
+        tab.everything()
+        fill_mailbox(database, alice, bob, 1, "stored, and nobody knows")
+        database.query("SELECT pg_notify('pagewire', %s)", f"e{worker_id} {bob.id}:1")
+
+        assert tab.expect("message")["content"] == "stored, and nobody knows"
+
+
+def test_presence_crosses_to_more_people_than_fit_into_a_note(
+    alice: Person, bob: Person, there: Server, shared: TestDatabase
+) -> None:
+    send(alice, bob)
+    shared.query(
+        """
+        WITH crowd AS (
+            INSERT INTO users (id, email, password_hash, name)
+            SELECT 100000000000000000 + %s::bigint * 1000 + n, 'far.' || %s || '.' || n || '@example.com', '', 'Far'
+              FROM generate_series(1, 480) AS n
+            RETURNING id
+        )
+        INSERT INTO conversations (user_id, other_id) SELECT %s, id FROM crowd
+        """,
+        alice.id,
+        alice.id,
+        alice.id,
+    )
+    with Tab(bob, there) as far:
+        far.everything()
+        with Tab(alice):
+            assert far.expect("presence")["user_id"] == alice.id
+
+
+def test_an_announcement_to_hundreds_crosses(admin: Person, bob: Person, there: Server, shared: TestDatabase) -> None:
+    shared.query(
+        """INSERT INTO users (email, password_hash, name)
+           SELECT 'many.' || %s || '.' || n || '@example.com', '', 'Many' FROM generate_series(1, 500) AS n""",
+        admin.id,
+    )
+    with Tab(bob, there) as far:
+        far.everything()
+        admin.client.post("/admin/broadcast", json={"content": "to all"})
+
+        assert far.expect("announcement")["content"] == "to all"
+
+
+# Retention
+
+
+def test_old_events_are_forgotten_and_newer_ones_kept(alice: Person, bob: Person, shared: TestDatabase) -> None:
+    for _ in range(4):
+        send(alice, bob)
+    shared.query("UPDATE events SET created_at = now() - interval '31 days' WHERE user_id = %s AND seq <= 2", bob.id)
+
+    async def forget_them() -> None:
+        database = Database(shared.keywords, size=2)
+        while await history.forget_events(database, days=30):
+            pass
+        await database.close()
+
+    asyncio.run(forget_them())
+
+    with Tab(bob) as tab:
+        assert [frame["type"] for frame in tab.resume(1)] == ["resync"]
+        assert seqs(tab.resume(2)) == [3, 4]
 
 
 # Long poll
