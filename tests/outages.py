@@ -5,13 +5,12 @@ import os
 import shutil
 import signal
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from conftest import WAIT_SECONDS
+from conftest import wait_until
 from psycopg2.extensions import make_dsn
 
 from postgres import EmbeddedServer, _is_alive
@@ -72,14 +71,6 @@ class FragilePostgres(EmbeddedServer):
                 os.kill(pid, signal.SIGCONT)
 
 
-def wait_until(check: Callable[[], object]) -> None:
-    """Ask again and again, for what tells nobody that it happened."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not check():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-
-
 def wait_for_the_end_of(pids: Iterable[int]) -> None:
     wait_until(lambda: not any(_is_alive(pid) for pid in pids))
 
@@ -99,17 +90,27 @@ def children_of(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def fragile_postgres() -> Iterator[FragilePostgres]:
-    """One in a folder that the server's own user may enter, which pytest's tmp_path is not for root."""
+def open_folder() -> Iterator[Path]:
+    """One that PostgreSQL's own user may enter, which pytest's tmp_path is not for root; a server in it is ended."""
     folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
     folder.chmod(0o711)
-    server = FragilePostgres(folder / "data")
-    server.ensure_started()
     try:
-        yield server
+        yield folder
     finally:
-        server.thaw()
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(server.pid, signal.SIGQUIT)
+        for pid_file in folder.glob("**/postmaster.pid"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
         while folder.exists():  # a stopping server still writes and removes files
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def fragile_postgres() -> Iterator[FragilePostgres]:
+    """One that is running."""
+    with open_folder() as folder:
+        server = FragilePostgres(folder / "data")
+        server.ensure_started()
+        try:
+            yield server
+        finally:
+            server.thaw()

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import psycopg2
 import pytest
-from conftest import HOUSE, WAIT_SECONDS, TestDatabase
-from outages import FragilePostgres, fragile_postgres, wait_until
+from conftest import HOUSE, WAIT_SECONDS, TestDatabase, wait_until
+from outages import FragilePostgres, fragile_postgres
 
 import db
 import history

@@ -4,12 +4,10 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import HOUSE, Person, Server, receive, register, wait_until
+from outages import open_folder
 from test_sockets import closing, deaf, send
 from websockets.sync.client import ClientConnection
 
@@ -67,19 +66,6 @@ def processes_of(folder: Path) -> list[str]:
             if command and (str(folder) in command or str(folder).encode() in (process / "environ").read_bytes()):
                 found.append(command)
     return found
-
-
-@contextlib.contextmanager
-def open_folder() -> Iterator[Path]:
-    """One that PostgreSQL's own user may enter, which pytest's tmp_path is not for root."""
-    folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
-    folder.chmod(0o711)
-    yield folder
-    for pid_file in folder.glob("**/postmaster.pid"):
-        with contextlib.suppress(OSError):
-            os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
-    while folder.exists():  # a stopping server still writes and removes files
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
