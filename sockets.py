@@ -225,10 +225,14 @@ class Session:
                 return True
             await self._resync("too_old")
         except PagewireError as error:
-            self._client.send(error_frame(error))
-            await self._client.flush()
-            self._client.end(CloseCode.TRY_AGAIN_LATER)
+            await self._give_up(error)
         return False
+
+    async def _give_up(self, error: PagewireError, *, ref: str | int | None = None) -> None:
+        """Close a client that is not live: it would wait for ever for what it missed."""
+        self._client.send(error_frame(error, ref=ref))
+        await self._client.flush()
+        self._client.end(CloseCode.TRY_AGAIN_LATER)
 
     async def _resync(self, reason: str) -> None:
         seq, _ = await self._messenger.position(self._user.id)
@@ -335,9 +339,9 @@ class Session:
                 if not forgotten_seq <= frame.last_seq <= seq:
                     await self._resync("unknown" if frame.last_seq > seq else "too_old")
                     return
-            except PagewireError:
-                self._client.end(CloseCode.TRY_AGAIN_LATER)  # it would wait for ever for what it missed
-                raise
+            except PagewireError as error:
+                await self._give_up(error, ref=frame.ref)
+                return
             if await self._catch_up(frame.last_seq, to_seq=seq):
                 self._send_ready(resumed=True)
 

@@ -687,6 +687,24 @@ def test_what_a_deleted_account_said_is_taken_back(alice: Person, bob: Person, s
     assert (frame["type"], frame["id"], frame["sender_id"]) == ("deleted", message_id, None)
 
 
+def test_a_resume_that_the_database_does_not_answer_closes_the_socket(
+    make_server: Callable[..., Server], make_database: Callable[[], TestDatabase]
+) -> None:
+    database = make_database()
+    server = make_server("server", database).start()
+    alice = register(server, "alice")
+    blocker = connect_to(database)
+    with contextlib.closing(blocker), Tab(alice) as tab:
+        tab.everything()
+        blocker.cursor().execute("LOCK TABLE mailboxes")
+        tab.send(type="resume", last_seq=0, ref="r1")
+
+        frames, code, _ = tab.closing()
+        blocker.rollback()
+
+    assert (frames[-1]["code"], frames[-1]["ref"], code) == ("database_error", "r1", 1013)
+
+
 # Edits and deletes
 
 
