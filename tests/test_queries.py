@@ -15,7 +15,7 @@ import db
 import history
 from errors import BusyError
 from history import MessageDraft, Told
-from pool import Database
+from pool import Database, Prepared, _compile
 
 pytestmark = pytest.mark.anyio
 
@@ -98,16 +98,35 @@ class Line(NamedTuple):
     text: str
 
 
+def plan_of(lines: list[Line]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
 class Explainer:
     """Runs no statement but asks for its plan; every answer is empty."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, for_any_values: bool = False) -> None:
+        """*for_any_values*: the plan that PostgreSQL may keep of a prepared statement."""
         self._database = database
+        self._for_any_values = for_any_values
         self.plan = ""
 
     async def fetch_all(self, row: type[Row], sql: str, params: Mapping[str, object] | None = None) -> list[Row]:
-        self.plan += "\n".join(line.text for line in await self._database.fetch_all(Line, "EXPLAIN " + sql, params))
+        if self._for_any_values and isinstance(sql, Prepared):
+            self.plan += await self._plan_for_any_values(sql, params)
+        else:
+            self.plan += plan_of(await self._database.fetch_all(Line, "EXPLAIN " + sql, params))
         return []
+
+    async def _plan_for_any_values(self, sql: Prepared, params: Mapping[str, object] | None) -> str:
+        name, prepare, _, names = _compile(sql)
+        values = {f"v{number}": (params or {})[key] for number, key in enumerate(names)}
+        placeholders = ", ".join(f"%({key})s" for key in values)
+        async with self._database.transaction() as tx:
+            await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            await tx.execute("DEALLOCATE ALL")
+            await tx.execute(prepare)
+            return plan_of(await tx.fetch_all(Line, f"EXPLAIN EXECUTE {name} ({placeholders})", values))
 
     async def fetch_one(self, row: type[Row], sql: str, params: Mapping[str, object] | None = None) -> Row | None:
         await self.fetch_all(row, sql, params)
@@ -147,9 +166,9 @@ async def crowded(make_database: Callable[[], TestDatabase]) -> Any:
     await database.close()
 
 
-@pytest.fixture
-def explainer(crowded: Database) -> Explainer:
-    return Explainer(crowded)
+@pytest.fixture(params=[False, True], ids=["for these values", "for any values"])
+def explainer(crowded: Database, request: pytest.FixtureRequest) -> Explainer:
+    return Explainer(crowded, for_any_values=request.param)
 
 
 def test_every_index_says_whom_it_serves() -> None:
