@@ -279,6 +279,29 @@ def test_a_repeat_with_the_same_client_id_is_delivered_once(alice: Person, bob: 
     assert history(bob, alice) == ["once", "twice"]
 
 
+def test_repeats_by_every_way_at_the_same_moment_are_one_message(alice: Person, bob: Person) -> None:
+    def by_rest(_: int) -> None:
+        alice.client.post("/messages", json={"recipient_id": bob.id, "content": "once", "client_id": "a1"})
+
+    def by_socket(_: int) -> None:
+        with alice.socket() as opened:
+            for _ in range(5):
+                send(opened, bob, "once", client_id="a1")
+            send(opened, alice, "done")
+            receive(opened)
+
+    with bob.socket() as inbox, ThreadPoolExecutor(8) as threads:
+        for asked in [
+            *(threads.submit(by_rest, n) for n in range(20)),
+            *(threads.submit(by_socket, n) for n in range(8)),
+        ]:
+            asked.result()
+        alice.client.post("/messages", json={"recipient_id": bob.id, "content": "last"})
+
+        assert [receive(inbox)["content"] for _ in range(2)] == ["once", "last"]
+    assert history(bob, alice) == ["once", "last"]
+
+
 def test_a_client_id_with_other_words_is_answered_by_an_error(alice: Person, bob: Person) -> None:
     with alice.socket() as opened:
         send(opened, bob, "one thing", client_id="a1")
