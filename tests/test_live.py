@@ -1316,10 +1316,10 @@ def slow_tab(person: Person) -> Tab:
 def test_a_slow_reader_is_closed_and_misses_nothing_by_resuming(alice: Person, bob: Person) -> None:
     slow = slow_tab(bob)
     received = [slow.expect("ready")]
-    with Tab(alice) as mine, Tab(bob) as quick:
+    with Tab(bob) as quick:
         quick.everything()
         for _ in range(500):
-            mine.send(recipient_id=bob.id, content="x" * 30_000)
+            send(alice, bob, "x" * 30_000)
         at_once = [quick.expect("message") for _ in range(500)]
 
     frames, code, _ = slow.closing()
