@@ -139,10 +139,16 @@ class Player:
         self._book.faults["sockets cut"] += 1
 
 
-async def bring_bad_luck(house: House, postgres: FragilePostgres, book: Book, luck: random.Random) -> None:
-    """Kill, stop and end things, and set them up again."""
+async def bring_bad_luck(
+    house: House, postgres: FragilePostgres, book: Book, luck: random.Random, over: asyncio.Event
+) -> None:
+    """Kill, stop and end things, and set them up again, until it is *over*; what was begun is ended."""
     while True:
-        await asyncio.sleep(luck.uniform(0.5, 1.5))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(luck.uniform(0.5, 1.5)):
+                await over.wait()
+        if over.is_set():
+            return
         fault = luck.choices(["kill", "stop", "sessions", "listeners", "restart"], weights=[30, 15, 20, 20, 15])[0]
         book.faults[fault] += 1
         if fault in ("kill", "stop"):
@@ -204,15 +210,19 @@ async def test_whatever_happens_nothing_is_lost_and_nothing_is_told_twice(
         devices = [asyncio.create_task(device.run()) for player in players for device in player.devices]
         others = [[other.id for other in people if other is not person] for person in people]
         playing = [asyncio.create_task(player.play(ids, http)) for player, ids in zip(players, others, strict=True)]
-        playing.append(asyncio.create_task(bring_bad_luck(house, weather, book, luck)))
-        done, _ = await asyncio.wait([*playing, *devices], timeout=SECONDS, return_when=asyncio.FIRST_EXCEPTION)
+        over = asyncio.Event()
+        bad_luck = asyncio.create_task(bring_bad_luck(house, weather, book, luck, over))
+        done, _ = await asyncio.wait(
+            [bad_luck, *playing, *devices], timeout=SECONDS, return_when=asyncio.FIRST_EXCEPTION
+        )
+        over.set()
         for task in playing:
             task.cancel()
         await asyncio.gather(*playing, return_exceptions=True)
+        await bad_luck
         for task in done:
             task.result()  # nobody leaves the game but by an error
 
-        await asyncio.to_thread(set_up_again, house, weather)
         await asyncio.gather(*(until_everything_is_told(weather, player) for player in players))
         for task in devices:
             task.cancel()
@@ -228,17 +238,6 @@ async def test_whatever_happens_nothing_is_lost_and_nothing_is_told_twice(
 def find_url(house: House, seed: str) -> Callable[[], str]:
     luck = random.Random(seed)
     return lambda: house.url(luck)
-
-
-def set_up_again(house: House, postgres: FragilePostgres) -> None:
-    """Whatever was being broken when the time was over."""
-    postgres.ensure_started()
-    for server in house.servers:
-        if server.process is None or server.process.poll() is not None or server not in house.alive:
-            server.kill()
-            start(server)
-            if server not in house.alive:
-                house.alive.append(server)
 
 
 async def until_everything_is_told(postgres: FragilePostgres, player: Player) -> None:
