@@ -301,6 +301,8 @@ def test_whoever_sends_under_load_is_told_in_time_when_postgresql_hangs(
 
 def test_a_frame_gets_its_error_while_postgresql_hangs(alice: Person, bob: Person, fragile: FragilePostgres) -> None:
     with alice.socket() as opened:
+        send(opened, alice, "all is well")
+        receive(opened)
         fragile.freeze()
         for number in range(40):  # more than are stored at a time
             send(opened, bob, "hello?", client_id=str(number))

@@ -478,7 +478,9 @@ def deaf(person: Person) -> ClientConnection:
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     host, _, port = person.server.url.removeprefix("http://").partition(":")
     small.connect((host, int(port)))
-    return person.socket(sock=small, max_queue=1, ping_interval=None, max_size=None, close_timeout=0.5)
+    return person.socket(
+        sock=small, max_queue=1, ping_interval=None, max_size=None, close_timeout=0.5, compression=None
+    )
 
 
 def send_in_tens(opened: ClientConnection, recipient: Person, quick: ClientConnection, texts: list[str]) -> list[str]:
