@@ -300,7 +300,8 @@ def test_a_wrong_setting_is_named_and_not_tried_for_ever(
 
     reasons = [line for line in lines if variable in line]
     assert 1 <= len(reasons) <= (4 if "-w" in starter else 1)  # one a worker
-    assert "Traceback" not in "".join(lines)
+    if not starter.startswith("gunicorn"):  # whose master may show its own, when a worker ends before it is looked for
+        assert "Traceback" not in "".join(lines)
 
 
 def run_until_it_fails(server: Server, starter: str, variable: str) -> list[str]:
