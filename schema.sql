@@ -144,12 +144,24 @@ CREATE TABLE IF NOT EXISTS announcements (
 -- Events: what each user is told, numbered without a gap by the transaction that tells it. An event names what happened to
 -- what; how that looks is read when the event is sent. (No foreign key: a check a row is too dear where every message writes two.)
 
-CREATE TABLE IF NOT EXISTS mailboxes (
-    user_id bigint PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+CREATE TABLE IF NOT EXISTS mailboxes (       -- (no foreign key either: an account's end would lock what a sender holds)
+    user_id bigint PRIMARY KEY,
     seq bigint NOT NULL DEFAULT 0,             -- of the last event
     forgotten_seq bigint NOT NULL DEFAULT 0,   -- events up to this one are past their retention and gone
     last_seen_at timestamptz
 ) WITH (fillfactor = 50);                      -- room to update in place
+
+ALTER TABLE mailboxes DROP CONSTRAINT IF EXISTS mailboxes_user_id_fkey;
+
+-- Every account has its mailbox from the start: it is what senders lock, before anything else (history.insert_messages).
+CREATE OR REPLACE FUNCTION open_mailbox() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO mailboxes (user_id) VALUES (NEW.id) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS users_open_mailbox ON users;
+CREATE TRIGGER users_open_mailbox AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION open_mailbox();
+INSERT INTO mailboxes (user_id) SELECT id FROM users ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS events (
     user_id bigint NOT NULL,
