@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 from reference_client import Inbox
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -305,6 +305,7 @@ class EverybodyIsTold(RuleBasedStateMachine):
 
     # What devices do
 
+    @precondition(lambda self: len(self.open) < 8)
     @rule(target=devices, user_id=st.sampled_from([1, 2]), classic=st.booleans(), late=st.integers(0, 3))
     def a_device_comes(self, user_id: int, classic: bool, late: int) -> tuple[Device, Inbox]:
         """What it knows of the newest event may be a little old when it is registered."""
