@@ -211,6 +211,8 @@ class Jobs:
                     self.extract_document(document_id)
             except PagewireError as error:
                 logger.warning("looking for unfinished work: %s", error)
+            except Exception:
+                logger.exception("looking for unfinished work")
             await asyncio.sleep(RECOVERY_SECONDS)
 
     async def _sweep(self) -> None:
