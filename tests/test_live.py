@@ -553,12 +553,14 @@ def fill_mailbox(database: TestDatabase, sender: Person, recipient: Person, amou
             INSERT INTO events (user_id, seq, kind, ref_id)
             SELECT recipient_id, row_number() OVER (ORDER BY id), 'message', id FROM sent
         )
-        INSERT INTO mailboxes (user_id, seq) SELECT recipient_id, count(*) FROM sent GROUP BY 1
+        UPDATE mailboxes SET seq = %s WHERE user_id = %s
         """,
         sender.id,
         recipient.id,
         content,
         amount,
+        amount,
+        recipient.id,
     )
 
 

@@ -328,11 +328,12 @@ class EverybodyIsTold(RuleBasedStateMachine):
         to_seq = self.table.last[device.user_id]
 
         async def catch_up() -> bool:
+            start = from_seq
             while True:
                 try:
-                    return await self.hub.catch_up(device.client, from_seq=from_seq, to_seq=to_seq)
+                    return await self.hub.catch_up(device.client, from_seq=start, to_seq=to_seq)
                 except DatabaseUnavailableError:
-                    pass  # a real socket is closed, and resumes; this one tries again
+                    start = device.client.position  # a real socket is closed, and resumes; this one goes on
                 except WebSocketDisconnect:
                     return True
 
