@@ -135,7 +135,8 @@ def test_chat_is_live_across_its_workers(running: Server) -> None:
 def test_its_log_holds_no_token_and_no_password(running: Server) -> None:
     alice = register(running, "alice")
 
-    alice.socket(f"/ws/{alice.id}?token={alice.token}", additional_headers={}).close()
+    with alice.socket(f"/ws/{alice.id}?token={alice.token}", additional_headers={}):
+        pass
     alice.client.get("/me", params={"token": alice.token, "access_token": alice.token, "password": "hunter2"})
     alice.client.get(f"/ws?token={alice.token}")
     goodbyes([alice.socket("/ws?token=wrong-but-secret", additional_headers={})])

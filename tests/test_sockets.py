@@ -312,8 +312,7 @@ def test_a_client_id_with_other_words_is_answered_by_an_error(alice: Person, bob
 
 
 def test_a_message_is_stored_though_its_socket_is_gone(alice: Person, bob: Person) -> None:
-    with bob.socket() as inbox:
-        opened = alice.socket()
+    with bob.socket() as inbox, alice.socket() as opened:
         send(opened, bob, "last words")
         opened.socket.shutdown(socket.SHUT_RDWR)
 
