@@ -1,5 +1,6 @@
 """Every setting of an installation: one frozen object, read from the environment and `.env`."""
 
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -108,6 +109,13 @@ class Settings(BaseSettings):
             raise ValueError(f"shorter than {MINIMUM_SECRET_KEY_BYTES} bytes; leave it unset and one is made for you")
         if any(sample in secret.lower() for sample in SAMPLE_SECRET_KEYS) or len(set(secret)) < 8:
             raise ValueError("a well-known sample; leave it unset and one is made for you")
+        return value
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _check_sender(cls, value: str) -> str:
+        if not value.isprintable() or "@" not in parseaddr(value)[1]:
+            raise ValueError("write an address, or Name <address>")  # found at the first mail, it would delay them all
         return value
 
     @model_validator(mode="after")

@@ -57,6 +57,8 @@ def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(
         ("LOGIN_RATE_LIMIT", "ten a minute"),
         ("LOGIN_RATE_LIMIT", "0/minute"),
         ("SMTP_SECURITY", "ssl3"),
+        ("SMTP_FROM", "nobody"),
+        ("SMTP_FROM", "a@example.com\nBcc: b@example.com"),
         ("SECRET_KEY", "short"),
         ("SECRET_KEY", "your-secret-key-change-in-production-please"),
         ("SECRET_KEY", "a" * 64),
