@@ -208,7 +208,7 @@ def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) 
 # What the process that owns the workers leaves behind
 
 PROGRAM = r"""
-import asyncio, sys
+import asyncio, signal, sys
 import fastapi
 from workers import Workers
 
@@ -232,6 +232,7 @@ async def main():
             workers.close()
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
     try:
         asyncio.run(main())
     except KeyboardInterrupt:
