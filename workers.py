@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 MAXIMUM_WAITING = 64  # tasks in the queue, before BusyError
 TASKS_PER_WORKER = 200  # then a fresh process takes its place
+SESSION_NICE = 19  # a 68th of the share of a session that has not been changed; all of it, where nobody else runs
 START_SECONDS = 20.0  # for a worker to start; a task's own deadline begins after that
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -270,6 +271,7 @@ def _prepare(memory_bytes: int, modules: Sequence[str], temporary: str) -> None:
     """Limit this process, and tie its life to the server's, whose *temporary* folder holds the forkserver's socket."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
     os.nice(10)
+    _leave_session()
     logging.disable()
     warnings.simplefilter("ignore")
     watcher = threading.Thread(target=_die_with_server, args=(temporary,), daemon=True)
@@ -285,6 +287,24 @@ def _prepare(memory_bytes: int, modules: Sequence[str], temporary: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError, ValueError):  # where the system has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes,) * 2)
+
+
+def _leave_session() -> None:
+    """Move to a session of its own and make that give way to the others, as nice does within one.
+
+    Where sessions share the processor as groups (sched(7), "The autogroup feature"), nice counts among the processes of
+    one session alone: PostgreSQL, in its own, would wait for its turn behind a PDF.
+    """
+    os.setsid()
+    for _ in range(20):
+        try:
+            Path("/proc/self/autogroup").write_text(str(SESSION_NICE))
+        except BlockingIOError:  # ten times a second, for all of the system
+            time.sleep(0.1)
+        except OSError:
+            return  # another system
+        else:
+            return
 
 
 def _let_forkserver_end() -> None:

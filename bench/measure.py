@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from statistics import median, quantiles
 from typing import Literal, NamedTuple
@@ -48,8 +49,8 @@ QUICK = Effort(
     cpu_seconds=0.4,
     upload_rounds=2,
     long_upload_rounds=1,
-    latency_rounds=2,
-    latency_seconds=2.5,
+    latency_rounds=4,
+    latency_seconds=3.0,
     memory_rounds=1,
     chat_seconds=3.0,
 )
@@ -255,24 +256,16 @@ async def measure_latency(sides: Sides, effort: Effort) -> list[Row]:
     def logins(side: Side) -> tuple[int, bytes]:
         return LOGINS_AT_ONCE, side.login()
 
-    found: dict[tuple[str, str], list[Percentiles]] = {}
+    latencies: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     loads: dict[str, Load] = {"idle": no_load, "uploads": uploads, "logins": logins}
     for _ in range(effort.latency_rounds):
         for (name, load), side in itertools.product(loads.items(), sides):
-            percentiles = await _measure_me_under(side, load(side), effort.latency_seconds)
-            found.setdefault((side.server.name, name), []).append(percentiles)
-
-    def middle(side: Side, name: str) -> Percentiles:
-        of_load = found[side.server.name, name]
-        return Percentiles(median(one.p50 for one in of_load), median(one.p99 for one in of_load))
-
-    def times_idle(side: Side, name: str) -> float:
-        pairs = zip(found[side.server.name, name], found[side.server.name, "idle"], strict=True)
-        return median(busy.p99 / idle.p99 for busy, idle in pairs)
+            latencies[side.server.name, name] += await _measure_me_under(side, load(side), effort.latency_seconds)
+    found = {key: _percentiles(seconds) for key, seconds in latencies.items()}
 
     rows: list[Row] = []
     for name, title in (("idle", "nothing else"), ("uploads", "during uploads"), ("logins", "during a login storm")):
-        plain, product = (middle(side, name) for side in sides)
+        plain, product = (found[side.server.name, name] for side in sides)
         rows.append(
             Row(
                 f"GET /me, {title}: p50 / p99",
@@ -282,7 +275,9 @@ async def measure_latency(sides: Sides, effort: Effort) -> list[Row]:
             )
         )
         if name != "idle":
-            plain_times, product_times = (times_idle(side, name) for side in sides)
+            plain_times, product_times = (
+                found[side.server.name, name].p99 / found[side.server.name, "idle"].p99 for side in sides
+            )
             rows.append(
                 Row(
                     "    p99, times its own with nothing else",
@@ -295,7 +290,7 @@ async def measure_latency(sides: Sides, effort: Effort) -> list[Row]:
     return rows
 
 
-async def _measure_me_under(side: Side, load: tuple[int, bytes], seconds: float) -> Percentiles:
+async def _measure_me_under(side: Side, load: tuple[int, bytes], seconds: float) -> list[float]:
     count, request = load
     stop = asyncio.Event()
     async with side.connections(PROBES) as probes, side.connections(count) as others:
@@ -304,6 +299,10 @@ async def _measure_me_under(side: Side, load: tuple[int, bytes], seconds: float)
         await asyncio.sleep(SETTLE_SECONDS)
         latencies = await probe(probes, side.get_me(), per_second=PROBES_PER_SECOND, seconds=seconds, stop=stop)
         await background
+    return latencies
+
+
+def _percentiles(latencies: Sequence[float]) -> Percentiles:
     hundredths = quantiles(latencies, n=100, method="inclusive")
     return Percentiles(hundredths[49], hundredths[98])
 
