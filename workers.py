@@ -16,18 +16,19 @@ import multiprocessing
 import os
 import pickle
 import resource
-import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from multiprocessing.util import Finalize, get_temp_dir
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
@@ -197,13 +198,14 @@ class Workers:
                 _stop_pool(pool)
 
     def _start_pool(self) -> ProcessPool:
+        _start_sweeper()
         context = _BareContext()
         context.set_forkserver_preload(["asyncio", "pebble", *self._shared_modules])
         pool = ProcessPool(
             max_workers=self._count,
             max_tasks=TASKS_PER_WORKER,
             initializer=_prepare,
-            initargs=(self._memory_bytes, self._modules, get_temp_dir()),
+            initargs=(self._memory_bytes, self._modules),
             context=context,
         )
         resource_tracker.ensure_running()  # it would unblock what is blocked here
@@ -232,6 +234,16 @@ _FATAL_SIGNALS = [
         signal.SIGXCPU,
     )
 ]
+
+
+@cache
+def _start_sweeper() -> "subprocess.Popen[bytes]":
+    """Start what removes multiprocessing's folder (the forkserver's socket) when this process ends, however it does."""
+    return subprocess.Popen(  # noqa: S603
+        ["/bin/sh", "-c", 'read -r _; exec rm -rf -- "$0"', get_temp_dir()],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _stop_pool(pool: ProcessPool) -> None:
@@ -267,16 +279,14 @@ class _BareContext(ForkServerContext):
 # In a worker
 
 
-def _prepare(memory_bytes: int, modules: Sequence[str], temporary: str) -> None:
-    """Limit this process, and tie its life to the server's, whose *temporary* folder holds the forkserver's socket."""
+def _prepare(memory_bytes: int, modules: Sequence[str]) -> None:
+    """Limit this process, and tie its life to the server's."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
     os.nice(10)
     _leave_session()
     logging.disable()
     warnings.simplefilter("ignore")
-    watcher = threading.Thread(target=_die_with_server, args=(temporary,), daemon=True)
-    watcher.start()
-    Finalize(None, _wait_for_watcher, args=(watcher,), exitpriority=100)
+    threading.Thread(target=_die_with_server, daemon=True).start()
     if sys.platform == "linux":  # where even a task that never lets go of the GIL dies with the server
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _let_forkserver_end()
@@ -315,7 +325,7 @@ def _let_forkserver_end() -> None:
             os.close(descriptor)
 
 
-def _die_with_server(temporary: str) -> None:
+def _die_with_server() -> None:
     server = multiprocessing.parent_process()
     assert server is not None
     assert server.pid is not None
@@ -325,15 +335,7 @@ def _die_with_server(temporary: str) -> None:
         wait([server.sentinel])
     else:
         wait([death])
-        shutil.rmtree(temporary, ignore_errors=True)  # a server that was killed could not
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _wait_for_watcher(watcher: threading.Thread) -> None:
-    """Let the watcher tidy up: an idle worker sees the end of the server, too, and would be gone before."""
-    server = multiprocessing.parent_process()
-    if server is not None and wait([server.sentinel], timeout=0):
-        watcher.join(timeout=1)
 
 
 def _address_space() -> int:

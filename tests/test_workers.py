@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from conftest import wait_until
 
 from errors import BusyError
 from workers import MAXIMUM_WAITING, TASKS_PER_WORKER, WorkerDiedError, Workers
@@ -298,7 +299,7 @@ def test_a_server_that_is_killed_leaves_no_file(
 
     for process_id in process_ids:
         wait_for_end(process_id)
-    assert not list(tmp_path.glob("pymp-*"))
+    wait_until(lambda: not list(tmp_path.glob("pymp-*")))
 
 
 @pytest.mark.parametrize("moment", ["early", "busy"])
