@@ -453,6 +453,50 @@ async def list_pages(conn: Executor, *, document_id: int) -> list[PageRow]:
     )
 
 
+async def find_page(conn: Executor, *, document_id: int, page_number: int) -> PageRow | None:
+    return await conn.fetch_one(
+        PageRow,
+        """
+        SELECT page_number, text, width, height
+          FROM pages WHERE document_id = %(document_id)s AND page_number = %(page_number)s
+        """,
+        {"document_id": document_id, "page_number": page_number},
+    )
+
+
+async def get_tables_json(conn: Executor, *, document_id: int, page_number: int | None = None) -> str:
+    """The tables, of one page or of all, as a JSON array; made by the server, so that nobody waits for large ones."""
+    row = await conn.fetch_one(
+        _Text,
+        """
+        SELECT coalesce(json_agg(json_build_object(
+                   'page', page_number, 'table_index', table_index, 'data', data, 'bbox', bbox,
+                   'fragment', jsonb_array_length(data) = 1 OR jsonb_array_length(data -> 0) = 1)
+               ORDER BY table_index), '[]')::text
+          FROM document_tables
+         WHERE document_id = %(document_id)s AND (%(page_number)s IS NULL OR page_number = %(page_number)s)
+        """,
+        {"document_id": document_id, "page_number": page_number},
+    )
+    assert row is not None
+    assert row.text is not None
+    return row.text
+
+
+class _Cells(NamedTuple):
+    data: list[list[str | None]]
+
+
+async def find_table(conn: Executor, *, document_id: int, table_index: int) -> list[list[str | None]] | None:
+    """The cells of one table, row by row."""
+    row = await conn.fetch_one(
+        _Cells,
+        "SELECT data FROM document_tables WHERE document_id = %(document_id)s AND table_index = %(table_index)s",
+        {"document_id": document_id, "table_index": table_index},
+    )
+    return None if row is None else row.data
+
+
 async def claim_documents(conn: Executor, *, worker_id: int, busy_with: Sequence[int]) -> list[int]:
     """Take over the documents whose reader died, and this process's own that it is not *busy_with*."""
     rows = await conn.fetch_all(

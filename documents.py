@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from starlette.datastructures import FormData, UploadFile
 
 import db
+from access import get_readable_document, get_ready_document
 from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from auth import CurrentUser
 from db import DocumentRow
@@ -390,18 +391,6 @@ async def list_documents(
     )
 
 
-async def get_readable_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentRow:
-    """The document, if *user* may read it.
-
-    Raises:
-        DocumentNotFoundError: also when it exists but is somebody else's.
-    """
-    row = await db.find_document(database, document_id=document_id)
-    if row is None or row.user_id != user.id:
-        raise DocumentNotFoundError
-    return row
-
-
 @router.get("/documents/{document_id}", summary="One document", responses=may_fail(*SIGNED_IN, DocumentNotFoundError))
 async def read_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentDetails:
     return DocumentDetails.from_row(await get_readable_document(database, user, document_id))
@@ -477,9 +466,7 @@ async def read_file(request: Request, engines: AllEngines, user: CurrentUser, do
 )
 async def read_text(request: Request, database: Db, user: CurrentUser, document_id: Id) -> Response:
     """Plain text with form feeds between pages, or JSON when `Accept` asks for `application/json`."""
-    row = await get_readable_document(database, user, document_id)
-    if row.status != "ready":
-        raise DocumentNotReadyError
+    row = await get_ready_document(database, user, document_id)
     if "application/json" not in request.headers.get("accept", ""):
         return PlainTextResponse(await db.get_document_text(database, document_id=document_id))
     pages = await db.list_pages(database, document_id=document_id)

@@ -114,6 +114,18 @@ class DocumentNotFoundError(NotFoundError):
     code = "document_not_found"
 
 
+class PageNotFoundError(NotFoundError):
+    """The document has no such page."""
+
+    code = "page_not_found"
+
+
+class TableNotFoundError(NotFoundError):
+    """The document has no such table."""
+
+    code = "table_not_found"
+
+
 class ConflictError(PagewireError):
     """The request contradicts an earlier one."""
 

@@ -25,6 +25,7 @@ import chat
 import db
 import documents
 import notifications
+import pages
 import protocol
 import sockets
 from answers import error_response, may_fail, operation_id
@@ -58,7 +59,7 @@ TAGS = [
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
     {"name": "notifications", "description": "E-mail to users."},
 ]
-ROOMS = (auth, documents, chat, sockets, notifications)
+ROOMS = (auth, documents, pages, chat, sockets, notifications)
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
 
 # Opening and closing

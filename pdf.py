@@ -5,6 +5,7 @@ task runs in a forked, niced worker with limits on its memory, its CPU time and 
 """
 
 import contextlib
+import io
 import json
 import logging
 import re
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from workers import WorkerDiedError, Workers
@@ -33,6 +34,7 @@ DAMAGED = "Error processing PDF: the file is damaged."
 OUT_OF_MEMORY = "The PDF needs more memory than this server allows."
 
 Value = TypeVar("Value")
+ImageFormat = Literal["png", "webp", "jpeg"]
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
 Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
 
@@ -224,6 +226,13 @@ class PdfEngine:
         "data"}], "metadata"}; "text" is the pages joined by form feeds.
         """
         return await self._run(_extract_json, path)
+
+    async def render_page(self, path: Path, page_number: int, *, width: int, image_format: ImageFormat) -> bytes | None:
+        """Return the page as a picture *width* pixels wide, of at most four million pixels.
+
+        None if there is no such page, or nothing that can be shown of it.
+        """
+        return await self._run(_render_page, path, page_number, width, image_format)
 
     async def _run(self, function: Callable[..., Value], path: Path, *args: object) -> Value:
         try:
@@ -457,3 +466,32 @@ def _search(path: Path, max_pages: int, term: str) -> list[PageMatches]:
             if matches.total:
                 found.append(PageMatches(page.page_number, matches.total, matches.excerpts))
         return found
+
+
+# Fast ones: a page at 100 dpi takes 15 ms as PNG at level 6, and 5 at level 3, which is a tenth larger
+ENCODING: dict[str, dict[str, Any]] = {
+    "png": {"compress_level": 3},
+    "webp": {"quality": 80, "method": 1},
+    "jpeg": {"quality": 85},
+}
+
+
+def _render_page(path: Path, max_pages: int, page_number: int, width: int, image_format: ImageFormat) -> bytes | None:
+    from PIL import Image
+
+    import reading
+
+    if page_number > max_pages:
+        return None
+    try:
+        with reading.Document(path) as document:
+            picture = document.render_page(page_number - 1, width)
+    except reading.UnreadableError:
+        return None
+    if picture is None:
+        return None
+    size = (picture.width, picture.height)
+    image = Image.frombuffer("RGB", size, picture.pixels, "raw", "BGRX", picture.stride, 1)
+    target = io.BytesIO()
+    image.save(target, image_format.upper(), **ENCODING[image_format])
+    return target.getvalue()

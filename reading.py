@@ -6,6 +6,7 @@ import this. What it returns is raw: pdf.py cleans the text.
 
 import ctypes
 import itertools
+import math
 import os
 import struct
 from array import array
@@ -22,6 +23,8 @@ from errors import BadPdfError, PasswordRequiredError
 
 MAXIMUM_SEGMENTS = 1_000_000  # of drawn paths on one page; the fullest real page seen has 75,088
 MAXIMUM_FORM_DEPTH = 30
+MAXIMUM_PIXELS = 4_000_000  # of a picture
+MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
 MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
 LIMIT = 1e7  # points from the origin; a page may be 14,400 wide
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text (fonts it has not got)
@@ -75,6 +78,15 @@ class Edges(NamedTuple):
 
     vertical: list[Box]
     horizontal: list[Box]
+
+
+class Picture(NamedTuple):
+    """A page as displayed, on white."""
+
+    width: int  # pixels
+    height: int
+    stride: int  # bytes of a row
+    pixels: bytes  # blue, green, red and one unused, from the top left
 
 
 class Document:
@@ -134,6 +146,38 @@ class Document:
             pdfium.FPDF_ClosePage(page)
             return None
         return Page(page, text_page)
+
+    def render_page(self, index: int, width: int) -> Picture | None:
+        """Return the page, *width* pixels wide, or less if that were too many in all; None if it cannot be loaded."""
+        page = pdfium.FPDF_LoadPage(self._document, index)
+        if not page:
+            return None
+        try:
+            return _render(page, width)
+        finally:
+            pdfium.FPDF_ClosePage(page)
+
+
+def _render(page: Any, width: int) -> Picture:
+    page_width = min(max(float(pdfium.FPDF_GetPageWidthF(page)), 1.0), LIMIT)
+    page_height = min(max(float(pdfium.FPDF_GetPageHeightF(page)), 1.0), LIMIT)
+    scale = min(
+        width / page_width,
+        math.sqrt(MAXIMUM_PIXELS / (page_width * page_height)),
+        MAXIMUM_PICTURE_SIDE / max(page_width, page_height),
+    )
+    columns, rows = max(1, int(page_width * scale + 1e-6)), max(1, int(page_height * scale + 1e-6))
+    bitmap = pdfium.FPDFBitmap_Create(columns, rows, 0)
+    if not bitmap:
+        raise MemoryError
+    try:
+        pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, columns, rows, 0xFFFFFFFF)
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, columns, rows, 0, pdfium.FPDF_ANNOT)
+        stride = pdfium.FPDFBitmap_GetStride(bitmap)
+        pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * rows)
+    finally:
+        pdfium.FPDFBitmap_Destroy(bitmap)
+    return Picture(columns, rows, stride, pixels)
 
 
 class _Line(NamedTuple):

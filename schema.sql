@@ -91,7 +91,7 @@ CREATE TABLE IF NOT EXISTS pages (
     text text NOT NULL,
     width real NOT NULL,              -- points
     height real NOT NULL,
-    PRIMARY KEY (document_id, page_number)   -- list_pages
+    PRIMARY KEY (document_id, page_number)   -- list_pages, find_page
 );
 
 CREATE TABLE IF NOT EXISTS document_tables (
@@ -100,7 +100,7 @@ CREATE TABLE IF NOT EXISTS document_tables (
     page_number integer NOT NULL,
     data jsonb NOT NULL,              -- rows of cells, a cell is text or null
     bbox real[] NOT NULL,             -- x0, top, x1, bottom in points
-    PRIMARY KEY (document_id, table_index)
+    PRIMARY KEY (document_id, table_index)   -- get_tables_json, find_table
 );
 
 -- Messages

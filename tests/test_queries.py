@@ -42,6 +42,9 @@ SELECT CASE n % 100 WHEN 0 THEN 7 ELSE 1 + n % 500 END, 'book.pdf', 'file-' || n
 INSERT INTO pages (document_id, page_number, text, width, height)
 SELECT 1 + n / 3, 1 + n % 3, 'text', 595, 842 FROM generate_series(0, 9000) AS n;
 
+INSERT INTO document_tables (document_id, table_index, page_number, data, bbox)
+SELECT 1 + n / 5, n % 5, 1, '[["a", "b"], ["c", "d"]]', '{0,0,9,9}' FROM generate_series(0, 9000) AS n;
+
 INSERT INTO conversations (user_id, other_id)
 SELECT DISTINCT sender_id, recipient_id FROM messages UNION SELECT DISTINCT recipient_id, sender_id FROM messages;
 
@@ -90,6 +93,9 @@ QUESTIONS: dict[str, Question] = {
     "list_documents": lambda conn: db.list_documents(conn, user_id=7, before_id=9_000, limit=20),
     "list_known_files": lambda conn: db.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
     "list_messages": lambda conn: history.list_messages(conn, user_id=7, offset=50, limit=20),
+    "find_page": lambda conn: db.find_page(conn, document_id=7, page_number=3),
+    "find_table": lambda conn: db.find_table(conn, document_id=7, table_index=3),
+    "get_tables_json": lambda conn: db.get_tables_json(conn, document_id=7),
     "list_pages": lambda conn: db.list_pages(conn, document_id=7),
 }
 

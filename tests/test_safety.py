@@ -673,6 +673,10 @@ ROUTES: list[tuple[str, str, str]] = [  # method, path, and what may be asked fo
     ("GET", "/documents/{}/file", ""),
     ("HEAD", "/documents/{}/file", ""),
     ("GET", "/documents/{}/text", ""),
+    ("GET", "/documents/{}/pages/{}", ""),
+    ("GET", "/documents/{}/pages/{}/image", "width format"),
+    ("GET", "/documents/{}/tables", "page"),
+    ("GET", "/documents/{}/tables/{}.csv", ""),
     ("POST", "/upload-pdf", "client_id"),
     ("POST", "/pdf-info", ""),
     ("POST", "/search-pdf", "search_term"),
@@ -742,7 +746,7 @@ def shuffled_request(chance: random.Random) -> tuple[str, str, dict[str, Any]]:
             file = chance.choice([make_pdf("x"), make_pdf("x")[:-99], b"%PDF-1.7", b"", chance.randbytes(200)])
             options["files"] = {chance.choice(["file"] * 9 + ["f"]): (chance.choice([*texts, "a.pdf"]), file)}
             options["data"] = texts
-    return method, path.format(chance.choice(IDS)), options
+    return method, path.format(*chance.choices(IDS, k=path.count("{}"))), options
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,0 +1,32 @@
+"""Who may read which document."""
+
+import db
+from auth import CurrentUser
+from db import DocumentRow
+from deps import Db
+from errors import DocumentNotFoundError, DocumentNotReadyError
+from fields import Id
+
+
+async def get_readable_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentRow:
+    """The document, if *user* may read it.
+
+    Raises:
+        DocumentNotFoundError: also when it exists but is somebody else's.
+    """
+    row = await db.find_document(database, document_id=document_id)
+    if row is None or row.user_id != user.id:
+        raise DocumentNotFoundError
+    return row
+
+
+async def get_ready_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentRow:
+    """The document, if *user* may read it and it was read from its file.
+
+    Raises:
+        DocumentNotFoundError, DocumentNotReadyError
+    """
+    row = await get_readable_document(database, user, document_id)
+    if row.status != "ready":
+        raise DocumentNotReadyError
+    return row

@@ -1,0 +1,177 @@
+"""What is in a document of the library: its pages, their pictures, its tables."""
+
+import asyncio
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+import db
+from access import get_readable_document, get_ready_document
+from answers import SIGNED_IN, may_fail, operation_id
+from auth import CurrentUser
+from db import DocumentRow
+from deps import AllEngines, Db
+from errors import (
+    BadPdfError,
+    DocumentNotFoundError,
+    DocumentNotReadyError,
+    ExtractionLimitError,
+    PageNotFoundError,
+    PasswordRequiredError,
+    TableNotFoundError,
+)
+from fields import Id
+from pdf import ImageFormat
+from ranges import content_disposition, knows_etag
+from tabular import to_csv
+
+DEFAULT_WIDTH = 850  # pixels: 100 dpi on US Letter
+MAX_WIDTH = 4000
+MAX_INDEX = 2**31 - 1
+PICTURE_EDITION = 1  # of how pictures are made: a part of their ETags
+
+router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
+
+PageNumber = Annotated[int, Path(ge=1, le=MAX_INDEX, description="from 1")]
+TableIndex = Annotated[int, Path(ge=0, le=MAX_INDEX, description="from 0, over the whole document")]
+
+
+class Page(BaseModel):
+    """One page as it was read."""
+
+    page_number: int = Field(examples=[57])
+    text: str = Field(examples=["Total due: 1,250.00"])
+    char_count: int = Field(examples=[19])
+    width: float = Field(description="points, as displayed", examples=[612.0])
+    height: float = Field(description="points", examples=[792.0])
+
+
+class DocumentTable(BaseModel):
+    """One table, row by row."""
+
+    page: int = Field(examples=[57])
+    table_index: int = Field(description="from 0, over the whole document", examples=[0])
+    data: list[list[str | None]] = Field(
+        description="null where a row has no cell in that column", examples=[[["item", "price"], ["paper", "12.50"]]]
+    )
+    bbox: list[float] = Field(
+        description="x0, top, x1, bottom in points from the page's top left", examples=[[72.0, 72.0, 540.0, 144.0]]
+    )
+    fragment: bool = Field(description="one row or one column: perhaps a frame and no table", examples=[False])
+
+
+class DocumentTables(BaseModel):
+    """The tables of a document, in the order of its pages."""
+
+    tables: list[DocumentTable]
+
+
+@router.get(
+    "/documents/{document_id}/pages/{page_number}",
+    summary="The text of one page",
+    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, PageNotFoundError, DocumentNotReadyError),
+)
+async def read_page(database: Db, user: CurrentUser, document_id: Id, page_number: PageNumber) -> Page:
+    row = await get_ready_document(database, user, document_id)
+    page = await db.find_page(database, document_id=row.id, page_number=page_number)
+    if page is None:
+        raise PageNotFoundError
+    return Page(
+        page_number=page.page_number,
+        text=page.text,
+        char_count=len(page.text),
+        width=page.width,
+        height=page.height,
+    )
+
+
+@router.get(
+    "/documents/{document_id}/pages/{page_number}/image",
+    summary="A picture of one page",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "webp", "jpeg")
+            }
+        },
+        304: {"description": "Not changed (If-None-Match)"},
+        **may_fail(
+            *SIGNED_IN,
+            DocumentNotFoundError,
+            PageNotFoundError,
+            BadPdfError,
+            PasswordRequiredError,
+            ExtractionLimitError,
+        ),
+    },
+)
+async def read_page_image(
+    request: Request,
+    engines: AllEngines,
+    user: CurrentUser,
+    document_id: Id,
+    page_number: PageNumber,
+    width: Annotated[int, Query(ge=1, le=MAX_WIDTH, description="pixels")] = DEFAULT_WIDTH,
+    image_format: Annotated[ImageFormat, Query(alias="format")] = "png",
+) -> Response:
+    """The page as displayed; of at most four million pixels, so that a tall one may be narrower than asked for."""
+    row = await get_readable_document(engines.database, user, document_id)
+    etag = _picture_etag(row, page_number, width, image_format)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if row.page_count is not None and page_number > row.page_count:
+        raise PageNotFoundError
+    if knows_etag(", ".join(request.headers.getlist("if-none-match")), etag):
+        return Response(status_code=304, headers=headers)
+    path = engines.storage.path_of(row.file_path)
+    if not path.exists():
+        raise DocumentNotFoundError("The file of this document is missing.")
+    picture = await engines.pdf.render_page(path, page_number, width=width, image_format=image_format)
+    if picture is None:
+        raise PageNotFoundError("This page cannot be shown.")
+    return Response(picture, headers=headers, media_type=f"image/{image_format}")
+
+
+def _picture_etag(row: DocumentRow, page_number: int, width: int, image_format: str) -> str:
+    content = row.sha256 or f"{row.id} {row.created_at}"  # an older installation kept no hash
+    key = f"{PICTURE_EDITION} {content} {page_number} {width} {image_format}"
+    return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
+
+
+@router.get(
+    "/documents/{document_id}/tables",
+    summary="The tables of a document",
+    response_model=DocumentTables,
+    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError),
+)
+async def list_tables(
+    database: Db,
+    user: CurrentUser,
+    document_id: Id,
+    page: Annotated[int | None, Query(ge=1, le=MAX_INDEX, description="of this page alone")] = None,
+) -> Response:
+    row = await get_ready_document(database, user, document_id)
+    tables = await db.get_tables_json(database, document_id=row.id, page_number=page)
+    return Response(f'{{"tables": {tables}}}', media_type="application/json")
+
+
+@router.get(
+    "/documents/{document_id}/tables/{table_index}.csv",
+    summary="One table as CSV",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        **may_fail(*SIGNED_IN, DocumentNotFoundError, TableNotFoundError, DocumentNotReadyError),
+    },
+)
+async def read_table_csv(database: Db, user: CurrentUser, document_id: Id, table_index: TableIndex) -> Response:
+    """UTF-8, RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    row = await get_ready_document(database, user, document_id)
+    cells = await db.find_table(database, document_id=row.id, table_index=table_index)
+    if cells is None:
+        raise TableNotFoundError
+    text = await asyncio.to_thread(to_csv, cells)
+    name = content_disposition(f"{row.filename.removesuffix('.pdf')}-{table_index}.csv")
+    return Response(text, headers={"Content-Disposition": name}, media_type="text/csv")

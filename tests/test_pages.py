@@ -1,0 +1,162 @@
+"""What is in a document of the library: pages, pictures, tables."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from conftest import Person
+from pdfs import make_book, make_pdf, make_table_pdf, write_page
+from PIL import Image
+
+from tabular import to_csv
+
+ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]
+
+
+def upload(person: Person, data: bytes) -> int:
+    answer = person.upload(data)
+    assert answer.status_code == 200, answer.text
+    document_id: int = answer.json()["document_id"]
+    return document_id
+
+
+@pytest.fixture
+def book(alice: Person) -> int:
+    """Three pages, the third is empty."""
+    return upload(alice, make_pdf("first page", "second\npage", ""))
+
+
+@pytest.fixture
+def price_list(alice: Person) -> int:
+    return upload(alice, make_table_pdf(ROWS, text="Prices"))
+
+
+def picture(person: Person, document_id: int, page_number: int = 1, **query: Any) -> Image.Image:
+    answer = person.client.get(f"/documents/{document_id}/pages/{page_number}/image", params=query)
+    assert answer.status_code == 200, answer.text
+    return Image.open(io.BytesIO(answer.content))
+
+
+def refusal(person: Person, path: str) -> tuple[int, str]:
+    answer = person.client.get(path)
+    return answer.status_code, answer.json()["code"]
+
+
+# Pages
+
+
+def test_a_page_is_told_with_its_size(alice: Person, book: int) -> None:
+    page = alice.client.get(f"/documents/{book}/pages/2").json()
+
+    assert (page["page_number"], page["text"].split(), page["char_count"]) == (2, ["second", "page"], len(page["text"]))
+    assert (round(page["width"]), round(page["height"])) == (595, 842)
+
+
+@pytest.mark.parametrize("number", [4, 2**31 - 1])
+@pytest.mark.parametrize("what", ["", "/image"])
+def test_a_page_that_is_not_there_is_not_found(alice: Person, book: int, number: int, what: str) -> None:
+    assert refusal(alice, f"/documents/{book}/pages/{number}{what}") == (404, "page_not_found")
+
+
+@pytest.mark.parametrize("path", ["pages/1", "pages/1/image", "tables", "tables/0.csv"])
+def test_what_is_in_somebody_elses_document_is_not_found(
+    alice: Person, bob: Person, price_list: int, path: str
+) -> None:
+    assert alice.client.get(f"/documents/{price_list}/{path}").status_code == 200
+    assert refusal(bob, f"/documents/{price_list}/{path}") == (404, "document_not_found")
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "jpeg"])
+def test_a_page_is_shown_in_the_format_asked_for(alice: Person, book: int, kind: str) -> None:
+    answer = alice.client.get(f"/documents/{book}/pages/1/image", params={"format": kind})
+
+    assert answer.headers["content-type"] == f"image/{kind}"
+    assert Image.open(io.BytesIO(answer.content)).format == kind.upper()
+
+
+def test_a_picture_is_as_wide_as_asked_for_and_shows_the_text(alice: Person, book: int) -> None:
+    shown, empty = picture(alice, book, 1, width=600), picture(alice, book, 3, width=600)
+
+    assert shown.size == empty.size == (600, 848)
+    assert shown.convert("L").getextrema()[0] < 100  # type: ignore[operator]
+    assert empty.convert("L").getextrema() == (255, 255)
+
+
+@pytest.mark.parametrize("box", [b"0 0 14400 14400", b"0 0 10 14400", b"0 0 14400 1", b"0 0 99999999 99999999"])
+def test_a_picture_has_at_most_four_million_pixels(alice: Person, box: bytes) -> None:
+    document_id = upload(alice, write_page(b"BT /F1 12 Tf 1 1 Td (x) Tj ET", box=box))
+
+    width, height = picture(alice, document_id, width=4000, format="webp").size
+
+    assert width * height <= 4_000_000
+    assert 1 <= width <= 4000
+    assert height >= 1
+
+
+@pytest.mark.parametrize("query", ["width=0", "width=4001", "width=x", "format=gif", "width=-1"])
+def test_a_picture_that_cannot_be_is_refused(alice: Person, book: int, query: str) -> None:
+    assert refusal(alice, f"/documents/{book}/pages/1/image?{query}") == (422, "validation_error")
+
+
+def test_a_picture_that_is_known_is_not_sent_again(alice: Person, book: int) -> None:
+    path = f"/documents/{book}/pages/1/image?width=100"
+    etag = alice.client.get(path).headers["etag"]
+
+    again = alice.client.get(path, headers={"If-None-Match": etag})
+    other = alice.client.get(f"{path}&format=webp", headers={"If-None-Match": etag})
+
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert other.status_code == 200
+
+
+# Tables
+
+
+def test_tables_come_with_their_place(alice: Person, price_list: int) -> None:
+    (table,) = alice.client.get(f"/documents/{price_list}/tables").json()["tables"]
+
+    assert (table["page"], table["table_index"], table["data"], table["fragment"]) == (1, 0, ROWS, False)
+    x0, top, x1, bottom = table["bbox"]
+    assert 0 < x0 < x1 < 595
+    assert 0 < top < bottom < 842
+
+
+def test_tables_of_one_page_can_be_asked_for(alice: Person) -> None:
+    document_id = upload(alice, make_book(10))  # a table on pages 5 and 10
+
+    def pages_of(query: str) -> list[int]:
+        return [t["page"] for t in alice.client.get(f"/documents/{document_id}/tables{query}").json()["tables"]]
+
+    assert (pages_of(""), pages_of("?page=10"), pages_of("?page=1")) == ([5, 10], [10], [])
+
+
+def test_a_frame_is_called_a_fragment(alice: Person) -> None:
+    document_id = upload(alice, make_table_pdf([["one", "row"]]))
+
+    assert [t["fragment"] for t in alice.client.get(f"/documents/{document_id}/tables").json()["tables"]] == [True]
+
+
+def test_a_table_is_csv_that_no_spreadsheet_runs(alice: Person, price_list: int) -> None:
+    answer = alice.client.get(f"/documents/{price_list}/tables/0.csv")
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert list(csv.reader(io.StringIO(answer.text))) == [*ROWS[:2], ["'=1+1", '\'@home, "quoted"']]
+
+
+@pytest.mark.parametrize("cell", ["=1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", " =1", "+1+1"])
+def test_a_formula_gets_an_apostrophe(cell: str) -> None:
+    assert list(csv.reader(io.StringIO(to_csv([[cell]]), newline=""))) == [["'" + cell]]
+
+
+@pytest.mark.parametrize("cell", ["-1", "+1.5", "-1,250.00", "-12 %", "text", "a=b"])
+def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
+    assert list(csv.reader(io.StringIO(to_csv([[cell]])))) == [[cell]]
+
+
+@pytest.mark.parametrize("index", ["1", "99", "2147483647"])
+def test_a_table_that_is_not_there_is_not_found(alice: Person, price_list: int, index: str) -> None:
+    assert refusal(alice, f"/documents/{price_list}/tables/{index}.csv") == (404, "table_not_found")
