@@ -34,6 +34,7 @@ from errors import (
     StorageUnavailableError,
 )
 from fields import CONTROLS, ClientId, Id
+from findings import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
 from forms import read_form
 from ranges import file_response
 from storage import Incoming, storage_error
@@ -41,7 +42,6 @@ from storage import Incoming, storage_error
 PREVIEW_CHARACTERS = 500
 MAX_FILENAME_CHARACTERS = 255
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
-MAX_TERM_CHARACTERS = 1000
 CONTROL_CHARACTERS = re.compile(f"[{CONTROLS}]")
 FILE_NAME_PATTERN = (
     rf"^[^/\\{CONTROLS}]*[^/\\{CONTROLS}. ][^/\\{CONTROLS}]*$"  # no slash, and more than dots and spaces
@@ -177,33 +177,6 @@ class PdfInfo(BaseModel):
     has_text: bool
     has_tables: bool
     encrypted: bool
-
-
-class SearchContext(BaseModel):
-    """One hit; `position` counts characters from the start of the page's text."""
-
-    position: int = Field(examples=[6])
-    context: str = Field(examples=["Total due: 1,250.00"])
-    before: str = Field(examples=["Total "])
-    match: str = Field(examples=["due"])
-    after: str = Field(examples=[": 1,250.00"])
-
-
-class PageHits(BaseModel):
-    """The hits on one page; contexts may be fewer than matches."""
-
-    page: int = Field(examples=[2])
-    matches: int = Field(examples=[1])
-    context: list[SearchContext]
-
-
-class SearchAnswer(BaseModel):
-    """Every page with a hit, in page order."""
-
-    filename: str = Field(examples=["invoice.pdf"])
-    search_term: str = Field(examples=["due"])
-    total_matches: int = Field(examples=[1])
-    matches_by_page: list[PageHits]
 
 
 class PageText(BaseModel):
@@ -533,23 +506,7 @@ async def search_pdf(
             filename=upload.filename,
             search_term=term,
             total_matches=sum(page.matches for page in pages),
-            matches_by_page=[
-                PageHits(
-                    page=page.page_number,
-                    matches=page.matches,
-                    context=[
-                        SearchContext(
-                            position=hit.position,
-                            context=hit.before + hit.match + hit.after,
-                            before=hit.before,
-                            match=hit.match,
-                            after=hit.after,
-                        )
-                        for hit in page.excerpts
-                    ],
-                )
-                for page in pages
-            ],
+            matches_by_page=[PageHits.from_matches(page) for page in pages],
         )
 
 

@@ -22,7 +22,8 @@ from errors import (
     PasswordRequiredError,
     TableNotFoundError,
 )
-from fields import Id
+from fields import Id, NotBlank, Storable
+from findings import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
 from pdf import ImageFormat
 from ranges import content_disposition, knows_etag
 from tabular import to_csv
@@ -116,10 +117,11 @@ async def read_page_image(
     page_number: PageNumber,
     width: Annotated[int, Query(ge=1, le=MAX_WIDTH, description="pixels")] = DEFAULT_WIDTH,
     image_format: Annotated[ImageFormat, Query(alias="format")] = "png",
+    q: Annotated[Storable | None, Query(max_length=MAX_TERM_CHARACTERS, description="painted over where found")] = None,
 ) -> Response:
     """The page as displayed; of at most four million pixels, so that a tall one may be narrower than asked for."""
     row = await get_readable_document(engines.database, user, document_id)
-    etag = _picture_etag(row, page_number, width, image_format)
+    etag = _picture_etag(row, page_number, width, image_format, q)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if row.page_count is not None and page_number > row.page_count:
         raise PageNotFoundError
@@ -128,16 +130,49 @@ async def read_page_image(
     path = engines.storage.path_of(row.file_path)
     if not path.exists():
         raise DocumentNotFoundError("The file of this document is missing.")
-    picture = await engines.pdf.render_page(path, page_number, width=width, image_format=image_format)
+    picture = await engines.pdf.render_page(path, page_number, width=width, image_format=image_format, term=q)
     if picture is None:
         raise PageNotFoundError("This page cannot be shown.")
     return Response(picture, headers=headers, media_type=f"image/{image_format}")
 
 
-def _picture_etag(row: DocumentRow, page_number: int, width: int, image_format: str) -> str:
+def _picture_etag(row: DocumentRow, page_number: int, width: int, image_format: str, term: str | None) -> str:
     content = row.sha256 or f"{row.id} {row.created_at}"  # an older installation kept no hash
-    key = f"{PICTURE_EDITION} {content} {page_number} {width} {image_format}"
+    key = f"{PICTURE_EDITION} {content} {page_number} {width} {image_format} {term or ''}"
     return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
+
+
+class DocumentSearchAnswer(SearchAnswer):
+    """Some pages with a hit, in page order, and how many hits there are in all; `next_cursor` leads to more pages."""
+
+    next_cursor: str | None = Field(examples=[None])
+
+
+@router.get(
+    "/documents/{document_id}/search",
+    summary="Find a term in a document",
+    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError, ExtractionLimitError),
+)
+async def search_document(
+    engines: AllEngines,
+    user: CurrentUser,
+    document_id: Id,
+    q: Annotated[NotBlank, Query(max_length=MAX_TERM_CHARACTERS)],
+    limit: Annotated[int, Query(ge=1, le=200, description="pages")] = 50,
+    cursor: Annotated[int, Query(ge=1, le=MAX_INDEX)] = 1,
+) -> DocumentSearchAnswer:
+    """As /search-pdf, of a document in the library, with the places on the pages."""
+    row = await get_ready_document(engines.database, user, document_id)
+    pages = [(page.page_number, page.text) for page in await db.list_pages(engines.database, document_id=row.id)]
+    path = engines.storage.path_of(row.file_path)
+    total, found = await engines.pdf.search_pages(path, pages, q, first_page=cursor, limit=limit + 1)
+    return DocumentSearchAnswer(
+        filename=row.filename,
+        search_term=q.strip(),
+        total_matches=total,
+        matches_by_page=[PageHits.from_matches(page) for page in found[:limit]],
+        next_cursor=str(found[limit].page_number) if len(found) > limit else None,
+    )
 
 
 @router.get(

@@ -13,7 +13,7 @@ import signal
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +88,7 @@ class PageMatches(NamedTuple):
     page_number: int
     matches: int
     excerpts: list[Excerpt]  # of the first 100 matches
+    boxes: list[list[Box]]  # of each excerpt's match, one a line; empty if not asked for or not known
 
 
 class Matches(NamedTuple):
@@ -110,6 +111,22 @@ def clean_text(text: str) -> str:
     if _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
     return _UNWANTED.sub("", _HYPHEN_MARK.sub("", text))
+
+
+_CHANGED = re.compile("\r\n?|[\ufffe\x02](?:\r\n|\r|\n)?|[\x00-\x08\x0b-\x1f\x7f\uffff]")
+
+
+def trace_origins(raw: str) -> list[int]:
+    """Return where each character of `clean_text(raw)` stands in *raw*, which has no surrogates."""
+    origins: list[int] = []
+    last = 0
+    for change in _CHANGED.finditer(raw):
+        origins.extend(range(last, change.start()))
+        if change[0][0] == "\r":
+            origins.append(change.start())
+        last = change.end()
+    origins.extend(range(last, len(raw)))
+    return origins
 
 
 def find_matches(text: str, term: str) -> Matches:
@@ -219,6 +236,14 @@ class PdfEngine:
         """Return the pages on which *term* is found, in page order; see `find_matches`."""
         return await self._run(_search, path, term)
 
+    async def search_pages(
+        self, path: Path, pages: Sequence[tuple[int, str]], term: str, *, first_page: int, limit: int
+    ) -> tuple[int, list[PageMatches]]:
+        """Return how often *term* is in the texts of *pages* (number and text, as extracted from the file at *path*),
+        and those from *first_page* on where it is, at most *limit*, with boxes.
+        """
+        return await self._run(_search_pages, path, pages, term, first_page, limit)
+
     async def extract_json(self, path: Path) -> bytes:
         """Return the extraction as the JSON body of `POST /extract`, made in the worker.
 
@@ -227,12 +252,14 @@ class PdfEngine:
         """
         return await self._run(_extract_json, path)
 
-    async def render_page(self, path: Path, page_number: int, *, width: int, image_format: ImageFormat) -> bytes | None:
-        """Return the page as a picture *width* pixels wide, of at most four million pixels.
+    async def render_page(
+        self, path: Path, page_number: int, *, width: int, image_format: ImageFormat, term: str | None = None
+    ) -> bytes | None:
+        """Return the page as a picture *width* pixels wide, of at most four million pixels, with *term* painted over.
 
         None if there is no such page, or nothing that can be shown of it.
         """
-        return await self._run(_render_page, path, page_number, width, image_format)
+        return await self._run(_render_page, path, page_number, width, image_format, term)
 
     async def _run(self, function: Callable[..., Value], path: Path, *args: object) -> Value:
         try:
@@ -464,7 +491,7 @@ def _search(path: Path, max_pages: int, term: str) -> list[PageMatches]:
         for page, _ in _Reader(path, max_pages, resources).read_pages():
             matches = find_matches(page.text, term)
             if matches.total:
-                found.append(PageMatches(page.page_number, matches.total, matches.excerpts))
+                found.append(PageMatches(page.page_number, matches.total, matches.excerpts, []))
         return found
 
 
@@ -476,8 +503,13 @@ ENCODING: dict[str, dict[str, Any]] = {
 }
 
 
-def _render_page(path: Path, max_pages: int, page_number: int, width: int, image_format: ImageFormat) -> bytes | None:
-    from PIL import Image
+MARKER = (255, 225, 60)  # a yellow that black text shows through
+
+
+def _render_page(
+    path: Path, max_pages: int, page_number: int, width: int, image_format: ImageFormat, term: str | None
+) -> bytes | None:
+    from PIL import Image, ImageChops
 
     import reading
 
@@ -486,12 +518,53 @@ def _render_page(path: Path, max_pages: int, page_number: int, width: int, image
     try:
         with reading.Document(path) as document:
             picture = document.render_page(page_number - 1, width)
+            hits = _find_hits(document, page_number, term) if term and picture is not None else []
     except reading.UnreadableError:
         return None
     if picture is None:
         return None
     size = (picture.width, picture.height)
     image = Image.frombuffer("RGB", size, picture.pixels, "raw", "BGRX", picture.stride, 1)
+    for x0, top, x1, bottom in (picture.place(box) for boxes in hits for box in boxes):
+        spot = (max(0, x0 - 1), max(0, top - 1), min(size[0], x1 + 1), min(size[1], bottom + 1))
+        if spot[0] < spot[2] and spot[1] < spot[3]:
+            part = image.crop(spot)
+            image.paste(ImageChops.multiply(part, Image.new("RGB", part.size, MARKER)), spot)
     target = io.BytesIO()
     image.save(target, image_format.upper(), **ENCODING[image_format])
     return target.getvalue()
+
+
+def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:
+    """Return the boxes of the first 100 matches of *term* on a page that PDFium can read."""
+    page = document.open_page(page_number - 1)
+    if page is None:
+        return []
+    with contextlib.closing(page):
+        raw = page.read_text()
+        origins = trace_origins(raw)
+        boxes: list[list[Box]] = []
+        for excerpt in find_matches(clean_text(raw), term).excerpts:
+            start, last = origins[excerpt.position], origins[excerpt.position + len(excerpt.match) - 1]
+            boxes.append(page.find_boxes(start, last + 1 - start))
+        return boxes
+
+
+def _search_pages(
+    path: Path, max_pages: int, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
+) -> tuple[int, list[PageMatches]]:
+    import reading
+
+    total = 0
+    shown: list[PageMatches] = []
+    for page_number, text in pages:
+        matches = find_matches(text, term)
+        total += matches.total
+        if matches.total and page_number >= first_page and len(shown) < limit:
+            shown.append(PageMatches(page_number, matches.total, matches.excerpts, []))
+    with contextlib.suppress(reading.UnreadableError, PagewireError, OSError), reading.Document(path) as document:
+        for index, found in enumerate(shown):
+            boxes = _find_hits(document, found.page_number, term)
+            if len(boxes) == len(found.excerpts):  # else the text was read by the other reader
+                shown[index] = found._replace(boxes=boxes)
+    return total, shown

@@ -87,6 +87,13 @@ class Picture(NamedTuple):
     height: int
     stride: int  # bytes of a row
     pixels: bytes  # blue, green, red and one unused, from the top left
+    from_points: Matrix  # from the points of boxes (media box, top left) to pixels
+
+    def place(self, box: Box) -> tuple[int, int, int, int]:
+        """Return the pixels that *box* covers: left, top, right, bottom."""
+        a, _, _, d, e, f = self.from_points
+        x0, top, x1, bottom = box
+        return (int(a * x0 + e), int(d * top + f), math.ceil(a * x1 + e), math.ceil(d * bottom + f))
 
 
 class Document:
@@ -177,7 +184,18 @@ def _render(page: Any, width: int) -> Picture:
         pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * rows)
     finally:
         pdfium.FPDFBitmap_Destroy(bitmap)
-    return Picture(columns, rows, stride, pixels)
+    x0, y0 = _displayed(page, columns, rows, 0, 0)
+    x1, y1 = _displayed(page, columns, rows, columns, rows)
+    a, d = columns / max(x1 - x0, 1e-6), rows / max(y1 - y0, 1e-6)
+    return Picture(columns, rows, stride, pixels, (a, 0.0, 0.0, d, -a * x0, -d * y0))
+
+
+def _displayed(page: Any, columns: int, rows: int, x: int, y: int) -> Point:
+    """Return the point of the displayed page that is at this pixel of its picture."""
+    page_x, page_y = ctypes.c_double(), ctypes.c_double()
+    pdfium.FPDF_DeviceToPage(page, 0, 0, columns, rows, 0, x, y, page_x, page_y)
+    a, b, c, d, e, f = _display_matrix(page)
+    return (a * page_x.value + c * page_y.value + e, b * page_x.value + d * page_y.value + f)
 
 
 class _Line(NamedTuple):
@@ -198,7 +216,7 @@ class Page:
         self._text_page: int = ctypes.cast(text_page, ctypes.c_void_p).value or 0
         self.width: float = float(pdfium.FPDF_GetPageWidthF(page))
         self.height: float = float(pdfium.FPDF_GetPageHeightF(page))
-        self._to_display = self._display_matrix()
+        self._to_display = _display_matrix(page)
         self._char_count: int = max(0, pdfium.FPDFText_CountChars(text_page))
         self._text = ctypes.create_string_buffer(4 * self._char_count + 4)  # room even if each were a surrogate pair
         units = ctypes.cast(self._text, ctypes.POINTER(ctypes.c_ushort))
@@ -227,29 +245,6 @@ class Page:
     def read_text(self) -> str:
         return self._text.raw[: 2 * self._unit_count].decode("utf-16-le", "ignore")
 
-    def _display_matrix(self) -> Matrix:
-        x0, y0, x1, y1 = self._media_box()
-        rotation = pdfium.FPDFPage_GetRotation(self._page)
-        if rotation == 1:
-            return (0.0, 1.0, 1.0, 0.0, 0.0, -2 * x0)
-        if rotation == 2:
-            return (-1.0, 0.0, 0.0, 1.0, x0 + x1, -2 * y0)
-        if rotation == 3:
-            return (0.0, -1.0, -1.0, 0.0, y0 + y1, x1 - x0)
-        return (1.0, 0.0, 0.0, -1.0, 0.0, y1 - y0)
-
-    def _media_box(self) -> Box:
-        left, bottom, right, top = (ctypes.c_float() for _ in range(4))
-        if pdfium.FPDFPage_GetMediaBox(self._page, left, bottom, right, top):
-            box = (left.value, bottom.value, right.value, top.value)
-        else:  # inherited: PDFium tells it only as the visible part of the page
-            rect = pdfium.FS_RECTF()
-            pdfium.FPDF_GetPageBoundingBox(self._page, rect)
-            box = (rect.left, rect.bottom, rect.right, rect.top)
-        x0, x1 = sorted((box[0], box[2]))
-        y0, y1 = sorted((box[1], box[3]))
-        return (x0, y0, x1, y1)
-
     def _find_objects(self) -> None:
         """Walk the page and the forms in it; keep the paths, count the text objects."""
         page = ctypes.cast(self._page, ctypes.c_void_p).value
@@ -267,6 +262,23 @@ class Page:
                 count = max(0, _count_form_objects(item))
                 inner = list(map(_get_form_object, repeat(item), range(count)))
                 self._sort_objects(inner, _multiply(_read_matrix(_get_object_matrix, item), outer), depth + 1)
+
+    def find_boxes(self, start: int, count: int) -> list[Box]:
+        """Return where these characters of `read_text` are, a box a line; none where they cannot be told apart."""
+        if self._unit_count != self._char_count:
+            return []  # characters of two units: the places in the text are not those on the page
+        a, b, c, d, e, f = self._to_display
+        boxes: list[Box] = []
+        left, top, right, bottom = (ctypes.c_double() for _ in range(4))
+        for index in range(max(0, pdfium.FPDFText_CountRects(self._text_handle, start, count))):
+            if not pdfium.FPDFText_GetRect(self._text_handle, index, left, top, right, bottom):
+                continue
+            x0, x1 = a * left.value + c * bottom.value + e, a * right.value + c * top.value + e
+            y0, y1 = b * left.value + d * bottom.value + f, b * right.value + d * top.value + f
+            box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+            if _is_on_earth(box):
+                boxes.append(box)
+        return boxes
 
     # The ruling lines
 
@@ -364,6 +376,31 @@ class Page:
         if not abs(high - low) < LIMIT:
             return None
         return _Line(abs(b) < abs(a), min(low, high), max(low, high), upright)
+
+
+def _display_matrix(page: Any) -> Matrix:
+    x0, y0, x1, y1 = _media_box(page)
+    rotation = pdfium.FPDFPage_GetRotation(page)
+    if rotation == 1:
+        return (0.0, 1.0, 1.0, 0.0, 0.0, -2 * x0)
+    if rotation == 2:
+        return (-1.0, 0.0, 0.0, 1.0, x0 + x1, -2 * y0)
+    if rotation == 3:
+        return (0.0, -1.0, -1.0, 0.0, y0 + y1, x1 - x0)
+    return (1.0, 0.0, 0.0, -1.0, 0.0, y1 - y0)
+
+
+def _media_box(page: Any) -> Box:
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    if pdfium.FPDFPage_GetMediaBox(page, left, bottom, right, top):
+        box = (left.value, bottom.value, right.value, top.value)
+    else:  # inherited: PDFium tells it only as the visible part of the page
+        rect = pdfium.FS_RECTF()
+        pdfium.FPDF_GetPageBoundingBox(page, rect)
+        box = (rect.left, rect.bottom, rect.right, rect.top)
+    x0, x1 = sorted((box[0], box[2]))
+    y0, y1 = sorted((box[1], box[3]))
+    return (x0, y0, x1, y1)
 
 
 def _run_all(calls: Iterator[object]) -> None:

@@ -31,7 +31,7 @@ FLOORS = [
     {"messenger"},
     {"deps"},
     {"auth"},
-    {"access"},
+    {"access", "findings"},
     {"documents", "pages", "chat", "sockets", "notifications"},
     {"main", "server"},
 ]

@@ -41,6 +41,7 @@ OPERATIONS = {
     "read_user": "GET /users/{user_id}",
     "register": "POST /register",
     "rename_document": "PATCH /documents/{document_id}",
+    "search_document": "GET /documents/{document_id}/search",
     "search_pdf": "POST /search-pdf",
     "send_message": "POST /messages",
     "send_notification": "POST /send-notification",

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from conftest import Person
 from pdfs import make_book, make_pdf, make_table_pdf, write_page
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
 
+from pdf import clean_text, trace_origins
 from tabular import to_csv
 
 ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]
@@ -86,7 +87,7 @@ def test_a_picture_is_as_wide_as_asked_for_and_shows_the_text(alice: Person, boo
     assert empty.convert("L").getextrema() == (255, 255)
 
 
-@pytest.mark.parametrize("box", [b"0 0 14400 14400", b"0 0 10 14400", b"0 0 14400 1", b"0 0 99999999 99999999"])
+@pytest.mark.parametrize("box", [b"[0 0 14400 14400]", b"[0 0 10 14400]", b"[0 0 14400 1]", b"[0 0 99999999 99999999]"])
 def test_a_picture_has_at_most_four_million_pixels(alice: Person, box: bytes) -> None:
     document_id = upload(alice, write_page(b"BT /F1 12 Tf 1 1 Td (x) Tj ET", box=box))
 
@@ -160,3 +161,72 @@ def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
 @pytest.mark.parametrize("index", ["1", "99", "2147483647"])
 def test_a_table_that_is_not_there_is_not_found(alice: Person, price_list: int, index: str) -> None:
     assert refusal(alice, f"/documents/{price_list}/tables/{index}.csv") == (404, "table_not_found")
+
+
+# Search
+
+
+def test_a_search_tells_the_places_on_the_page(alice: Person) -> None:
+    document_id = upload(alice, make_pdf("nothing here", "Total due: 1,250.00\nis Due now"))
+
+    answer = alice.client.get(f"/documents/{document_id}/search", params={"q": "due"}).json()
+
+    assert (answer["filename"], answer["search_term"], answer["total_matches"]) == ("book.pdf", "due", 2)
+    (page,) = answer["matches_by_page"]
+    assert (page["page"], page["matches"], [hit["match"] for hit in page["context"]]) == (2, 2, ["due", "Due"])
+    ((first,), (second,)) = [hit["boxes"] for hit in page["context"]]
+    assert first[0] < first[2]
+    assert first[1] < first[3] <= second[1] < second[3]  # a line below
+
+
+def test_a_phrase_over_a_line_end_has_a_box_on_each_line(alice: Person) -> None:
+    document_id = upload(alice, make_pdf("the first\nline ends"))
+
+    answer = alice.client.get(f"/documents/{document_id}/search", params={"q": "first LINE"}).json()
+
+    upper, lower = answer["matches_by_page"][0]["context"][0]["boxes"]
+    assert upper[3] <= lower[1] + 4
+    assert upper[0] > lower[0]
+
+
+def test_a_search_goes_on_from_its_cursor(alice: Person) -> None:
+    document_id = upload(alice, make_book(5))
+
+    def search(**query: Any) -> tuple[int, list[int], str | None]:
+        answer = alice.client.get(f"/documents/{document_id}/search", params={"q": "Chapter", **query}).json()
+        return answer["total_matches"], [page["page"] for page in answer["matches_by_page"]], answer["next_cursor"]
+
+    assert search(limit=3) == (5, [1, 2, 3], "4")
+    assert search(limit=3, cursor=4) == (5, [4, 5], None)
+
+
+@pytest.mark.parametrize("query", ["", "q=", "q=%20", "q=a%00", "q=a&limit=0", "q=a&cursor=x"])
+def test_a_search_that_cannot_be_is_refused(alice: Person, book: int, query: str) -> None:
+    assert refusal(alice, f"/documents/{book}/search?{query}") == (422, "validation_error")
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_hits_are_painted_where_they_are(alice: Person, rotate: int) -> None:
+    drawn = b"BT /F1 40 Tf 100 300 Td (needle) Tj ET"
+    document_id = upload(
+        alice, write_page(drawn, box=b"[0 0 400 600]", page=b"/CropBox [50 100 400 600] /Rotate %d" % rotate)
+    )
+
+    plain, painted = (picture(alice, document_id, q=q).convert("RGB") for q in ("haystack", "needle"))
+
+    changed = ImageChops.difference(plain, painted).getbbox()
+    inked = ImageOps.invert(plain.convert("L")).getbbox()
+    assert changed is not None
+    assert inked is not None
+    left, top, right, bottom = inked
+    assert changed[0] <= left + 4
+    assert changed[1] <= top + 4
+    assert right - 4 <= changed[2] <= right + 40
+    assert bottom - 4 <= changed[3] <= bottom + 40
+
+
+@pytest.mark.parametrize("raw", ["a\r\nb", "x\ufffe\r\ny", "p\x02q", "\x00\r\r\n\uffffz", "plain", ""])
+def test_each_character_knows_where_it_came_from(raw: str) -> None:
+    origins = trace_origins(raw)
+
+    assert "".join("\n" if raw[origin] == "\r" else raw[origin] for origin in origins) == clean_text(raw)

@@ -94,7 +94,7 @@ def test_a_search_returns_the_pages_with_matches(run: Run, engine: PdfEngine, sa
     found = run(engine.search(path, "quick brown"))
 
     assert [(page.page_number, page.matches) for page in found] == [(2, 1), (3, 2)]
-    assert found[0] == PageMatches(2, 1, [Excerpt(4, "The ", "Quick\nBrown", " fox")])
+    assert found[0] == PageMatches(2, 1, [Excerpt(4, "The ", "Quick\nBrown", " fox")], [])
 
 
 def test_extract_json_is_the_body_of_an_answer(run: Run, engine: PdfEngine, save: Save) -> None:
