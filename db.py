@@ -205,12 +205,13 @@ class DocumentRow(NamedTuple):
     metadata: dict[str, str]
     encrypted: bool
     warnings: list[str]
+    password: str | None  # of the file; never shown
     owner_name: str
 
 
 _DOCUMENT_COLUMNS = """
     d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
-    d.tables_found, d.metadata, d.encrypted, d.warnings, u.name
+    d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, u.name
 """
 
 
@@ -237,6 +238,7 @@ async def insert_document(
     file_size: int,
     sha256: str,
     client_id: str | None,
+    password: str | None = None,
     worker_id: int,
 ) -> InsertedDocument:
     """Record a stored file that *worker_id* is about to read; a known *client_id* returns the first document.
@@ -251,15 +253,17 @@ async def insert_document(
         "file_size": file_size,
         "sha256": sha256,
         "client_id": client_id,
+        "password": password,
         "worker_id": worker_id,
     }
     for _ in range(INSERT_ATTEMPTS):
         inserted = await conn.fetch_one(
             _DocumentId,
             """
-            INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, worker_id, status)
-            VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s, %(worker_id)s,
-                    'processing')
+            INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, password, worker_id,
+                                   status)
+            VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s,
+                    %(password)s, %(worker_id)s, 'processing')
             ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
             RETURNING id
             """,

@@ -33,7 +33,7 @@ from errors import (
     StorageFullError,
     StorageUnavailableError,
 )
-from fields import CONTROLS, ClientId, Id
+from fields import CONTROLS, ClientId, Id, Storable
 from findings import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
 from forms import read_form
 from ranges import file_response
@@ -41,6 +41,7 @@ from storage import Incoming, storage_error
 
 PREVIEW_CHARACTERS = 500
 MAX_FILENAME_CHARACTERS = 255
+MAX_PASSWORD_CHARACTERS = 255
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
 CONTROL_CHARACTERS = re.compile(f"[{CONTROLS}]")
 FILE_NAME_PATTERN = (
@@ -212,6 +213,9 @@ class ExtractedPdf(DocumentText):
 
 # Receiving a file
 
+_client_id: TypeAdapter[str] = TypeAdapter(ClientId)
+_password: TypeAdapter[str] = TypeAdapter(Annotated[Storable, Field(max_length=MAX_PASSWORD_CHARACTERS)])
+
 
 class Upload(NamedTuple):
     """A PDF that came with a request, in a file that lives as long as the request."""
@@ -219,6 +223,8 @@ class Upload(NamedTuple):
     incoming: Incoming
     filename: str
     form: FormData
+
+    password: str | None
 
     def field(self, name: str) -> str | None:
         value = self.form.get(name)
@@ -228,8 +234,13 @@ class Upload(NamedTuple):
 def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI description of a form with a PDF in it. The form is read by hand: who asks is checked first."""
     file = {"type": "string", "format": "binary", "contentMediaType": "application/pdf", "description": "The PDF."}
+    password = {"type": "string", "maxLength": MAX_PASSWORD_CHARACTERS, "description": "What opens the PDF."}
     form = {
-        "schema": {"type": "object", "required": ["file"], "properties": {"file": file, **fields}},
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": file, "password": password, **fields},
+        },
         "encoding": {"file": {"contentType": "application/pdf"}},
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
@@ -251,13 +262,29 @@ async def received_pdf(request: Request, engines: Engines) -> AsyncIterator[Uplo
         if not isinstance(file, UploadFile):
             raise RequestValidationError([{"type": "missing", "loc": ("body", "file"), "msg": "Field required"}])
         filename = clean_filename(file.filename)
+        password = _checked(_password, form, "password")
         async with engines.storage.receive(file.file, max_bytes=engines.settings.max_upload_bytes) as incoming:
             await file.close()
             if not incoming.looks_like_pdf and not filename.lower().endswith(".pdf"):
                 raise NotPdfError
-            yield Upload(incoming, filename, form)
+            yield Upload(incoming, filename, form, password)
     finally:
         await form.close()
+
+
+def _checked(kind: TypeAdapter[str], form: FormData, name: str) -> str | None:
+    """A text of the form; None if it is not there or empty.
+
+    Raises:
+        RequestValidationError
+    """
+    value = form.get(name)
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise RequestValidationError([{**e, "loc": ("body", name)} for e in error.errors()]) from error
 
 
 def clean_filename(name: str | None) -> str:
@@ -273,9 +300,6 @@ def clean_filename(name: str | None) -> str:
 
 
 # The library
-
-_client_id = TypeAdapter(ClientId)
-
 
 WITH_PDF = (
     *SIGNED_IN,
@@ -300,12 +324,7 @@ WITH_PDF = (
 async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> UploadedDocument:
     """Store a PDF and read it. A refused upload leaves nothing behind."""
     async with received_pdf(request, engines) as upload:
-        client_id = upload.field("client_id")
-        if client_id is not None:
-            try:
-                _client_id.validate_python(client_id)
-            except ValidationError as error:
-                raise RequestValidationError([{**e, "loc": ("body", "client_id")} for e in error.errors()]) from error
+        client_id = _checked(_client_id, upload.form, "client_id")
         await engines.storage.keep(upload.incoming)
         document_id, duplicate = await db.insert_document(
             engines.database,
@@ -315,6 +334,7 @@ async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -
             file_size=upload.incoming.size,
             sha256=upload.incoming.sha256,
             client_id=client_id,
+            password=upload.password,
             worker_id=engines.jobs.worker_id,
         )
         if duplicate:
@@ -468,7 +488,7 @@ async def read_text(request: Request, database: Db, user: CurrentUser, document_
 async def pdf_info(request: Request, engines: AllEngines, user: CurrentUser) -> PdfInfo:
     """Nothing is stored."""
     async with received_pdf(request, engines) as upload:
-        found = await engines.pdf.inspect(upload.incoming.path)
+        found = await engines.pdf.inspect(upload.incoming.path, upload.password)
         return PdfInfo(
             filename=upload.filename,
             page_count=found.page_count,
@@ -483,6 +503,7 @@ async def pdf_info(request: Request, engines: AllEngines, user: CurrentUser) -> 
 @router.post(
     "/search-pdf",
     summary="Find a term in a PDF",
+    response_model_exclude_none=True,
     responses=may_fail(*WITH_PDF, SearchTermMissingError),
     openapi_extra=upload_body(search_term={"type": "string", "description": "Here or in the query."}),
 )
@@ -501,7 +522,7 @@ async def search_pdf(
             raise RequestValidationError(
                 [{"type": "string_too_long", "loc": ("body", "search_term"), "msg": "at most 1000 characters"}]
             )
-        pages = await engines.pdf.search(upload.incoming.path, term)
+        pages = await engines.pdf.search(upload.incoming.path, term, upload.password)
         return SearchAnswer(
             filename=upload.filename,
             search_term=term,
@@ -520,4 +541,6 @@ async def search_pdf(
 async def extract_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> Response:
     """Text, pages, tables and metadata in one answer. Nothing is stored."""
     async with received_pdf(request, engines) as upload:
-        return Response(await engines.pdf.extract_json(upload.incoming.path), media_type="application/json")
+        return Response(
+            await engines.pdf.extract_json(upload.incoming.path, upload.password), media_type="application/json"
+        )

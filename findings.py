@@ -18,8 +18,8 @@ class SearchContext(BaseModel):
     match: str = Field(examples=["due"])
     after: str = Field(examples=[": 1,250.00"])
 
-    boxes: list[Box] = Field(
-        default=[],
+    boxes: list[Box] | None = Field(
+        default=None,
         description="where it is on the page: x0, top, x1, bottom in points from the top left, one a line; "
         "only for documents of the library, and empty where the page does not tell",
         examples=[[[72.0, 96.0, 90.0, 108.0]]],
@@ -34,7 +34,7 @@ class PageHits(BaseModel):
     context: list[SearchContext]
 
     @classmethod
-    def from_matches(cls, page: PageMatches) -> "PageHits":
+    def from_matches(cls, page: PageMatches, *, with_boxes: bool = False) -> "PageHits":
         return cls(
             page=page.page_number,
             matches=page.matches,
@@ -45,7 +45,7 @@ class PageHits(BaseModel):
                     before=hit.before,
                     match=hit.match,
                     after=hit.after,
-                    boxes=boxes,
+                    boxes=boxes if with_boxes else None,
                 )
                 for hit, boxes in zip(page.excerpts, page.boxes or repeat([]), strict=False)
             ],

@@ -99,7 +99,7 @@ class Jobs:
         try:
             if not path.exists():
                 raise DocumentNotFoundError
-            extraction = await self._engine.extract(path)
+            extraction = await self._engine.extract(path, document.password)
         except PagewireError as error:
             if error.status < 500:
                 await self.remove_document(document_id)

@@ -130,7 +130,9 @@ async def read_page_image(
     path = engines.storage.path_of(row.file_path)
     if not path.exists():
         raise DocumentNotFoundError("The file of this document is missing.")
-    picture = await engines.pdf.render_page(path, page_number, width=width, image_format=image_format, term=q)
+    picture = await engines.pdf.render_page(
+        path, page_number, width=width, image_format=image_format, term=q, password=row.password
+    )
     if picture is None:
         raise PageNotFoundError("This page cannot be shown.")
     return Response(picture, headers=headers, media_type=f"image/{image_format}")
@@ -165,12 +167,14 @@ async def search_document(
     row = await get_ready_document(engines.database, user, document_id)
     pages = [(page.page_number, page.text) for page in await db.list_pages(engines.database, document_id=row.id)]
     path = engines.storage.path_of(row.file_path)
-    total, found = await engines.pdf.search_pages(path, pages, q, first_page=cursor, limit=limit + 1)
+    total, found = await engines.pdf.search_pages(
+        path, pages, q, first_page=cursor, limit=limit + 1, password=row.password
+    )
     return DocumentSearchAnswer(
         filename=row.filename,
         search_term=q.strip(),
         total_matches=total,
-        matches_by_page=[PageHits.from_matches(page) for page in found[:limit]],
+        matches_by_page=[PageHits.from_matches(page, with_boxes=True) for page in found[:limit]],
         next_cursor=str(found[limit].page_number) if len(found) > limit else None,
     )
 

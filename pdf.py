@@ -194,13 +194,19 @@ def _expanding_chars() -> str:
 # The engine, in the web process
 
 
+class _Source(NamedTuple):
+    path: Path
+    password: str | None
+
+
 class PdfEngine:
     """Reads PDFs in worker processes; used from one event loop.
 
     At most *workers* files are read at once and 64 tasks wait. A caller that is cancelled stops its task.
 
     Every method raises, whatever the file holds:
-        BadPdfError: it is empty, damaged, or has no pages. PasswordRequiredError: it does not open without a password.
+        BadPdfError: it is empty, damaged, or has no pages. PasswordRequiredError: it does not open with
+            this *password* (its user's or its owner's), or without one.
         ExtractionLimitError: it needs more time, memory, pages or text than allowed; the detail says which.
         BusyError: too many tasks wait, or the engine is closed.
     """
@@ -224,48 +230,62 @@ class PdfEngine:
         """Stop the workers; tasks under way end with BusyError. Blocks for a moment."""
         self._workers.close()
 
-    async def extract(self, path: Path) -> Extraction:
+    async def extract(self, path: Path, password: str | None = None) -> Extraction:
         """Return the text and the tables of every page."""
-        return await self._run(_extract, path)
+        return await self._run(_extract, _Source(path, password))
 
-    async def inspect(self, path: Path) -> Inspection:
+    async def inspect(self, path: Path, password: str | None = None) -> Inspection:
         """Return what can be said of the file; no more pages are read than it takes."""
-        return await self._run(_inspect, path)
+        return await self._run(_inspect, _Source(path, password))
 
-    async def search(self, path: Path, term: str) -> list[PageMatches]:
+    async def search(self, path: Path, term: str, password: str | None = None) -> list[PageMatches]:
         """Return the pages on which *term* is found, in page order; see `find_matches`."""
-        return await self._run(_search, path, term)
+        return await self._run(_search, _Source(path, password), term)
 
     async def search_pages(
-        self, path: Path, pages: Sequence[tuple[int, str]], term: str, *, first_page: int, limit: int
+        self,
+        path: Path,
+        pages: Sequence[tuple[int, str]],
+        term: str,
+        *,
+        first_page: int,
+        limit: int,
+        password: str | None = None,
     ) -> tuple[int, list[PageMatches]]:
         """Return how often *term* is in the texts of *pages* (number and text, as extracted from the file at *path*),
         and those from *first_page* on where it is, at most *limit*, with boxes.
         """
-        return await self._run(_search_pages, path, pages, term, first_page, limit)
+        return await self._run(_search_pages, _Source(path, password), pages, term, first_page, limit)
 
-    async def extract_json(self, path: Path) -> bytes:
+    async def extract_json(self, path: Path, password: str | None = None) -> bytes:
         """Return the extraction as the JSON body of `POST /extract`, made in the worker.
 
         {"text", "pages": [{"page_number", "text", "char_count"}], "page_count", "tables": [{"page", "table_index",
         "data"}], "metadata"}; "text" is the pages joined by form feeds.
         """
-        return await self._run(_extract_json, path)
+        return await self._run(_extract_json, _Source(path, password))
 
     async def render_page(
-        self, path: Path, page_number: int, *, width: int, image_format: ImageFormat, term: str | None = None
+        self,
+        path: Path,
+        page_number: int,
+        *,
+        width: int,
+        image_format: ImageFormat,
+        term: str | None = None,
+        password: str | None = None,
     ) -> bytes | None:
         """Return the page as a picture *width* pixels wide, of at most four million pixels, with *term* painted over.
 
         None if there is no such page, or nothing that can be shown of it.
         """
-        return await self._run(_render_page, path, page_number, width, image_format, term)
+        return await self._run(_render_page, _Source(path, password), page_number, width, image_format, term)
 
-    async def _run(self, function: Callable[..., Value], path: Path, *args: object) -> Value:
+    async def _run(self, function: Callable[..., Value], source: _Source, *args: object) -> Value:
         try:
-            return await self._workers.run(_guard, function, path, self._max_pages, *args)
+            return await self._workers.run(_guard, function, source, self._max_pages, *args)
         except BadPdfError as error:
-            logger.debug("%s: %s", path.name, error.detail, exc_info=error.__cause__)
+            logger.debug("%s: %s", source.path.name, error.detail, exc_info=error.__cause__)
             raise
         except TimeoutError:
             seconds = f"{self._deadline_seconds:g}"
@@ -324,8 +344,8 @@ class _Document(Protocol):
 class _Reader:
     """One file being read: by PDFium, and by pdfplumber what PDFium cannot."""
 
-    def __init__(self, path: Path, max_pages: int, resources: contextlib.ExitStack) -> None:
-        self._path = path
+    def __init__(self, source: _Source, max_pages: int, resources: contextlib.ExitStack) -> None:
+        self._source = source
         self._resources = resources
         self._rescuer: _Document | None = None
         self._rescue_seconds = RESCUE_SECONDS
@@ -347,7 +367,7 @@ class _Reader:
         import reading
 
         try:
-            return self._resources.enter_context(reading.Document(self._path))
+            return self._resources.enter_context(reading.Document(*self._source))
         except reading.UnreadableError:
             return self._rescue()
 
@@ -355,7 +375,7 @@ class _Reader:
         import rescue
 
         if self._rescuer is None:
-            self._rescuer = self._resources.enter_context(rescue.Document(self._path))
+            self._rescuer = self._resources.enter_context(rescue.Document(*self._source))
         return self._rescuer
 
     def read_metadata(self) -> dict[str, str]:
@@ -441,9 +461,9 @@ class _Reader:
         return found
 
 
-def _extract(path: Path, max_pages: int) -> Extraction:
+def _extract(source: _Source, max_pages: int) -> Extraction:
     with contextlib.ExitStack() as resources:
-        reader = _Reader(path, max_pages, resources)
+        reader = _Reader(source, max_pages, resources)
         pages: list[PageText] = []
         found: list[Table] = []
         for text, page in reader.read_pages():
@@ -454,8 +474,8 @@ def _extract(path: Path, max_pages: int) -> Extraction:
         return Extraction(len(pages), pages, found, reader.read_metadata(), document.encrypted, reader.warnings)
 
 
-def _extract_json(path: Path, max_pages: int) -> bytes:
-    extraction = _extract(path, max_pages)
+def _extract_json(source: _Source, max_pages: int) -> bytes:
+    extraction = _extract(source, max_pages)
     body = {
         "text": "\f".join(page.text for page in extraction.pages),
         "pages": [
@@ -472,9 +492,9 @@ def _extract_json(path: Path, max_pages: int) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _inspect(path: Path, max_pages: int) -> Inspection:
+def _inspect(source: _Source, max_pages: int) -> Inspection:
     with contextlib.ExitStack() as resources:
-        reader = _Reader(path, max_pages, resources)
+        reader = _Reader(source, max_pages, resources)
         document = reader.document
         has_text = has_tables = False
         for text, page in reader.read_pages():
@@ -485,10 +505,10 @@ def _inspect(path: Path, max_pages: int) -> Inspection:
         return Inspection(document.page_count, reader.read_metadata(), has_text, has_tables, document.encrypted)
 
 
-def _search(path: Path, max_pages: int, term: str) -> list[PageMatches]:
+def _search(source: _Source, max_pages: int, term: str) -> list[PageMatches]:
     with contextlib.ExitStack() as resources:
         found: list[PageMatches] = []
-        for page, _ in _Reader(path, max_pages, resources).read_pages():
+        for page, _ in _Reader(source, max_pages, resources).read_pages():
             matches = find_matches(page.text, term)
             if matches.total:
                 found.append(PageMatches(page.page_number, matches.total, matches.excerpts, []))
@@ -507,7 +527,7 @@ MARKER = (255, 225, 60)  # a yellow that black text shows through
 
 
 def _render_page(
-    path: Path, max_pages: int, page_number: int, width: int, image_format: ImageFormat, term: str | None
+    source: _Source, max_pages: int, page_number: int, width: int, image_format: ImageFormat, term: str | None
 ) -> bytes | None:
     from PIL import Image, ImageChops
 
@@ -516,7 +536,7 @@ def _render_page(
     if page_number > max_pages:
         return None
     try:
-        with reading.Document(path) as document:
+        with reading.Document(*source) as document:
             picture = document.render_page(page_number - 1, width)
             hits = _find_hits(document, page_number, term) if term and picture is not None else []
     except reading.UnreadableError:
@@ -551,7 +571,7 @@ def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:
 
 
 def _search_pages(
-    path: Path, max_pages: int, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
+    source: _Source, max_pages: int, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
 ) -> tuple[int, list[PageMatches]]:
     import reading
 
@@ -562,7 +582,7 @@ def _search_pages(
         total += matches.total
         if matches.total and page_number >= first_page and len(shown) < limit:
             shown.append(PageMatches(page_number, matches.total, matches.excerpts, []))
-    with contextlib.suppress(reading.UnreadableError, PagewireError, OSError), reading.Document(path) as document:
+    with contextlib.suppress(reading.UnreadableError, PagewireError, OSError), reading.Document(*source) as document:
         for index, found in enumerate(shown):
             boxes = _find_hits(document, found.page_number, term)
             if len(boxes) == len(found.excerpts):  # else the text was read by the other reader

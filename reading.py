@@ -99,8 +99,8 @@ class Picture(NamedTuple):
 class Document:
     """An open PDF file; a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        """Open *path*; an encrypted file opens if its user password is empty.
+    def __init__(self, path: Path, password: str | None = None) -> None:
+        """Open *path*; an encrypted file opens with its user's or its owner's password, or if its user's is empty.
 
         Raises:
             PasswordRequiredError; BadPdfError if the file is empty; UnreadableError if PDFium cannot read it.
@@ -108,9 +108,12 @@ class Document:
         self._held: Any = None  # the bytes PDFium reads from, when not from the file
         if path.stat().st_size == 0:
             raise BadPdfError("Error processing PDF: the file is empty.")
-        self._document = pdfium.FPDF_LoadDocument(os.fsencode(path), None)
-        if not self._document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD:
-            self._open_after_junk(path)
+        for secret in _spellings(password):
+            self._document = pdfium.FPDF_LoadDocument(os.fsencode(path), secret)
+            if not self._document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD:
+                self._open_after_junk(path, secret)
+            if self._document:
+                break
         if not self._document:
             if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD:
                 raise PasswordRequiredError
@@ -118,12 +121,12 @@ class Document:
         self.page_count: int = max(0, pdfium.FPDF_GetPageCount(self._document))
         self.encrypted: bool = pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
 
-    def _open_after_junk(self, path: Path) -> None:
+    def _open_after_junk(self, path: Path, secret: bytes | None) -> None:
         content = path.read_bytes()
         start = content.find(b"%PDF-")
         if start > 0:
             self._held = ctypes.create_string_buffer(content[start:], len(content) - start)
-            self._document = pdfium.FPDF_LoadMemDocument64(self._held, len(self._held), None)
+            self._document = pdfium.FPDF_LoadMemDocument64(self._held, len(self._held), secret)
 
     def __enter__(self) -> Self:
         return self
@@ -196,6 +199,16 @@ def _displayed(page: Any, columns: int, rows: int, x: int, y: int) -> Point:
     pdfium.FPDF_DeviceToPage(page, 0, 0, columns, rows, 0, x, y, page_x, page_y)
     a, b, c, d, e, f = _display_matrix(page)
     return (a * page_x.value + c * page_y.value + e, b * page_x.value + d * page_y.value + f)
+
+
+def _spellings(password: str | None) -> list[bytes | None]:
+    """Return the bytes a password may stand for: UTF-8 in new files, Latin-1 in old ones."""
+    if password is None:
+        return [None]
+    spellings: list[bytes | None] = [password.encode("utf-8", "replace")]
+    if not password.isascii():
+        spellings.append(password.encode("latin-1", "replace"))
+    return spellings
 
 
 class _Line(NamedTuple):

@@ -23,10 +23,10 @@ class Edges(NamedTuple):
 class Document:
     """An open PDF file, with the methods of `reading.Document`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, password: str | None = None) -> None:
         """Raise PasswordRequiredError, or BadPdfError if pdfplumber cannot read the file either."""
         try:
-            self._pdf = pdfplumber.open(path, raise_unicode_errors=False)
+            self._pdf = pdfplumber.open(path, password=password, raise_unicode_errors=False)
             self._pages = self._pdf.pages
             self.encrypted = self._pdf.doc.encryption is not None
         except MemoryError:

@@ -78,6 +78,7 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS encrypted boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS warnings jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN IF NOT EXISTS client_id text,
+    ADD COLUMN IF NOT EXISTS password text,       -- of the file: its pages are shown long after it was read
     ADD COLUMN IF NOT EXISTS worker_id integer;   -- the process that is reading it
 
 CREATE INDEX IF NOT EXISTS documents_by_user ON documents (user_id, id);                         -- list_documents

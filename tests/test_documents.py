@@ -194,6 +194,53 @@ def test_a_pdf_with_a_password_is_refused(alice: Person, nothing_is_left: None, 
     assert answer.json()["detail"].startswith("Error processing PDF: ")
 
 
+@pytest.mark.parametrize("password", ["opensesame", "owner", "öffne dich"])
+def test_a_pdf_with_a_password_opens_with_it(alice: Person, password: str) -> None:
+    user_password = "opensesame" if password == "owner" else password
+    data = make_encrypted_pdf("a secret page", user_password=user_password)
+
+    document = uploaded(alice, data, password=password)
+    info = post(alice, "/pdf-info", data, password=password).json()
+    found = post(alice, "/search-pdf", data, password=password, search_term="secret").json()
+    extracted = post(alice, "/extract", data, password=password).json()
+
+    assert document["text_preview"] == "a secret page"
+    assert (info["encrypted"], info["has_text"]) == (True, True)
+    assert found["total_matches"] == 1
+    assert extracted["text"] == "a secret page"
+
+
+def test_a_document_with_a_password_can_be_looked_at_later(alice: Person) -> None:
+    data = make_encrypted_pdf("a secret page", user_password="opensesame")
+    path = f"/documents/{uploaded(alice, data, password='opensesame')['document_id']}"
+
+    assert alice.client.get(f"{path}/pages/1/image").status_code == 200
+    hits = alice.client.get(f"{path}/search", params={"q": "secret"}).json()["matches_by_page"][0]["context"]
+    assert len(hits[0]["boxes"]) == 1
+    assert "opensesame" not in alice.client.get(path).text
+
+
+@pytest.mark.parametrize("path", ["/upload-pdf", "/pdf-info", "/extract"])
+def test_a_wrong_password_is_refused(alice: Person, nothing_is_left: None, path: str) -> None:
+    data = make_encrypted_pdf("a secret page", user_password="opensesame")
+
+    assert refusal(post(alice, path, data, password="open barley")) == (400, "password_required")
+
+
+@pytest.mark.parametrize("password", ["x" * 256, "a\x00b"])
+def test_what_cannot_be_a_password_is_refused_and_not_repeated(
+    alice: Person, nothing_is_left: None, hello: bytes, password: str
+) -> None:
+    answer = post(alice, "/upload-pdf", hello, password=password)
+
+    assert refusal(answer) == (422, "validation_error")
+    assert password not in answer.text
+
+
+def test_a_password_that_is_not_needed_does_no_harm(alice: Person, hello: bytes) -> None:
+    assert uploaded(alice, hello, password="opensesame")["status"] == "ready"
+
+
 def test_a_pdf_that_opens_without_a_password_is_taken_and_called_encrypted(alice: Person) -> None:
     found = uploaded(alice, make_encrypted_pdf("not so secret"))
 
