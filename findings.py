@@ -17,7 +17,6 @@ class SearchContext(BaseModel):
     before: str = Field(examples=["Total "])
     match: str = Field(examples=["due"])
     after: str = Field(examples=[": 1,250.00"])
-
     boxes: list[Box] | None = Field(
         default=None,
         description="where it is on the page: x0, top, x1, bottom in points from the top left, one a line; "

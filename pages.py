@@ -153,7 +153,7 @@ class DocumentSearchAnswer(SearchAnswer):
 @router.get(
     "/documents/{document_id}/search",
     summary="Find a term in a document",
-    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError, ExtractionLimitError),
+    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError, BadPdfError, ExtractionLimitError),
 )
 async def search_document(
     engines: AllEngines,

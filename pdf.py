@@ -515,26 +515,23 @@ def _search(source: _Source, max_pages: int, term: str) -> list[PageMatches]:
         return found
 
 
-# Fast ones: a page at 100 dpi takes 15 ms as PNG at level 6, and 5 at level 3, which is a tenth larger
+# Fast ones. 20 real pages, 850 pixels wide, mean of processor time and size: PNG 15 ms, 124 KB (as Pillow would: 23 ms,
+# 139 KB); WebP 19 ms, 70 KB (45 ms, 58 KB); JPEG 2 ms, 118 KB
 ENCODING: dict[str, dict[str, Any]] = {
     "png": {"compress_level": 3},
     "webp": {"quality": 80, "method": 1},
     "jpeg": {"quality": 85},
 }
-
-
 MARKER = (255, 225, 60)  # a yellow that black text shows through
 
 
 def _render_page(
-    source: _Source, max_pages: int, page_number: int, width: int, image_format: ImageFormat, term: str | None
+    source: _Source, _max_pages: int, page_number: int, width: int, image_format: ImageFormat, term: str | None
 ) -> bytes | None:
     from PIL import Image, ImageChops
 
     import reading
 
-    if page_number > max_pages:
-        return None
     try:
         with reading.Document(*source) as document:
             picture = document.render_page(page_number - 1, width)
@@ -571,7 +568,7 @@ def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:
 
 
 def _search_pages(
-    source: _Source, max_pages: int, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
+    source: _Source, _max_pages: int, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
 ) -> tuple[int, list[PageMatches]]:
     import reading
 

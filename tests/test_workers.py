@@ -18,7 +18,7 @@ import uvloop
 from conftest import wait_until
 
 from errors import BusyError
-from workers import MAXIMUM_WAITING, TASKS_PER_WORKER, WorkerDiedError, Workers
+from workers import MAXIMUM_WAITING, SESSION_NICE, TASKS_PER_WORKER, WorkerDiedError, Workers
 
 HOUSE = Path(__file__).parent.parent
 WAIT_SECONDS = 20.0
@@ -199,6 +199,13 @@ def test_a_worker_is_replaced_after_its_share_of_tasks(run: Run) -> None:
 
     assert len(run(work())) == 2
     workers.close()
+
+
+def test_a_worker_gives_way_to_other_sessions(run: Run, workers: Workers) -> None:
+    assert run(workers.run(eval, "(o := __import__('os')).getsid(0) == o.getpid()"))
+    autogroup = Path("/proc/self/autogroup")
+    if autogroup.exists():  # the kernel has them
+        assert run(workers.run(autogroup.read_text)).split()[-2:] == ["nice", str(SESSION_NICE)]
 
 
 def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) -> None:
