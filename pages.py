@@ -166,6 +166,9 @@ async def search_document(
     """As /search-pdf, of a document in the library, with the places on the pages."""
     row = await get_ready_document(engines.database, user, document_id)
     pages = [(page.page_number, page.text) for page in await db.list_pages(engines.database, document_id=row.id)]
+    if not pages:  # an older installation's
+        text = await db.get_document_text(engines.database, document_id=row.id)
+        pages = list(enumerate(text.split("\f"), start=1))
     path = engines.storage.path_of(row.file_path)
     total, found = await engines.pdf.search_pages(
         path, pages, q, first_page=cursor, limit=limit + 1, password=row.password

@@ -5,7 +5,7 @@ import io
 from typing import Any
 
 import pytest
-from conftest import Person
+from conftest import Person, TestDatabase
 from pdfs import make_book, make_pdf, make_table_pdf, write_page
 from PIL import Image, ImageChops, ImageOps
 
@@ -198,6 +198,14 @@ def test_a_search_goes_on_from_its_cursor(alice: Person) -> None:
 
     assert search(limit=3) == (5, [1, 2, 3], "4")
     assert search(limit=3, cursor=4) == (5, [4, 5], None)
+
+
+def test_a_document_of_an_older_installation_is_searched_too(alice: Person, book: int, database: TestDatabase) -> None:
+    database.query("DELETE FROM pages WHERE document_id = %s", book)
+
+    answer = alice.client.get(f"/documents/{book}/search", params={"q": "second page"}).json()
+
+    assert [(page["page"], page["matches"]) for page in answer["matches_by_page"]] == [(2, 1)]
 
 
 @pytest.mark.parametrize("query", ["", "q=", "q=%20", "q=a%00", "q=a&limit=0", "q=a&cursor=x"])
