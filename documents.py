@@ -1,17 +1,12 @@
-"""The PDF library: upload, look, read, rename, delete, and questions about a PDF that is not kept."""
+"""The PDF library: upload, look, read, rename, delete."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
-from starlette.datastructures import FormData, UploadFile
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 import db
 from access import get_readable_document, get_ready_document
@@ -20,43 +15,27 @@ from auth import CurrentUser
 from db import DocumentRow
 from deps import AllEngines, Db, Engines
 from errors import (
-    BadPdfError,
     BusyError,
     ClientIdReusedError,
     DocumentNotFoundError,
     DocumentNotReadyError,
-    ExtractionLimitError,
-    NotPdfError,
-    PagewireError,
-    PasswordRequiredError,
     RequestedRangeError,
-    StorageFullError,
     StorageUnavailableError,
 )
-from fields import CONTROLS, ClientId, Id, Storable
-from findings import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
-from forms import read_form
+from fields import CONTROLS, ClientId, Id
+from findings import DocumentText
 from ranges import file_response
-from storage import Incoming, storage_error
+from receiving import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
 
 PREVIEW_CHARACTERS = 500
-MAX_FILENAME_CHARACTERS = 255
-MAX_PASSWORD_CHARACTERS = 255
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
-CONTROL_CHARACTERS = re.compile(f"[{CONTROLS}]")
 FILE_NAME_PATTERN = (
     rf"^[^/\\{CONTROLS}]*[^/\\{CONTROLS}. ][^/\\{CONTROLS}]*$"  # no slash, and more than dots and spaces
 )
-PATHS_WITH_LARGE_BODIES = frozenset({"/upload-pdf", "/pdf-info", "/search-pdf", "/extract"})
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
-
-class SearchTermMissingError(PagewireError):
-    """Search term is required"""
-
-    status = 400
-    code = "search_term_required"
+_client_id: TypeAdapter[str] = TypeAdapter(ClientId)
 
 
 # The wire
@@ -168,151 +147,6 @@ class UploadedDocument(BaseModel):
     duplicate: bool = Field(description="this client_id was used before: this is that document")
 
 
-class PdfInfo(BaseModel):
-    """What a PDF says of itself."""
-
-    filename: str = Field(examples=["invoice.pdf"])
-    page_count: int = Field(examples=[3])
-    metadata: dict[str, str] = Field(examples=[{"Title": "Invoice 57"}])
-    file_size: int = Field(description="bytes", examples=[84158])
-    has_text: bool
-    has_tables: bool
-    encrypted: bool
-
-
-class PageText(BaseModel):
-    """The text of one page."""
-
-    page_number: int = Field(examples=[1])
-    text: str = Field(examples=["Total due: 1,250.00"])
-    char_count: int = Field(examples=[19])
-
-
-class DocumentText(BaseModel):
-    """The text of a document; `text` is that of its pages with form feeds between."""
-
-    text: str = Field(examples=["Total due: 1,250.00"])
-    pages: list[PageText]
-    page_count: int = Field(examples=[1])
-
-
-class ExtractedTable(BaseModel):
-    """The cells of one table, row by row; an empty cell is null or ""."""
-
-    page: int = Field(examples=[1])
-    table_index: int = Field(examples=[0])
-    data: list[list[str | None]] = Field(examples=[[["item", "price"], ["paper", "12.50"]]])
-
-
-class ExtractedPdf(DocumentText):
-    """Everything that was read from a PDF."""
-
-    tables: list[ExtractedTable]
-    metadata: dict[str, str]
-
-
-# Receiving a file
-
-_client_id: TypeAdapter[str] = TypeAdapter(ClientId)
-_password: TypeAdapter[str] = TypeAdapter(Annotated[Storable, Field(max_length=MAX_PASSWORD_CHARACTERS)])
-
-
-class Upload(NamedTuple):
-    """A PDF that came with a request, in a file that lives as long as the request."""
-
-    incoming: Incoming
-    filename: str
-    form: FormData
-
-    password: str | None
-
-    def field(self, name: str) -> str | None:
-        value = self.form.get(name)
-        return value if isinstance(value, str) and value else None
-
-
-def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description of a form with a PDF in it. The form is read by hand: who asks is checked first."""
-    file = {"type": "string", "format": "binary", "contentMediaType": "application/pdf", "description": "The PDF."}
-    password = {"type": "string", "maxLength": MAX_PASSWORD_CHARACTERS, "description": "What opens the PDF."}
-    form = {
-        "schema": {
-            "type": "object",
-            "required": ["file"],
-            "properties": {"file": file, "password": password, **fields},
-        },
-        "encoding": {"file": {"contentType": "application/pdf"}},
-    }
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
-
-
-@asynccontextmanager
-async def received_pdf(request: Request, engines: Engines) -> AsyncIterator[Upload]:
-    """The PDF in the form field `file`, streamed to disk; gone after the block unless it is kept.
-
-    Raises:
-        NotPdfError, PayloadTooLargeError, StorageFullError, StorageUnavailableError, RequestValidationError
-    """
-    try:
-        form = await read_form(request, max_files=1, max_field_bytes=64 * 1024)
-    except OSError as error:
-        raise storage_error(error) from error
-    try:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise RequestValidationError([{"type": "missing", "loc": ("body", "file"), "msg": "Field required"}])
-        filename = clean_filename(file.filename)
-        password = _checked(_password, form, "password")
-        async with engines.storage.receive(file.file, max_bytes=engines.settings.max_upload_bytes) as incoming:
-            await file.close()
-            if not incoming.looks_like_pdf and not filename.lower().endswith(".pdf"):
-                raise NotPdfError
-            yield Upload(incoming, filename, form, password)
-    finally:
-        await form.close()
-
-
-def _checked(kind: TypeAdapter[str], form: FormData, name: str) -> str | None:
-    """A text of the form; None if it is not there or empty.
-
-    Raises:
-        RequestValidationError
-    """
-    value = form.get(name)
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        return kind.validate_python(value)
-    except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", name)} for e in error.errors()]) from error
-
-
-def clean_filename(name: str | None) -> str:
-    """The last part of *name*, without control characters, at most 255 characters; never empty."""
-    base = CONTROL_CHARACTERS.sub("", re.split(r"[/\\]", name or "")[-1]).strip()
-    base = base.encode("utf-8", "replace").decode()
-    if base in ("", ".", ".."):
-        return "document.pdf"
-    stem, dot, ending = base.rpartition(".")
-    if len(base) > MAX_FILENAME_CHARACTERS and stem and len(ending) <= 10:
-        return stem[: MAX_FILENAME_CHARACTERS - len(dot + ending)] + dot + ending
-    return base[:MAX_FILENAME_CHARACTERS]
-
-
-# The library
-
-WITH_PDF = (
-    *SIGNED_IN,
-    *WITH_BODY,
-    NotPdfError,
-    BadPdfError,
-    PasswordRequiredError,
-    ExtractionLimitError,
-    StorageUnavailableError,
-    StorageFullError,
-)  # what a route that reads a PDF may answer
-
-
 @router.post(
     "/upload-pdf",
     summary="Upload a PDF",
@@ -324,7 +158,7 @@ WITH_PDF = (
 async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> UploadedDocument:
     """Store a PDF and read it. A refused upload leaves nothing behind."""
     async with received_pdf(request, engines) as upload:
-        client_id = _checked(_client_id, upload.form, "client_id")
+        client_id = upload.field("client_id", _client_id)
         await engines.storage.keep(upload.incoming)
         document_id, duplicate = await db.insert_document(
             engines.database,
@@ -474,73 +308,3 @@ async def read_text(request: Request, database: Db, user: CurrentUser, document_
             "page_count": len(pages) or row.page_count,
         }
     )
-
-
-# Questions about a PDF that is not kept
-
-
-@router.post(
-    "/pdf-info",
-    summary="What a PDF says of itself",
-    openapi_extra=upload_body(),
-    responses=may_fail(*WITH_PDF),
-)
-async def pdf_info(request: Request, engines: AllEngines, user: CurrentUser) -> PdfInfo:
-    """Nothing is stored."""
-    async with received_pdf(request, engines) as upload:
-        found = await engines.pdf.inspect(upload.incoming.path, upload.password)
-        return PdfInfo(
-            filename=upload.filename,
-            page_count=found.page_count,
-            metadata=found.metadata,
-            file_size=upload.incoming.size,
-            has_text=found.has_text,
-            has_tables=found.has_tables,
-            encrypted=found.encrypted,
-        )
-
-
-@router.post(
-    "/search-pdf",
-    summary="Find a term in a PDF",
-    response_model_exclude_none=True,
-    responses=may_fail(*WITH_PDF, SearchTermMissingError),
-    openapi_extra=upload_body(search_term={"type": "string", "description": "Here or in the query."}),
-)
-async def search_pdf(
-    request: Request,
-    engines: AllEngines,
-    user: CurrentUser,
-    search_term: Annotated[str | None, Query(max_length=MAX_TERM_CHARACTERS)] = None,
-) -> SearchAnswer:
-    """Case does not count, and a space in the term matches any white space, line ends too. Nothing is stored."""
-    async with received_pdf(request, engines) as upload:
-        term = (search_term or upload.field("search_term") or "").strip()
-        if not term:
-            raise SearchTermMissingError
-        if len(term) > MAX_TERM_CHARACTERS:
-            raise RequestValidationError(
-                [{"type": "string_too_long", "loc": ("body", "search_term"), "msg": "at most 1000 characters"}]
-            )
-        pages = await engines.pdf.search(upload.incoming.path, term, upload.password)
-        return SearchAnswer(
-            filename=upload.filename,
-            search_term=term,
-            total_matches=sum(page.matches for page in pages),
-            matches_by_page=[PageHits.from_matches(page) for page in pages],
-        )
-
-
-@router.post(
-    "/extract",
-    summary="Everything that can be read in a PDF",
-    response_model=ExtractedPdf,
-    openapi_extra=upload_body(),
-    responses=may_fail(*WITH_PDF),
-)
-async def extract_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> Response:
-    """Text, pages, tables and metadata in one answer. Nothing is stored."""
-    async with received_pdf(request, engines) as upload:
-        return Response(
-            await engines.pdf.extract_json(upload.incoming.path, upload.password), media_type="application/json"
-        )

@@ -1,10 +1,10 @@
-"""What a search in a PDF answers."""
+"""What a reading of a PDF answers: its text, or the places of a term in it."""
 
 from itertools import repeat
 
 from pydantic import BaseModel, Field
 
-from pdf import Box, PageMatches
+from extraction import Box, PageMatches
 
 MAX_TERM_CHARACTERS = 1000
 
@@ -58,3 +58,19 @@ class SearchAnswer(BaseModel):
     search_term: str = Field(examples=["due"])
     total_matches: int = Field(examples=[1])
     matches_by_page: list[PageHits]
+
+
+class PageText(BaseModel):
+    """The text of one page."""
+
+    page_number: int = Field(examples=[1])
+    text: str = Field(examples=["Total due: 1,250.00"])
+    char_count: int = Field(examples=[19])
+
+
+class DocumentText(BaseModel):
+    """The text of a document; `text` is that of its pages with form feeds between."""
+
+    text: str = Field(examples=["Total due: 1,250.00"])
+    pages: list[PageText]
+    page_count: int = Field(examples=[1])

@@ -9,8 +9,9 @@ from functools import partial
 import db
 from db import NotificationRow, PageRow, TableRow
 from errors import BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
+from extraction import Extraction
 from mail import Mail, MailDelayedError, Mailer, MailRefusedError
-from pdf import Extraction, PdfEngine
+from pdf import PdfEngine
 from pool import Database
 from storage import Storage
 

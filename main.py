@@ -27,6 +27,7 @@ import documents
 import notifications
 import pages
 import protocol
+import questions
 import sockets
 from answers import error_response, may_fail, operation_id
 from auth import Gatekeeper, Greeting
@@ -42,6 +43,7 @@ from pdf import PdfEngine
 from pool import Database, OperationalError
 from postgres import locate_database
 from rates import RateLimiter
+from receiving import PATHS_WITH_LARGE_BODIES
 from settings import Settings, get_settings
 from storage import Storage
 
@@ -59,7 +61,7 @@ TAGS = [
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
     {"name": "notifications", "description": "E-mail to users."},
 ]
-ROOMS = (auth, documents, pages, chat, sockets, notifications)
+ROOMS = (auth, documents, questions, pages, chat, sockets, notifications)
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
 
 # Opening and closing
@@ -254,9 +256,7 @@ def create_app(settings: Settings) -> FastAPI:
         allow_headers=["*"],
         expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Next-Cursor", "X-Request-ID"],
     )
-    app.add_middleware(
-        Envelope, max_upload_bytes=settings.max_upload_bytes, large_bodies=documents.PATHS_WITH_LARGE_BODIES
-    )
+    app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes, large_bodies=PATHS_WITH_LARGE_BODIES)
     app.add_exception_handler(PagewireError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(RequestValidationError, answer_validation_error)

@@ -22,9 +22,9 @@ from errors import (
     PasswordRequiredError,
     TableNotFoundError,
 )
+from extraction import ImageFormat
 from fields import Id, NotBlank, Storable
 from findings import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
-from pdf import ImageFormat
 from ranges import content_disposition, knows_etag
 from tabular import to_csv
 

@@ -9,8 +9,8 @@ from conftest import Person, TestDatabase
 from pdfs import make_book, make_pdf, make_table_pdf, write_page
 from PIL import Image, ImageChops, ImageOps
 
-from pdf import clean_text, trace_origins
 from tabular import to_csv
+from text import clean_text, trace_origins
 
 ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]
 

@@ -15,7 +15,9 @@ import pdfs
 import pytest
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
-from pdf import Excerpt, Extraction, Inspection, PageMatches, PdfEngine, find_matches
+from extraction import Extraction, Inspection, PageMatches
+from pdf import PdfEngine
+from text import Excerpt, find_matches
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Save = Callable[[bytes], Path]
