@@ -27,6 +27,13 @@ async def get_ready_document(database: Db, user: CurrentUser, document_id: Id) -
         DocumentNotFoundError, DocumentNotReadyError
     """
     row = await get_readable_document(database, user, document_id)
+    check_ready(row)
+    return row
+
+
+def check_ready(row: DocumentRow) -> None:
+    """Raise DocumentNotReadyError, if it was not read (yet)."""
+    if row.status == "failed":
+        raise DocumentNotReadyError(f"This document could not be read. {row.error_detail}")
     if row.status != "ready":
         raise DocumentNotReadyError
-    return row

@@ -206,12 +206,17 @@ class DocumentRow(NamedTuple):
     encrypted: bool
     warnings: list[str]
     password: str | None  # of the file; never shown
+    keep_failed: bool
+    pages_read: int
+    error_code: str | None  # why it failed
+    error_detail: str | None
     owner_name: str
 
 
 _DOCUMENT_COLUMNS = """
     d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
-    d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, u.name
+    d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, d.keep_failed,
+    d.pages_read, d.error_code, d.error_detail, u.name
 """
 
 
@@ -239,6 +244,7 @@ async def insert_document(
     sha256: str,
     client_id: str | None,
     password: str | None = None,
+    keep_failed: bool = False,
     worker_id: int,
 ) -> InsertedDocument:
     """Record a stored file that *worker_id* is about to read; a known *client_id* returns the first document.
@@ -254,16 +260,17 @@ async def insert_document(
         "sha256": sha256,
         "client_id": client_id,
         "password": password,
+        "keep_failed": keep_failed,
         "worker_id": worker_id,
     }
     for _ in range(INSERT_ATTEMPTS):
         inserted = await conn.fetch_one(
             _DocumentId,
             """
-            INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, password, worker_id,
-                                   status)
+            INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, password, keep_failed,
+                                   worker_id, status)
             VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s,
-                    %(password)s, %(worker_id)s, 'processing')
+                    %(password)s, %(keep_failed)s, %(worker_id)s, 'processing')
             ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
             RETURNING id
             """,
@@ -322,16 +329,25 @@ async def rename_document(conn: Executor, *, document_id: int, filename: str) ->
     )
 
 
-class _FilePath(NamedTuple):
+class DeletedDocument(NamedTuple):
+    user_id: int
     file_path: str
 
 
-async def delete_document(conn: Executor, *, document_id: int) -> str | None:
-    """Forget a document with its pages and tables; return the path of its file, None if it was gone."""
-    row = await conn.fetch_one(
-        _FilePath, "DELETE FROM documents WHERE id = %(document_id)s RETURNING file_path", {"document_id": document_id}
+async def delete_document(conn: Executor, *, document_id: int) -> DeletedDocument | None:
+    """Forget a document with its pages and tables; return whose it was and where its file is, None if it was gone."""
+    return await conn.fetch_one(
+        DeletedDocument,
+        "DELETE FROM documents WHERE id = %(document_id)s RETURNING user_id, file_path",
+        {"document_id": document_id},
     )
-    return None if row is None else row.file_path
+
+
+# What was read from them. A document is written by the process whose worker_id it has; the others have lost it.
+
+
+class _OwnerId(NamedTuple):
+    user_id: int
 
 
 class PageRow(NamedTuple):
@@ -348,24 +364,42 @@ class TableRow(NamedTuple):
     bbox: list[float]
 
 
-async def save_extraction(
-    tx: Connection,
-    *,
-    document_id: int,
-    pages: Sequence[PageRow],
-    tables: Sequence[TableRow],
-    metadata: dict[str, str],
-    encrypted: bool,
-    warnings: list[str],
+async def begin_extraction(
+    tx: Connection, *, document_id: int, worker_id: int, page_count: int, metadata: dict[str, str], encrypted: bool
 ) -> bool:
-    """Store what was read and call the document ready; False if it was deleted meanwhile. Safe to do twice."""
-    found = await tx.fetch_one(
-        _DocumentId, "SELECT id FROM documents WHERE id = %(document_id)s FOR UPDATE", {"document_id": document_id}
+    """Store what a document says of itself, and forget pages that were read before; False if it is no longer ours."""
+    touched = await tx.execute(
+        """
+        UPDATE documents
+           SET page_count = %(page_count)s, pages_read = 0, metadata = %(metadata)s, encrypted = %(encrypted)s
+         WHERE id = %(document_id)s AND worker_id = %(worker_id)s AND status = 'processing'
+        """,
+        {
+            "document_id": document_id,
+            "worker_id": worker_id,
+            "page_count": page_count,
+            "metadata": json.dumps(metadata),
+            "encrypted": encrypted,
+        },
     )
-    if found is None:
-        return False
     await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
     await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
+    return touched == 1
+
+
+async def save_pages(
+    tx: Connection, *, document_id: int, worker_id: int, pages: Sequence[PageRow], tables: Sequence[TableRow]
+) -> bool:
+    """Add the next *pages* with their *tables*; False if the document is no longer ours."""
+    touched = await tx.execute(
+        """
+        UPDATE documents SET pages_read = %(pages_read)s
+         WHERE id = %(document_id)s AND worker_id = %(worker_id)s AND status = 'processing'
+        """,
+        {"document_id": document_id, "worker_id": worker_id, "pages_read": pages[-1].page_number},
+    )
+    if touched != 1:
+        return False
     for chunk in _in_chunks(pages, [len(page.text) for page in pages]):
         await tx.execute(
             """
@@ -396,25 +430,108 @@ async def save_extraction(
                 "boxes": ["{" + ",".join(map(str, table.bbox)) + "}" for table, _ in rows],
             },
         )
-    await tx.execute(
+    return True
+
+
+async def finish_extraction(
+    tx: Connection, *, document_id: int, worker_id: int, warnings: list[str], reader_version: int
+) -> int | None:
+    """Call a document ready whose pages are all there; return its owner, None if it is no longer ours."""
+    row = await tx.fetch_one(
+        _OwnerId,
         """
         UPDATE documents
-           SET status = 'ready', worker_id = NULL, page_count = %(page_count)s, tables_found = %(tables_found)s,
-               metadata = %(metadata)s, encrypted = %(encrypted)s, warnings = %(warnings)s,
+           SET status = 'ready', worker_id = NULL, warnings = %(warnings)s, reader_version = %(reader_version)s,
+               tables_found = (SELECT count(*) FROM document_tables WHERE document_id = %(document_id)s),
                extracted_text = (SELECT string_agg(text, E'\\f' ORDER BY page_number)
                                    FROM pages WHERE document_id = %(document_id)s)
-         WHERE id = %(document_id)s
+         WHERE id = %(document_id)s AND worker_id = %(worker_id)s AND status = 'processing'
+        RETURNING user_id
         """,
         {
             "document_id": document_id,
-            "page_count": len(pages),
-            "tables_found": len(tables),
-            "metadata": json.dumps(metadata),
-            "encrypted": encrypted,
+            "worker_id": worker_id,
             "warnings": json.dumps(warnings),
+            "reader_version": reader_version,
         },
     )
-    return True
+    return None if row is None else row.user_id
+
+
+async def copy_extraction(tx: Connection, *, document_id: int, worker_id: int, reader_version: int) -> int | None:
+    """Make a document ready from another of the same bytes that *reader_version* read; return its owner.
+
+    None if there is no such other, or the document is no longer ours. Of an encrypted file only who knows the same
+    password gets what it protects.
+    """
+    params = {"document_id": document_id, "worker_id": worker_id, "reader_version": reader_version}
+    source = await tx.fetch_one(
+        _DocumentId,
+        """
+        SELECT s.id
+          FROM documents d
+          JOIN documents s ON s.sha256 = d.sha256 AND s.status = 'ready' AND s.reader_version = %(reader_version)s
+           AND (NOT s.encrypted OR s.password IS NOT DISTINCT FROM d.password)
+         WHERE d.id = %(document_id)s
+         LIMIT 1
+           FOR KEY SHARE OF s
+        """,
+        params,
+    )
+    if source is None:
+        return None
+    params["source_id"] = source.id
+    row = await tx.fetch_one(
+        _OwnerId,
+        """
+        UPDATE documents d
+           SET status = 'ready', worker_id = NULL, reader_version = s.reader_version, page_count = s.page_count,
+               tables_found = s.tables_found, metadata = s.metadata, encrypted = s.encrypted, warnings = s.warnings,
+               extracted_text = s.extracted_text
+          FROM documents s
+         WHERE s.id = %(source_id)s
+           AND d.id = %(document_id)s AND d.worker_id = %(worker_id)s AND d.status = 'processing'
+        RETURNING d.user_id
+        """,
+        params,
+    )
+    if row is None:
+        return None
+    for table, columns in (
+        ("pages", "page_number, text, width, height"),
+        ("document_tables", "table_index, page_number, data, bbox"),
+    ):
+        await tx.execute(f"DELETE FROM {table} WHERE document_id = %(document_id)s", params)
+        await tx.execute(
+            f"""
+            INSERT INTO {table} (document_id, {columns})
+            SELECT %(document_id)s, {columns} FROM {table} WHERE document_id = %(source_id)s
+            """,
+            params,
+        )
+    return row.user_id
+
+
+async def fail_extraction(
+    tx: Connection, *, document_id: int, worker_id: int, error_code: str, error_detail: str
+) -> int | None:
+    """Call a document failed and forget what was read of it; return its owner, None if it is no longer ours."""
+    row = await tx.fetch_one(
+        _OwnerId,
+        """
+        UPDATE documents
+           SET status = 'failed', worker_id = NULL, page_count = NULL, pages_read = 0,
+               error_code = %(error_code)s, error_detail = %(error_detail)s
+         WHERE id = %(document_id)s AND worker_id = %(worker_id)s AND status = 'processing'
+        RETURNING user_id
+        """,
+        {"document_id": document_id, "worker_id": worker_id, "error_code": error_code, "error_detail": error_detail},
+    )
+    if row is None:
+        return None
+    await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
+    await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
+    return row.user_id
 
 
 def _in_chunks(items: Sequence[T], sizes: Sequence[int]) -> list[list[T]]:
@@ -499,19 +616,26 @@ async def find_table(conn: Executor, *, document_id: int, table_index: int) -> l
     return None if row is None else row.data
 
 
-async def claim_documents(conn: Executor, *, worker_id: int, busy_with: Sequence[int]) -> list[int]:
-    """Take over the documents whose reader died, and this process's own that it is not *busy_with*."""
+async def claim_documents(conn: Executor, *, worker_id: int, busy_with: Sequence[int], limit: int) -> list[int]:
+    """Take over documents whose reader died, and this process's own that it is not *busy_with*; the oldest first."""
     rows = await conn.fetch_all(
         _DocumentId,
         f"""
         UPDATE documents SET worker_id = %(worker_id)s
-         WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
-           AND (worker_id = %(worker_id)s OR {WORKER_IS_GONE})
+         WHERE id = ANY (ARRAY (
+                   SELECT id FROM documents
+                    WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
+                      AND (worker_id = %(worker_id)s OR {WORKER_IS_GONE})
+                    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
         RETURNING id
         """,
-        {"worker_id": worker_id, "busy_with": list(busy_with), "worker_lock": WORKER_LOCK},
+        {"worker_id": worker_id, "busy_with": list(busy_with), "limit": limit, "worker_lock": WORKER_LOCK},
     )
     return sorted(row.id for row in rows)
+
+
+class _FilePath(NamedTuple):
+    file_path: str
 
 
 async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[str]:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
@@ -28,10 +28,13 @@ from ranges import file_response
 from receiving import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
 
 PREVIEW_CHARACTERS = 500
+THUMBNAIL_WIDTH = 240  # pixels
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
 FILE_NAME_PATTERN = (
     rf"^[^/\\{CONTROLS}]*[^/\\{CONTROLS}. ][^/\\{CONTROLS}]*$"  # no slash, and more than dots and spaces
 )
+
+Status = Literal["processing", "ready", "failed"]
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
@@ -66,6 +69,17 @@ class Owner(BaseModel):
     name: str = Field(examples=["Bob"])
 
 
+class Failure(BaseModel):
+    """Why a document could not be read."""
+
+    code: str = Field(examples=["bad_pdf"])
+    detail: str = Field(examples=["Error processing PDF: the file is damaged."])
+
+    @classmethod
+    def from_row(cls, row: DocumentRow) -> "Failure | None":
+        return None if row.error_code is None else cls(code=row.error_code, detail=row.error_detail or "")
+
+
 class Document(BaseModel):
     """A document in the library; what is not known yet, while it is processing, is null."""
 
@@ -74,9 +88,13 @@ class Document(BaseModel):
     page_count: int | None = Field(examples=[3])
     file_size: int = Field(description="bytes", examples=[84158])
     created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
-    status: Literal["processing", "ready"]
+    status: Status
+    error: Failure | None = Field(description="when the status is failed", examples=[None])
     owner: Owner
     tables_found: int | None = Field(examples=[1])
+    thumbnail: str | None = Field(
+        description="where a small picture of the first page is", examples=["/documents/7/pages/1/image?width=240"]
+    )
 
     @classmethod
     def from_row(cls, row: DocumentRow) -> "Document":
@@ -104,7 +122,9 @@ class DocumentDetails(Document):
     def from_row(cls, row: DocumentRow) -> "DocumentDetails":
         return cls(
             **_document_fields(row),
-            progress=Progress(page=row.page_count or 0, pages=row.page_count),
+            progress=Progress(
+                page=row.pages_read if row.status != "ready" else row.page_count or 0, pages=row.page_count
+            ),
             sha256=row.sha256,
             encrypted=row.encrypted,
             metadata=row.metadata,
@@ -120,8 +140,10 @@ def _document_fields(row: DocumentRow) -> dict[str, Any]:
         "file_size": row.file_size,
         "created_at": row.created_at,
         "status": row.status,
+        "error": Failure.from_row(row),
         "owner": Owner(id=row.user_id, name=row.owner_name),
         "tables_found": row.tables_found,
+        "thumbnail": None if row.status == "failed" else f"/documents/{row.id}/pages/1/image?width={THUMBNAIL_WIDTH}",
     }
 
 
@@ -133,7 +155,7 @@ class DocumentPage(BaseModel):
 
 
 class UploadedDocument(BaseModel):
-    """A document that was just stored and read."""
+    """A document that was just stored and read; while it is processing, what is not known yet is null."""
 
     document_id: int = Field(examples=[7])
     filename: str = Field(examples=["invoice.pdf"])
@@ -141,7 +163,8 @@ class UploadedDocument(BaseModel):
     file_size: int = Field(description="bytes", examples=[84158])
     text_preview: str | None = Field(description="the first 500 characters, then ... if there is more")
     tables_found: int | None
-    status: Literal["processing", "ready"]
+    status: Status
+    error: Failure | None = Field(description="when the status is failed", examples=[None])
     sha256: str | None
     warnings: list[str]
     duplicate: bool = Field(description="this client_id was used before: this is that document")
@@ -150,13 +173,31 @@ class UploadedDocument(BaseModel):
 @router.post(
     "/upload-pdf",
     summary="Upload a PDF",
-    responses=may_fail(*WITH_PDF, ClientIdReusedError, DocumentNotFoundError),
+    responses={
+        202: {
+            "model": UploadedDocument,
+            "description": "Stored, and read by and by (`Prefer: respond-async`)",
+            "headers": {"Location": {"description": "The document", "schema": {"type": "string"}}},
+        },
+        **may_fail(*WITH_PDF, ClientIdReusedError, DocumentNotFoundError),
+    },
     openapi_extra=upload_body(
         client_id={"type": "string", "maxLength": 64, "description": "A repeat with the same id is not stored again."}
     ),
 )
-async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -> UploadedDocument:
-    """Store a PDF and read it. A refused upload leaves nothing behind."""
+async def upload_pdf(
+    request: Request,
+    response: Response,
+    engines: AllEngines,
+    user: CurrentUser,
+    prefer: Annotated[list[str] | None, Header(description="`respond-async`: do not wait until it is read")] = None,
+) -> UploadedDocument:
+    """Store a PDF and read it. A refused upload leaves nothing behind.
+
+    With `Prefer: respond-async` (RFC 7240) the answer is a 202 as soon as the file is stored: how the reading goes is
+    told by `Location` and on v2 sockets, and a file that cannot be read stays, with the status `failed`.
+    """
+    waits = not _wants_no_wait(prefer or [])
     async with received_pdf(request, engines) as upload:
         client_id = upload.field("client_id", _client_id)
         await engines.storage.keep(upload.incoming)
@@ -169,19 +210,22 @@ async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -
             sha256=upload.incoming.sha256,
             client_id=client_id,
             password=upload.password,
+            keep_failed=not waits,
             worker_id=engines.jobs.worker_id,
         )
         if duplicate:
             await engines.storage.delete(upload.incoming.file_path)
-    try:
-        await asyncio.shield(engines.jobs.extract_document(document_id))  # a repeat waits for the first
-    except BusyError:
-        if not duplicate:
-            await engines.jobs.remove_document(document_id)
-        raise
+    if waits:
+        await _wait_until_read(engines, document_id, duplicate=duplicate)
+    else:
+        response.headers["Preference-Applied"] = "respond-async"
+        engines.jobs.extract_document_later(document_id)
     row = await db.find_document(engines.database, document_id=document_id)
     if row is None:
         raise DocumentNotFoundError
+    if row.status == "processing":
+        response.status_code = 202
+        response.headers["Location"] = f"/documents/{row.id}"
     return UploadedDocument(
         document_id=row.id,
         filename=row.filename,
@@ -190,10 +234,27 @@ async def upload_pdf(request: Request, engines: AllEngines, user: CurrentUser) -
         text_preview=await _preview(engines, document_id) if row.status == "ready" else None,
         tables_found=row.tables_found,
         status=row.status,  # type: ignore[arg-type]
+        error=Failure.from_row(row),
         sha256=row.sha256,
         warnings=row.warnings,
         duplicate=duplicate,
     )
+
+
+def _wants_no_wait(prefer: list[str]) -> bool:
+    """Whether the `Prefer` headers say so (RFC 7240, section 4.1), among whatever else they say."""
+    preferences = ",".join(prefer).split(",")
+    return any(preference.partition(";")[0].strip().lower() == "respond-async" for preference in preferences)
+
+
+async def _wait_until_read(engines: Engines, document_id: int, *, duplicate: bool) -> None:
+    """Wait for the reading, whoever began it; a client that goes away does not stop it."""
+    try:
+        await asyncio.shield(engines.jobs.extract_document(document_id))
+    except BusyError:
+        if not duplicate:
+            await engines.jobs.remove_document(document_id, silently=True)
+        raise
 
 
 async def _preview(engines: Engines, document_id: int) -> str:
@@ -207,7 +268,7 @@ async def list_documents(
     user: CurrentUser,
     limit: Annotated[int | None, Query(ge=1, le=200)] = None,
     cursor: Annotated[Id | None, Query()] = None,
-    status: Annotated[Literal["processing", "ready"] | None, Query()] = None,
+    status: Annotated[Status | None, Query()] = None,
 ) -> DocumentPage:
     """My documents, newest first; at most 1,000 where no *limit* is named."""
     count = limit or MAX_LISTED

@@ -15,12 +15,16 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from text import Excerpt, clean_text, find_matches, trace_origins
 
+READER_VERSION = 1  # raised when the same file would be read better: then what was read before is not copied
 MAXIMUM_TEXT_CHARS = 20_000_000
 MAXIMUM_TABLE_CELLS = 2_000_000
 RESCUE_SECONDS = 10.0  # of processor time, for single pages that PDFium cannot read
 
 DAMAGED = "Error processing PDF: the file is damaged."
+NO_PAGES = "Error processing PDF: none of its pages can be read."
 OUT_OF_MEMORY = "The PDF needs more memory than this server allows."
+TOO_MUCH_TEXT = f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
+TOO_MANY_CELLS = f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
 
 Value = TypeVar("Value")
 ImageFormat = Literal["png", "webp", "jpeg"]
@@ -45,6 +49,21 @@ class Table(NamedTuple):
     table_index: int  # from 0, over the whole document
     data: list[list[str | None]]  # None where a row has no cell in that column
     bbox: Box  # in points from the page's top left
+
+
+class Part(NamedTuple):
+    """Some pages of a document, in page order, and what it says of itself as a whole."""
+
+    page_count: int  # of the document
+    metadata: dict[str, str]
+    encrypted: bool
+    pages: list[PageText]
+    tables: list[Table]  # their indexes count from 0 in each part as it comes from a worker
+    warnings: list[str]  # see Extraction
+    unreadable_count: int  # of its pages
+    seconds: float  # it took
+    cpu_seconds: float
+    rescue_seconds: float  # of those, for pages that PDFium could not read
 
 
 class Extraction(NamedTuple):
@@ -121,11 +140,19 @@ class _Document(Protocol):
 class _Reader:
     """One file being read: by PDFium, and by pdfplumber what PDFium cannot."""
 
-    def __init__(self, source: Source, max_pages: int, resources: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        source: Source,
+        max_pages: int,
+        resources: contextlib.ExitStack,
+        *,
+        rescue_seconds: float = RESCUE_SECONDS,
+    ) -> None:
         self._source = source
         self._resources = resources
         self._rescuer: _Document | None = None
-        self._rescue_seconds = RESCUE_SECONDS
+        self.rescue_seconds = rescue_seconds  # left
+        self.unreadable_count = 0
         self._char_count = 0
         self._cell_count = 0
         self._table_count = 0
@@ -159,32 +186,31 @@ class _Reader:
         cleaned = {clean_text(key): clean_text(value) for key, value in self.document.metadata().items()}
         return {key: value for key, value in cleaned.items() if key and value}
 
-    def read_pages(self) -> Iterator[tuple[PageText, _Page | None]]:
+    def read_pages(self, first_page: int = 1, count: int | None = None) -> Iterator[tuple[PageText, _Page | None]]:
         """Yield each page's text, and the page itself for more questions, None if it cannot be read.
 
         Raises:
-            BadPdfError: if no page can be read.
+            BadPdfError: if no page of the document can be read.
         """
-        readable = False
-        for index in range(self.document.page_count):
-            page = self._open_page(index)
+        page_count = self.document.page_count
+        last_page = page_count if count is None else min(first_page + count - 1, page_count)
+        for page_number in range(first_page, last_page + 1):
+            page = self._open_page(page_number - 1)
             if page is None:
-                self.warnings.append(f"page_unreadable: page {index + 1}")
-                yield PageText(index + 1, "", 0.0, 0.0), None
+                self.unreadable_count += 1
+                if self.unreadable_count == page_count:
+                    raise BadPdfError(NO_PAGES)
+                self.warnings.append(f"page_unreadable: page {page_number}")
+                yield PageText(page_number, "", 0.0, 0.0), None
                 continue
-            readable = True
             with contextlib.closing(page):
                 text = clean_text(page.read_text())
                 self._char_count += len(text)
                 if self._char_count > MAXIMUM_TEXT_CHARS:
-                    raise ExtractionLimitError(
-                        f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
-                    )
+                    raise ExtractionLimitError(TOO_MUCH_TEXT)
                 if page.is_unmapped:
-                    self.warnings.append(f"text_unreadable: page {index + 1}")
-                yield PageText(index + 1, text, page.width, page.height), page
-        if not readable:
-            raise BadPdfError("Error processing PDF: none of its pages can be read.")
+                    self.warnings.append(f"text_unreadable: page {page_number}")
+                yield PageText(page_number, text, page.width, page.height), page
 
     def _open_page(self, index: int) -> _Page | None:
         page = self.document.open_page(index)
@@ -202,15 +228,15 @@ class _Reader:
 
     def _open_rescue_page(self, index: int) -> _Page | None:
         """Return the page as pdfplumber reads it, as long as the time for that lasts."""
-        if self._rescue_seconds <= 0 or self.document is self._rescuer:
+        if self.rescue_seconds <= 0 or self.document is self._rescuer:
             return None
         start = time.process_time()
         try:
             page = self._rescue().open_page(index)
         except PagewireError:
-            self._rescue_seconds = 0.0
+            self.rescue_seconds = 0.0
             return None
-        self._rescue_seconds -= time.process_time() - start
+        self.rescue_seconds -= time.process_time() - start
         return page
 
     def read_tables(self, page_number: int, page: _Page) -> list[Table]:
@@ -226,9 +252,7 @@ class _Reader:
             return []
         self._cell_count += sum(len(grid.rows) * len(grid.rows[0]) for grid in grids)
         if self._cell_count > MAXIMUM_TABLE_CELLS:
-            raise ExtractionLimitError(
-                f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
-            )
+            raise ExtractionLimitError(TOO_MANY_CELLS)
         cells = tables.CellReader(page.read_chars())
         found: list[Table] = []
         for grid in grids:
@@ -238,21 +262,35 @@ class _Reader:
         return found
 
 
-def extract(source: Source, max_pages: int) -> Extraction:
+def read_part(
+    source: Source, max_pages: int, first_page: int, count: int | None, rescue_seconds: float = RESCUE_SECONDS
+) -> Part:
+    """Read *count* pages from *first_page* on, or all; for pages beyond PDFium there are *rescue_seconds*."""
+    began, cpu_began = time.monotonic(), time.process_time()
     with contextlib.ExitStack() as resources:
-        reader = _Reader(source, max_pages, resources)
+        reader = _Reader(source, max_pages, resources, rescue_seconds=rescue_seconds)
         pages: list[PageText] = []
         found: list[Table] = []
-        for text, page in reader.read_pages():
+        for text, page in reader.read_pages(first_page, count):
             pages.append(text)
             if page is not None:
                 found += reader.read_tables(text.page_number, page)
-        document = reader.document
-        return Extraction(len(pages), pages, found, reader.read_metadata(), document.encrypted, reader.warnings)
+        return Part(
+            reader.document.page_count,
+            reader.read_metadata(),
+            reader.document.encrypted,
+            pages,
+            found,
+            reader.warnings,
+            reader.unreadable_count,
+            time.monotonic() - began,
+            time.process_time() - cpu_began,
+            rescue_seconds - reader.rescue_seconds,
+        )
 
 
 def extract_json(source: Source, max_pages: int) -> bytes:
-    extraction = extract(source, max_pages)
+    extraction = read_part(source, max_pages, 1, None)
     body = {
         "text": "\f".join(page.text for page in extraction.pages),
         "pages": [
@@ -282,14 +320,24 @@ def inspect(source: Source, max_pages: int) -> Inspection:
         return Inspection(document.page_count, reader.read_metadata(), has_text, has_tables, document.encrypted)
 
 
-def search(source: Source, max_pages: int, term: str) -> list[PageMatches]:
+def search(source: Source, max_pages: int, term: str) -> tuple[list[PageMatches], bytes]:
+    """Return the pages with *term*, and the text of all for `search_text`."""
     with contextlib.ExitStack() as resources:
-        found: list[PageMatches] = []
-        for page, _ in _Reader(source, max_pages, resources).read_pages():
-            matches = find_matches(page.text, term)
-            if matches.total:
-                found.append(PageMatches(page.page_number, matches.total, matches.excerpts, []))
-        return found
+        texts = [page.text for page, _ in _Reader(source, max_pages, resources).read_pages()]
+    return _search_texts(texts, term), "\f".join(texts).encode()
+
+
+def search_text(text: bytes, term: str) -> list[PageMatches]:
+    return _search_texts(text.decode().split("\f"), term)
+
+
+def _search_texts(texts: Sequence[str], term: str) -> list[PageMatches]:
+    found: list[PageMatches] = []
+    for page_number, text in enumerate(texts, start=1):
+        matches = find_matches(text, term)
+        if matches.total:
+            found.append(PageMatches(page_number, matches.total, matches.excerpts, []))
+    return found
 
 
 # Fast ones. 20 real pages, 850 pixels wide, mean of processor time and size: PNG 15 ms, 124 KB (as Pillow would: 23 ms,
@@ -303,7 +351,7 @@ MARKER = (255, 225, 60)  # a yellow that black text shows through
 
 
 def render_page(
-    source: Source, _max_pages: int, page_number: int, width: int, image_format: ImageFormat, term: str | None
+    source: Source, page_number: int, width: int, image_format: ImageFormat, term: str | None
 ) -> bytes | None:
     from PIL import Image, ImageChops
 
@@ -345,7 +393,7 @@ def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:
 
 
 def search_pages(
-    source: Source, _max_pages: int, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
+    source: Source, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
 ) -> tuple[int, list[PageMatches]]:
     import reading
 

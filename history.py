@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from db import WORKER_IS_GONE, WORKER_LOCK
 from errors import ForbiddenError, MessageNotFoundError
@@ -435,6 +435,7 @@ class EventRow(NamedTuple):
     client_id: str | None
     edited_at: datetime | None
     deleted_at: datetime | None
+    document: dict[str, Any] | None = None
 
 
 async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> list[EventRow]:
@@ -444,7 +445,12 @@ async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> l
         Prepared("""
         SELECT e.user_id, e.seq, e.kind, e.ref_id, coalesce(m.sender_id, a.sender_id), m.recipient_id,
                coalesce(m.content, a.content), coalesce(m.created_at, a.created_at), s.name, m.client_id, m.edited_at,
-               m.deleted_at
+               m.deleted_at,
+               CASE WHEN e.kind LIKE 'document.%%' THEN (
+                   SELECT json_build_object('document_id', d.id, 'filename', d.filename, 'status', d.status,
+                                            'page_count', d.page_count, 'tables_found', d.tables_found,
+                                            'code', d.error_code, 'detail', d.error_detail)
+                     FROM documents d WHERE d.id = e.ref_id AND d.user_id = e.user_id) END
           FROM unnest(%(user_ids)s::bigint[], %(seqs)s::bigint[]) AS w (user_id, seq)
          CROSS JOIN LATERAL (
                SELECT user_id, seq, kind, ref_id FROM events

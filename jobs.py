@@ -3,20 +3,30 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import math
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 import db
-from db import NotificationRow, PageRow, TableRow
-from errors import BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
-from extraction import Extraction
+import history
+from db import DocumentRow, NotificationRow, PageRow, TableRow
+from errors import BadPdfError, BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
+from extraction import DAMAGED, READER_VERSION, Part
+from history import Told
 from mail import Mail, MailDelayedError, Mailer, MailRefusedError
+from messenger import Messenger
 from pdf import PdfEngine
-from pool import Database
+from pool import Connection, Database
+from protocol import progress_frame
 from storage import Storage
 
 RECOVERY_SECONDS = 30.0  # between two looks for work that a dead process left
 SAVE_SECONDS = 60.0
+PROGRESS_SECONDS = 0.25  # between two words about one document
+MAX_EXTRACTIONS = 256  # tasks; more documents than that wait in the table
+PATIENT_EXTRACTIONS = 4  # of those that nobody waits for, at once
 MAIL_ATTEMPTS = 80  # about three days
 MAIL_LONGEST_WAIT_SECONDS = 3600.0
 RECONNECT_SECONDS = 0.5
@@ -37,6 +47,7 @@ class Jobs:
         engine: PdfEngine,
         storage: Storage,
         mailer: Mailer,
+        messenger: Messenger,
         *,
         worker_id: int,
         mail_retry_seconds: float,
@@ -46,8 +57,10 @@ class Jobs:
         self._engine = engine
         self._storage = storage
         self._mailer = mailer
+        self._messenger = messenger
         self._mail_retry_seconds = mail_retry_seconds
         self._extractions: dict[int, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(PATIENT_EXTRACTIONS)
         self._mail_due = asyncio.Event()
         self._mails: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
@@ -76,12 +89,24 @@ class Jobs:
     def extract_document(self, document_id: int) -> "asyncio.Task[None]":
         """Read a stored document; the task is done when it is ready.
 
-        A document that cannot be read is removed with its file, and the task raises why (BadPdfError, …).
+        One that cannot be read fails for good and its owner is told, if it is one to keep; else it is removed with its
+        file. Either way the task raises why (BadPdfError, …).
         """
+        return self._start_extraction(document_id, self._extract(document_id))
+
+    def extract_document_later(self, document_id: int) -> None:
+        """Read a stored document that nobody waits for, when it is its turn; as `extract_document`."""
+        if len(self._extractions) < MAX_EXTRACTIONS:
+            self._start_extraction(document_id, self._extract_in_turn(document_id))
+        # else it is found by the next look for unfinished work
+
+    def _start_extraction(self, document_id: int, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = self._extractions.get(document_id)
-        if task is None:
-            task = self._extractions[document_id] = asyncio.create_task(self._extract(document_id))
-            task.add_done_callback(lambda done: self._extraction_done(document_id, done))
+        if task is not None:
+            work.close()
+            return task
+        task = self._extractions[document_id] = asyncio.create_task(work)
+        task.add_done_callback(lambda done: self._extraction_done(document_id, done))
         return task
 
     def _extraction_done(self, document_id: int, task: "asyncio.Task[None]") -> None:
@@ -92,46 +117,101 @@ class Jobs:
                 level, "document %d was not read: %s", document_id, error, exc_info=error if level > 20 else None
             )
 
+    async def _extract_in_turn(self, document_id: int) -> None:
+        async with self._turns:
+            await self._extract(document_id)
+
     async def _extract(self, document_id: int) -> None:
         document = await db.find_document(self._database, document_id=document_id)
-        if document is None or document.status == "ready":
+        if document is None or document.status != "processing":
             return
-        path = self._storage.path_of(document.file_path)
         try:
-            if not path.exists():
-                raise DocumentNotFoundError
-            extraction = await self._engine.extract(path, document.password)
-        except PagewireError as error:
-            if error.status < 500:
-                await self.remove_document(document_id)
-            raise
-        try:
-            await self._save(document_id, extraction)
-        except PagewireError:
-            raise  # the database is away: read again when it is back
-        except Exception:
-            await self.remove_document(document_id)  # it would be refused for ever
+            if not await self._copy(document_id):
+                await self._read(document)
+        except Exception as error:
+            reason = error if isinstance(error, PagewireError) else BadPdfError(DAMAGED)
+            if reason.status >= 500:
+                raise  # the database is away, or there is too much to do: it is read again by and by
+            if document.keep_failed:
+                await self._fail(document_id, reason)
+            else:
+                await self.remove_document(document_id, silently=True)
             raise
 
-    async def _save(self, document_id: int, extraction: Extraction) -> None:
+    async def _copy(self, document_id: int) -> bool:
+        """Take what was read of the same bytes before, if they were."""
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
-            await db.save_extraction(
+            owner_id = await db.copy_extraction(
+                tx, document_id=document_id, worker_id=self.worker_id, reader_version=READER_VERSION
+            )
+            told = await self._tell(tx, owner_id, "document.ready", document_id)
+        self._messenger.expect(told)
+        return owner_id is not None
+
+    async def _read(self, document: DocumentRow) -> None:
+        path = self._storage.path_of(document.file_path)
+        if not path.exists():
+            raise DocumentNotFoundError("The file of this document is missing.")
+        warnings: list[str] = []
+        last_told = -math.inf
+        async with contextlib.aclosing(self._engine.read(path, document.password)) as parts:
+            async for part in parts:
+                warnings += part.warnings
+                if not await self._save(document.id, part, warnings):
+                    return  # deleted, or another process reads it
+                page = part.pages[-1].page_number
+                now = time.monotonic()
+                if page < part.page_count and now - last_told >= PROGRESS_SECONDS:
+                    last_told = now
+                    frame = progress_frame(document_id=document.id, page=page, pages=part.page_count, stage="reading")
+                    await self._messenger.whisper({document.user_id}, frame)
+
+    async def _save(self, document_id: int, part: Part, warnings: list[str]) -> bool:
+        """Store one part, and what all of them together are with the last; False if the document is no longer ours."""
+        told: list[Told] = []
+        ours = {"document_id": document_id, "worker_id": self.worker_id}
+        async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
+            if part.pages[0].page_number == 1:
+                await db.begin_extraction(
+                    tx, **ours, page_count=part.page_count, metadata=part.metadata, encrypted=part.encrypted
+                )
+            pages = [PageRow(*page) for page in part.pages]
+            tables = [TableRow(t.page_number, t.table_index, t.data, list(t.bbox)) for t in part.tables]
+            if not await db.save_pages(tx, **ours, pages=pages, tables=tables):
+                return False
+            if pages[-1].page_number == part.page_count:
+                owner_id = await db.finish_extraction(tx, **ours, warnings=warnings, reader_version=READER_VERSION)
+                told = await self._tell(tx, owner_id, "document.ready", document_id)
+        self._messenger.expect(told)
+        return True
+
+    async def _fail(self, document_id: int, error: PagewireError) -> None:
+        async with self._database.transaction() as tx:
+            owner_id = await db.fail_extraction(
                 tx,
                 document_id=document_id,
-                pages=[PageRow(*page) for page in extraction.pages],
-                tables=[TableRow(t.page_number, t.table_index, t.data, list(t.bbox)) for t in extraction.tables],
-                metadata=extraction.metadata,
-                encrypted=extraction.encrypted,
-                warnings=extraction.warnings,
+                worker_id=self.worker_id,
+                error_code=error.code,
+                error_detail=error.detail,
             )
+            told = await self._tell(tx, owner_id, "document.failed", document_id)
+        self._messenger.expect(told)
 
-    async def remove_document(self, document_id: int) -> bool:
+    async def remove_document(self, document_id: int, *, silently: bool = False) -> bool:
         """Forget a document, then its file: a crash between leaves a file that the next start sweeps away."""
-        file_path = await db.delete_document(self._database, document_id=document_id)
-        if file_path is None:
-            return False
-        await self._storage.delete(file_path)
+        async with self._database.transaction() as tx:
+            removed = await db.delete_document(tx, document_id=document_id)
+            if removed is None:
+                return False
+            told = [] if silently else await self._tell(tx, removed.user_id, "document.deleted", document_id)
+        self._messenger.expect(told)
+        await self._storage.delete(removed.file_path)
         return True
+
+    async def _tell(self, tx: Connection, owner_id: int | None, kind: str, document_id: int) -> list[Told]:
+        if owner_id is None:
+            return []
+        return await history.tell(tx, user_ids=[owner_id], kind=kind, ref_id=document_id, worker_id=self.worker_id)
 
     # Mail
 
@@ -205,11 +285,15 @@ class Jobs:
     async def _recover(self) -> None:
         while True:
             try:
-                for document_id in await db.claim_documents(
-                    self._database, worker_id=self.worker_id, busy_with=list(self._extractions)
-                ):
+                claimed = await db.claim_documents(
+                    self._database,
+                    worker_id=self.worker_id,
+                    busy_with=list(self._extractions),
+                    limit=MAX_EXTRACTIONS - len(self._extractions),
+                )
+                for document_id in claimed:
                     logger.info("document %d is read again: its reader did not finish", document_id)
-                    self.extract_document(document_id)
+                    self.extract_document_later(document_id)
             except PagewireError as error:
                 logger.warning("looking for unfinished work: %s", error)
             except Exception:

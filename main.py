@@ -92,6 +92,7 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
         engine = PdfEngine(
             workers=settings.pdf_workers,
             deadline_seconds=settings.pdf_deadline_seconds,
+            cpu_seconds=settings.pdf_cpu_seconds,
             memory_bytes=settings.pdf_memory_mb * 1024 * 1024,
             max_pages=settings.pdf_max_pages,
         )
@@ -107,6 +108,7 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
             engine,
             storage,
             mailer,
+            messenger,
             worker_id=bus.worker_id,
             mail_retry_seconds=settings.smtp_retry_seconds,
         )

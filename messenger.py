@@ -87,8 +87,7 @@ class Messenger:
             announcement_id, told = await history.insert_announcement(
                 tx, sender_id=sender_id, content=content, worker_id=self._bus.worker_id
             )
-        for told_user in told:
-            self.hub.expect(told_user.user_id, told_user.seq)
+        self.expect(told)
         return announcement_id
 
     async def mark_read(self, *, user_id: int, other_id: int, up_to_id: int) -> ReadMark:
@@ -156,6 +155,11 @@ class Messenger:
                 _log_failure("presence", error)
 
     # Between processes
+
+    def expect(self, told: list[Told]) -> None:
+        """These events are committed: whoever listens here is told soon."""
+        for user_id, seq in told:
+            self.hub.expect(user_id, seq)
 
     async def whisper(self, user_ids: set[int], frame: str) -> None:
         """Hand a frame that is not stored to the v2 sockets of *user_ids*, in every process."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 import db
-from access import get_readable_document, get_ready_document
+from access import check_ready, get_readable_document, get_ready_document
 from answers import SIGNED_IN, may_fail, operation_id
 from auth import CurrentUser
 from db import DocumentRow
@@ -75,9 +75,11 @@ class DocumentTables(BaseModel):
     responses=may_fail(*SIGNED_IN, DocumentNotFoundError, PageNotFoundError, DocumentNotReadyError),
 )
 async def read_page(database: Db, user: CurrentUser, document_id: Id, page_number: PageNumber) -> Page:
-    row = await get_ready_document(database, user, document_id)
+    """Also of a document that is still being read, as soon as its reading has come that far."""
+    row = await get_readable_document(database, user, document_id)
     page = await db.find_page(database, document_id=row.id, page_number=page_number)
     if page is None:
+        check_ready(row)
         raise PageNotFoundError
     return Page(
         page_number=page.page_number,
@@ -131,7 +133,13 @@ async def read_page_image(
     if not path.exists():
         raise DocumentNotFoundError("The file of this document is missing.")
     picture = await engines.pdf.render_page(
-        path, page_number, width=width, image_format=image_format, term=q, password=row.password
+        path,
+        page_number,
+        width=width,
+        image_format=image_format,
+        term=q,
+        password=row.password,
+        sha256=row.sha256,
     )
     if picture is None:
         raise PageNotFoundError("This page cannot be shown.")

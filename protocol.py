@@ -189,7 +189,7 @@ def timestamp(moment: datetime | None) -> str | None:
 class Event(NamedTuple):
     """Something that users are told: what a durable frame is made of, apart from the number."""
 
-    kind: str  # message, edited, deleted, announcement
+    kind: str  # message, edited, deleted, announcement, document.ready, document.failed, document.deleted
     ref_id: int
     sender_id: int | None  # None: what it names is gone
     recipient_id: int | None
@@ -199,6 +199,7 @@ class Event(NamedTuple):
     client_id: str | None
     edited_at: datetime | None
     deleted_at: datetime | None
+    document: dict[str, Any] | None = None  # document_id, filename, status, page_count, tables_found, code, detail
 
 
 class EventFrames:
@@ -219,6 +220,8 @@ class EventFrames:
     @property
     def _type(self) -> str:
         # what is gone, account and all, can only be taken back
+        if self.event.kind.startswith("document."):
+            return self.event.kind if self.event.document is not None else "document.deleted"
         return "deleted" if self.event.sender_id is None and self.event.kind != "announcement" else self.event.kind
 
     @cached_property
@@ -245,6 +248,8 @@ class EventFrames:
 
     def _fields(self, client_id: str | None) -> dict[str, object]:
         event = self.event
+        if self._type.startswith("document."):
+            return _document_fields(self._type, event)
         people = {"id": event.ref_id, "sender_id": event.sender_id, "recipient_id": event.recipient_id}
         if self._type == "deleted":
             return {**people, "deleted_at": timestamp(event.deleted_at)}
@@ -274,6 +279,16 @@ class EventFrames:
             "edited_at": timestamp(event.edited_at),
             "deleted": event.deleted_at is not None,
         }
+
+
+def _document_fields(kind: str, event: Event) -> dict[str, object]:
+    wanted = {
+        "document.ready": ("document_id", "filename", "page_count", "tables_found"),
+        "document.failed": ("document_id", "filename", "code", "detail"),
+    }.get(kind)
+    if wanted is None or event.document is None:
+        return {"document_id": event.ref_id}
+    return {name: event.document[name] for name in wanted}
 
 
 def ready_frame(*, user_id: int, seq: int, resumed: bool, messages: str, sockets: int) -> str:
@@ -357,6 +372,13 @@ def unread_frame(*, user_id: int, unread_count: int, read_up_to_id: int) -> str:
     """To my own sockets: how much of what *user_id* wrote I have not read."""
     return json.dumps(
         {"type": "unread", "user_id": user_id, "unread_count": unread_count, "read_up_to_id": read_up_to_id}
+    )
+
+
+def progress_frame(*, document_id: int, page: int, pages: int, stage: str) -> str:
+    """How far the reading of a document is."""
+    return json.dumps(
+        {"type": "document.progress", "document_id": document_id, "page": page, "pages": pages, "stage": stage}
     )
 
 

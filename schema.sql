@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; db.apply_schema applies it in one transaction, whenever it has changed.
--- schema version: 2
+-- schema version: 3
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is. Beside each index stands the function in db.py that it serves.
@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS documents (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 ALTER TABLE documents
-    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'ready' CHECK (status IN ('processing', 'ready')),
+    ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'ready',
     ADD COLUMN IF NOT EXISTS sha256 text,
     ADD COLUMN IF NOT EXISTS tables_found integer,
     ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
@@ -79,8 +79,16 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS warnings jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN IF NOT EXISTS client_id text,
     ADD COLUMN IF NOT EXISTS password text,       -- of the file: its pages are shown long after it was read
-    ADD COLUMN IF NOT EXISTS worker_id integer;   -- the process that is reading it
+    ADD COLUMN IF NOT EXISTS worker_id integer,   -- the process that is reading it
+    ADD COLUMN IF NOT EXISTS keep_failed boolean NOT NULL DEFAULT false,   -- should it turn out to be unreadable
+    ADD COLUMN IF NOT EXISTS pages_read integer NOT NULL DEFAULT 0,   -- while it is processing
+    ADD COLUMN IF NOT EXISTS reader_version integer,   -- extraction.READER_VERSION that read it
+    ADD COLUMN IF NOT EXISTS error_code text,     -- why it failed
+    ADD COLUMN IF NOT EXISTS error_detail text;
+ALTER TABLE documents DROP CONSTRAINT IF EXISTS documents_status_check;
+ALTER TABLE documents ADD CONSTRAINT documents_status_check CHECK (status IN ('processing', 'ready', 'failed'));
 
+CREATE INDEX IF NOT EXISTS documents_by_sha256 ON documents (sha256);                            -- copy_extraction
 CREATE INDEX IF NOT EXISTS documents_by_user ON documents (user_id, id);                         -- list_documents
 CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);                      -- list_known_files
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
@@ -167,7 +175,7 @@ INSERT INTO mailboxes (user_id) SELECT id FROM users ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS events (
     user_id bigint NOT NULL,
     seq bigint NOT NULL,
-    kind text NOT NULL,                        -- message, edited, deleted: a message's id in ref_id; announcement: its id
+    kind text NOT NULL,                        -- message, edited, deleted: a message's id in ref_id; announcement, document.*: its id
     ref_id bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, seq)                 -- list_events

@@ -71,7 +71,8 @@ class Settings(BaseSettings):
     # PDFs
     max_upload_mb: Annotated[int, Field(ge=1, le=4096)] = 50
     pdf_workers: Annotated[int, Field(ge=1, le=64)] = 2
-    pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of reading, a file
+    pdf_cpu_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of processor time, a file
     pdf_memory_mb: Annotated[int, Field(ge=256, le=65536)] = 1536
     pdf_max_pages: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
 

@@ -30,7 +30,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import NamedTuple, ParamSpec, TypeVar, cast
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -46,6 +46,14 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
+
+
+class Limits(NamedTuple):
+    """What a task may take; one that is *patient* waits for its turn as long as it takes, beside the queue's 64."""
+
+    seconds: float  # from when it begins to run
+    cpu_seconds: float
+    patient: bool = False
 
 
 class WorkerDiedError(Exception):
@@ -72,13 +80,14 @@ class Workers:
         count: int,
         *,
         deadline_seconds: float,
+        cpu_seconds: float,
         memory_bytes: int,
         shared_modules: Sequence[str],
         modules: Sequence[str],
     ) -> None:
         """*shared_modules* (installed ones) are imported once and shared, *modules* (ours) by each worker."""
         self._count = count
-        self._deadline_seconds = deadline_seconds
+        self._limits = Limits(deadline_seconds, cpu_seconds)
         self._memory_bytes = memory_bytes
         self._shared_modules = shared_modules
         self._modules = modules
@@ -110,14 +119,20 @@ class Workers:
             TimeoutError: if it runs longer than the deadline.
             WorkerDiedError: if its process dies, of the task or, twice, of something else.
         """
-        async with self._take_turn():
+        return await self.run_within(self._limits, function, *args, **kwargs)
+
+    async def run_within(
+        self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Value:
+        """As `run`, with *limits* of its own; the workers' are the default."""
+        async with self._take_turn(patient=limits.patient):
             try:
-                return await self._run_once(function, *args, **kwargs)
+                return await self._run_once(limits, function, *args, **kwargs)
             except _WorkerLostError as error:
                 self._refuse_if_closed()
                 logger.warning("a worker was lost (%s), its task is run again", error)
             try:
-                return await self._run_once(function, *args, **kwargs)
+                return await self._run_once(limits, function, *args, **kwargs)
             except _WorkerLostError as error:
                 self._refuse_if_closed()
                 raise WorkerDiedError(-signal.SIGKILL) from error
@@ -127,37 +142,41 @@ class Workers:
             raise BusyError(retry_after=5)
 
     @contextlib.asynccontextmanager
-    async def _take_turn(self) -> AsyncIterator[None]:
+    async def _take_turn(self, *, patient: bool) -> AsyncIterator[None]:
         self._refuse_if_closed()
-        if self._waiting >= MAXIMUM_WAITING:
-            raise BusyError(retry_after=5)
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise BusyError(retry_after=10) from None
-        finally:
-            self._waiting -= 1
+        if patient:
+            await self._slots.acquire()
+        else:
+            await self._acquire_soon()
         try:
             yield
         finally:
             self._slots.release()
 
+    async def _acquire_soon(self) -> None:
+        if self._waiting >= MAXIMUM_WAITING:
+            raise BusyError(retry_after=5)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise BusyError(retry_after=10) from None
+        finally:
+            self._waiting -= 1
+
     async def _run_once(
-        self, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+        self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Value:
         pool = self._pool
         if pool is None or not pool.active:
             pool = await asyncio.to_thread(self._get_pool)
         try:
-            future = pool.schedule(
-                _work, args=(self._deadline_seconds, function, args, kwargs), timeout=self._deadline_seconds
-            )
+            future = pool.schedule(_work, args=(limits.cpu_seconds, function, args, kwargs), timeout=limits.seconds)
         except RuntimeError as error:  # the pool broke just now
             raise _WorkerLostError("while idle") from error
         answer = asyncio.wrap_future(future)
-        patience = time.monotonic() + self._deadline_seconds + START_SECONDS
+        patience = time.monotonic() + limits.seconds + START_SECONDS
         try:
             while not answer.done():
                 await asyncio.wait({answer}, timeout=1)
@@ -347,14 +366,14 @@ def _address_space() -> int:
 
 
 def _work(
-    deadline_seconds: float,
+    cpu_seconds: float,
     function: Callable[..., object],
     args: tuple[object, ...],
     kwargs: dict[str, object],
 ) -> bytes:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = math.ceil(usage.ru_utime + usage.ru_stime + deadline_seconds + 5)
+    seconds = math.ceil(usage.ru_utime + usage.ru_stime + cpu_seconds)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    # Should the server be gone and its deadline with it, the kernel still ends this task
+    # The kernel ends the task then, even if the server is gone and its deadline with it
     resource.setrlimit(resource.RLIMIT_CPU, (seconds if most == resource.RLIM_INFINITY else min(seconds, most), most))
     return pickle.dumps(function(*args, **kwargs))

@@ -113,6 +113,7 @@ def test_an_upload_answers_what_was_read(alice: Person, hello: bytes) -> None:
         "text_preview": "Hello world\nfrom the first page\fand the second",
         "tables_found": 0,
         "status": "ready",
+        "error": None,
         "sha256": found["sha256"],
         "warnings": [],
         "duplicate": False,

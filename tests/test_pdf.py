@@ -31,7 +31,7 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[PdfEngine]:
-    engine = PdfEngine(workers=2, deadline_seconds=20, memory_bytes=1024 * 1024 * 1024, max_pages=100)
+    engine = PdfEngine(workers=2, deadline_seconds=20, cpu_seconds=20, memory_bytes=1024 * 1024 * 1024, max_pages=100)
     engine.start()
     yield engine
     engine.close()
@@ -40,7 +40,7 @@ def engine() -> Iterator[PdfEngine]:
 @pytest.fixture(scope="module")
 def strict_engine() -> Iterator[PdfEngine]:
     """An engine that loses patience soon, so that hostile files cost little time."""
-    engine = PdfEngine(workers=2, deadline_seconds=0.8, memory_bytes=512 * 1024 * 1024, max_pages=1000)
+    engine = PdfEngine(workers=2, deadline_seconds=0.8, cpu_seconds=20, memory_bytes=512 * 1024 * 1024, max_pages=1000)
     engine.start()
     yield engine
     engine.close()

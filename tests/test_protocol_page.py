@@ -70,9 +70,17 @@ def durable(kind: str) -> dict[str, Any]:
     return frame
 
 
+def durable_document(kind: str) -> dict[str, Any]:
+    document = {"document_id": 7, "filename": "a.pdf", "page_count": 3, "tables_found": 1, "code": None, "detail": None}
+    event = Event(kind, 7, None, None, None, None, None, None, None, None, document)
+    frame: dict[str, Any] = json.loads(EventFrames(event).durable(1, 7))
+    return frame
+
+
 def frames_out() -> list[dict[str, Any]]:
     """One of each frame that protocol.py can make."""
     made = [durable(kind) for kind in ("message", "edited", "deleted", "announcement")]
+    made += [durable_document(f"document.{kind}") for kind in ("ready", "failed", "deleted")]
     written = [
         protocol.ready_frame(user_id=1, seq=1, resumed=False, messages="off", sockets=20),
         protocol.ack_frame(ref=1, client_id=None, message_id=1, created_at=NOON, duplicate=False, seq=1),
@@ -82,6 +90,7 @@ def frames_out() -> list[dict[str, Any]]:
         protocol.presence_frame(user_id=1, is_online=True, last_seen_at=None),
         protocol.read_frame(user_id=1, other_id=2, up_to_id=1),
         protocol.unread_frame(user_id=1, unread_count=1, read_up_to_id=1),
+        protocol.progress_frame(document_id=7, page=1, pages=2, stage="reading"),
         protocol.pong_frame(ref=1),
     ]
     assert len(written) == len([name for name in dir(protocol) if name.endswith("_frame") and name[0] != "_"]) - 1

@@ -6,7 +6,7 @@ User 7 has one message in a hundred, most of them with user 50, and one document
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import pytest
 from conftest import HOUSE, TestDatabase
@@ -15,7 +15,7 @@ import db
 import history
 from errors import BusyError
 from history import MessageDraft, Told
-from pool import Database, Prepared, _compile
+from pool import Connection, Database, Prepared, _compile
 
 pytestmark = pytest.mark.anyio
 
@@ -62,8 +62,11 @@ ANALYZE;
 """
 
 QUESTIONS: dict[str, Question] = {
-    "claim_documents": lambda conn: db.claim_documents(conn, worker_id=7, busy_with=[1, 2, 3]),
+    "claim_documents": lambda conn: db.claim_documents(conn, worker_id=7, busy_with=[1, 2, 3], limit=9),
     "claim_notification": lambda conn: db.claim_notification(conn, worker_id=7),
+    "copy_extraction": lambda conn: db.copy_extraction(
+        cast(Connection, conn), document_id=7, worker_id=7, reader_version=1
+    ),
     "email_exists": lambda conn: db.email_exists(conn, email="User7@example.com"),
     "find_credentials": lambda conn: db.find_credentials(conn, email="User7@example.com"),
     "insert_document": lambda conn: db.insert_document(

@@ -26,9 +26,16 @@ WAIT_SECONDS = 20.0
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
-def make_workers(count: int = 2, *, deadline_seconds: float = WAIT_SECONDS) -> Workers:
+def make_workers(
+    count: int = 2, *, deadline_seconds: float = WAIT_SECONDS, cpu_seconds: float = WAIT_SECONDS
+) -> Workers:
     return Workers(
-        count, deadline_seconds=deadline_seconds, memory_bytes=512 * 1024 * 1024, shared_modules=[], modules=[]
+        count,
+        deadline_seconds=deadline_seconds,
+        cpu_seconds=cpu_seconds,
+        memory_bytes=512 * 1024 * 1024,
+        shared_modules=[],
+        modules=[],
     )
 
 
@@ -223,7 +230,7 @@ from workers import Workers
 TELL = "(o := __import__('os')).write(1, b'%d\\n' % o.getpid()), "
 
 async def main():
-    workers = Workers(2, deadline_seconds=600, memory_bytes=2**29, shared_modules=[], modules=[])
+    workers = Workers(2, deadline_seconds=600, cpu_seconds=600, memory_bytes=2**29, shared_modules=[], modules=[])
     workers.start()
     try:
         if "early" in sys.argv:

@@ -1,0 +1,324 @@
+"""Long work: uploads that nobody waits for, how far they are, what goes wrong with them, and what is not read twice."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
+from pdfs import make_book, make_encrypted_pdf, make_hostile, make_pdf, make_table_pdf
+from websockets.sync.client import ClientConnection, connect
+
+NO_WAIT = {"Prefer": "respond-async"}
+BOOK_PAGES = 120
+BROKEN = b"%PDF-1.7\nthis is no PDF"
+
+
+@pytest.fixture(scope="module")
+def book() -> bytes:
+    return make_book(BOOK_PAGES)
+
+
+@pytest.fixture
+def other_book(book: bytes) -> bytes:
+    """The same pages in other bytes, that have not been read before."""
+    return book + b"%" + str(next(_numbers)).encode()
+
+
+_numbers = iter(range(1_000_000))
+
+
+def send(person: Person, data: bytes, filename: str = "book.pdf", **fields: str) -> httpx.Response:
+    files = {"file": (filename, data, "application/pdf")}
+    return person.client.post("/upload-pdf", files=files, data=fields, headers=NO_WAIT)
+
+
+@contextlib.contextmanager
+def listening(person: Person) -> Iterator[ClientConnection]:
+    """A v2 socket after its first words."""
+    url = person.server.url.replace("http", "ws") + "/ws"
+    subprotocols: Any = ["pagewire.v2", f"bearer.{person.token}"]
+    with connect(url, subprotocols=subprotocols, open_timeout=WAIT_SECONDS) as socket:
+        hear(socket, "ready")
+        yield socket
+
+
+def hear(socket: ClientConnection, *kinds: str) -> dict[str, Any]:
+    """The next frame of one of these kinds."""
+    while True:
+        frame: dict[str, Any] = json.loads(socket.recv(timeout=WAIT_SECONDS))
+        if frame["type"] in kinds:
+            return frame
+
+
+def document(person: Person, document_id: int) -> dict[str, Any]:
+    answer = person.client.get(f"/documents/{document_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_who_does_not_want_to_wait_is_told_where_the_document_will_be(alice: Person, other_book: bytes) -> None:
+    answer = send(alice, other_book)
+
+    found = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/documents/{found['document_id']}"
+    assert answer.headers["Preference-Applied"] == "respond-async"
+    assert (found["status"], found["page_count"], found["text_preview"]) == ("processing", None, None)
+
+
+@pytest.mark.parametrize("prefer", ["RESPOND-ASYNC", "wait=10, respond-async;x=1", "handling=lenient,respond-async"])
+def test_the_preference_is_understood_in_every_way_it_is_written(alice: Person, other_book: bytes, prefer: str) -> None:
+    files = {"file": ("book.pdf", other_book, "application/pdf")}
+
+    assert alice.client.post("/upload-pdf", files=files, headers={"Prefer": prefer}).status_code == 202
+
+
+def test_other_preferences_change_nothing(alice: Person) -> None:
+    files = {"file": ("hello.pdf", make_pdf("hello"), "application/pdf")}
+
+    assert alice.client.post("/upload-pdf", files=files, headers={"Prefer": "wait=10"}).status_code == 200
+
+
+def test_sockets_are_told_how_far_the_reading_is_and_that_it_is_over(alice: Person, other_book: bytes) -> None:
+    with listening(alice) as socket:
+        document_id = send(alice, other_book).json()["document_id"]
+        progress = hear(socket, "document.progress")
+        ready = hear(socket, "document.ready")
+
+    assert progress["document_id"] == document_id
+    assert 0 < progress["page"] < progress["pages"] == BOOK_PAGES
+    assert progress["stage"] == "reading"
+    assert {key: ready[key] for key in ("document_id", "filename", "page_count", "tables_found")} == {
+        "document_id": document_id,
+        "filename": "book.pdf",
+        "page_count": BOOK_PAGES,
+        "tables_found": BOOK_PAGES // 5,
+    }
+    assert ready["seq"] == ready["prev"] + 1
+
+
+def test_an_upload_that_is_waited_for_is_told_to_the_other_tabs_too(alice: Person) -> None:
+    with listening(alice) as socket:
+        document_id = alice.upload(make_pdf("for all tabs")).json()["document_id"]
+
+        assert hear(socket, "document.ready")["document_id"] == document_id
+
+
+def test_the_first_pages_can_be_read_while_the_last_are_still_coming(alice: Person, other_book: bytes) -> None:
+    with listening(alice) as socket:
+        document_id = send(alice, other_book).json()["document_id"]
+        read = hear(socket, "document.progress")["page"]
+        page = alice.client.get(f"/documents/{document_id}/pages/{read}").json()
+        seen = document(alice, document_id)
+
+    assert f"Chapter {read}\n" in page["text"]
+    assert read <= seen["progress"]["page"] <= seen["progress"]["pages"] == BOOK_PAGES
+
+
+def test_a_page_that_was_not_read_yet_is_not_ready(alice: Person, database: TestDatabase) -> None:
+    document_id = alice.upload(make_pdf("one", "two")).json()["document_id"]
+    database.query("UPDATE documents SET status = 'processing' WHERE id = %s", document_id)
+    database.query("DELETE FROM pages WHERE document_id = %s AND page_number = 2", document_id)
+
+    answers = [alice.client.get(f"/documents/{document_id}/{what}") for what in ("pages/1", "pages/2", "text")]
+
+    assert [answer.status_code for answer in answers] == [200, 409, 409]
+    assert answers[1].json()["code"] == "document_not_ready"
+
+
+def test_a_book_read_in_parts_is_whole_and_in_order(alice: Person, other_book: bytes) -> None:
+    document_id = alice.upload(other_book).json()["document_id"]
+
+    text = alice.client.get(f"/documents/{document_id}/text").text.split("\f")
+    tables = alice.client.get(f"/documents/{document_id}/tables").json()["tables"]
+    assert [page.split("\n")[0] for page in text] == [f"Chapter {number}" for number in range(1, BOOK_PAGES + 1)]
+    assert [table["table_index"] for table in tables] == list(range(BOOK_PAGES // 5))
+    assert [table["page"] for table in tables] == list(range(5, BOOK_PAGES + 1, 5))
+    assert document(alice, document_id)["progress"] == {"page": BOOK_PAGES, "pages": BOOK_PAGES}
+
+
+def test_a_document_that_cannot_be_read_says_why(alice: Person) -> None:
+    with listening(alice) as socket:
+        document_id = send(alice, BROKEN, "broken.pdf").json()["document_id"]
+        failed = hear(socket, "document.failed")
+
+    found = document(alice, document_id)
+    assert (failed["document_id"], failed["filename"], failed["code"]) == (document_id, "broken.pdf", "bad_pdf")
+    assert (found["status"], found["error"]["code"], found["error"]["detail"]) == (
+        "failed",
+        "bad_pdf",
+        failed["detail"],
+    )
+    assert found["page_count"] is None
+    assert found["thumbnail"] is None
+
+
+@pytest.mark.parametrize("what", ["text", "tables", "pages/1", "search?q=a"])
+def test_a_failed_document_has_nothing_to_read(alice: Person, what: str) -> None:
+    with listening(alice) as socket:
+        document_id = send(alice, BROKEN).json()["document_id"]
+        hear(socket, "document.failed")
+
+    answer = alice.client.get(f"/documents/{document_id}/{what}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "document_not_ready")
+    assert "damaged" in answer.json()["detail"]
+
+
+def test_a_failed_document_is_listed_its_file_is_there_and_it_can_be_deleted(alice: Person) -> None:
+    with listening(alice) as socket:
+        document_id = send(alice, BROKEN).json()["document_id"]
+        hear(socket, "document.failed")
+
+        listed = alice.client.get("/documents", params={"status": "failed"}).json()["documents"]
+        file = alice.client.get(f"/documents/{document_id}/file").content
+        deleted = alice.client.delete(f"/documents/{document_id}").status_code
+        told = hear(socket, "document.deleted")["document_id"]
+
+    assert [found["id"] for found in listed] == [document_id]
+    assert (file, deleted, told) == (BROKEN, 204, document_id)
+
+
+def test_the_replay_of_a_document_that_is_gone_says_that_it_is_gone(alice: Person) -> None:
+    document_id = alice.upload(make_pdf("soon gone")).json()["document_id"]
+    alice.client.delete(f"/documents/{document_id}")
+
+    events = alice.client.get("/events", params={"after": 0}).json()["events"]
+    assert [(event["type"], event["document_id"]) for event in events] == [("document.deleted", document_id)] * 2
+
+
+def test_a_repeat_of_an_upload_that_failed_answers_what_became_of_it(alice: Person) -> None:
+    with listening(alice) as socket:
+        send(alice, BROKEN, client_id="once")
+        hear(socket, "document.failed")
+
+    found = send(alice, BROKEN, client_id="once").json()
+    assert (found["status"], found["duplicate"], found["error"]["code"]) == ("failed", True, "bad_pdf")
+
+
+def test_a_document_deleted_while_it_is_read_is_gone(alice: Person, other_book: bytes, server: Server) -> None:
+    with listening(alice) as socket:
+        document_id = send(alice, other_book).json()["document_id"]
+        hear(socket, "document.progress")
+        files = len(server.files())
+
+        assert alice.client.delete(f"/documents/{document_id}").status_code == 204
+        assert hear(socket, "document.deleted")["document_id"] == document_id
+    assert len(server.files()) == files - 1
+    assert alice.client.get(f"/documents/{document_id}").status_code == 404
+
+
+def test_a_client_that_goes_away_does_not_stop_the_reading(alice: Person, other_book: bytes) -> None:
+    with listening(alice) as socket:
+        files = {"file": ("book.pdf", other_book, "application/pdf")}
+        with pytest.raises(httpx.ReadTimeout):
+            alice.client.post("/upload-pdf", files=files, timeout=httpx.Timeout(WAIT_SECONDS, read=0.05))
+
+        assert hear(socket, "document.ready")["page_count"] == BOOK_PAGES
+
+
+def test_a_restart_goes_on_with_what_was_being_read(make_server: Callable[..., Server], book: bytes) -> None:
+    server = make_server().start()
+    alice = register(server, "alice")
+    with listening(alice) as socket:
+        document_id = send(alice, book).json()["document_id"]
+        hear(socket, "document.progress")
+        server.kill()
+
+    server.start()
+    alice.client = server.client()
+    alice.client.headers.update(alice.headers)
+    wait_until(lambda: document(alice, document_id)["status"] == "ready")
+    pages = alice.client.get(f"/documents/{document_id}/text").text.split("\f")
+    assert [page.split("\n")[0] for page in pages] == [f"Chapter {number}" for number in range(1, BOOK_PAGES + 1)]
+
+
+def test_a_small_file_is_read_while_a_book_is(alice: Person, bob: Person, other_book: bytes) -> None:
+    with listening(alice) as socket:
+        send(alice, other_book)
+        hear(socket, "document.progress")
+
+        assert bob.upload(make_pdf("a letter")).status_code == 200
+        assert hear(socket, "document.progress", "document.ready")
+
+
+# Not read twice
+
+
+def test_the_same_bytes_are_not_read_again(alice: Person, bob: Person, database: TestDatabase) -> None:
+    data = make_table_pdf([["a", "b"], ["c", "d"]], text="the words of the file")
+    first = alice.upload(data).json()["document_id"]
+    database.query("UPDATE pages SET text = 'as it was read' WHERE document_id = %s", first)
+
+    again = bob.upload(data, "other.pdf").json()
+
+    assert (again["filename"], again["page_count"], again["tables_found"]) == ("other.pdf", 1, 1)
+    assert bob.client.get(f"/documents/{again['document_id']}/pages/1").json()["text"] == "as it was read"
+    assert bob.client.get(f"/documents/{again['document_id']}/tables").json()["tables"][0]["data"][1] == ["c", "d"]
+
+
+def test_a_copy_outlives_what_it_was_copied_from(alice: Person) -> None:
+    data = make_pdf("twice uploaded")
+    first, second = (alice.upload(data).json()["document_id"] for _ in range(2))
+
+    alice.client.delete(f"/documents/{first}")
+
+    assert alice.client.get(f"/documents/{second}/text").text == "twice uploaded"
+    assert alice.client.get(f"/documents/{second}/file").content == data
+
+
+def test_what_a_password_protects_is_not_copied_to_someone_without_it(alice: Person, bob: Person) -> None:
+    data = make_encrypted_pdf("the secret", user_password="open sesame")
+    assert alice.upload(data, password="open sesame").status_code == 200
+
+    answers = [bob.upload(data), bob.upload(data, password="a guess"), bob.upload(data, password="open sesame")]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 200]
+    assert [answer.json().get("code") for answer in answers] == ["password_required", "password_required", None]
+
+
+def test_what_an_older_reader_read_is_read_again(alice: Person, database: TestDatabase) -> None:
+    data = make_pdf("read better now")
+    first = alice.upload(data).json()["document_id"]
+    database.query("UPDATE documents SET reader_version = 0 WHERE id = %s", first)
+    database.query("UPDATE pages SET text = 'read badly' WHERE document_id = %s", first)
+
+    again = alice.upload(data).json()["document_id"]
+
+    assert alice.client.get(f"/documents/{again}/text").text == "read better now"
+
+
+def test_many_uploads_of_the_same_bytes_at_once_are_all_ready(alice: Person, other_book: bytes) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: alice.upload(other_book), range(4)))
+
+    assert [answer.json()["page_count"] for answer in answers] == [BOOK_PAGES] * 4
+
+
+def test_the_thumbnail_of_the_list_is_a_small_picture(alice: Person) -> None:
+    alice.upload(make_pdf("a cover"))
+
+    (listed,) = alice.client.get("/documents").json()["documents"]
+    picture = alice.client.get(listed["thumbnail"])
+
+    assert picture.headers["Content-Type"] == "image/png"
+    assert int.from_bytes(picture.content[16:20]) == 240
+    assert picture.headers["ETag"]
+
+
+# Limits
+
+
+def test_a_file_that_needs_too_much_processor_time_is_told_so(make_server: Callable[..., Server]) -> None:
+    server = make_server(PDF_CPU_SECONDS="1", PDF_DEADLINE_SECONDS="600").start()
+    alice = register(server, "alice")
+
+    answer = alice.upload(make_hostile("forms in forms"))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "extraction_limit")
+    assert "1 seconds of processor time" in answer.json()["detail"]
+    assert server.files() == []
