@@ -289,21 +289,34 @@ def read_part(
         )
 
 
-def extract_json(source: Source, max_pages: int) -> bytes:
-    extraction = read_part(source, max_pages, 1, None)
-    body = {
-        "text": "\f".join(page.text for page in extraction.pages),
+def join_parts(parts: Sequence[Part]) -> Extraction:
+    return Extraction(
+        page_count=parts[0].page_count,
+        pages=[page for part in parts for page in part.pages],
+        tables=[table for part in parts for table in part.tables],
+        metadata=parts[0].metadata,
+        encrypted=parts[0].encrypted,
+        warnings=[warning for part in parts for warning in part.warnings],
+    )
+
+
+def as_json(found: Extraction) -> dict[str, Any]:
+    """As `POST /extract` answers it."""
+    return {
+        "text": "\f".join(page.text for page in found.pages),
         "pages": [
-            {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)}
-            for page in extraction.pages
+            {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)} for page in found.pages
         ],
-        "page_count": extraction.page_count,
+        "page_count": found.page_count,
         "tables": [
-            {"page": table.page_number, "table_index": table.table_index, "data": table.data}
-            for table in extraction.tables
+            {"page": table.page_number, "table_index": table.table_index, "data": table.data} for table in found.tables
         ],
-        "metadata": extraction.metadata,
+        "metadata": found.metadata,
     }
+
+
+def extract_json(source: Source, max_pages: int) -> bytes:
+    body = as_json(join_parts([read_part(source, max_pages, 1, None)]))
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -5,19 +5,22 @@ task runs in a forked, niced worker with limits on its memory, its CPU time and 
 in parts, so that all workers read it, others get their turn between, and its first pages are there early.
 """
 
+import argparse
 import asyncio
+import json
 import logging
 import math
+import os
 import signal
-import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 import extraction
-from errors import BadPdfError, ExtractionLimitError
+from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
 from extraction import (
     DAMAGED,
     MAXIMUM_TABLE_CELLS,
@@ -34,6 +37,9 @@ from extraction import (
     Part,
     Source,
 )
+from recent import RecentAnswers
+from settings import load_settings
+from tabular import to_csv
 from workers import Limits, WorkerDiedError, Workers
 
 FIRST_PAGES = 16  # of a document, to learn how long its pages take
@@ -42,6 +48,7 @@ PART_PAGES = 256  # at most
 GROWTH = 4  # times the pages of the part before, at most
 REMEMBERED_BYTES = 64 * 1024 * 1024
 REMEMBERED_SECONDS = 15 * 60.0
+PROGRESS_COLUMNS = 40  # of the bar on a terminal
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +83,7 @@ class PdfEngine:
             shared_modules=["pypdfium2.raw", "pdfplumber"],
             modules=["extraction", "reading", "rescue"],
         )
-        self._recent = _Recent(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
+        self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
 
     def start(self) -> None:
         """Start the workers in the background; a task that comes before they are ready waits for them."""
@@ -127,15 +134,7 @@ class PdfEngine:
     async def extract(self, path: Path, password: str | None = None) -> Extraction:
         """Return the text and the tables of every page."""
         async with aclosing(self.read(path, password)) as parts:
-            found = [part async for part in parts]
-        return Extraction(
-            page_count=found[0].page_count,
-            pages=[page for part in found for page in part.pages],
-            tables=[table for part in found for table in part.tables],
-            metadata=found[0].metadata,
-            encrypted=found[0].encrypted,
-            warnings=[warning for part in found for warning in part.warnings],
-        )
+            return extraction.join_parts([part async for part in parts])
 
     async def inspect(self, path: Path, password: str | None = None, *, sha256: str | None = None) -> Inspection:
         """Return what can be said of the file; no more pages are read than it takes."""
@@ -277,42 +276,103 @@ class _Total:
         return part._replace(tables=[table._replace(table_index=first + table.table_index) for table in part.tables])
 
 
-class _Remembered(NamedTuple):
-    value: Any
-    size: int
-    until: float
+# The command
 
 
-class _Recent:
-    """Answers that may be asked for again: the latest, of at most *capacity* bytes together, none above a quarter."""
+def main() -> None:
+    """python pdf.py FILE… [--text | --tables | --json]"""
+    parser = argparse.ArgumentParser(prog="python pdf.py", description="Read PDFs, without a server.")
+    parser.add_argument("files", nargs="+", metavar="FILE", type=Path)
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--text", action="store_true", help="the text, a form feed between pages (as a rule)")
+    forms.add_argument("--tables", action="store_true", help="the tables as CSV, an empty line between them")
+    forms.add_argument("--json", action="store_true", help="all that /extract answers, a line a file")
+    parser.add_argument("--password", help="what opens them")
+    arguments = parser.parse_args()
+    write = _write_json if arguments.json else _write_tables if arguments.tables else _write_text
+    try:
+        failures = asyncio.run(_read_files(arguments.files, arguments.password, write))
+    except StartupError as error:
+        parser.exit(2, f"{error}\n")
+    except BrokenPipeError:  # whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        failures = 0
+    except KeyboardInterrupt:
+        parser.exit(130)
+    sys.exit(1 if failures else 0)
 
-    def __init__(self, capacity: int, *, seconds: float) -> None:
-        self._capacity = capacity
-        self._seconds = seconds
-        self._size = 0
-        self._answers: OrderedDict[tuple[object, ...], _Remembered] = OrderedDict()  # the one used last is last
 
-    def find(self, key: tuple[object, ...]) -> Any:
-        """The answer, or None. A key begins with the sha256 of the file; without one nothing is remembered."""
-        answer = self._answers.get(key)
-        if answer is None:
-            return None
-        if answer.until < time.monotonic():
-            self._forget(key)
-            return None
-        self._answers.move_to_end(key)
-        return answer.value
+Write = Callable[[AsyncGenerator[Part], Path], Awaitable[None]]
 
-    def keep(self, key: tuple[object, ...], value: object, *, size: int) -> None:
-        if key[0] is None or size > self._capacity // 4:
-            return
-        self._forget(key)
-        self._answers[key] = _Remembered(value, size, time.monotonic() + self._seconds)
-        self._size += size
-        while self._size > self._capacity:
-            self._forget(next(iter(self._answers)))
 
-    def _forget(self, key: tuple[object, ...]) -> None:
-        answer = self._answers.pop(key, None)
-        if answer is not None:
-            self._size -= answer.size
+async def _read_files(paths: Sequence[Path], password: str | None, write: Write) -> int:
+    """Read one file after the other; return how many could not be read."""
+    settings = load_settings()
+    engine = PdfEngine(
+        workers=settings.pdf_workers,
+        deadline_seconds=settings.pdf_deadline_seconds,
+        cpu_seconds=settings.pdf_cpu_seconds,
+        memory_bytes=settings.pdf_memory_mb * 1024 * 1024,
+        max_pages=settings.pdf_max_pages,
+    )
+    failures = 0
+    try:
+        for path in paths:
+            try:
+                if not path.is_file():
+                    raise BadPdfError("there is no such file.")
+                async with aclosing(_show_progress(engine.read(path, password), path)) as parts:
+                    await write(parts, path)
+                sys.stdout.flush()
+            except PagewireError as error:
+                failures += 1
+                sys.stdout.flush()
+                sys.stderr.write(f"{path}: {error.detail}\n")
+    finally:
+        engine.close()
+    return failures
+
+
+async def _show_progress(parts: AsyncGenerator[Part], path: Path) -> AsyncGenerator[Part]:
+    """Pass *parts* on, with a bar on the terminal, if there is one, while the next is waited for."""
+    async with aclosing(parts):
+        _draw(f"{path.name} …")
+        try:
+            async for part in parts:
+                _draw("")
+                yield part
+                sys.stdout.flush()
+                page = part.pages[-1].page_number
+                done = PROGRESS_COLUMNS * page // part.page_count
+                _draw(f"[{'#' * done:.<{PROGRESS_COLUMNS}}] {page}/{part.page_count} {path.name}")
+        finally:
+            _draw("")
+
+
+def _draw(line: str) -> None:
+    """Put *line* in place of what stands in the terminal's last."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+
+
+async def _write_text(parts: AsyncGenerator[Part], _path: Path) -> None:
+    async for part in parts:
+        for page in part.pages:
+            sys.stdout.write("\f" * (page.page_number > 1) + page.text)
+    sys.stdout.write("\n")
+
+
+async def _write_tables(parts: AsyncGenerator[Part], _path: Path) -> None:
+    async for part in parts:
+        for table in part.tables:
+            sys.stdout.write("\r\n" * (table.table_index > 0) + to_csv(table.data))
+
+
+async def _write_json(parts: AsyncGenerator[Part], path: Path) -> None:
+    found = extraction.join_parts([part async for part in parts])
+    sys.stdout.write(json.dumps({"filename": path.name, **extraction.as_json(found)}, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ FLOORS = [
         "workers",
         "tabular",
         "text",
+        "recent",
     },
     {"protocol", "db", "extraction", "envelope", "ranges"},
     {"history", "pdf"},

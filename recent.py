@@ -1,0 +1,46 @@
+"""Answers that are remembered for a while."""
+
+import time
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+
+class _Answer(NamedTuple):
+    value: Any
+    size: int
+    until: float
+
+
+class RecentAnswers:
+    """Answers that may be asked for again: the latest, of at most *capacity* bytes together, none above a quarter."""
+
+    def __init__(self, capacity: int, *, seconds: float) -> None:
+        self._capacity = capacity
+        self._seconds = seconds
+        self._size = 0
+        self._answers: OrderedDict[tuple[object, ...], _Answer] = OrderedDict()  # the one used last is last
+
+    def find(self, key: tuple[object, ...]) -> Any:
+        """The answer, or None. A key begins with the sha256 of the file; without one nothing is remembered."""
+        answer = self._answers.get(key)
+        if answer is None:
+            return None
+        if answer.until < time.monotonic():
+            self._forget(key)
+            return None
+        self._answers.move_to_end(key)
+        return answer.value
+
+    def keep(self, key: tuple[object, ...], value: object, *, size: int) -> None:
+        if key[0] is None or size > self._capacity // 4:
+            return
+        self._forget(key)
+        self._answers[key] = _Answer(value, size, time.monotonic() + self._seconds)
+        self._size += size
+        while self._size > self._capacity:
+            self._forget(next(iter(self._answers)))
+
+    def _forget(self, key: tuple[object, ...]) -> None:
+        answer = self._answers.pop(key, None)
+        if answer is not None:
+            self._size -= answer.size
