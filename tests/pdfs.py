@@ -234,6 +234,16 @@ def write_page(
     )
 
 
+def write_pages(contents: Sequence[bytes]) -> bytes:
+    """Return a file with a page for each of *contents*."""
+    count = len(contents)
+    kids = b" ".join(b"%d 0 R" % (3 + number) for number in range(count))
+    page = b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R /Resources <<%s>>>>"
+    pages = [page % (3 + count + number, FONT) for number in range(count)]
+    tree = b"<</Type /Pages /Kids [%s] /Count %d>>" % (kids, count)
+    return write_pdf([CATALOG, tree, *pages, *map(stream, contents)])
+
+
 def write_grid(columns: int, rows: int, *, width: float = 500, height: float = 700) -> bytes:
     """Return the drawing of a grid of full-length lines."""
     lines = [b"%.3f 40 m %.3f %.3f l" % (40 + x, 40 + x, 40 + height) for x in _steps(columns, width)]

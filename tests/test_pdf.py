@@ -7,6 +7,8 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import pdfs
 import pytest
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
-from extraction import Extraction, Inspection, PageMatches
+from extraction import Extraction, Inspection, PageMatches, Part
 from pdf import PdfEngine
+from recent import RecentAnswers
 from text import Excerpt, find_matches
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -97,6 +100,112 @@ def test_a_search_returns_the_pages_with_matches(run: Run, engine: PdfEngine, sa
 
     assert [(page.page_number, page.matches) for page in found] == [(2, 1), (3, 2)]
     assert found[0] == PageMatches(2, 1, [Excerpt(4, "The ", "Quick\nBrown", " fox")], [])
+
+
+# In parts
+
+
+def numbered_pages(count: int) -> list[bytes]:
+    return [b"BT /F1 12 Tf 72 720 Td (page %d) Tj ET" % number for number in range(1, count + 1)]
+
+
+def test_a_long_document_comes_in_parts_that_are_whole_together(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.write_pages(numbered_pages(90)))
+
+    async def read() -> list[Part]:
+        return [part async for part in engine.read(path)]
+
+    parts = run(read())
+    assert len(parts) > 2
+    assert [page.text for part in parts for page in part.pages] == [f"page {number}" for number in range(1, 91)]
+    assert {part.page_count for part in parts} == {90}
+
+
+def test_a_page_that_breaks_its_reader_ends_the_document_wherever_it_stands(
+    run: Run, strict_engine: PdfEngine, save: Save
+) -> None:
+    contents = numbered_pages(60)
+    contents[50] = b"BT /F1 1 Tf (x) Tj ET " * 500_000
+
+    with pytest.raises(ExtractionLimitError):
+        run(strict_engine.extract(save(pdfs.write_pages(contents))))
+
+
+def test_the_deadline_is_for_the_whole_file(run: Run, strict_engine: PdfEngine, save: Save) -> None:
+    slow = b"BT /F1 1 Tf (x) Tj ET " * 10_000  # far less than the deadline, each
+
+    with pytest.raises(ExtractionLimitError, match="seconds"):
+        run(strict_engine.extract(save(pdfs.write_pages([slow] * 200))))
+
+
+def test_a_reader_that_stops_early_leaves_no_work_behind(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.write_pages(numbered_pages(90)))
+
+    async def read_one() -> Part:
+        async with aclosing(engine.read(path)) as parts:
+            return await anext(parts)
+
+    assert run(read_one()).pages[0].text == "page 1"
+    assert run(engine.inspect(path)).page_count == 90
+
+
+def test_a_document_of_unreadable_pages_is_refused_even_in_parts(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.write_pages(numbered_pages(40)).replace(b"/Type /Page /Parent", b"/Type /Nothing /Par"))
+
+    with pytest.raises(BadPdfError):
+        run(engine.extract(path))
+
+
+# Asked again
+
+
+@pytest.mark.parametrize("ask", ["inspect", "extract_json", "search"])
+def test_the_same_question_about_the_same_bytes_needs_no_file(
+    run: Run, engine: PdfEngine, save: Save, ask: str
+) -> None:
+    path = save(pdfs.make_pdf(f"asked twice by {ask}"))
+    question = partial(getattr(engine, ask), path, *(["twice"] if ask == "search" else []), sha256=ask)
+    first = run(question())
+    path.unlink()
+
+    assert run(question()) == first
+
+
+def test_another_term_is_searched_in_the_same_text(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.make_pdf("needles", "and pins"))
+    run(engine.search(path, "needles", sha256="sewing"))
+    path.unlink()
+
+    assert [page.page_number for page in run(engine.search(path, "pins", sha256="sewing"))] == [2]
+
+
+def test_what_is_remembered_needs_the_same_password(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.make_encrypted_pdf("secret", user_password="open sesame"))
+    run(engine.extract_json(path, "open sesame", sha256="treasure"))
+
+    with pytest.raises(PasswordRequiredError):
+        run(engine.extract_json(path, sha256="treasure"))
+
+
+def test_a_full_memory_forgets_what_was_used_least_lately() -> None:
+    recent = RecentAnswers(400, seconds=1000)
+    for key in "abcd":
+        recent.keep((key,), key, size=100)
+    recent.find(("a",))
+
+    recent.keep(("e",), "e", size=100)
+
+    assert [recent.find((key,)) for key in "abcde"] == ["a", None, "c", "d", "e"]
+
+
+def test_an_answer_too_large_or_too_old_is_not_remembered() -> None:
+    recent = RecentAnswers(400, seconds=1000)
+    recent.keep(("large",), 1, size=101)
+    brief = RecentAnswers(400, seconds=-1)
+    brief.keep(("old",), 1, size=1)
+
+    assert recent.find(("large",)) is None
+    assert brief.find(("old",)) is None
 
 
 def test_extract_json_is_the_body_of_an_answer(run: Run, engine: PdfEngine, save: Save) -> None:
