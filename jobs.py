@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import db
 import history
@@ -60,6 +61,7 @@ class Jobs:
         self._messenger = messenger
         self._mail_retry_seconds = mail_retry_seconds
         self._extractions: dict[int, asyncio.Task[None]] = {}
+        self._locks: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._turns = asyncio.Semaphore(PATIENT_EXTRACTIONS)
         self._mail_due = asyncio.Event()
         self._mails: asyncio.Task[None] | None = None
@@ -126,8 +128,9 @@ class Jobs:
         if document is None or document.status != "processing":
             return
         try:
-            if not await self._copy(document_id):
-                await self._read(document)
+            async with self._lock_of(document):
+                if not await self._copy(document_id):
+                    await self._read(document)
         except Exception as error:
             reason = error if isinstance(error, PagewireError) else BadPdfError(DAMAGED)
             if reason.status >= 500:
@@ -137,6 +140,10 @@ class Jobs:
             else:
                 await self.remove_document(document_id, silently=True)
             raise
+
+    def _lock_of(self, document: DocumentRow) -> asyncio.Lock:
+        """Held while these bytes are read: who brings them too waits, and then takes a copy."""
+        return self._locks.setdefault((document.sha256, document.password), asyncio.Lock())
 
     async def _copy(self, document_id: int) -> bool:
         """Take what was read of the same bytes before, if they were."""

@@ -292,11 +292,18 @@ def test_what_an_older_reader_read_is_read_again(alice: Person, database: TestDa
     assert alice.client.get(f"/documents/{again}/text").text == "read better now"
 
 
-def test_many_uploads_of_the_same_bytes_at_once_are_all_ready(alice: Person, other_book: bytes) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: alice.upload(other_book), range(4)))
+def test_the_same_bytes_uploaded_at_once_are_read_once(alice: Person, other_book: bytes) -> None:
+    with listening(alice) as socket:
+        first = send(alice, other_book).json()["document_id"]
+        with ThreadPoolExecutor(3) as pool:
+            answers = [answer.json() for answer in pool.map(lambda _: alice.upload(other_book), range(3))]
+        alice.upload(make_pdf("the end"))
+        frames: list[dict[str, Any]] = []
+        while not frames or frames[-1].get("filename") is None or frames[-1]["page_count"] != 1:
+            frames.append(hear(socket, "document.progress", "document.ready"))
 
-    assert [answer.json()["page_count"] for answer in answers] == [BOOK_PAGES] * 4
+    assert [answer["page_count"] for answer in answers] == [BOOK_PAGES] * 3
+    assert {frame["document_id"] for frame in frames if frame["type"] == "document.progress"} == {first}
 
 
 def test_the_thumbnail_of_the_list_is_a_small_picture(alice: Person) -> None:
