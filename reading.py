@@ -10,8 +10,9 @@ import math
 import os
 import struct
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
 LIMIT = 1e7  # points from the origin; a page may be 14,400 wide
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text (fonts it has not got)
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
+TEXT, PATH, FORM = pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_PATH, pdfium.FPDF_PAGEOBJ_FORM
 HYPHEN_MARKS = (0x0002, 0xFFFE)  # what PDFium makes of a hyphen at the end of a line
 
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
@@ -67,6 +69,10 @@ _has_map_error = _prototype(pdfium.FPDFText_HasUnicodeMapError, _int, _address, 
 
 class UnreadableError(Exception):
     """PDFium cannot open the file; another reader may."""
+
+
+class _NoTextError(Exception):
+    """PDFium cannot make a page's text."""
 
 
 class TooManyPathsError(Exception):
@@ -151,11 +157,10 @@ class Document:
         page = pdfium.FPDF_LoadPage(self._document, index)
         if not page:
             return None
-        text_page = pdfium.FPDFText_LoadPage(page)
-        if not text_page:
-            pdfium.FPDF_ClosePage(page)
+        try:
+            return Page(page)
+        except _NoTextError:
             return None
-        return Page(page, text_page)
 
     def render_page(self, index: int, width: int) -> Picture | None:
         """Return the page, *width* pixels wide, or less if that were too many in all; None if it cannot be loaded."""
@@ -220,43 +225,168 @@ class _Line(NamedTuple):
     upright: bool  # as displayed
 
 
+class _Text:
+    """The text of a page as PDFium reads it when the page is turned: upright text is what it puts in order well."""
+
+    def __init__(self, page: Any, turn: int = 0) -> None:
+        """*turn*: the quarter turns, clockwise, of the text that shall be upright. Raises _NoTextError."""
+        if turn:
+            rotation = pdfium.FPDFPage_GetRotation(page)
+            pdfium.FPDFPage_SetRotation(page, (rotation - turn) % 4)
+            self.handle = pdfium.FPDFText_LoadPage(page)
+            pdfium.FPDFPage_SetRotation(page, rotation)
+        else:
+            self.handle = pdfium.FPDFText_LoadPage(page)
+        if not self.handle:
+            raise _NoTextError
+        self.address: int = ctypes.cast(self.handle, ctypes.c_void_p).value or 0
+        self.char_count: int = max(0, pdfium.FPDFText_CountChars(self.handle))
+        self._units = ctypes.create_string_buffer(4 * self.char_count + 4)  # room even if each were a surrogate pair
+        units = ctypes.cast(self._units, ctypes.POINTER(ctypes.c_ushort))
+        written = pdfium.FPDFText_GetText(self.handle, 0, self.char_count, units) if self.char_count else 1
+        self._unit_count = max(0, written - 1)
+
+    def close(self) -> None:
+        pdfium.FPDFText_ClosePage(self.handle)
+
+    @cached_property
+    def string(self) -> str:
+        return str(memoryview(self._units)[: 2 * self._unit_count], "utf-16-le", "ignore")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether places in the string are those of the characters: PDFium leaves out some that no text has."""
+        return len(self.string) == self.char_count
+
+    def read_codes(self) -> "array[int] | list[int]":
+        if self._unit_count != self.char_count:
+            return [min(_get_unicode(self.address, index), 0x10FFFF) for index in range(self.char_count)]
+        units = array("H")
+        units.frombytes(memoryview(self._units)[: 2 * self._unit_count])
+        return units
+
+    @cached_property
+    def objects(self) -> list[int | None]:
+        """The text object of each character; None for what PDFium put in."""
+        return list(map(_get_text_object, repeat(self.address), range(self.char_count)))
+
+    @cached_property
+    def _spans(self) -> dict[int, tuple[int, int]]:
+        spans: dict[int, tuple[int, int]] = {}  # first and last character of a text object
+        for index, item in enumerate(self.objects):
+            if item is not None:
+                spans[item] = (spans[item][0] if item in spans else index, index)
+        return spans
+
+    def find_stretch(self, objects: set[int], limit: int) -> tuple[int, int] | None:
+        """Return the start and the count of the characters of these text objects, if they stand together.
+
+        None if others are among them, or if they are more than *limit*.
+        """
+        spans = [self._spans[item] for item in objects if item in self._spans]
+        if not spans:
+            return None
+        start, stop = min(first for first, _ in spans), max(last for _, last in spans) + 1
+        if stop - start > limit or set(self.objects[start:stop]) - objects - {None}:
+            return None
+        return start, stop - start
+
+
+class _Piece(NamedTuple):
+    """A stretch of a page's text."""
+
+    text: _Text
+    start: int  # in *text*
+    length: int
+    place: int  # in what `Page.read_text` returns
+
+
 class Page:
     """A loaded page. Coordinates are pdfplumber's: the media box as displayed, top and bottom measured downwards."""
 
-    def __init__(self, page: Any, text_page: Any) -> None:
+    def __init__(self, page: Any) -> None:
+        """Raise _NoTextError, the page closed, if it has no text that can be asked for."""
         self._page = page
-        self._text_handle = text_page
-        self._text_page: int = ctypes.cast(text_page, ctypes.c_void_p).value or 0
         self.width: float = float(pdfium.FPDF_GetPageWidthF(page))
         self.height: float = float(pdfium.FPDF_GetPageHeightF(page))
         self._to_display = _display_matrix(page)
-        self._char_count: int = max(0, pdfium.FPDFText_CountChars(text_page))
-        self._text = ctypes.create_string_buffer(4 * self._char_count + 4)  # room even if each were a surrogate pair
-        units = ctypes.cast(self._text, ctypes.POINTER(ctypes.c_ushort))
-        written = pdfium.FPDFText_GetText(text_page, 0, self._char_count, units) if self._char_count else 1
-        self._unit_count = max(0, written - 1)
         self._text_objects = 0
+        self._turned: dict[int, int] = {}  # the text objects that are not upright: their quarter turns, clockwise
         self._paths: list[tuple[int, Matrix]] = []  # with the matrix from the path's space to the displayed page
         self._find_objects()
+        self._turn, self._strays = self._find_turn()
+        self._others: dict[int, _Text] = {}  # the page turned for the rest of the text
+        try:
+            self._text = _Text(page, self._turn)
+        except _NoTextError:
+            pdfium.FPDF_ClosePage(page)
+            raise
 
     def close(self) -> None:
-        pdfium.FPDFText_ClosePage(self._text_handle)
+        for text in (self._text, *self._others.values()):
+            text.close()
         pdfium.FPDF_ClosePage(self._page)
 
     @property
     def has_lost_text(self) -> bool:
         """Whether PDFium lacks fonts this page needs, and so has left out their text."""
-        return self._char_count < LOST_TEXT_RATIO * self._text_objects
+        return self._text.char_count < LOST_TEXT_RATIO * self._text_objects
 
     @property
     def is_unmapped(self) -> bool:
         """Whether the fonts do not tell which characters their glyphs are, so that the text is gibberish."""
-        sample = range(0, self._char_count, max(1, self._char_count // 100))
-        unmapped = [index for index in sample if _has_map_error(self._text_page, index) == 1]
-        return 2 * len(unmapped) > len(sample)
+        count = self._text.char_count
+        sample = range(0, count, max(1, count // 100))
+        if not self._count_unmapped(sample[::5]):
+            return False  # the most frequent, and quickest told
+        return 2 * self._count_unmapped(sample) > len(sample)
+
+    def _count_unmapped(self, sample: range) -> int:
+        return list(map(_has_map_error, repeat(self._text.address), sample)).count(1)
 
     def read_text(self) -> str:
-        return self._text.raw[: 2 * self._unit_count].decode("utf-16-le", "ignore")
+        """Return the text in the order it was drawn, and within a line as it is read, whichever way it is turned."""
+        return self._arranged[0]
+
+    @cached_property
+    def _arranged(self) -> tuple[str, list[_Piece]]:
+        """The text, and the pieces it is put together from: one, if nearly all of it is written in one direction."""
+        main = self._text
+        if self._strays < 2 or not main.is_exact:
+            return main.string, [_Piece(main, 0, main.char_count, 0)]
+        string = ""
+        pieces: list[_Piece] = []
+        for text, start, count in self._list_stretches():
+            if string and not string.endswith("\n"):
+                string += "\r\n"
+            pieces.append(_Piece(text, start, count, len(string)))
+            string += text.string[start : start + count]
+        return string, pieces
+
+    def _list_stretches(self) -> Iterator[tuple[_Text, int, int]]:
+        """Yield the texts, starts and lengths of what is written in one direction, with the page turned for it."""
+        objects = self._text.objects
+        turns: list[int] = []
+        for item in objects:
+            turns.append(turns[-1] if item is None and turns else self._turned.get(item or 0, 0))
+        start = 0
+        for turn, group in itertools.groupby(turns):
+            count = sum(1 for _ in group)
+            stretch, other = None, self._text
+            items = {item for item in objects[start : start + count] if item is not None}
+            if turn != self._turn and len(items) > 1:
+                other = self._turn_text(turn)
+                # so few others between them that all stretches take time in proportion to the page
+                stretch = other.find_stretch(items, 4 * count)
+            yield (self._text, start, count) if stretch is None else (other, *stretch)
+            start += count
+
+    def _turn_text(self, turn: int) -> _Text:
+        try:
+            other = self._others.get(turn) or self._others.setdefault(turn, _Text(self._page, turn))
+        except _NoTextError:
+            return self._text
+        return other if other.is_exact else self._text
 
     def _find_objects(self) -> None:
         """Walk the page and the forms in it; keep the paths, count the text objects."""
@@ -265,26 +395,62 @@ class Page:
         self._sort_objects(list(map(_get_page_object, repeat(page), range(count))), self._to_display, 0)
 
     def _sort_objects(self, items: list[int], outer: Matrix, depth: int) -> None:
+        texts: list[int] = []
         for item, kind in zip(items, map(_get_type, items), strict=True):
-            if kind == pdfium.FPDF_PAGEOBJ_TEXT:
-                self._text_objects += 1
-            elif kind == pdfium.FPDF_PAGEOBJ_PATH:
+            if kind == TEXT:
+                texts.append(item)
+            elif kind == PATH:
                 if len(self._paths) <= MAXIMUM_SEGMENTS:
                     self._paths.append((item, outer))
-            elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MAXIMUM_FORM_DEPTH:
+            elif kind == FORM and depth < MAXIMUM_FORM_DEPTH:
                 count = max(0, _count_form_objects(item))
                 inner = list(map(_get_form_object, repeat(item), range(count)))
                 self._sort_objects(inner, _multiply(_read_matrix(_get_object_matrix, item), outer), depth + 1)
+        if texts:
+            self._text_objects += len(texts)
+            self._note_turned(texts, outer)
+
+    def _note_turned(self, texts: list[int], outer: Matrix) -> None:
+        matrices = array("f", bytes(24 * len(texts)))
+        start = matrices.buffer_info()[0]
+        _run_all(map(_get_object_matrix, texts, range(start, start + 24 * len(texts), 24)))
+        along, across = matrices[0::6], matrices[1::6]
+        p, q, r, s, _, _ = outer
+        if p > 0 and q == 0 and not any(across) and min(along) > 0:
+            return  # the most frequent, and quickest told
+        for text, a, b in zip(texts, along, across, strict=True):
+            x, y = a * p + b * r, a * q + b * s  # where it is written to, y downwards
+            if abs(y) > abs(x):
+                self._turned[text] = 1 if y > 0 else 3
+            elif x < 0:
+                self._turned[text] = 2
+
+    def _find_turn(self) -> tuple[int, int]:
+        """Return in how many quarter turns, clockwise, most text objects are written, and how many in others."""
+        if not self._turned:
+            return 0, 0
+        turns = Counter(self._turned.values())
+        turns[0] = self._text_objects - len(self._turned)
+        turn, count = turns.most_common(1)[0]
+        return turn, self._text_objects - count
 
     def find_boxes(self, start: int, count: int) -> list[Box]:
         """Return where these characters of `read_text` are, a box a line; none where they cannot be told apart."""
-        if self._unit_count != self._char_count:
-            return []  # characters of two units: the places in the text are not those on the page
+        if not self._text.is_exact:
+            return []
+        boxes: list[Box] = []
+        for piece in self._arranged[1]:
+            first, last = max(start, piece.place), min(start + count, piece.place + piece.length)
+            if first < last:
+                boxes += self._find_rects(piece.text, first - piece.place + piece.start, last - first)
+        return boxes
+
+    def _find_rects(self, text: _Text, start: int, count: int) -> list[Box]:
         a, b, c, d, e, f = self._to_display
         boxes: list[Box] = []
         left, top, right, bottom = (ctypes.c_double() for _ in range(4))
-        for index in range(max(0, pdfium.FPDFText_CountRects(self._text_handle, start, count))):
-            if not pdfium.FPDFText_GetRect(self._text_handle, index, left, top, right, bottom):
+        for index in range(max(0, pdfium.FPDFText_CountRects(text.handle, start, count))):
+            if not pdfium.FPDFText_GetRect(text.handle, index, left, top, right, bottom):
                 continue
             x0, x1 = a * left.value + c * bottom.value + e, a * right.value + c * top.value + e
             y0, y1 = b * left.value + d * bottom.value + f, b * right.value + d * top.value + f
@@ -327,7 +493,7 @@ class Page:
         Along the line a box is PDFium's advance box. Across, it is from the baseline plus font descent as high as the
         font size: pdfminer's rule, which decides to which cell a character belongs.
         """
-        count, text_page = self._char_count, self._text_page
+        count, text_page = self._text.char_count, self._text.address
         boxes = (ctypes.c_float * (4 * count))()
         start = ctypes.addressof(boxes)
         _run_all(map(_get_loose_box, repeat(text_page), range(count), range(start, start + 16 * count, 16)))
@@ -336,7 +502,7 @@ class Page:
         lines: dict[Point, _Line | None] = {}  # by their low and high
         chars: list[Char] = []
         for index, code, (left, top, right, bottom) in zip(
-            range(count), self._read_codes(), struct.iter_unpack("4f", boxes), strict=True
+            range(count), self._text.read_codes(), struct.iter_unpack("4f", boxes), strict=True
         ):
             if top == bottom or code == 0 or not (right - left < LIMIT and top - bottom < LIMIT):
                 continue  # generated, or without a box, or with one that overflowed
@@ -361,22 +527,16 @@ class Page:
             chars.append((text, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1), upright))
         return chars
 
-    def _read_codes(self) -> "array[int] | list[int]":
-        if self._unit_count == self._char_count:
-            units = array("H")
-            units.frombytes(self._text.raw[: 2 * self._unit_count])
-            return units
-        return [min(_get_unicode(self._text_page, index), 0x10FFFF) for index in range(self._char_count)]
-
     def _read_line(self, index: int) -> _Line | None:
         """Return the line of the character's text object; None if it is slanted."""
-        item = _get_text_object(self._text_page, index)
+        text_page = self._text.address
+        item = _get_text_object(text_page, index)
         if item is None:
             return None
-        a, b, c, d, _, _ = _read_matrix(_get_text_matrix, self._text_page, index)
+        a, b, c, d, _, _ = _read_matrix(_get_text_matrix, text_page, index)
         x, y, descent = ctypes.c_double(), ctypes.c_double(), ctypes.c_float()
-        _get_origin(self._text_page, index, ctypes.addressof(x), ctypes.addressof(y))
-        size = _get_font_size(self._text_page, index)
+        _get_origin(text_page, index, ctypes.addressof(x), ctypes.addressof(y))
+        size = _get_font_size(text_page, index)
         _get_descent(_get_font(item), size, ctypes.addressof(descent))
         p, q, r, s, _, _ = _multiply((a, b, c, d, 0.0, 0.0), self._to_display)
         upright = p * -s > 0 and -q * r <= 0  # pdfplumber's rule, with y downwards

@@ -1,6 +1,7 @@
 """PDFs for tests, good and hostile, made on the spot."""
 
 import io
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -36,6 +37,19 @@ def make_table_pdf(rows: Sequence[Sequence[str]], *, text: str = "") -> bytes:
         for row in rows:
             table.row(row)
     return bytes(document.output())
+
+
+def write_turned(lines: Sequence[str], degrees: int, *, x: float, y: float, by_word: bool = False) -> bytes:
+    """Return what draws *lines* turned anticlockwise, the first from x, y; each line, or each word, by itself."""
+    cos, sin = round(math.cos(math.radians(degrees))), round(math.sin(math.radians(degrees)))
+    drawn = []
+    for number, line in enumerate(lines):
+        along = 0
+        for part in line.split() if by_word else [line]:
+            left, up = x + along * cos + 14 * number * sin, y + along * sin - 14 * number * cos
+            drawn.append(f"BT /F1 12 Tf {cos} {sin} {-sin} {cos} {left} {up} Tm ({part}) Tj ET")
+            along += 8 * len(part) + 6
+    return " ".join(drawn).encode()
 
 
 def make_encrypted_pdf(text: str, *, user_password: str = "", owner_password: str = "owner") -> bytes:

@@ -347,6 +347,54 @@ def test_columns_stay_apart(run: Run, engine: PdfEngine, save: Save) -> None:
     assert extraction.pages[0].text == "left one\nleft two\nright one\nright two"
 
 
+LINES = ["These are the words", "of the second line", "and of the third"]
+
+
+@pytest.mark.parametrize("by_word", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_turned_text_is_read_as_if_it_were_upright(
+    run: Run, engine: PdfEngine, save: Save, rotate: int, degrees: int, by_word: bool
+) -> None:
+    content = pdfs.write_turned(LINES, degrees, x=300, y=400, by_word=by_word)
+
+    extraction = run(engine.extract(save(pdfs.write_page(content, page=b"/Rotate %d" % rotate))))
+
+    assert extraction.pages[0].text.split("\n") == LINES
+
+
+@pytest.mark.parametrize("by_word", [False, True])
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_note_is_read_where_it_was_drawn(
+    run: Run, engine: PdfEngine, save: Save, degrees: int, by_word: bool
+) -> None:
+    above, below = ["Most of the page", "is upright, and", "goes on after"], ["the note", "in the margin"]
+    content = b" ".join(
+        [
+            pdfs.write_turned(above, 0, x=100, y=700, by_word=True),
+            pdfs.write_turned(LINES, degrees, x=400, y=500, by_word=by_word),
+            pdfs.write_turned(below, 0, x=100, y=200, by_word=True),
+        ]
+    )
+
+    extraction = run(engine.extract(save(pdfs.write_page(content))))
+
+    assert extraction.pages[0].text.split("\n") == [*above, *LINES, *below]
+
+
+def test_a_hit_in_a_turned_note_is_where_the_note_is(run: Run, engine: PdfEngine, save: Save) -> None:
+    upright = pdfs.write_turned(["upright words first", "and more of them"], 0, x=100, y=700, by_word=True)
+    content = upright + b" " + pdfs.write_turned(["one", "two needle", "three"], 270, x=400, y=500)
+    path = save(pdfs.write_page(content))
+    text = run(engine.extract(path)).pages[0].text
+
+    _, (page,) = run(engine.search_pages(path, [(1, text)], "needle", first_page=1, limit=1))
+
+    (((x0, top, x1, bottom),),) = page.boxes
+    assert 386 - 4 <= x0 < x1 <= 386 + 12  # the second line, 14 points to the left of the first
+    assert 792 - 500 + 20 <= top < bottom <= 792 - 500 + 70
+
+
 @pytest.mark.parametrize("name", pdfs.HOSTILE)
 def test_a_hostile_file_does_no_harm(run: Run, strict_engine: PdfEngine, save: Save, name: str) -> None:
     path, good = save(pdfs.make_hostile(name)), save(pdfs.make_pdf("a neighbour"))
