@@ -6,6 +6,7 @@ The readers are imported where they are used: the web process knows the values o
 import contextlib
 import io
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -42,6 +43,16 @@ class PageText(NamedTuple):
     text: str
     width: float  # points, as displayed
     height: float
+
+
+class Word(NamedTuple):
+    """A word as displayed, and its box in points from the top left of what is displayed."""
+
+    text: str
+    x0: float
+    top: float
+    x1: float
+    bottom: float
 
 
 class Table(NamedTuple):
@@ -121,6 +132,7 @@ class _Page(Protocol):
     def is_unmapped(self) -> bool: ...
     def close(self) -> None: ...
     def read_text(self) -> str: ...
+    def read_words(self) -> list[tuple[str, float, float, float, float]]: ...
     def read_edges(self) -> tuple[list[Box], list[Box]]: ...  # vertical, horizontal
     def read_chars(self) -> list[Char]: ...
 
@@ -195,7 +207,7 @@ class _Reader:
         page_count = self.document.page_count
         last_page = page_count if count is None else min(first_page + count - 1, page_count)
         for page_number in range(first_page, last_page + 1):
-            page = self._open_page(page_number - 1)
+            page = self.open_page(page_number - 1)
             if page is None:
                 self.unreadable_count += 1
                 if self.unreadable_count == page_count:
@@ -212,7 +224,8 @@ class _Reader:
                     self.warnings.append(f"text_unreadable: page {page_number}")
                 yield PageText(page_number, text, page.width, page.height), page
 
-    def _open_page(self, index: int) -> _Page | None:
+    def open_page(self, index: int) -> _Page | None:
+        """Return the page, to be closed, by the reader that reads more of it; None if neither can."""
         page = self.document.open_page(index)
         if page is None:
             return self._open_rescue_page(index)
@@ -388,6 +401,18 @@ def render_page(
     target = io.BytesIO()
     image.save(target, image_format.upper(), **ENCODING[image_format])
     return target.getvalue()
+
+
+def read_words(source: Source, page_number: int) -> list[Word] | None:
+    with contextlib.ExitStack() as resources:
+        # a page that was read is shown, whatever the limit on pages has become
+        reader = _Reader(source, sys.maxsize, resources)
+        page = reader.open_page(page_number - 1) if page_number <= reader.document.page_count else None
+        if page is None:
+            return None
+        with contextlib.closing(page):
+            cleaned = [Word(clean_text(text), *(round(edge, 2) for edge in box)) for text, *box in page.read_words()]
+        return [word for word in cleaned if word.text]
 
 
 def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:

@@ -12,7 +12,7 @@ from access import check_ready, get_readable_document, get_ready_document
 from answers import SIGNED_IN, may_fail, operation_id
 from auth import CurrentUser
 from db import DocumentRow
-from deps import AllEngines, Db
+from deps import AllEngines, Db, Engines
 from errors import (
     BadPdfError,
     DocumentNotFoundError,
@@ -39,6 +39,16 @@ PageNumber = Annotated[int, Path(ge=1, le=MAX_INDEX, description="from 1")]
 TableIndex = Annotated[int, Path(ge=0, le=MAX_INDEX, description="from 0, over the whole document")]
 
 
+class PageWord(BaseModel):
+    """One word as displayed; its box is in points from the top left of the displayed page."""
+
+    text: str = Field(examples=["Total"])
+    x0: float = Field(examples=[72.0])
+    top: float = Field(examples=[96.0])
+    x1: float = Field(examples=[98.5])
+    bottom: float = Field(examples=[108.0])
+
+
 class Page(BaseModel):
     """One page as it was read."""
 
@@ -47,6 +57,11 @@ class Page(BaseModel):
     char_count: int = Field(examples=[19])
     width: float = Field(description="points, as displayed", examples=[612.0])
     height: float = Field(description="points", examples=[792.0])
+    words: list[PageWord] | None = Field(
+        default=None,
+        description="in the order of the text, at most 20,000, only if asked for; "
+        "a word that is parted at the end of a line is two, the first with its hyphen",
+    )
 
 
 class DocumentTable(BaseModel):
@@ -72,12 +87,26 @@ class DocumentTables(BaseModel):
 @router.get(
     "/documents/{document_id}/pages/{page_number}",
     summary="The text of one page",
-    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, PageNotFoundError, DocumentNotReadyError),
+    responses=may_fail(
+        *SIGNED_IN,
+        DocumentNotFoundError,
+        PageNotFoundError,
+        DocumentNotReadyError,
+        BadPdfError,
+        PasswordRequiredError,
+        ExtractionLimitError,
+    ),
 )
-async def read_page(database: Db, user: CurrentUser, document_id: Id, page_number: PageNumber) -> Page:
+async def read_page(
+    engines: AllEngines,
+    user: CurrentUser,
+    document_id: Id,
+    page_number: PageNumber,
+    words: Annotated[bool, Query(description="with the places of its words")] = False,
+) -> Page:
     """Also of a document that is still being read, as soon as its reading has come that far."""
-    row = await get_readable_document(database, user, document_id)
-    page = await db.find_page(database, document_id=row.id, page_number=page_number)
+    row = await get_readable_document(engines.database, user, document_id)
+    page = await db.find_page(engines.database, document_id=row.id, page_number=page_number)
     if page is None:
         check_ready(row)
         raise PageNotFoundError
@@ -87,7 +116,16 @@ async def read_page(database: Db, user: CurrentUser, document_id: Id, page_numbe
         char_count=len(page.text),
         width=page.width,
         height=page.height,
+        words=await _read_words(engines, row, page_number) if words else None,
     )
+
+
+async def _read_words(engines: Engines, row: DocumentRow, page_number: int) -> list[PageWord]:
+    path = engines.storage.path_of(row.file_path)
+    if not path.exists():
+        raise DocumentNotFoundError("The file of this document is missing.")
+    words = await engines.pdf.words(path, page_number, row.password)
+    return [PageWord.model_construct(**word._asdict()) for word in words or []]
 
 
 @router.get(

@@ -36,6 +36,7 @@ from extraction import (
     PageMatches,
     Part,
     Source,
+    Word,
 )
 from recent import RecentAnswers
 from settings import load_settings
@@ -213,6 +214,13 @@ class PdfEngine:
             if picture is not None:
                 self._recent.keep(key, picture, size=len(picture))
         return picture
+
+    async def words(self, path: Path, page_number: int, password: str | None = None) -> list[Word] | None:
+        """Return the words of the page in the order of its text, at most 20,000; None if it cannot be read.
+
+        A word that is parted at the end of a line is two, the first with its hyphen: each has one box.
+        """
+        return await self._run(extraction.read_words, Source(path, password), page_number)
 
     async def _run(self, function: Callable[..., Value], *args: object, limits: Limits | None = None) -> Value:
         try:

@@ -8,6 +8,7 @@ import ctypes
 import itertools
 import math
 import os
+import re
 import struct
 from array import array
 from collections import Counter, deque
@@ -23,6 +24,7 @@ import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 from errors import BadPdfError, PasswordRequiredError
 
 MAXIMUM_SEGMENTS = 1_000_000  # of drawn paths on one page; the fullest real page seen has 75,088
+MAXIMUM_WORDS = 20_000  # of one page
 MAXIMUM_FORM_DEPTH = 30
 MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
@@ -31,10 +33,13 @@ LIMIT = 1e7  # points from the origin; a page may be 14,400 wide
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text (fonts it has not got)
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 TEXT, PATH, FORM = pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_PATH, pdfium.FPDF_PAGEOBJ_FORM
-HYPHEN_MARKS = (0x0002, 0xFFFE)  # what PDFium makes of a hyphen at the end of a line
+HYPHEN_MARKS = "\x02\ufffe"  # what PDFium makes of a hyphen at the end of a line
+
+_WORD = re.compile(rf"[^\s{HYPHEN_MARKS}]+[{HYPHEN_MARKS}]?|[{HYPHEN_MARKS}]")
 
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
 Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+Word = tuple[str, float, float, float, float]  # text, x0, top, x1, bottom
 Point = tuple[float, float]
 Matrix = tuple[float, float, float, float, float, float]
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
@@ -258,12 +263,20 @@ class _Text:
         """Whether places in the string are those of the characters: PDFium leaves out some that no text has."""
         return len(self.string) == self.char_count
 
-    def read_codes(self) -> "array[int] | list[int]":
-        if self._unit_count != self.char_count:
-            return [min(_get_unicode(self.address, index), 0x10FFFF) for index in range(self.char_count)]
-        units = array("H")
-        units.frombytes(memoryview(self._units)[: 2 * self._unit_count])
-        return units
+    @cached_property
+    def chars(self) -> str:
+        """All characters, at their places."""
+        if self.is_exact:
+            return self.string
+        return "".join(chr(min(_get_unicode(self.address, index), 0x10FFFF)) for index in range(self.char_count))
+
+    def read_boxes(self, start: int, count: int) -> "array[float]":
+        """Return left, top, right and bottom of each character's advance box, in page space."""
+        boxes = array("f", bytes(16 * count))
+        address = boxes.buffer_info()[0]
+        places = range(address, address + 16 * count, 16)
+        _run_all(map(_get_loose_box, repeat(self.address), range(start, start + count), places))
+        return boxes
 
     @cached_property
     def objects(self) -> list[int | None]:
@@ -446,18 +459,50 @@ class Page:
         return boxes
 
     def _find_rects(self, text: _Text, start: int, count: int) -> list[Box]:
-        a, b, c, d, e, f = self._to_display
         boxes: list[Box] = []
         left, top, right, bottom = (ctypes.c_double() for _ in range(4))
         for index in range(max(0, pdfium.FPDFText_CountRects(text.handle, start, count))):
             if not pdfium.FPDFText_GetRect(text.handle, index, left, top, right, bottom):
                 continue
-            x0, x1 = a * left.value + c * bottom.value + e, a * right.value + c * top.value + e
-            y0, y1 = b * left.value + d * bottom.value + f, b * right.value + d * top.value + f
-            box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+            box = self._display((left.value, bottom.value, right.value, top.value))
             if _is_on_earth(box):
                 boxes.append(box)
         return boxes
+
+    # The words
+
+    def read_words(self) -> list[Word]:
+        """Return the words in the order of the text, with their boxes in points from the top left of what is displayed.
+
+        At most 20,000. A word that is parted at the end of a line is two, the first with its hyphen.
+        """
+        words: list[Word] = []
+        for piece in self._arranged[1]:
+            words += itertools.islice(self._split_words(piece), MAXIMUM_WORDS - len(words))
+        return words
+
+    def _split_words(self, piece: _Piece) -> Iterator[Word]:
+        corner = pdfium.FS_RECTF()
+        pdfium.FPDF_GetPageBoundingBox(self._page, corner)
+        left, top, _, _ = self._display((corner.left, corner.bottom, corner.right, corner.top))
+        boxes = list(struct.iter_unpack("4f", piece.text.read_boxes(piece.start, piece.length)))
+        for word in _WORD.finditer(piece.text.chars[piece.start : piece.start + piece.length]):
+            placed = [box for box in boxes[word.start() : word.end()] if box[1] > box[3]]
+            if not placed:
+                continue
+            lefts, tops, rights, bottoms = zip(*placed, strict=True)
+            x0, y0, x1, y1 = self._display((min(lefts), min(bottoms), max(rights), max(tops)))
+            if _is_on_earth((x0, y0, x1, y1)):
+                text = word[0][:-1] + "-" if word[0][-1] in HYPHEN_MARKS else word[0]
+                yield text, x0 - left, y0 - top, x1 - left, y1 - top
+
+    def _display(self, box: Box) -> Box:
+        """Return where *box*, of page space, is displayed."""
+        a, b, c, d, e, f = self._to_display
+        left, bottom, right, top = box
+        x0, x1 = a * left + c * bottom + e, a * right + c * top + e
+        y0, y1 = b * left + d * bottom + f, b * right + d * top + f
+        return (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
     # The ruling lines
 
@@ -493,18 +538,15 @@ class Page:
         Along the line a box is PDFium's advance box. Across, it is from the baseline plus font descent as high as the
         font size: pdfminer's rule, which decides to which cell a character belongs.
         """
-        count, text_page = self._text.char_count, self._text.address
-        boxes = (ctypes.c_float * (4 * count))()
-        start = ctypes.addressof(boxes)
-        _run_all(map(_get_loose_box, repeat(text_page), range(count), range(start, start + 16 * count, 16)))
+        boxes = self._text.read_boxes(0, self._text.char_count)
         a, b, c, d, e, f = self._to_display
         is_upright_page = (a, b, c, d) == (1.0, 0.0, 0.0, -1.0)
         lines: dict[Point, _Line | None] = {}  # by their low and high
         chars: list[Char] = []
-        for index, code, (left, top, right, bottom) in zip(
-            range(count), self._text.read_codes(), struct.iter_unpack("4f", boxes), strict=True
+        for index, (char, (left, top, right, bottom)) in enumerate(
+            zip(self._text.chars, struct.iter_unpack("4f", boxes), strict=True)
         ):
-            if top == bottom or code == 0 or not (right - left < LIMIT and top - bottom < LIMIT):
+            if top == bottom or char == "\0" or not (right - left < LIMIT and top - bottom < LIMIT):
                 continue  # generated, or without a box, or with one that overflowed
             line = lines.get((bottom, top)) or lines.get((left, right))
             if line is None:
@@ -518,7 +560,7 @@ class Page:
                     bottom, top = low, high
                 else:
                     left, right = low, high
-            text = "-" if code in HYPHEN_MARKS else chr(code)
+            text = "-" if char in HYPHEN_MARKS else char
             if is_upright_page:
                 chars.append((text, left, f - top, right, f - bottom, upright))
                 continue

@@ -10,9 +10,11 @@ from pdfminer.pdfdocument import PDFPasswordIncorrect
 from errors import BadPdfError, PasswordRequiredError
 
 MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
+MAXIMUM_WORDS = 20_000  # of one page
 
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
 Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+Word = tuple[str, float, float, float, float]  # text, x0, top, x1, bottom
 
 
 class Edges(NamedTuple):
@@ -79,6 +81,11 @@ class Page:
 
     def read_text(self) -> str:
         return str(self._page.extract_text())
+
+    def read_words(self) -> list[Word]:
+        """Return the words from top to bottom, with their boxes; at most 20,000."""
+        words = self._page.extract_words()[:MAXIMUM_WORDS]
+        return [(word["text"], word["x0"], word["top"], word["x1"], word["bottom"]) for word in words]
 
     def read_edges(self) -> Edges:
         edges = Edges([], [])

@@ -60,7 +60,51 @@ def test_a_page_that_is_not_there_is_not_found(alice: Person, book: int, number:
     assert refusal(alice, f"/documents/{book}/pages/{number}{what}") == (404, "page_not_found")
 
 
-@pytest.mark.parametrize("path", ["pages/1", "pages/1/image", "tables", "tables/0.csv"])
+def words_of(person: Person, document_id: int, page_number: int = 1) -> list[dict[str, Any]]:
+    page = person.client.get(f"/documents/{document_id}/pages/{page_number}", params={"words": True}).json()
+    words: list[dict[str, Any]] = page["words"]
+    return words
+
+
+def test_a_page_tells_where_its_words_are_when_asked(alice: Person, book: int) -> None:
+    unasked = alice.client.get(f"/documents/{book}/pages/2").json()
+    second, page = words_of(alice, book, 2)
+
+    assert unasked["words"] is None
+    assert (second["text"], page["text"]) == ("second", "page")
+    assert 0 < second["x0"] < second["x1"] < 595
+    assert 0 < second["top"] < second["bottom"] <= page["top"] + 1 < page["bottom"] < 842
+    assert words_of(alice, book, 3) == []
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_words_are_where_they_are_shown(alice: Person, rotate: int) -> None:
+    drawn = b"BT /F1 40 Tf 100 300 Td (needle) Tj ET"
+    box = b"/CropBox [50 100 400 600] /Rotate %d" % rotate
+    document_id = upload(alice, write_page(drawn, box=b"[-10 0 400 600]", page=box))
+
+    (word,) = words_of(alice, document_id)
+
+    scale = 2.0
+    image = picture(alice, document_id, width=int(scale * (350 if rotate in (0, 180) else 500)))
+    inked = ImageOps.invert(image.convert("L")).getbbox()
+    assert inked is not None
+    left, top, right, bottom = (edge / scale for edge in inked)
+    assert word["text"] == "needle"
+    assert word["x0"] - 1 <= left < right <= word["x1"] + 1
+    assert word["top"] - 1 <= top < bottom <= word["bottom"] + 1
+    assert (word["x1"] - word["x0"]) * (word["bottom"] - word["top"]) < 2 * (right - left) * (bottom - top)
+
+
+def test_the_words_of_a_document_whose_file_is_gone_are_not_found(
+    alice: Person, book: int, database: TestDatabase
+) -> None:
+    database.query("UPDATE documents SET file_path = 'gone.pdf' WHERE id = %s", book)
+
+    assert refusal(alice, f"/documents/{book}/pages/1?words=true") == (404, "document_not_found")
+
+
+@pytest.mark.parametrize("path", ["pages/1", "pages/1?words=true", "pages/1/image", "tables", "tables/0.csv"])
 def test_what_is_in_somebody_elses_document_is_not_found(
     alice: Person, bob: Person, price_list: int, path: str
 ) -> None:

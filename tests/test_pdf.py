@@ -395,6 +395,51 @@ def test_a_hit_in_a_turned_note_is_where_the_note_is(run: Run, engine: PdfEngine
     assert 792 - 500 + 20 <= top < bottom <= 792 - 500 + 70
 
 
+def test_the_words_of_a_page_come_in_the_order_of_its_text(run: Run, engine: PdfEngine, save: Save) -> None:
+    above = pdfs.write_turned(["upright words first", "and more of them"], 0, x=100, y=700, by_word=True)
+    path = save(pdfs.write_page(above + b" " + pdfs.write_turned(["one two", "three"], 270, x=400, y=500)))
+
+    words = run(engine.words(path, 1))
+
+    assert [word.text for word in words] == run(engine.extract(path)).pages[0].text.split()
+    one, two, three = words[-3:]
+    assert one.bottom <= two.top + 1  # downwards, and the next line to the left
+    assert three.x1 <= one.x0 + 1
+
+
+def test_a_word_parted_at_a_line_end_has_a_box_on_each_line(run: Run, engine: PdfEngine, save: Save) -> None:
+    content = b"BT /F1 12 Tf 14 TL 72 700 Td (an exam-) Tj T* (ple of it) Tj ET"
+
+    words = run(engine.words(save(pdfs.write_page(content)), 1))
+
+    assert [word.text for word in words] == ["an", "exam-", "ple", "of", "it"]
+    assert words[1].top < words[2].top
+    assert words[2].x0 < words[1].x0
+
+
+def test_words_that_pdfium_cannot_read_are_read_by_pdfplumber(run: Run, engine: PdfEngine, save: Save) -> None:
+    page = b"<</Type /Page /MediaBox [0 0 612 792] /Contents 3 0 R /Resources <<%s>>>>" % pdfs.FONT
+    path = save(pdfs.write_pdf([b"<</Type /Catalog>>", page, pdfs.stream(pdfs.HELLO)]))
+
+    (word,) = run(engine.words(path, 1))
+
+    assert word.text == "Hello"
+    assert 0 < word.x0 < word.x1 < 612
+    assert 0 < word.top < word.bottom < 792
+
+
+def test_a_page_that_is_not_there_has_no_words(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.make_pdf("one page"))
+
+    assert run(engine.words(path, 2)) is None
+
+
+def test_a_page_tells_at_most_twenty_thousand_words(run: Run, engine: PdfEngine, save: Save) -> None:
+    content = b"BT /F1 1 Tf 2 TL 9 99 Td " + b"(" + b"a " * 10_000 + b") Tj T* " + b"(" + b"b " * 15_000 + b") Tj ET"
+
+    assert len(run(engine.words(save(pdfs.write_page(content)), 1))) == 20_000
+
+
 @pytest.mark.parametrize("name", pdfs.HOSTILE)
 def test_a_hostile_file_does_no_harm(run: Run, strict_engine: PdfEngine, save: Save, name: str) -> None:
     path, good = save(pdfs.make_hostile(name)), save(pdfs.make_pdf("a neighbour"))
@@ -405,6 +450,7 @@ def test_a_hostile_file_does_no_harm(run: Run, strict_engine: PdfEngine, save: S
             strict_engine.inspect(good),
             strict_engine.inspect(path),
             strict_engine.search(path, "hello world"),
+            strict_engine.words(path, 1),
             strict_engine.extract_json(path),
             return_exceptions=True,
         )
@@ -413,7 +459,7 @@ def test_a_hostile_file_does_no_harm(run: Run, strict_engine: PdfEngine, save: S
 
     assert isinstance(neighbour, Inspection | BusyError)
     for outcome in (extraction, *others):
-        assert isinstance(outcome, Extraction | Inspection | list | bytes | REFUSALS), outcome
+        assert isinstance(outcome, Extraction | Inspection | list | bytes | None | REFUSALS), outcome
     if isinstance(extraction, Extraction):
         assert_storable(extraction)
     assert run(strict_engine.inspect(good)).has_text
