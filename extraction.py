@@ -422,9 +422,10 @@ def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:
         return []
     with contextlib.closing(page):
         raw = page.read_text()
-        origins = trace_origins(raw)
+        text = clean_text(raw)
+        origins = trace_origins(raw, text)
         boxes: list[list[Box]] = []
-        for excerpt in find_matches(clean_text(raw), term).excerpts:
+        for excerpt in find_matches(text, term).excerpts:
             start, last = origins[excerpt.position], origins[excerpt.position + len(excerpt.match) - 1]
             boxes.append(page.find_boxes(start, last + 1 - start))
         return boxes

@@ -256,7 +256,13 @@ class _Text:
 
     @cached_property
     def string(self) -> str:
-        return str(memoryview(self._units)[: 2 * self._unit_count], "utf-16-le", "ignore")
+        """The text; a character beyond the basic plane is two surrogates, as PDFium counts it."""
+        units = memoryview(self._units)[: 2 * self._unit_count]
+        try:
+            string = str(units, "utf-16-le")
+        except UnicodeDecodeError:
+            string = ""
+        return string if len(string) == self._unit_count else "".join(map(chr, array("H", bytes(units))))
 
     @property
     def is_exact(self) -> bool:

@@ -25,30 +25,41 @@ class Matches(NamedTuple):
 # C0 but \n and \t, DEL, and the non-character PDFium uses for what it cannot map
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\uffff]")
 _HYPHEN_MARK = re.compile("[\ufffe\x02]\n?")  # PDFium's for a hyphen at the end of a line
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # all of them, and surrogates
 
 
-def clean_text(text: str) -> str:
-    """Return *text* as it is stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if _SURROGATE.search(text):
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
-    return _UNWANTED.sub("", _HYPHEN_MARK.sub("", text))
+def clean_text(raw: str) -> str:
+    """Return *raw* as it is stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
+    text = raw.replace("\r\n", "\n").replace("\r", "\n")
+    if not _SPECIAL.search(text):
+        return text
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+    return _UNWANTED.sub("", _HYPHEN_MARK.sub(_join, text))
 
 
-_CHANGED = re.compile("\r\n?|[\ufffe\x02](?:\r\n|\r|\n)?|[\x00-\x08\x0b-\x1f\x7f\uffff]")
+def _join(mark: re.Match[str]) -> str:
+    """Return the hyphen if it belongs to the word wherever its line ends: COVID-19, Franco-Prussian."""
+    before, after = mark.string[mark.start() - 1 : mark.start()], mark.string[mark.end() : mark.end() + 1]
+    return "-" if after.isdigit() or (after.isupper() and not before.isupper()) else ""
 
 
-def trace_origins(raw: str) -> list[int]:
-    """Return where each character of `clean_text(raw)` stands in *raw*, which has no surrogates."""
+def trace_origins(raw: str, text: str) -> list[int]:
+    """Return where in *raw* each character of *text* stands, which is `clean_text(raw)`."""
     origins: list[int] = []
-    last = 0
-    for change in _CHANGED.finditer(raw):
-        origins.extend(range(last, change.start()))
-        if change[0][0] == "\r":
-            origins.append(change.start())
-        last = change.end()
-    origins.extend(range(last, len(raw)))
+    place = 0
+    for char in text:
+        if char == "\n":
+            originals = "\r\n"
+        elif char == "-":
+            originals = "-\x02\ufffe"
+        elif char > "\uffff":
+            originals = char + chr(0xD7C0 + (ord(char) >> 10))  # whole, or the first of two surrogates
+        else:
+            originals = char
+        while raw[place] not in originals:
+            place += 1
+        origins.append(place)
+        place += 1
     return origins
 
 

@@ -277,8 +277,19 @@ def test_hits_are_painted_where_they_are(alice: Person, rotate: int) -> None:
     assert bottom - 4 <= changed[3] <= bottom + 40
 
 
-@pytest.mark.parametrize("raw", ["a\r\nb", "x\ufffe\r\ny", "p\x02q", "\x00\r\r\n\uffffz", "plain", ""])
-def test_each_character_knows_where_it_came_from(raw: str) -> None:
-    origins = trace_origins(raw)
-
-    assert "".join("\n" if raw[origin] == "\r" else raw[origin] for origin in origins) == clean_text(raw)
+@pytest.mark.parametrize(
+    ("raw", "text", "origins"),
+    [
+        ("plain", "plain", [0, 1, 2, 3, 4]),
+        ("a\r\nb", "a\nb", [0, 1, 3]),
+        ("x\ufffe\r\ny", "xy", [0, 4]),
+        ("p\x02q", "pq", [0, 2]),
+        ("D\ufffe19", "D-19", [0, 1, 2, 3]),
+        ("\x00\r\r\n\uffffz", "\n\nz", [1, 2, 5]),
+        ("\ud83d\ude00x\ud83d", "😀x", [0, 2]),
+        ("", "", []),
+    ],
+)
+def test_each_character_knows_where_it_came_from(raw: str, text: str, origins: list[int]) -> None:
+    assert clean_text(raw) == text
+    assert trace_origins(raw, text) == origins

@@ -337,6 +337,35 @@ def test_a_word_parted_at_a_line_end_is_joined(run: Run, engine: PdfEngine, save
     assert extraction.pages[0].text == "This is an example of parting"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        (b"a COVID-", b"19 case", "a COVID-19 case"),
+        (b"the Franco-", b"Prussian war", "the Franco-Prussian war"),
+        (b"IN CAPI-", b"TAL LETTERS", "IN CAPITAL LETTERS"),
+    ],
+)
+def test_a_hyphen_before_a_number_or_a_name_stays(
+    run: Run, engine: PdfEngine, save: Save, first: bytes, second: bytes, joined: str
+) -> None:
+    content = b"BT /F1 12 Tf 14 TL 72 700 Td (%s) Tj T* (%s) Tj ET" % (first, second)
+
+    extraction = run(engine.extract(save(pdfs.write_page(content))))
+
+    assert extraction.pages[0].text == joined
+
+
+def test_a_hit_after_a_character_beyond_the_basic_plane_is_where_it_is(run: Run, engine: PdfEngine, save: Save) -> None:
+    path = save(pdfs.map_letters(b"D83DDE00", b"D835DD04"))
+
+    _, (page,) = run(engine.search_pages(path, [(1, "x😀𝔄y")], "y", first_page=1, limit=1))
+    *_, last = run(engine.words(path, 1))
+
+    (((_, _, x1, _),),) = page.boxes
+    assert last.text == "x😀𝔄y"
+    assert x1 == pytest.approx(last.x1, abs=1)
+
+
 def test_columns_stay_apart(run: Run, engine: PdfEngine, save: Save) -> None:
     column = b"BT /F1 10 Tf 12 TL %d 700 Td (%s one) Tj T* (%s two) Tj ET "
 
