@@ -8,7 +8,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
     {"errors"},
-    {"settings"},
+    {"settings", "numerals"},
     {
         "pool",
         "postgres",
@@ -44,6 +44,7 @@ DOORS = {
     "pypdfium2": {"reading"},
     "pdfplumber": {"rescue", "tables"},
     "PIL": {"extraction"},
+    "xlsxwriter": {"tabular"},
     "pebble": {"workers"},
     "smtplib": {"mail"},
     "limits": {"rates", "settings"},

@@ -9,7 +9,6 @@ from conftest import Person, TestDatabase
 from pdfs import make_book, make_pdf, make_table_pdf, write_page
 from PIL import Image, ImageChops, ImageOps
 
-from tabular import to_csv
 from text import clean_text, trace_origins
 
 ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]
@@ -190,16 +189,6 @@ def test_a_table_is_csv_that_no_spreadsheet_runs(alice: Person, price_list: int)
 
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert list(csv.reader(io.StringIO(answer.text))) == [*ROWS[:2], ["'=1+1", '\'@home, "quoted"']]
-
-
-@pytest.mark.parametrize("cell", ["=1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", " =1", "+1+1"])
-def test_a_formula_gets_an_apostrophe(cell: str) -> None:
-    assert list(csv.reader(io.StringIO(to_csv([[cell]]), newline=""))) == [["'" + cell]]
-
-
-@pytest.mark.parametrize("cell", ["-1", "+1.5", "-1,250.00", "-12 %", "text", "a=b"])
-def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
-    assert list(csv.reader(io.StringIO(to_csv([[cell]])))) == [[cell]]
 
 
 @pytest.mark.parametrize("index", ["1", "99", "2147483647"])

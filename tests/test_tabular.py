@@ -1,0 +1,226 @@
+"""Tables leave in good order: joined over pages, as CSV, JSON and workbooks that no spreadsheet runs."""
+
+import csv
+import io
+import json
+from typing import NamedTuple
+
+import pytest
+from workbooks import Cell, read_workbook
+
+import tabular
+from errors import ExtractionLimitError
+from tabular import Rows, Table, join_tables, take_tables, to_csv, to_file, to_xlsx
+
+HEIGHTS = dict.fromkeys(range(1, 10), 800.0)
+HEAD: list[str | None] = ["item", "price"]
+
+
+class Found(NamedTuple):
+    page_number: int
+    table_index: int
+    data: Rows
+    bbox: tuple[float, float, float, float]
+
+
+def top(page_number: int, index: int, *rows: list[str | None], x: float = 72, bottom: float = 200) -> Found:
+    return Found(page_number, index, rows, (x, 72, x + 400, bottom))
+
+
+def foot(page_number: int, index: int, *rows: list[str | None], x: float = 72) -> Found:
+    return Found(page_number, index, rows, (x, 500, x + 400, 720))
+
+
+def full(page_number: int, index: int, *rows: list[str | None]) -> Found:
+    return top(page_number, index, *rows, bottom=720)
+
+
+def table(*rows: list[str | None], page: int = 57, index: int = 3) -> Table:
+    return Table([page], index, rows, (72, 72, 540, 144))
+
+
+def cells(*rows: list[str | None]) -> dict[str, Cell]:
+    (sheet,) = read_workbook(to_xlsx([table(*rows)])).values()
+    return sheet
+
+
+# Joining
+
+
+def test_a_table_that_runs_over_pages_is_joined_without_its_repeated_head() -> None:
+    found = [
+        top(1, 0, ["other"]),
+        foot(1, 1, HEAD, ["paper", "1"]),
+        full(2, 2, ["item ", " price"], ["ink", "2"]),
+        top(3, 3, HEAD, ["pens", "3"], x=74),
+        foot(3, 4, ["last"]),
+    ]
+
+    first, whole, last = join_tables(found, HEIGHTS)
+
+    assert (first.pages, last.pages) == ([1], [3])
+    assert (whole.pages, whole.table_index, whole.bbox) == ([1, 2, 3], 1, (72, 500, 472, 720))
+    assert whole.data == [HEAD, ["paper", "1"], ["ink", "2"], ["pens", "3"]]
+
+
+def test_a_row_that_is_no_repeated_head_is_kept() -> None:
+    (whole,) = join_tables([foot(1, 0, ["", None], ["a", "1"]), top(2, 1, ["", ""], ["a", "1"])], HEIGHTS)
+
+    assert whole.data == [["", None], ["a", "1"], ["", ""], ["a", "1"]]
+
+
+def test_a_single_row_may_end_a_table() -> None:
+    (whole,) = join_tables([foot(1, 0, HEAD, ["paper", "1"]), top(2, 1, ["total", "1"])], HEIGHTS)
+
+    assert (whole.pages, whole.data) == ([1, 2], [HEAD, ["paper", "1"], ["total", "1"]])
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower"),
+    [
+        (foot(1, 0, HEAD), top(2, 1, ["a", "b", "c"])),
+        (foot(1, 0, HEAD), top(2, 1, HEAD, x=80)),
+        (foot(1, 0, HEAD), top(3, 1, HEAD)),
+        (foot(1, 0, HEAD), foot(1, 1, HEAD)),
+        (top(1, 0, HEAD), top(2, 1, HEAD)),
+        (foot(1, 0, HEAD), foot(2, 1, HEAD)),
+        (foot(1, 0, ["a frame"]), top(2, 1, ["another"])),
+        (foot(11, 0, HEAD), top(12, 1, HEAD)),
+    ],
+    ids=["columns", "place", "a page between", "one page", "room left", "far down", "one column", "heights unknown"],
+)
+def test_tables_that_do_not_go_on_stay_apart(upper: Found, lower: Found) -> None:
+    assert join_tables([upper, lower], HEIGHTS) == take_tables([upper, lower])
+
+
+def test_only_the_last_of_a_page_goes_on_in_the_first_of_the_next() -> None:
+    found = [foot(1, 0, HEAD), foot(1, 1, ["in between"]), top(2, 2, HEAD)]
+
+    assert [joined.pages for joined in join_tables(found, HEIGHTS)] == [[1], [1], [2]]
+
+
+# CSV
+
+
+def test_tables_in_one_csv_have_an_empty_line_between() -> None:
+    text = to_file([table(HEAD, ["paper", None]), table(["=1+1"])], "csv", with_pages=False).decode()
+
+    assert text == "item,price\r\npaper,\r\n\r\n'=1+1\r\n"
+    assert to_file([], "csv", with_pages=False) == b""
+
+
+@pytest.mark.parametrize("cell", ["=1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", " =1", "+1+1"])
+def test_a_formula_gets_an_apostrophe(cell: str) -> None:
+    assert list(csv.reader(io.StringIO(to_csv([[cell]]), newline=""))) == [["'" + cell]]
+
+
+@pytest.mark.parametrize("cell", ["-1", "+1.5", "-1,250.00", "-12 %", "text", "a=b"])
+def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
+    assert list(csv.reader(io.StringIO(to_csv([[cell]])))) == [[cell]]
+
+
+# JSON
+
+
+def test_json_tells_each_table_and_its_pages_if_they_are_wanted() -> None:
+    whole = Table([57, 58], 3, [HEAD, ["Größe", None]], (72.00001, 72, 540, 144))
+    described = {
+        "page": 57,
+        "table_index": 3,
+        "data": [HEAD, ["Größe", None]],
+        "bbox": [72, 72, 540, 144],
+        "fragment": False,
+    }
+
+    assert json.loads(to_file([whole], "json", with_pages=False)) == {"tables": [described]}
+    assert json.loads(to_file([whole], "json", with_pages=True)) == {"tables": [{**described, "pages": [57, 58]}]}
+
+
+# Workbooks
+
+
+def test_each_table_has_a_sheet_named_by_its_pages_and_its_index() -> None:
+    book = to_xlsx([table(["a"]), Table([57, 58, 59], 4, [["b"]], (0, 0, 1, 1)), table(["c"], page=10**6, index=10**7)])
+
+    assert {name: sheet["A1"].value for name, sheet in read_workbook(book).items()} == {
+        "p57 t3": "a",
+        "p57-59 t4": "b",
+        "p1000000 t10000000": "c",
+    }
+
+
+def test_numbers_and_dates_are_what_they_are_and_look_as_they_did() -> None:
+    sheet = cells(
+        ["date", "amount", "share", "price", "no"],
+        ["2026-11-23", "1,234.50", "12.5 %", "$9.99", "007"],
+        [None, "(1,234)", "-3%", "12 €", "8"],
+    )
+
+    assert sheet["A2"] == Cell(46349, "yyyy-mm-dd")
+    assert (sheet["B2"], sheet["B3"]) == (Cell(1234.5, "#,##0.00"), Cell(-1234, "#,##0;(#,##0)"))
+    assert (sheet["C2"], sheet["C3"]) == (Cell(0.125, "0.0%"), Cell(-0.03, "0%"))
+    assert (sheet["D2"], sheet["D3"]) == (Cell(9.99, '"$"0.00'), Cell(12, '0 "€"'))
+    assert (sheet["E2"], sheet["E3"]) == (Cell("007"), Cell("8"))
+    assert "A3" not in sheet
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        '=HYPERLINK("http://example.com")',
+        "+1+1",
+        "@SUM(A1)",
+        "{=1}",
+        "http://example.com",
+        "mailto:a@example.com",
+        "internal:Sheet1!A1",
+        "<r><t>x</t></r>",
+        "<r></t></si><si><t>other</t></si></r>",
+        "<r></r>",
+        "&lt; <b> ]]> \" '",
+        "_x0041_",
+        " two spaces  ",
+        "two\nlines",
+        "ﬁ 🦑 نص",
+    ],
+)
+def test_text_stays_text(text: str) -> None:
+    assert cells([text, "x"]) == {"A1": Cell(text), "B1": Cell("x")}
+
+
+def test_what_xml_refuses_is_left_out() -> None:
+    assert cells(["a\x00\x01\x0b\x1f\x7fb\ufffe\uffff\ud800c", "\x00"]) == {"A1": Cell("abc")}
+
+
+@pytest.mark.parametrize(("char", "kept"), [("x", 32_767), ("🦑", 16_383)])
+def test_a_cell_keeps_what_excel_takes(char: str, kept: int) -> None:
+    assert cells([char * 40_000]) == {"A1": Cell(char * kept)}
+
+
+def test_a_text_that_is_cut_to_look_like_markup_is_text() -> None:
+    text = "<r>" + "x" * (32_767 - 7) + "</r>"
+
+    assert cells([text + " and more"]) == {"A1": Cell(text)}
+
+
+def test_too_many_tables_share_the_last_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tabular, "MAXIMUM_SHEETS", 2)
+
+    book = read_workbook(to_xlsx([table([str(index), "x"], ["y", "z"], index=index) for index in range(4)]))
+
+    assert list(book) == ["p57 t0", "p57 t1", "more tables"]
+    more = book["more tables"]
+    assert [more[place].value for place in ("A1", "A2", "B2", "A3", "B3")] == ["p57 t2", 2, "x", "y", "z"]
+    assert [more[place].value for place in ("A5", "A6", "B6", "A7", "B7")] == ["p57 t3", 3, "x", "y", "z"]
+    assert len(more) == 10
+
+
+@pytest.mark.parametrize("rows", [[["x"]] * 1_048_577, [["x"] * 16_385]], ids=["rows", "columns"])
+def test_a_table_beyond_a_worksheet_is_refused(rows: list[list[str | None]]) -> None:
+    with pytest.raises(ExtractionLimitError, match="Table 3 has more rows or columns"):
+        to_xlsx([table(*rows)])
+
+
+def test_without_tables_the_workbook_says_so() -> None:
+    assert read_workbook(to_xlsx([])) == {"no tables": {"A1": Cell("No tables were found.")}}
