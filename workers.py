@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec
 from multiprocessing import forkserver, resource_tracker
@@ -30,7 +30,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
-from typing import NamedTuple, ParamSpec, TypeVar, cast
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -46,6 +46,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
+Load = TypeVar("Load")
 
 
 class Limits(NamedTuple):
@@ -126,16 +127,32 @@ class Workers:
     ) -> Value:
         """As `run`, with *limits* of its own; the workers' are the default."""
         async with self._take_turn(patient=limits.patient):
-            try:
-                return await self._run_once(limits, function, *args, **kwargs)
-            except _WorkerLostError as error:
-                self._refuse_if_closed()
-                logger.warning("a worker was lost (%s), its task is run again", error)
-            try:
-                return await self._run_once(limits, function, *args, **kwargs)
-            except _WorkerLostError as error:
-                self._refuse_if_closed()
-                raise WorkerDiedError(-signal.SIGKILL) from error
+            return await self._run_twice(limits, function, *args, **kwargs)
+
+    async def run_with(
+        self,
+        load: Callable[[], Awaitable[Load]],
+        function: Callable[Concatenate[Load, Parameters], Value],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Value:
+        """As `run`, with what *load* gives as the first argument: fetched in its turn, so that what waits is small."""
+        async with self._take_turn(patient=False):
+            return await self._run_twice(self._limits, function, await load(), *args, **kwargs)
+
+    async def _run_twice(
+        self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Value:
+        try:
+            return await self._run_once(limits, function, *args, **kwargs)
+        except _WorkerLostError as error:
+            self._refuse_if_closed()
+            logger.warning("a worker was lost (%s), its task is run again", error)
+        try:
+            return await self._run_once(limits, function, *args, **kwargs)
+        except _WorkerLostError as error:
+            self._refuse_if_closed()
+            raise WorkerDiedError(-signal.SIGKILL) from error
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

@@ -73,6 +73,29 @@ async def start_endless_task(workers: Workers, tmp_path: Path) -> tuple[asyncio.
     return task, int(await asyncio.to_thread(pipe.read_text))
 
 
+def test_what_waits_for_its_turn_has_loaded_nothing(run: Run, tmp_path: Path) -> None:
+    workers = make_workers(1)
+    loaded: list[str] = []
+
+    async def load() -> str:
+        loaded.append("text")
+        return "text"
+
+    async def check() -> None:
+        under_way, _ = await start_endless_task(workers, tmp_path)
+        waiting = asyncio.create_task(workers.run_with(load, str.replace, "t", "n"))
+        await asyncio.sleep(0)
+        assert loaded == []
+
+        under_way.cancel()
+
+        assert await waiting == "nexn"
+        assert loaded == ["text"]
+
+    run(check())
+    workers.close()
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.3])
 def test_an_idle_worker_that_is_killed_is_replaced(run: Run, workers: Workers, pause: float) -> None:
     async def kill_and_ask() -> int:
