@@ -602,6 +602,22 @@ async def get_tables_json(conn: Executor, *, document_id: int, page_number: int 
     return (row.text or "[]") if row is not None else "[]"
 
 
+async def get_placed_tables_json(conn: Executor, *, document_id: int) -> str:
+    """The tables as a JSON array of [page_number, table_index, data, bbox, the page's height]; never parsed here."""
+    row = await conn.fetch_one(
+        _Text,
+        """
+        SELECT coalesce(json_agg(json_build_array(t.page_number, t.table_index, t.data, t.bbox, p.height)
+                                 ORDER BY t.table_index), '[]')::text
+          FROM document_tables t
+          LEFT JOIN pages p ON p.document_id = t.document_id AND p.page_number = t.page_number
+         WHERE t.document_id = %(document_id)s
+        """,
+        {"document_id": document_id},
+    )
+    return (row.text or "[]") if row is not None else "[]"
+
+
 class _Cells(NamedTuple):
     data: list[list[str | None]]
 

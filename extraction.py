@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
+from tabular import FileFormat, join_tables, take_tables, to_file
 from text import Excerpt, clean_text, find_matches, trace_origins
 
 READER_VERSION = 1  # raised when the same file would be read better: then what was read before is not copied
@@ -331,6 +332,39 @@ def as_json(found: Extraction) -> dict[str, Any]:
 def extract_json(source: Source, max_pages: int) -> bytes:
     body = as_json(join_parts([read_part(source, max_pages, 1, None)]))
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def extract_tables(source: Source, max_pages: int, file_format: FileFormat, merge: bool) -> bytes:
+    found = read_part(source, max_pages, 1, None)
+    heights = {page.page_number: page.height for page in found.pages}
+    tables = join_tables(found.tables, heights) if merge else take_tables(found.tables)
+    return to_file(tables, file_format, with_pages=merge)
+
+
+class _StoredTable(NamedTuple):
+    page_number: int
+    table_index: int
+    data: list[list[str | None]]
+    bbox: list[float]
+    page_height: float | None
+
+
+def write_tables(
+    stored: str, file_format: FileFormat, merge: bool, page_number: int | None, table_index: int | None
+) -> bytes | None:
+    try:
+        found = [_StoredTable(*table) for table in json.loads(stored)]
+        heights = {table.page_number: table.page_height or 0.0 for table in found}
+        tables = join_tables(found, heights) if merge else take_tables(found)
+        if page_number is not None:
+            tables = [table for table in tables if page_number in table.pages]
+        if table_index is not None:
+            tables = [table for table in tables if table_index in table.indexes]
+            if not tables:
+                return None
+        return to_file(tables, file_format, with_pages=merge)
+    except MemoryError:
+        raise ExtractionLimitError(OUT_OF_MEMORY) from None
 
 
 def inspect(source: Source, max_pages: int) -> Inspection:

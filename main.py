@@ -24,6 +24,7 @@ import auth
 import chat
 import db
 import documents
+import exports
 import notifications
 import pages
 import protocol
@@ -61,7 +62,7 @@ TAGS = [
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
     {"name": "notifications", "description": "E-mail to users."},
 ]
-ROOMS = (auth, documents, questions, pages, chat, sockets, notifications)
+ROOMS = (auth, documents, questions, pages, exports, chat, sockets, notifications)
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
 
 # Opening and closing

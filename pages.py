@@ -1,6 +1,5 @@
-"""What is in a document of the library: its pages, their pictures, its tables."""
+"""The pages of a document of the library: their text, their pictures, what is found on them."""
 
-import asyncio
 import hashlib
 from typing import Annotated
 
@@ -20,13 +19,11 @@ from errors import (
     ExtractionLimitError,
     PageNotFoundError,
     PasswordRequiredError,
-    TableNotFoundError,
 )
 from extraction import ImageFormat
 from fields import Id, NotBlank, Storable
 from findings import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
-from ranges import content_disposition, knows_etag
-from tabular import to_csv
+from ranges import knows_etag
 
 DEFAULT_WIDTH = 850  # pixels: 100 dpi on US Letter
 MAX_WIDTH = 4000
@@ -36,7 +33,6 @@ PICTURE_EDITION = 1  # of how pictures are made: a part of their ETags
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
 PageNumber = Annotated[int, Path(ge=1, le=MAX_INDEX, description="from 1")]
-TableIndex = Annotated[int, Path(ge=0, le=MAX_INDEX, description="from 0, over the whole document")]
 
 
 class PageWord(BaseModel):
@@ -62,26 +58,6 @@ class Page(BaseModel):
         description="in the order of the text, at most 20,000, only if asked for; "
         "a word that is parted at the end of a line is two, the first with its hyphen",
     )
-
-
-class DocumentTable(BaseModel):
-    """One table, row by row."""
-
-    page: int = Field(examples=[57])
-    table_index: int = Field(description="from 0, over the whole document", examples=[0])
-    data: list[list[str | None]] = Field(
-        description="null where a row has no cell in that column", examples=[[["item", "price"], ["paper", "12.50"]]]
-    )
-    bbox: list[float] = Field(
-        description="x0, top, x1, bottom in points from the page's top left", examples=[[72.0, 72.0, 540.0, 144.0]]
-    )
-    fragment: bool = Field(description="one row or one column: perhaps a frame and no table", examples=[False])
-
-
-class DocumentTables(BaseModel):
-    """The tables of a document, in the order of its pages."""
-
-    tables: list[DocumentTable]
 
 
 @router.get(
@@ -226,40 +202,3 @@ async def search_document(
         matches_by_page=[PageHits.from_matches(page, with_boxes=True) for page in found[:limit]],
         next_cursor=str(found[limit].page_number) if len(found) > limit else None,
     )
-
-
-@router.get(
-    "/documents/{document_id}/tables",
-    summary="The tables of a document",
-    response_model=DocumentTables,
-    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError),
-)
-async def list_tables(
-    database: Db,
-    user: CurrentUser,
-    document_id: Id,
-    page: Annotated[int | None, Query(ge=1, le=MAX_INDEX, description="of this page alone")] = None,
-) -> Response:
-    row = await get_ready_document(database, user, document_id)
-    tables = await db.get_tables_json(database, document_id=row.id, page_number=page)
-    return Response(f'{{"tables": {tables}}}', media_type="application/json")
-
-
-@router.get(
-    "/documents/{document_id}/tables/{table_index}.csv",
-    summary="One table as CSV",
-    response_class=Response,
-    responses={
-        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-        **may_fail(*SIGNED_IN, DocumentNotFoundError, TableNotFoundError, DocumentNotReadyError),
-    },
-)
-async def read_table_csv(database: Db, user: CurrentUser, document_id: Id, table_index: TableIndex) -> Response:
-    """UTF-8, RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    row = await get_ready_document(database, user, document_id)
-    cells = await db.find_table(database, document_id=row.id, table_index=table_index)
-    if cells is None:
-        raise TableNotFoundError
-    text = await asyncio.to_thread(to_csv, cells)
-    name = content_disposition(f"{row.filename.removesuffix('.pdf')}-{table_index}.csv")
-    return Response(text, headers={"Content-Disposition": name}, media_type="text/csv")

@@ -40,7 +40,7 @@ from extraction import (
 )
 from recent import RecentAnswers
 from settings import load_settings
-from tabular import to_csv
+from tabular import FileFormat, to_csv
 from workers import Limits, WorkerDiedError, Workers
 
 FIRST_PAGES = 16  # of a document, to learn how long its pages take
@@ -81,7 +81,7 @@ class PdfEngine:
             deadline_seconds=deadline_seconds,
             cpu_seconds=cpu_seconds,
             memory_bytes=memory_bytes,
-            shared_modules=["pypdfium2.raw", "pdfplumber"],
+            shared_modules=["pypdfium2.raw", "pdfplumber", "xlsxwriter"],
             modules=["extraction", "reading", "rescue"],
         )
         self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
@@ -191,6 +191,42 @@ class PdfEngine:
             self._recent.keep(key, found, size=len(found))
         return found
 
+    async def extract_tables(
+        self,
+        path: Path,
+        password: str | None = None,
+        *,
+        file_format: FileFormat,
+        merge: bool,
+        sha256: str | None = None,
+    ) -> bytes:
+        """Return the tables as a file made in the worker, see `tabular.to_file`; joined over pages if *merge*."""
+        key = (sha256, password, "tables", file_format, merge)
+        found: bytes | None = self._recent.find(key)
+        if found is None:
+            source = Source(path, password)
+            found = await self._run(extraction.extract_tables, source, self._max_pages, file_format, merge)
+            self._recent.keep(key, found, size=len(found))
+        return found
+
+    async def write_tables(
+        self,
+        load: Callable[[], Awaitable[str]],
+        *,
+        file_format: FileFormat,
+        merge: bool,
+        page_number: int | None = None,
+        table_index: int | None = None,
+    ) -> bytes | None:
+        """Return tables that were extracted before, as `extract_tables` does; None if none has that *table_index*.
+
+        *load* gives them, as `db.get_placed_tables_json` does, when it is their turn. Joined ones count as standing on
+        each of their pages, and go by the index of each of their parts.
+        """
+        return await self._within_limits(
+            self._workers.run_with(load, extraction.write_tables, file_format, merge, page_number, table_index)
+        )
+
     async def render_page(
         self,
         path: Path,
@@ -224,10 +260,16 @@ class PdfEngine:
 
     async def _run(self, function: Callable[..., Value], *args: object, limits: Limits | None = None) -> Value:
         try:
-            return await self._workers.run_within(limits or self._limits, extraction.guard, function, *args)
+            return await self._within_limits(
+                self._workers.run_within(limits or self._limits, extraction.guard, function, *args)
+            )
         except BadPdfError as error:
             logger.debug("%s: %s", function.__name__, error.detail, exc_info=error.__cause__)
             raise
+
+    async def _within_limits(self, task: Awaitable[Value]) -> Value:
+        try:
+            return await task
         except TimeoutError:
             seconds = f"{self._limits.seconds:g}"
             raise ExtractionLimitError(f"The PDF needs more than the {seconds} seconds this server allows.") from None

@@ -27,7 +27,7 @@ from storage import Incoming, storage_error
 MAX_FILENAME_CHARACTERS = 255
 MAX_PASSWORD_CHARACTERS = 255
 CONTROL_CHARACTERS = re.compile(f"[{CONTROLS}]")
-PATHS_WITH_LARGE_BODIES = frozenset({"/upload-pdf", "/pdf-info", "/search-pdf", "/extract"})
+PATHS_WITH_LARGE_BODIES = frozenset({"/upload-pdf", "/pdf-info", "/search-pdf", "/extract", "/extract/tables"})
 
 WITH_PDF = (
     *SIGNED_IN,

@@ -109,7 +109,7 @@ CREATE TABLE IF NOT EXISTS document_tables (
     page_number integer NOT NULL,
     data jsonb NOT NULL,              -- rows of cells, a cell is text or null
     bbox real[] NOT NULL,             -- x0, top, x1, bottom in points
-    PRIMARY KEY (document_id, table_index)   -- get_tables_json, find_table
+    PRIMARY KEY (document_id, table_index)   -- get_tables_json, get_placed_tables_json, find_table
 );
 
 -- Messages

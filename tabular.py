@@ -36,6 +36,11 @@ class Table(NamedTuple):
     data: Rows
     bbox: Sequence[float]
 
+    @property
+    def indexes(self) -> range:
+        """Those of its parts."""
+        return range(self.table_index, self.table_index + len(self.pages))
+
 
 # Joining
 
@@ -127,7 +132,7 @@ def _describe(table: Table, *, with_pages: bool) -> dict[str, object]:
         "page": table.pages[0],
         "table_index": table.table_index,
         "data": table.data,
-        "bbox": [round(edge, 4) for edge in table.bbox],
+        "bbox": list(table.bbox),
         "fragment": len(table.data) == 1 or len(table.data[0]) == 1,
     }
     return {**described, "pages": table.pages} if with_pages else described

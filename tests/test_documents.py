@@ -26,7 +26,7 @@ DOCUMENT_ROUTES = [
     ("HEAD", "/file"),
     ("GET", "/text"),
 ]
-PDF_ROUTES = ["/upload-pdf", "/pdf-info", "/search-pdf?search_term=x", "/extract"]
+PDF_ROUTES = ["/upload-pdf", "/pdf-info", "/search-pdf?search_term=x", "/extract", "/extract/tables?format=xlsx"]
 _numbers = count(1)
 
 
@@ -221,7 +221,7 @@ def test_a_document_with_a_password_can_be_looked_at_later(alice: Person) -> Non
     assert "opensesame" not in alice.client.get(path).text
 
 
-@pytest.mark.parametrize("path", ["/upload-pdf", "/pdf-info", "/extract"])
+@pytest.mark.parametrize("path", ["/upload-pdf", "/pdf-info", "/extract", "/extract/tables"])
 def test_a_wrong_password_is_refused(alice: Person, nothing_is_left: None, path: str) -> None:
     data = make_encrypted_pdf("a secret page", user_password="opensesame")
 

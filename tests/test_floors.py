@@ -35,7 +35,7 @@ FLOORS = [
     {"deps"},
     {"auth"},
     {"access", "findings", "receiving"},
-    {"documents", "questions", "pages", "chat", "sockets", "notifications"},
+    {"documents", "questions", "pages", "exports", "chat", "sockets", "notifications"},
     {"main", "server"},
 ]
 DOORS = {

@@ -1,17 +1,14 @@
-"""What is in a document of the library: pages, pictures, tables."""
+"""The pages of a document of the library: text, pictures, hits."""
 
-import csv
 import io
 from typing import Any
 
 import pytest
 from conftest import Person, TestDatabase
-from pdfs import make_book, make_pdf, make_table_pdf, write_page
+from pdfs import make_book, make_pdf, write_page
 from PIL import Image, ImageChops, ImageOps
 
 from text import clean_text, trace_origins
-
-ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]
 
 
 def upload(person: Person, data: bytes) -> int:
@@ -25,11 +22,6 @@ def upload(person: Person, data: bytes) -> int:
 def book(alice: Person) -> int:
     """Three pages, the third is empty."""
     return upload(alice, make_pdf("first page", "second\npage", ""))
-
-
-@pytest.fixture
-def price_list(alice: Person) -> int:
-    return upload(alice, make_table_pdf(ROWS, text="Prices"))
 
 
 def picture(person: Person, document_id: int, page_number: int = 1, **query: Any) -> Image.Image:
@@ -103,12 +95,10 @@ def test_the_words_of_a_document_whose_file_is_gone_are_not_found(
     assert refusal(alice, f"/documents/{book}/pages/1?words=true") == (404, "document_not_found")
 
 
-@pytest.mark.parametrize("path", ["pages/1", "pages/1?words=true", "pages/1/image", "tables", "tables/0.csv"])
-def test_what_is_in_somebody_elses_document_is_not_found(
-    alice: Person, bob: Person, price_list: int, path: str
-) -> None:
-    assert alice.client.get(f"/documents/{price_list}/{path}").status_code == 200
-    assert refusal(bob, f"/documents/{price_list}/{path}") == (404, "document_not_found")
+@pytest.mark.parametrize("path", ["pages/1", "pages/1?words=true", "pages/1/image"])
+def test_what_is_in_somebody_elses_document_is_not_found(alice: Person, bob: Person, book: int, path: str) -> None:
+    assert alice.client.get(f"/documents/{book}/{path}").status_code == 200
+    assert refusal(bob, f"/documents/{book}/{path}") == (404, "document_not_found")
 
 
 # Pictures
@@ -155,45 +145,6 @@ def test_a_picture_that_is_known_is_not_sent_again(alice: Person, book: int) -> 
 
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
     assert other.status_code == 200
-
-
-# Tables
-
-
-def test_tables_come_with_their_place(alice: Person, price_list: int) -> None:
-    (table,) = alice.client.get(f"/documents/{price_list}/tables").json()["tables"]
-
-    assert (table["page"], table["table_index"], table["data"], table["fragment"]) == (1, 0, ROWS, False)
-    x0, top, x1, bottom = table["bbox"]
-    assert 0 < x0 < x1 < 595
-    assert 0 < top < bottom < 842
-
-
-def test_tables_of_one_page_can_be_asked_for(alice: Person) -> None:
-    document_id = upload(alice, make_book(10))  # a table on pages 5 and 10
-
-    def pages_of(query: str) -> list[int]:
-        return [t["page"] for t in alice.client.get(f"/documents/{document_id}/tables{query}").json()["tables"]]
-
-    assert (pages_of(""), pages_of("?page=10"), pages_of("?page=1")) == ([5, 10], [10], [])
-
-
-def test_a_frame_is_called_a_fragment(alice: Person) -> None:
-    document_id = upload(alice, make_table_pdf([["one", "row"]]))
-
-    assert [t["fragment"] for t in alice.client.get(f"/documents/{document_id}/tables").json()["tables"]] == [True]
-
-
-def test_a_table_is_csv_that_no_spreadsheet_runs(alice: Person, price_list: int) -> None:
-    answer = alice.client.get(f"/documents/{price_list}/tables/0.csv")
-
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert list(csv.reader(io.StringIO(answer.text))) == [*ROWS[:2], ["'=1+1", '\'@home, "quoted"']]
-
-
-@pytest.mark.parametrize("index", ["1", "99", "2147483647"])
-def test_a_table_that_is_not_there_is_not_found(alice: Person, price_list: int, index: str) -> None:
-    assert refusal(alice, f"/documents/{price_list}/tables/{index}.csv") == (404, "table_not_found")
 
 
 # Search

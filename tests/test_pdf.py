@@ -557,3 +557,22 @@ def test_excerpts_end_at_a_hundred_and_the_count_does_not() -> None:
 )
 def test_no_text_makes_matching_slow(text: str, term: str) -> None:
     assert find_matches(text, term).total == 0
+
+
+def test_stored_tables_that_cost_too_much_are_refused(run: Run, strict_engine: PdfEngine) -> None:
+    narrow = PdfEngine(workers=1, deadline_seconds=20, cpu_seconds=20, memory_bytes=64 * 1024 * 1024, max_pages=1)
+
+    def write(engine: PdfEngine, row_count: int) -> bytes | None:
+        async def load() -> str:
+            return json.dumps(
+                [[1, 0, [[f"{row}.{column}" for column in range(10)] for row in range(row_count)], [], 1]]
+            )
+
+        return run(engine.write_tables(load, file_format="xlsx", merge=False))  # type: ignore[no-any-return]
+
+    with pytest.raises(ExtractionLimitError, match="more than the 0"):
+        write(strict_engine, 50_000)
+    with pytest.raises(ExtractionLimitError, match="more memory"):
+        write(narrow, 100_000)
+    assert (write(narrow, 1) or b"").startswith(b"PK")
+    narrow.close()

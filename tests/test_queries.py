@@ -98,6 +98,7 @@ QUESTIONS: dict[str, Question] = {
     "list_messages": lambda conn: history.list_messages(conn, user_id=7, offset=50, limit=20),
     "find_page": lambda conn: db.find_page(conn, document_id=7, page_number=3),
     "find_table": lambda conn: db.find_table(conn, document_id=7, table_index=3),
+    "get_placed_tables_json": lambda conn: db.get_placed_tables_json(conn, document_id=7),
     "get_tables_json": lambda conn: db.get_tables_json(conn, document_id=7),
     "list_pages": lambda conn: db.list_pages(conn, document_id=7),
 }

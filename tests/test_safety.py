@@ -23,7 +23,7 @@ from main import create_app
 from settings import Settings
 
 MEGABYTE = 1024 * 1024
-PDF_PATHS = ("/upload-pdf", "/pdf-info", "/search-pdf", "/extract")
+PDF_PATHS = ("/upload-pdf", "/pdf-info", "/search-pdf", "/extract", "/extract/tables")
 ORIGIN = "http://localhost:3000"
 JSON_ROUTES = [
     ("POST", "/register"),
@@ -655,6 +655,7 @@ RIGHT = {
     "limit": 2,
     "cursor": 9,
     "page": 1,
+    "merge": 1,
     "status": "ready",
     "order": "asc",
     "before": 9,
@@ -677,13 +678,16 @@ ROUTES: list[tuple[str, str, str]] = [  # method, path, and what may be asked fo
     ("GET", "/documents/{}/text", ""),
     ("GET", "/documents/{}/pages/{}", ""),
     ("GET", "/documents/{}/pages/{}/image", "width format q"),
-    ("GET", "/documents/{}/tables", "page"),
+    ("GET", "/documents/{}/tables", "page merge"),
     ("GET", "/documents/{}/search", "q limit cursor"),
-    ("GET", "/documents/{}/tables/{}.csv", ""),
+    ("GET", "/documents/{}/tables/{}.csv", "merge"),
+    ("GET", "/documents/{}/tables.csv", "page merge"),
+    ("GET", "/documents/{}/tables.xlsx", "page merge"),
     ("POST", "/upload-pdf", "client_id password"),
     ("POST", "/pdf-info", "password"),
     ("POST", "/search-pdf", "search_term"),
     ("POST", "/extract", ""),
+    ("POST", "/extract/tables", "merge"),
     ("POST", "/messages", "recipient_id content client_id"),
     ("GET", "/messages", "page limit order"),
     ("GET", "/messages/{}", "limit before after"),

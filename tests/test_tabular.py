@@ -123,7 +123,7 @@ def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
 
 
 def test_json_tells_each_table_and_its_pages_if_they_are_wanted() -> None:
-    whole = Table([57, 58], 3, [HEAD, ["Größe", None]], (72.00001, 72, 540, 144))
+    whole = Table([57, 58], 3, [HEAD, ["Größe", None]], (72, 72, 540, 144))
     described = {
         "page": 57,
         "table_index": 3,

@@ -1,0 +1,254 @@
+"""Tables to take away: as JSON, CSV and workbooks, one by one and joined over pages, stored or not."""
+
+import csv
+import io
+from typing import Any
+
+import httpx
+import pytest
+from conftest import Person, TestDatabase
+from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
+from workbooks import Cell, read_workbook
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]
+SAFE_ROWS = [*ROWS[:2], ["'=1+1", '\'@home, "quoted"']]
+LONG = [["item", "price"], *([f"item {number}", f"{number}.50"] for number in range(1, 81))]
+
+
+def upload(person: Person, data: bytes, filename: str = "book.pdf") -> int:
+    answer = person.upload(data, filename)
+    assert answer.status_code == 200, answer.text
+    document_id: int = answer.json()["document_id"]
+    return document_id
+
+
+@pytest.fixture
+def price_list(alice: Person) -> int:
+    return upload(alice, make_table_pdf(ROWS, text="Prices"), "Preise 李.PDF")
+
+
+@pytest.fixture
+def long_list(alice: Person) -> int:
+    """A table over three pages, with its head on each."""
+    return upload(alice, make_table_pdf(LONG, text="Prices"))
+
+
+def tables(person: Person, document_id: int, **query: Any) -> Any:
+    answer = person.client.get(f"/documents/{document_id}/tables", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["tables"]
+
+
+def extract(person: Person, data: bytes, filename: str = "book.pdf", **query: Any) -> httpx.Response:
+    answer = person.client.post("/extract/tables", files={"file": (filename, data)}, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def rows_of(answer: httpx.Response) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(answer.text, newline="")))
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+# Of a document
+
+
+def test_tables_come_with_their_place(alice: Person, price_list: int) -> None:
+    (table,) = tables(alice, price_list)
+
+    assert (table["page"], table["table_index"], table["data"], table["fragment"]) == (1, 0, ROWS, False)
+    x0, top, x1, bottom = table["bbox"]
+    assert 0 < x0 < x1 < 595
+    assert 0 < top < bottom < 842
+
+
+@pytest.mark.parametrize("merge", [0, 1])
+def test_tables_of_one_page_can_be_asked_for(alice: Person, merge: int) -> None:
+    document_id = upload(alice, make_book(10))  # a table on pages 5 and 10
+
+    def pages_of(**query: int) -> list[int]:
+        return [table["page"] for table in tables(alice, document_id, merge=merge, **query)]
+
+    assert (pages_of(), pages_of(page=10), pages_of(page=1)) == ([5, 10], [10], [])
+
+
+def test_a_frame_is_called_a_fragment(alice: Person) -> None:
+    document_id = upload(alice, make_table_pdf([["one", "row"]]))
+
+    assert [table["fragment"] for table in tables(alice, document_id)] == [True]
+
+
+def test_a_table_that_runs_over_pages_is_joined_when_asked_for(alice: Person, long_list: int) -> None:
+    parts = tables(alice, long_list)
+    (whole,) = tables(alice, long_list, merge=1)
+
+    assert [part["page"] for part in parts] == [1, 2, 3]
+    assert [part["data"][0] for part in parts] == [LONG[0]] * 3
+    assert "pages" not in parts[0]
+    assert whole == {**parts[0], "data": LONG, "pages": [1, 2, 3]}
+    assert tables(alice, long_list, merge=1, page=3) == [whole]
+
+
+def test_a_table_is_csv_that_no_spreadsheet_runs(alice: Person, price_list: int) -> None:
+    answer = alice.client.get(f"/documents/{price_list}/tables/0.csv")
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "filename*=UTF-8''Preise%20%E6%9D%8E-0.csv" in answer.headers["content-disposition"]
+    assert rows_of(answer) == SAFE_ROWS
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_the_csv_of_a_part_is_that_of_the_whole_when_asked_for(alice: Person, long_list: int, index: int) -> None:
+    path = f"/documents/{long_list}/tables/{index}.csv"
+
+    assert rows_of(alice.client.get(path)) == tables(alice, long_list)[index]["data"]
+    assert rows_of(alice.client.get(path, params={"merge": 1})) == LONG
+
+
+@pytest.mark.parametrize("index", ["1", "99", "2147483647"])
+@pytest.mark.parametrize("merge", [0, 1])
+def test_a_table_that_is_not_there_is_not_found(alice: Person, price_list: int, index: str, merge: int) -> None:
+    answer = alice.client.get(f"/documents/{price_list}/tables/{index}.csv", params={"merge": merge})
+
+    assert refusal(answer) == (404, "table_not_found")
+
+
+def test_all_tables_are_one_csv(alice: Person) -> None:
+    document_id = upload(alice, make_book(10))
+
+    answer = alice.client.get(f"/documents/{document_id}/tables.csv")
+
+    first, second = tables(alice, document_id)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith('inline; filename="book.csv"')
+    assert rows_of(answer) == [*first["data"], [], *second["data"]]
+
+
+def test_all_tables_are_one_workbook(alice: Person, price_list: int) -> None:
+    answer = alice.client.get(f"/documents/{price_list}/tables.xlsx")
+
+    assert answer.headers["content-type"] == XLSX
+    assert "filename*=UTF-8''Preise%20%E6%9D%8E.xlsx" in answer.headers["content-disposition"]
+    sheet = read_workbook(answer.content)["p1 t0"]
+    assert (sheet["A2"], sheet["B2"]) == (Cell("paper"), Cell(-12.5, "0.00"))
+    assert (sheet["A3"], sheet["B3"]) == (Cell("=1+1"), Cell('@home, "quoted"'))
+
+
+def test_a_workbook_of_joined_tables_has_one_sheet_for_each(alice: Person, long_list: int) -> None:
+    def sheets(**query: Any) -> dict[str, int]:
+        answer = alice.client.get(f"/documents/{long_list}/tables.xlsx", params=query)
+        return {name: len(cells) // 2 for name, cells in read_workbook(answer.content).items()}
+
+    assert sheets(merge=1) == {"p1-3 t0": len(LONG)}
+    assert list(sheets()) == ["p1 t0", "p2 t1", "p3 t2"]
+    assert list(sheets(page=2)) == ["p2 t1"]
+
+
+def test_a_document_without_tables_gives_empty_files(alice: Person) -> None:
+    document_id = upload(alice, make_pdf("no table"))
+
+    def get(name: str) -> httpx.Response:
+        return alice.client.get(f"/documents/{document_id}/{name}")
+
+    assert tables(alice, document_id) == tables(alice, document_id, merge=1) == []
+    assert (get("tables.csv").status_code, get("tables.csv").content) == (200, b"")
+    assert read_workbook(get("tables.xlsx").content) == {"no tables": {"A1": Cell("No tables were found.")}}
+
+
+@pytest.mark.parametrize("path", ["tables", "tables?merge=1", "tables.csv", "tables.xlsx", "tables/0.csv"])
+def test_tables_of_somebody_elses_document_are_not_found(
+    alice: Person, bob: Person, price_list: int, path: str
+) -> None:
+    assert alice.client.get(f"/documents/{price_list}/{path}").status_code == 200
+    assert refusal(bob.client.get(f"/documents/{price_list}/{path}")) == (404, "document_not_found")
+
+
+@pytest.mark.parametrize("path", ["tables", "tables?merge=1", "tables.csv", "tables.xlsx", "tables/0.csv"])
+def test_tables_of_a_document_that_is_being_read_are_not_ready(
+    alice: Person, price_list: int, database: TestDatabase, path: str
+) -> None:
+    database.query("UPDATE documents SET status = 'processing', worker_id = 0 WHERE id = %s", price_list)
+
+    assert refusal(alice.client.get(f"/documents/{price_list}/{path}")) == (409, "document_not_ready")
+
+
+def test_parts_whose_page_is_not_known_stay_apart(alice: Person, long_list: int, database: TestDatabase) -> None:
+    database.query("DELETE FROM pages WHERE document_id = %s", long_list)
+
+    assert [table["pages"] for table in tables(alice, long_list, merge=1)] == [[1], [2], [3]]
+
+
+# Of a PDF that is not kept
+
+
+def test_the_tables_of_a_pdf_come_in_one_step(alice: Person) -> None:
+    data = make_table_pdf(LONG, text="Prices")
+
+    parts = extract(alice, data).json()["tables"]
+    (whole,) = extract(alice, data, merge=1).json()["tables"]
+
+    stored = tables(alice, upload(alice, data))
+    assert [{**part, "bbox": None} for part in parts] == [{**table, "bbox": None} for table in stored]
+    assert parts[0]["bbox"] == pytest.approx(stored[0]["bbox"], abs=0.01)
+    assert whole == {**parts[0], "data": LONG, "pages": [1, 2, 3]}
+
+
+def test_nothing_is_stored_for_it(alice: Person) -> None:
+    extract(alice, make_table_pdf(ROWS), format="xlsx")
+
+    assert alice.client.get("/documents").json()["documents"] == []
+
+
+def test_the_tables_of_a_pdf_come_as_csv(alice: Person) -> None:
+    answer = extract(alice, make_table_pdf(ROWS), "prices.pdf", format="csv")
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith('inline; filename="prices.csv"')
+    assert rows_of(answer) == SAFE_ROWS
+
+
+def test_the_tables_of_a_pdf_come_as_a_workbook(alice: Person) -> None:
+    answer = extract(alice, make_table_pdf(LONG), "prices.pdf", format="xlsx", merge=1)
+
+    assert answer.headers["content-type"] == XLSX
+    assert answer.headers["content-disposition"].startswith('inline; filename="prices.xlsx"')
+    assert read_workbook(answer.content)["p1-3 t0"]["B81"] == Cell(80.5, "0.00")
+
+
+@pytest.mark.parametrize(
+    ("filename", "named"),
+    [("a.PDF", "a.xlsx"), ("a.pdf.pdf", "a.pdf.xlsx"), ("a.b", "a.b.xlsx"), (".pdf", ".pdf.xlsx")],
+)
+def test_a_workbook_is_named_after_its_pdf(alice: Person, filename: str, named: str) -> None:
+    answer = extract(alice, make_table_pdf(ROWS), filename, format="xlsx")
+
+    assert f'filename="{named}"' in answer.headers["content-disposition"]
+
+
+def test_a_pdf_without_tables_gives_empty_files(alice: Person) -> None:
+    data = make_pdf("no table")
+
+    assert extract(alice, data).json() == {"tables": []}
+    assert extract(alice, data, format="csv").content == b""
+    assert list(read_workbook(extract(alice, data, format="xlsx").content)) == ["no tables"]
+
+
+def test_a_pdf_with_a_password_opens_with_it(alice: Person) -> None:
+    files = {"file": ("book.pdf", make_encrypted_pdf("hush", user_password="opensesame"))}
+
+    opened = alice.client.post("/extract/tables", files=files, data={"password": "opensesame"})
+    refused = alice.client.post("/extract/tables", files=files)
+
+    assert (opened.status_code, opened.json()) == (200, {"tables": []})
+    assert refusal(refused) == (400, "password_required")
+
+
+@pytest.mark.parametrize("query", ["format=pdf", "format=", "merge=perhaps"])
+def test_a_form_of_tables_that_is_not_known_is_refused(alice: Person, query: str) -> None:
+    answer = alice.client.post(f"/extract/tables?{query}", files={"file": ("a.pdf", make_table_pdf(ROWS))})
+
+    assert refusal(answer) == (422, "validation_error")
