@@ -11,7 +11,7 @@ from access import check_ready, get_readable_document, get_ready_document
 from answers import SIGNED_IN, may_fail, operation_id
 from auth import CurrentUser
 from db import DocumentRow
-from deps import AllEngines, Db, Engines
+from deps import AllEngines, Engines
 from errors import (
     BadPdfError,
     DocumentNotFoundError,

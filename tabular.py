@@ -56,31 +56,37 @@ def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> li
     """Join what runs on over pages; *found* in the order of the document, *heights* (points) by page number.
 
     The last table of a page and the first of the next are one if both have the same number of columns, more than one,
-    and the same left and right edges, and the upper ends in the lower half of its page, the lower begins in the upper
-    half. A first row that is repeated is dropped. What else stands between them is not known.
+    the same left and right edges, and either the same first row, which is then dropped, or a place where a table is
+    broken: the upper ends in the lower half of its page, the lower begins in the upper half. What else stands between
+    them is not known.
     """
     joined: list[Table] = []
     parts: list[FoundTable] = []  # each table's last
     for table in found:
-        if parts and _goes_on(parts[-1], table, heights):
+        if parts and _agree(parts[-1], table):
             whole, rows = joined[-1], table.data
-            if _words(rows[0]) == _words(whole.data[0]) and any(_words(rows[0])):
-                rows = rows[1:]
-            joined[-1] = whole._replace(pages=[*whole.pages, table.page_number], data=[*whole.data, *rows])
-            parts[-1] = table
-        else:
-            joined += take_tables([table])
-            parts.append(table)
+            repeats_head = _words(rows[0]) == _words(whole.data[0]) and any(_words(rows[0]))
+            if repeats_head or _is_break(parts[-1], table, heights):
+                rows = rows[1:] if repeats_head else rows
+                joined[-1] = whole._replace(pages=[*whole.pages, table.page_number], data=[*whole.data, *rows])
+                parts[-1] = table
+                continue
+        joined += take_tables([table])
+        parts.append(table)
     return joined
 
 
-def _goes_on(upper: FoundTable, lower: FoundTable, heights: Mapping[int, float]) -> bool:
+def _agree(upper: FoundTable, lower: FoundTable) -> bool:
     return (
         lower.page_number == upper.page_number + 1
         and len(lower.data[0]) == len(upper.data[0]) > 1
         and all(abs(lower.bbox[edge] - upper.bbox[edge]) <= MAXIMUM_SHIFT for edge in (0, 2))
-        and upper.bbox[3] > heights.get(upper.page_number, 0) / 2
-        and lower.bbox[1] < heights.get(lower.page_number, 0) / 2
+    )
+
+
+def _is_break(upper: FoundTable, lower: FoundTable, heights: Mapping[int, float]) -> bool:
+    return (
+        upper.bbox[3] > heights.get(upper.page_number, 0) / 2 and lower.bbox[1] < heights.get(lower.page_number, 0) / 2
     )
 
 

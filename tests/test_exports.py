@@ -176,13 +176,12 @@ def test_tables_of_a_document_that_is_being_read_are_not_ready(
     assert refusal(alice.client.get(f"/documents/{price_list}/{path}")) == (409, "document_not_ready")
 
 
-def test_parts_whose_page_is_not_known_stay_apart(alice: Person, long_list: int, database: TestDatabase) -> None:
+def test_parts_whose_pages_are_not_known_are_joined_by_their_heads(
+    alice: Person, long_list: int, database: TestDatabase
+) -> None:
     database.query("DELETE FROM pages WHERE document_id = %s", long_list)
 
-    assert [table["pages"] for table in tables(alice, long_list, merge=1)] == [[1], [2], [3]]
-
-
-# Of a PDF that is not kept
+    assert [table["pages"] for table in tables(alice, long_list, merge=1)] == [[1, 2, 3]]
 
 
 def test_the_tables_of_a_pdf_come_in_one_step(alice: Person) -> None:

@@ -69,6 +69,12 @@ def test_a_row_that_is_no_repeated_head_is_kept() -> None:
     assert whole.data == [["", None], ["a", "1"], ["", ""], ["a", "1"]]
 
 
+def test_a_repeated_head_joins_wherever_it_stands_on_its_page() -> None:
+    (whole,) = join_tables([top(1, 0, HEAD, ["paper", "1"]), foot(2, 1, HEAD, ["ink", "2"])], {})
+
+    assert whole.data == [HEAD, ["paper", "1"], ["ink", "2"]]
+
+
 def test_a_single_row_may_end_a_table() -> None:
     (whole,) = join_tables([foot(1, 0, HEAD, ["paper", "1"]), top(2, 1, ["total", "1"])], HEIGHTS)
 
@@ -82,10 +88,10 @@ def test_a_single_row_may_end_a_table() -> None:
         (foot(1, 0, HEAD), top(2, 1, HEAD, x=80)),
         (foot(1, 0, HEAD), top(3, 1, HEAD)),
         (foot(1, 0, HEAD), foot(1, 1, HEAD)),
-        (top(1, 0, HEAD), top(2, 1, HEAD)),
-        (foot(1, 0, HEAD), foot(2, 1, HEAD)),
+        (top(1, 0, HEAD), top(2, 1, ["paper", "1"])),
+        (foot(1, 0, HEAD), foot(2, 1, ["paper", "1"])),
         (foot(1, 0, ["a frame"]), top(2, 1, ["another"])),
-        (foot(11, 0, HEAD), top(12, 1, HEAD)),
+        (foot(11, 0, HEAD), top(12, 1, ["paper", "1"])),
     ],
     ids=["columns", "place", "a page between", "one page", "room left", "far down", "one column", "heights unknown"],
 )
