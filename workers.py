@@ -19,6 +19,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -43,6 +44,7 @@ TASKS_PER_WORKER = 200  # then a fresh process takes its place
 SESSION_NICE = 19  # a 68th of the share of a session that has not been changed; all of it, where nobody else runs
 START_SECONDS = 20.0  # for a worker to start; a task's own deadline begins after that
 PR_SET_PDEATHSIG = 1  # prctl(2)
+MAXIMUM_SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103  # of an AF_UNIX address; macOS and BSD take fewer
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
@@ -67,6 +69,10 @@ class WorkerDiedError(Exception):
 
 class _WorkerLostError(Exception):
     """The worker went away for a reason that may not lie in its task."""
+
+
+class _NoWorkerError(_WorkerLostError):
+    """There was none that could have begun the task."""
 
 
 class Workers:
@@ -116,7 +122,7 @@ class Workers:
         """Return the value of *function* (a module's), or raise what it raises.
 
         Raises:
-            BusyError: if too many tasks wait, for too long, or the workers are closed.
+            BusyError: if too many tasks wait, for too long, the workers are closed, or do not start.
             TimeoutError: if it runs longer than the deadline.
             WorkerDiedError: if its process dies, of the task or, twice, of something else.
         """
@@ -150,6 +156,9 @@ class Workers:
             logger.warning("a worker was lost (%s), its task is run again", error)
         try:
             return await self._run_once(limits, function, *args, **kwargs)
+        except _NoWorkerError as error:
+            logger.error("the worker processes do not start: %s", error.__cause__ or error)
+            raise BusyError(retry_after=10) from error
         except _WorkerLostError as error:
             self._refuse_if_closed()
             raise WorkerDiedError(-signal.SIGKILL) from error
@@ -191,7 +200,7 @@ class Workers:
         try:
             future = pool.schedule(_work, args=(limits.cpu_seconds, function, args, kwargs), timeout=limits.seconds)
         except RuntimeError as error:  # the pool broke just now
-            raise _WorkerLostError("while idle") from error
+            raise _NoWorkerError("lost while idle") from error
         answer = asyncio.wrap_future(future)
         patience = time.monotonic() + limits.seconds + START_SECONDS
         try:
@@ -199,14 +208,14 @@ class Workers:
                 await asyncio.wait({answer}, timeout=1)
                 if not answer.done() and (not pool.active or time.monotonic() > patience):
                     await asyncio.to_thread(self._drop_pool, pool)
-                    raise _WorkerLostError("no sign of it")
+                    raise _NoWorkerError("no sign of them")
             return cast(Value, pickle.loads(answer.result()))  # noqa: S301  our own worker wrote it
         except ProcessExpired as error:
             if error.exitcode in _FATAL_SIGNALS:
                 raise WorkerDiedError(error.exitcode) from error
             raise _WorkerLostError(f"exit code {error.exitcode}") from error
         except concurrent.futures.BrokenExecutor as error:
-            raise _WorkerLostError("while idle") from error
+            raise _NoWorkerError("lost while idle") from error
         finally:
             answer.cancel()  # if the caller has gone, the worker stops
 
@@ -234,6 +243,7 @@ class Workers:
                 _stop_pool(pool)
 
     def _start_pool(self) -> ProcessPool:
+        _shorten_socket_path()
         _start_sweeper()
         context = _BareContext()
         context.set_forkserver_preload(["asyncio", "pebble", *self._shared_modules])
@@ -249,9 +259,9 @@ class Workers:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             if not pool.active:  # asking starts it
-                raise _WorkerLostError
+                raise _NoWorkerError("the pool is broken")
         except (OSError, EOFError, concurrent.futures.BrokenExecutor) as error:
-            raise _WorkerLostError from error
+            raise _NoWorkerError("the pool is broken") from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return pool
@@ -270,6 +280,15 @@ _FATAL_SIGNALS = [
         signal.SIGXCPU,
     )
 ]
+
+
+@cache
+def _shorten_socket_path() -> None:
+    """Have multiprocessing put the forkserver's socket where its path fits into an address, whatever TMPDIR says."""
+    if len(os.fsencode(tempfile.gettempdir()) + b"/pymp-12345678/listener-12345678") > MAXIMUM_SOCKET_PATH_BYTES:
+        with contextlib.suppress(OSError):
+            folder = tempfile.mkdtemp(prefix="pymp-", dir="/tmp")
+            multiprocessing.current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
 
 
 @cache

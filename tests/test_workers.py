@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import re
 import resource
 import select
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import uvloop
 from conftest import wait_until
+from outages import children_of
 
 from errors import BusyError
 from workers import MAXIMUM_WAITING, SESSION_NICE, TASKS_PER_WORKER, WorkerDiedError, Workers
@@ -171,6 +173,16 @@ def test_a_cancelled_task_ends_its_worker(run: Run, workers: Workers, tmp_path: 
     assert run(cancel()) == 5
 
 
+def test_workers_that_do_not_start_are_busy(run: Run) -> None:
+    workers = Workers(1, deadline_seconds=9, memory_bytes=2**29, shared_modules=[], modules=["no_such_module"])
+
+    with pytest.raises(BusyError) as refusal:
+        run(workers.run(len, "abc"))
+
+    assert refusal.value.retry_after
+    workers.close()
+
+
 def test_the_queue_has_an_end(run: Run, tmp_path: Path) -> None:
     async def crowd() -> list[Any]:
         workers = make_workers(1)
@@ -284,10 +296,10 @@ def start_program(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[st
     script.write_text(PROGRAM)
     started: list[subprocess.Popen[str]] = []
 
-    def start(*args: str) -> "subprocess.Popen[str]":
+    def start(*args: str, temporary: Path = tmp_path) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [sys.executable, str(script), *args],
-            env={**os.environ, "PYTHONPATH": str(HOUSE), "TMPDIR": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": str(HOUSE), "TMPDIR": str(temporary)},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -308,8 +320,30 @@ def read_line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
+def find_socket_folder(server: "subprocess.Popen[str]") -> Path:
+    """Where the process keeps the forkserver's socket: what its sweeper is to remove."""
+    commands = [Path(f"/proc/{process_id}/cmdline").read_text() for process_id in children_of(server.pid)]
+    [folder] = re.findall("/[^\0]+/pymp-[^\0]+", "".join(commands))
+    return Path(folder)
+
+
 def test_workers_do_not_import_the_servers_main_module(start_program: Callable[..., "subprocess.Popen[str]"]) -> None:
     assert read_line(start_program()) == "False"
+
+
+def test_workers_start_where_the_temporary_folder_has_a_long_name(
+    start_program: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    folder = tmp_path / ("long" * 25)  # too long for the address of a socket
+    folder.mkdir()
+
+    server = start_program("idle", temporary=folder)
+
+    assert read_line(server) == "False"
+    short = find_socket_folder(server)
+    assert short.parent == Path("/tmp")
+    server.kill()
+    wait_until(lambda: not short.exists())
 
 
 def test_workers_die_with_their_server(start_program: Callable[..., "subprocess.Popen[str]"]) -> None:
@@ -325,18 +359,19 @@ def test_workers_die_with_their_server(start_program: Callable[..., "subprocess.
 
 @pytest.mark.parametrize("moment", ["idle", "busy"])
 def test_a_server_that_is_killed_leaves_no_file(
-    start_program: Callable[..., "subprocess.Popen[str]"], tmp_path: Path, moment: str
+    start_program: Callable[..., "subprocess.Popen[str]"], moment: str
 ) -> None:
     server = start_program(moment)
     read_line(server)
     process_ids = [int(read_line(server)) for _ in range(1 if moment == "idle" else 2)]
-    assert list(tmp_path.glob("pymp-*"))
+    folder = find_socket_folder(server)
+    assert folder.exists()
 
     server.kill()
 
     for process_id in process_ids:
         wait_for_end(process_id)
-    wait_until(lambda: not list(tmp_path.glob("pymp-*")))
+    wait_until(lambda: not folder.exists())
 
 
 @pytest.mark.parametrize("moment", ["early", "busy"])
