@@ -15,7 +15,8 @@ import httpx
 import psycopg2
 import pytest
 from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
-from pdfs import CATALOG, make_encrypted_pdf, make_hostile, make_pdf, make_table_pdf, write_pdf
+from hostile import make_hostile
+from pdfs import CATALOG, make_encrypted_pdf, make_pdf, make_table_pdf, write_pdf
 
 MEGABYTE = 1024 * 1024
 DOCUMENT_ROUTES = [

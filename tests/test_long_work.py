@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
-from pdfs import make_book, make_encrypted_pdf, make_hostile, make_pdf, make_table_pdf
+from hostile import make_hostile
+from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from websockets.sync.client import ClientConnection, connect
 
 NO_WAIT = {"Prefer": "respond-async"}

@@ -15,9 +15,10 @@ from typing import Any
 import pdfplumber
 import pdfs
 import pytest
+from hostile import make_hostile
 
-from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
-from extraction import Extraction, Inspection, PageMatches, Part
+from errors import BadPdfError, ExtractionLimitError, PasswordRequiredError
+from extraction import Extraction, PageMatches, Part
 from pdf import PdfEngine
 from recent import RecentAnswers
 from text import Excerpt, find_matches
@@ -295,7 +296,7 @@ def test_what_pdfium_cannot_read_is_read_by_pdfplumber(run: Run, engine: PdfEngi
 
 
 def test_a_page_that_cannot_be_read_is_a_warning(run: Run, engine: PdfEngine, save: Save) -> None:
-    extraction = run(engine.extract(save(pdfs.make_hostile("three pages promised"))))
+    extraction = run(engine.extract(save(make_hostile("three pages promised"))))
 
     assert extraction.warnings == ["page_unreadable: page 2", "page_unreadable: page 3"]
     assert [page.text for page in extraction.pages] == ["Hello", "", ""]
@@ -304,19 +305,19 @@ def test_a_page_that_cannot_be_read_is_a_warning(run: Run, engine: PdfEngine, sa
 def test_a_file_without_a_readable_page_is_a_bad_pdf(run: Run, engine: PdfEngine, save: Save) -> None:
     for name in ("tree in a wide circle", "no root"):
         with pytest.raises(BadPdfError):
-            run(engine.extract(save(pdfs.make_hostile(name))))
+            run(engine.extract(save(make_hostile(name))))
 
 
 def test_a_page_of_too_many_lines_has_no_tables_and_a_warning(run: Run, engine: PdfEngine, save: Save) -> None:
-    extraction = run(engine.extract(save(pdfs.make_hostile("a grid of 500 by 500 cells"))))
+    extraction = run(engine.extract(save(make_hostile("a grid of 500 by 500 cells"))))
 
     assert (extraction.tables, extraction.warnings) == ([], ["tables_truncated: page 1"])
     assert extraction.pages[0].text == "Hello"
 
 
 def test_text_and_metadata_can_be_stored(run: Run, engine: PdfEngine, save: Save) -> None:
-    letters = run(engine.extract(save(pdfs.make_hostile("letters that are no characters"))))
-    sorts = run(engine.extract(save(pdfs.make_hostile("metadata of all sorts"))))
+    letters = run(engine.extract(save(make_hostile("letters that are no characters"))))
+    sorts = run(engine.extract(save(make_hostile("metadata of all sorts"))))
 
     assert_storable(letters)
     assert_storable(sorts)
@@ -467,34 +468,6 @@ def test_a_page_tells_at_most_twenty_thousand_words(run: Run, engine: PdfEngine,
     content = b"BT /F1 1 Tf 2 TL 9 99 Td " + b"(" + b"a " * 10_000 + b") Tj T* " + b"(" + b"b " * 15_000 + b") Tj ET"
 
     assert len(run(engine.words(save(pdfs.write_page(content)), 1))) == 20_000
-
-
-@pytest.mark.parametrize("name", pdfs.HOSTILE)
-def test_a_hostile_file_does_no_harm(run: Run, strict_engine: PdfEngine, save: Save, name: str) -> None:
-    path, good = save(pdfs.make_hostile(name)), save(pdfs.make_pdf("a neighbour"))
-
-    async def attack() -> tuple[Any, ...]:
-        return await asyncio.gather(
-            strict_engine.extract(path),
-            strict_engine.inspect(good),
-            strict_engine.inspect(path),
-            strict_engine.search(path, "hello world"),
-            strict_engine.words(path, 1),
-            strict_engine.extract_json(path),
-            return_exceptions=True,
-        )
-
-    extraction, neighbour, *others = run(attack())
-
-    assert isinstance(neighbour, Inspection | BusyError)
-    for outcome in (extraction, *others):
-        assert isinstance(outcome, Extraction | Inspection | list | bytes | None | REFUSALS), outcome
-    if isinstance(extraction, Extraction):
-        assert_storable(extraction)
-    assert run(strict_engine.inspect(good)).has_text
-
-
-REFUSALS = BadPdfError | PasswordRequiredError | ExtractionLimitError | BusyError
 
 
 def assert_storable(extraction: Extraction) -> None:

@@ -20,7 +20,8 @@ import httpx
 import psycopg2
 import pytest
 from conftest import HOUSE, WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
-from pdfs import make_book, make_hostile, make_pdf
+from hostile import make_hostile
+from pdfs import make_book, make_pdf
 
 from errors import PayloadTooLargeError, StartupError, StorageUnavailableError
 from storage import Incoming, Storage
