@@ -1,4 +1,7 @@
-"""Measure Pagewire beside the plain server; print one table, and keep it in bench/results."""
+"""Measure Pagewire beside the plain server; print one table, and keep it in bench/results.
+
+`folder PATH…` compares the readers alone, over all PDFs below some folders; it needs no servers.
+"""
 
 import argparse
 import asyncio
@@ -10,8 +13,10 @@ from pathlib import Path
 
 import uvloop
 
-from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, Row, format_table, prepare
+from bench import folder
+from bench.measure import LONG, MEASUREMENTS, NOT_YET, QUICK, Effort, prepare
 from bench.servers import HOUSE, Server, running_servers
+from bench.table import Row, format_table
 
 RESULTS = HOUSE / "bench" / "results"
 
@@ -27,23 +32,31 @@ async def measure(servers: tuple[Server, Server], names: list[str], effort: Effo
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = list(MEASUREMENTS)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}; all, if none is named")
+    names = [name for name in MEASUREMENTS if name not in NOT_YET]
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(MEASUREMENTS)}; all, if none is named")
     parser.add_argument("--long", action="store_true", help="many rounds, about ten minutes")
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(names):
+    if arguments.names[:1] == ["folder"]:
+        report(time.monotonic(), folder.main(arguments.names[1:]))
+        return
+    if unknown := set(arguments.names) - set(MEASUREMENTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pagewire-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must pass
-        with running_servers(folder) as servers:
+        place = Path(name)
+        place.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must pass
+        with running_servers(place) as servers:
             gc.disable()  # a pause of ours would look like one of theirs
             rows = uvloop.run(measure(servers, arguments.names or names, LONG if arguments.long else QUICK))
+    report(began, "\n".join([*format_table(rows), ""]))
+
+
+def report(began: float, figures: str) -> None:
+    """Print the figures, and keep them."""
     circumstances = (
         f"{time.monotonic() - began:.0f} s on {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end"
     )
-    text = "\n".join([*format_table(rows), "", circumstances, ""])
+    text = f"{figures}\n{circumstances}\n"
     print(f"\n{text}", end="")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / time.strftime("%Y-%m-%dT%H%M%SZ.md", time.gmtime())).write_text(text)

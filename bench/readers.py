@@ -1,0 +1,92 @@
+"""Read one PDF and tell what was found and what it cost, as JSON: `python -m bench.readers plain|product FILE`.
+
+A process of its own for each file and reader, so that the peak of its memory is the file's.
+"""
+
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import pdfplumber
+
+from bench import pdfs
+from extraction import Source, extract, search
+from settings import Settings
+
+ROUNDS = 3  # of the product's reader; the plain one takes its time
+MAX_PAGES = int(Settings.model_fields["pdf_max_pages"].default)
+NOWHERE = "a term that is on no page"
+
+Cells = list[list[str | None]]
+
+
+class Reading(NamedTuple):
+    """What one reader made of one file."""
+
+    text_seconds: float  # of processor time, for the text alone
+    seconds: float  # for text and tables
+    peak_bytes: int
+    pages: list[list[Cells]]  # the tables of each
+
+
+def read_plainly(path: Path) -> Reading:
+    """As tutorials do it: extract_text and extract_tables of each page."""
+    text_seconds = table_seconds = 0.0
+    pages: list[list[Cells]] = []
+    with pdfplumber.open(path) as file:
+        for page in file.pages:
+            start = time.process_time()
+            page.extract_text()
+            read = time.process_time()
+            pages.append(page.extract_tables())
+            text_seconds += read - start
+            table_seconds += time.process_time() - read
+    return Reading(text_seconds, text_seconds + table_seconds, _peak_bytes(), pages)
+
+
+def read_as_product(path: Path) -> Reading:
+    """With the functions that the workers run."""
+    source = Source(path, None)
+    times = [_time(lambda: extract(source, MAX_PAGES)) for _ in range(ROUNDS)]
+    found = extract(source, MAX_PAGES)
+    peak = _peak_bytes()
+    text_times = [_time(lambda: search(source, MAX_PAGES, NOWHERE)) for _ in range(ROUNDS)]
+    pages: list[list[Cells]] = [[] for _ in range(found.page_count)]
+    for table in found.tables:
+        pages[table.page_number - 1].append(table.data)
+    return Reading(median(text_times), median(times), peak, pages)
+
+
+def _time(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def _peak_bytes() -> int:
+    """The peak of this process's own memory; ru_maxrss may be that of the one that started it."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+READERS: dict[str, Callable[[Path], Reading]] = {"plain": read_plainly, "product": read_as_product}
+
+
+def main() -> None:
+    read, path = READERS[sys.argv[1]], Path(sys.argv[2])
+    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:  # what is done once is not this file's
+        file.write(pdfs.make_report(3))
+        file.flush()
+        read(Path(file.name))
+    json.dump(read(path), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
