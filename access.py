@@ -3,9 +3,10 @@
 import db
 from auth import CurrentUser
 from db import DocumentRow
-from deps import Db
+from deps import Db, Engines
 from errors import DocumentNotFoundError, DocumentNotReadyError
 from fields import Id
+from pdf import PdfFile
 
 
 async def get_readable_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentRow:
@@ -37,3 +38,20 @@ def check_ready(row: DocumentRow) -> None:
         raise DocumentNotReadyError(f"This document could not be read. {row.error_detail}")
     if row.status != "ready":
         raise DocumentNotReadyError
+
+
+def stored_file(engines: Engines, user: CurrentUser, row: DocumentRow) -> PdfFile:
+    """The document's file, for a question of *user*; it may be missing."""
+    return PdfFile(engines.storage.path_of(row.file_path), row.password, row.sha256, user.id)
+
+
+def get_stored_file(engines: Engines, user: CurrentUser, row: DocumentRow) -> PdfFile:
+    """The document's file, for a question of *user*.
+
+    Raises:
+        DocumentNotFoundError: if it is missing.
+    """
+    file = stored_file(engines, user, row)
+    if not file.path.exists():
+        raise DocumentNotFoundError("The file of this document is missing.")
+    return file

@@ -78,7 +78,7 @@ async def list_tables(
     """
     row = await get_ready_document(engines.database, user, document_id)
     if merge:
-        return await _write(engines, document_id, "json", merge=True, page=page)
+        return await _write(engines, user, document_id, "json", merge=True, page=page)
     tables = await db.get_tables_json(engines.database, document_id=row.id, page_number=page)
     return Response(f'{{"tables": {tables}}}', media_type="application/json")
 
@@ -94,7 +94,7 @@ async def read_tables_csv(
 ) -> Response:
     """As each table's own CSV, with an empty line between two; empty without tables."""
     row = await get_ready_document(engines.database, user, document_id)
-    return await _write(engines, document_id, "csv", merge=merge, page=page, name=_stem(row.filename))
+    return await _write(engines, user, document_id, "csv", merge=merge, page=page, name=_stem(row.filename))
 
 
 @router.get(
@@ -113,7 +113,7 @@ async def read_tables_xlsx(
     refused. Tables after the 1,000th stand on one last sheet; without tables, the one sheet says so.
     """
     row = await get_ready_document(engines.database, user, document_id)
-    return await _write(engines, document_id, "xlsx", merge=merge, page=page, name=_stem(row.filename))
+    return await _write(engines, user, document_id, "xlsx", merge=merge, page=page, name=_stem(row.filename))
 
 
 @router.get(
@@ -131,7 +131,7 @@ async def read_table_csv(
     row = await get_ready_document(engines.database, user, document_id)
     name = f"{_stem(row.filename)}-{table_index}"
     if merge:
-        return await _write(engines, document_id, "csv", merge=True, table_index=table_index, name=name)
+        return await _write(engines, user, document_id, "csv", merge=True, table_index=table_index, name=name)
     cells = await db.find_table(engines.database, document_id=row.id, table_index=table_index)
     if cells is None:
         raise TableNotFoundError
@@ -154,18 +154,13 @@ async def extract_tables(
 ) -> Response:
     """As the tables of a document, in one step. Nothing is stored."""
     async with received_pdf(request, engines) as upload:
-        body = await engines.pdf.extract_tables(
-            upload.incoming.path,
-            upload.password,
-            file_format=file_format,
-            merge=merge,
-            sha256=upload.incoming.sha256,
-        )
+        body = await engines.pdf.extract_tables(upload.file_for(user.id), file_format=file_format, merge=merge)
         return _file(body, file_format, _stem(upload.filename))
 
 
 async def _write(
     engines: Engines,
+    user: CurrentUser,
     document_id: int,
     file_format: FileFormat,
     *,
@@ -177,7 +172,7 @@ async def _write(
     """What is stored, written in a worker: the tables are large, or the work is."""
     load = partial(db.get_placed_tables_json, engines.database, document_id=document_id)
     body = await engines.pdf.write_tables(
-        load, file_format=file_format, merge=merge, page_number=page, table_index=table_index
+        load, user_id=user.id, file_format=file_format, merge=merge, page_number=page, table_index=table_index
     )
     if body is None:
         raise TableNotFoundError

@@ -18,7 +18,7 @@ from extraction import DAMAGED, READER_VERSION, Part
 from history import Told
 from mail import Mail, MailDelayedError, Mailer, MailRefusedError
 from messenger import Messenger
-from pdf import PdfEngine
+from pdf import PdfEngine, PdfFile
 from pool import Connection, Database
 from protocol import progress_frame
 from storage import Storage
@@ -161,7 +161,9 @@ class Jobs:
             raise DocumentNotFoundError("The file of this document is missing.")
         warnings: list[str] = []
         last_told = -math.inf
-        async with contextlib.aclosing(self._engine.read(path, document.password)) as parts:
+        async with contextlib.aclosing(
+            self._engine.read(PdfFile(path, document.password, user_id=document.user_id))
+        ) as parts:
             async for part in parts:
                 warnings += part.warnings
                 if not await self._save(document.id, part, warnings):

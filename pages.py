@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 import db
-from access import check_ready, get_readable_document, get_ready_document
+from access import check_ready, get_readable_document, get_ready_document, get_stored_file, stored_file
 from answers import SIGNED_IN, may_fail, operation_id
 from auth import CurrentUser
 from db import DocumentRow
@@ -92,15 +92,12 @@ async def read_page(
         char_count=len(page.text),
         width=page.width,
         height=page.height,
-        words=await _read_words(engines, row, page_number) if words else None,
+        words=await _read_words(engines, user, row, page_number) if words else None,
     )
 
 
-async def _read_words(engines: Engines, row: DocumentRow, page_number: int) -> list[PageWord]:
-    path = engines.storage.path_of(row.file_path)
-    if not path.exists():
-        raise DocumentNotFoundError("The file of this document is missing.")
-    words = await engines.pdf.words(path, page_number, row.password)
+async def _read_words(engines: Engines, user: CurrentUser, row: DocumentRow, page_number: int) -> list[PageWord]:
+    words = await engines.pdf.read_words(get_stored_file(engines, user, row), page_number)
     return [PageWord.model_construct(**word._asdict()) for word in words or []]
 
 
@@ -143,18 +140,8 @@ async def read_page_image(
         raise PageNotFoundError
     if knows_etag(", ".join(request.headers.getlist("if-none-match")), etag):
         return Response(status_code=304, headers=headers)
-    path = engines.storage.path_of(row.file_path)
-    if not path.exists():
-        raise DocumentNotFoundError("The file of this document is missing.")
-    picture = await engines.pdf.render_page(
-        path,
-        page_number,
-        width=width,
-        image_format=image_format,
-        term=q,
-        password=row.password,
-        sha256=row.sha256,
-    )
+    file = get_stored_file(engines, user, row)
+    picture = await engines.pdf.render_page(file, page_number, width=width, image_format=image_format, term=q)
     if picture is None:
         raise PageNotFoundError("This page cannot be shown.")
     return Response(picture, headers=headers, media_type=f"image/{image_format}")
@@ -191,10 +178,8 @@ async def search_document(
     if not pages:  # an older installation's
         text = await db.get_document_text(engines.database, document_id=row.id)
         pages = list(enumerate(text.split("\f"), start=1))
-    path = engines.storage.path_of(row.file_path)
-    total, found = await engines.pdf.search_pages(
-        path, pages, q, first_page=cursor, limit=limit + 1, password=row.password
-    )
+    file = stored_file(engines, user, row)
+    total, found = await engines.pdf.search_pages(file, pages, q, first_page=cursor, limit=limit + 1)
     return DocumentSearchAnswer(
         filename=row.filename,
         search_term=q.strip(),

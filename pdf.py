@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import extraction
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
@@ -56,15 +56,31 @@ logger = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 
+class PdfFile(NamedTuple):
+    path: Path
+    password: str | None = None  # its user's or its owner's
+    sha256: str | None = None  # where it is known, answers are remembered for a while
+    user_id: int | None = None  # who asks; people take turns
+
+    @property
+    def source(self) -> Source:
+        return Source(self.path, self.password)
+
+    @property
+    def content(self) -> tuple[str | None, str | None]:
+        """What answers depend on."""
+        return self.sha256, self.password
+
+
 class PdfEngine:
     """Reads PDFs in worker processes; used from one event loop.
 
-    At most *workers* tasks are done at once and 64 wait. A caller that is cancelled stops its task. Answers about a
-    file whose *sha256* is given are remembered for a while: asked again, it is not read again.
+    At most *workers* tasks are done at once and 64 wait, at most 48 of one user; users take turns. A caller that is
+    cancelled stops its task.
 
     Every method raises, whatever the file holds:
         BadPdfError: it is empty, damaged, or has no pages. PasswordRequiredError: it does not open with
-            this *password* (its user's or its owner's), or without one.
+            this password, or without one.
         ExtractionLimitError: it needs more time, memory, pages or text than allowed; the detail says which.
         BusyError: too many tasks wait, or the engine is closed.
     """
@@ -94,14 +110,13 @@ class PdfEngine:
         """Stop the workers; tasks under way end with BusyError. Blocks for a moment."""
         self._workers.close()
 
-    async def read(self, path: Path, password: str | None = None) -> AsyncGenerator[Part]:
+    async def read(self, file: PdfFile) -> AsyncGenerator[Part]:
         """Yield the text and the tables of all pages in parts, in page order, with the tables' indexes in the document.
 
         The parts after the first are read while the caller is busy with one, as many as there are workers and one more.
         """
-        source = Source(path, password)
-        total = _Total(self._limits)
-        part = await self._read_part(source, 1, FIRST_PAGES, total)
+        total = _Total(self._limits._replace(owner=file.user_id))
+        part = await self._read_part(file, 1, FIRST_PAGES, total)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
         try:
@@ -110,7 +125,7 @@ class PdfEngine:
                 while next_page <= part.page_count and len(ahead) <= self._worker_count:
                     share = math.ceil((part.page_count + 1 - next_page) / self._worker_count)
                     count = min(_next_size(part), max(FIRST_PAGES, share))
-                    ahead.append(asyncio.create_task(self._read_part(source, next_page, count, total)))
+                    ahead.append(asyncio.create_task(self._read_part(file, next_page, count, total)))
                     next_page += count
                 yield part
                 if not ahead:
@@ -121,91 +136,68 @@ class PdfEngine:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _read_part(self, source: Source, first_page: int, count: int, total: "_Total") -> Part:
+    async def _read_part(self, file: PdfFile, first_page: int, count: int, total: "_Total") -> Part:
+        limits = total.limits(patient=first_page > 1)
         return await self._run(
-            extraction.read_part,
-            source,
-            self._max_pages,
-            first_page,
-            count,
-            total.rescue_seconds,
-            limits=total.limits(patient=first_page > 1),
+            limits, extraction.read_part, file.source, self._max_pages, first_page, count, total.rescue_seconds
         )
 
-    async def extract(self, path: Path, password: str | None = None) -> Extraction:
+    async def extract(self, file: PdfFile) -> Extraction:
         """Return the text and the tables of every page."""
-        async with aclosing(self.read(path, password)) as parts:
+        async with aclosing(self.read(file)) as parts:
             return extraction.join_parts([part async for part in parts])
 
-    async def inspect(self, path: Path, password: str | None = None, *, sha256: str | None = None) -> Inspection:
+    async def inspect(self, file: PdfFile) -> Inspection:
         """Return what can be said of the file; no more pages are read than it takes."""
-        key = (sha256, password, "inspection")
+        key = (*file.content, "inspection")
         found: Inspection | None = self._recent.find(key)
         if found is None:
-            found = await self._run(extraction.inspect, Source(path, password), self._max_pages)
+            found = await self._ask(file, extraction.inspect, file.source, self._max_pages)
             self._recent.keep(key, found, size=sum(map(len, found.metadata.values())))
         return found
 
-    async def search(
-        self, path: Path, term: str, password: str | None = None, *, sha256: str | None = None
-    ) -> list[PageMatches]:
+    async def search(self, file: PdfFile, term: str) -> list[PageMatches]:
         """Return the pages on which *term* is found, in page order; see `find_matches`."""
-        key = (sha256, password, "matches", term)
+        key = (*file.content, "matches", term)
         known: list[PageMatches] | None = self._recent.find(key)
         if known is not None:
             return known
-        text: bytes | None = self._recent.find((sha256, password, "text"))
+        text: bytes | None = self._recent.find((*file.content, "text"))
         if text is None:
-            found, read = await self._run(extraction.search, Source(path, password), self._max_pages, term)
-            self._recent.keep((sha256, password, "text"), read, size=len(read))
+            found, read = await self._ask(file, extraction.search, file.source, self._max_pages, term)
+            self._recent.keep((*file.content, "text"), read, size=len(read))
         else:
-            found = await self._run(extraction.search_text, text, term)
+            found = await self._ask(file, extraction.search_text, text, term)
         self._recent.keep(key, found, size=1000 * (1 + sum(len(page.excerpts) for page in found)))
         return found
 
     async def search_pages(
-        self,
-        path: Path,
-        pages: Sequence[tuple[int, str]],
-        term: str,
-        *,
-        first_page: int,
-        limit: int,
-        password: str | None = None,
+        self, file: PdfFile, pages: Sequence[tuple[int, str]], term: str, *, first_page: int, limit: int
     ) -> tuple[int, list[PageMatches]]:
-        """Return how often *term* is in the texts of *pages* (number and text, as extracted from the file at *path*),
+        """Return how often *term* is in the texts of *pages* (number and text, as extracted from the file),
         and those from *first_page* on where it is, at most *limit*, with boxes.
         """
-        return await self._run(extraction.search_pages, Source(path, password), pages, term, first_page, limit)
+        return await self._ask(file, extraction.search_pages, file.source, pages, term, first_page, limit)
 
-    async def extract_json(self, path: Path, password: str | None = None, *, sha256: str | None = None) -> bytes:
+    async def extract_json(self, file: PdfFile) -> bytes:
         """Return the extraction as the JSON body of `POST /extract`, made in the worker.
 
         {"text", "pages": [{"page_number", "text", "char_count"}], "page_count", "tables": [{"page", "table_index",
         "data"}], "metadata"}; "text" is the pages joined by form feeds.
         """
-        key = (sha256, password, "json")
+        key = (*file.content, "json")
         found: bytes | None = self._recent.find(key)
         if found is None:
-            found = await self._run(extraction.extract_json, Source(path, password), self._max_pages)
+            found = await self._ask(file, extraction.extract_json, file.source, self._max_pages)
             self._recent.keep(key, found, size=len(found))
         return found
 
-    async def extract_tables(
-        self,
-        path: Path,
-        password: str | None = None,
-        *,
-        file_format: FileFormat,
-        merge: bool,
-        sha256: str | None = None,
-    ) -> bytes:
+    async def extract_tables(self, file: PdfFile, *, file_format: FileFormat, merge: bool) -> bytes:
         """Return the tables as a file made in the worker, see `tabular.to_file`; joined over pages if *merge*."""
-        key = (sha256, password, "tables", file_format, merge)
+        key = (*file.content, "tables", file_format, merge)
         found: bytes | None = self._recent.find(key)
         if found is None:
-            source = Source(path, password)
-            found = await self._run(extraction.extract_tables, source, self._max_pages, file_format, merge)
+            found = await self._ask(file, extraction.extract_tables, file.source, self._max_pages, file_format, merge)
             self._recent.keep(key, found, size=len(found))
         return found
 
@@ -213,6 +205,7 @@ class PdfEngine:
         self,
         load: Callable[[], Awaitable[str]],
         *,
+        user_id: int,
         file_format: FileFormat,
         merge: bool,
         page_number: int | None = None,
@@ -223,46 +216,39 @@ class PdfEngine:
         *load* gives them, as `db.get_placed_tables_json` does, when it is their turn. Joined ones count as standing on
         each of their pages, and go by the index of each of their parts.
         """
+        limits = self._limits._replace(owner=user_id)
         return await self._within_limits(
-            self._workers.run_with(load, extraction.write_tables, file_format, merge, page_number, table_index)
+            self._workers.run_with(limits, load, extraction.write_tables, file_format, merge, page_number, table_index)
         )
 
     async def render_page(
-        self,
-        path: Path,
-        page_number: int,
-        *,
-        width: int,
-        image_format: ImageFormat,
-        term: str | None = None,
-        password: str | None = None,
-        sha256: str | None = None,
+        self, file: PdfFile, page_number: int, *, width: int, image_format: ImageFormat, term: str | None = None
     ) -> bytes | None:
         """Return the page as a picture *width* pixels wide, of at most four million pixels, with *term* painted over.
 
         None if there is no such page, or nothing that can be shown of it.
         """
-        key = (sha256, password, "picture", page_number, width, image_format, term)
+        key = (*file.content, "picture", page_number, width, image_format, term)
         picture: bytes | None = self._recent.find(key)
         if picture is None:
-            source = Source(path, password)
-            picture = await self._run(extraction.render_page, source, page_number, width, image_format, term)
+            picture = await self._ask(file, extraction.render_page, file.source, page_number, width, image_format, term)
             if picture is not None:
                 self._recent.keep(key, picture, size=len(picture))
         return picture
 
-    async def words(self, path: Path, page_number: int, password: str | None = None) -> list[Word] | None:
+    async def read_words(self, file: PdfFile, page_number: int) -> list[Word] | None:
         """Return the words of the page in the order of its text, at most 20,000; None if it cannot be read.
 
         A word that is parted at the end of a line is two, the first with its hyphen: each has one box.
         """
-        return await self._run(extraction.read_words, Source(path, password), page_number)
+        return await self._ask(file, extraction.read_words, file.source, page_number)
 
-    async def _run(self, function: Callable[..., Value], *args: object, limits: Limits | None = None) -> Value:
+    async def _ask(self, file: PdfFile, function: Callable[..., Value], *args: object) -> Value:
+        return await self._run(self._limits._replace(owner=file.user_id), function, *args)
+
+    async def _run(self, limits: Limits, function: Callable[..., Value], *args: object) -> Value:
         try:
-            return await self._within_limits(
-                self._workers.run_within(limits or self._limits, extraction.guard, function, *args)
-            )
+            return await self._within_limits(self._workers.run_within(limits, extraction.guard, function, *args))
         except BadPdfError as error:
             logger.debug("%s: %s", function.__name__, error.detail, exc_info=error.__cause__)
             raise
@@ -301,8 +287,11 @@ class _Total:
 
     def limits(self, *, patient: bool) -> Limits:
         """What one more part may take."""
-        seconds, cpu_seconds, _ = self._limits
-        return Limits(max(seconds - self._seconds, 0.1), max(cpu_seconds - self._cpu_seconds, 1.0), patient)
+        return self._limits._replace(
+            seconds=max(self._limits.seconds - self._seconds, 0.1),
+            cpu_seconds=max(self._limits.cpu_seconds - self._cpu_seconds, 1.0),
+            patient=patient,
+        )
 
     def add(self, part: Part) -> Part:
         """Return *part* with its tables numbered on.
@@ -371,7 +360,7 @@ async def _read_files(paths: Sequence[Path], password: str | None, write: Write)
             try:
                 if not path.is_file():
                     raise BadPdfError("there is no such file.")
-                async with aclosing(_show_progress(engine.read(path, password), path)) as parts:
+                async with aclosing(_show_progress(engine.read(PdfFile(path, password)), path)) as parts:
                     await write(parts, path)
                 sys.stdout.flush()
             except PagewireError as error:

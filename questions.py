@@ -60,7 +60,7 @@ class ExtractedPdf(DocumentText):
 async def pdf_info(request: Request, engines: AllEngines, user: CurrentUser) -> PdfInfo:
     """Nothing is stored."""
     async with received_pdf(request, engines) as upload:
-        found = await engines.pdf.inspect(upload.incoming.path, upload.password, sha256=upload.incoming.sha256)
+        found = await engines.pdf.inspect(upload.file_for(user.id))
         return PdfInfo(
             filename=upload.filename,
             page_count=found.page_count,
@@ -90,7 +90,7 @@ async def search_pdf(
         term = (search_term or upload.field("search_term", _term) or "").strip()
         if not term:
             raise SearchTermMissingError
-        pages = await engines.pdf.search(upload.incoming.path, term, upload.password, sha256=upload.incoming.sha256)
+        pages = await engines.pdf.search(upload.file_for(user.id), term)
         return SearchAnswer(
             filename=upload.filename,
             search_term=term,
@@ -110,6 +110,6 @@ async def extract_pdf(request: Request, engines: AllEngines, user: CurrentUser) 
     """Text, pages, tables and metadata in one answer. Nothing is stored."""
     async with received_pdf(request, engines) as upload:
         return Response(
-            await engines.pdf.extract_json(upload.incoming.path, upload.password, sha256=upload.incoming.sha256),
+            await engines.pdf.extract_json(upload.file_for(user.id)),
             media_type="application/json",
         )

@@ -22,6 +22,7 @@ from errors import (
 )
 from fields import CONTROLS, Storable
 from forms import read_form
+from pdf import PdfFile
 from storage import Incoming, storage_error
 
 MAX_FILENAME_CHARACTERS = 255
@@ -50,6 +51,9 @@ class Upload(NamedTuple):
     filename: str
     password: str | None
     form: FormData
+
+    def file_for(self, user_id: int) -> PdfFile:
+        return PdfFile(self.incoming.path, self.password, self.incoming.sha256, user_id)
 
     def field(self, name: str, kind: TypeAdapter[str]) -> str | None:
         return form_field(self.form, name, kind)

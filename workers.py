@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 import warnings
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -40,6 +41,7 @@ from errors import BusyError
 logger = logging.getLogger(__name__)
 
 MAXIMUM_WAITING = 64  # tasks in the queue, before BusyError
+MAXIMUM_WAITING_EACH = 48  # of one owner
 TASKS_PER_WORKER = 200  # then a fresh process takes its place
 SESSION_NICE = 19  # a 68th of the share of a session that has not been changed; all of it, where nobody else runs
 START_SECONDS = 20.0  # for a worker to start; a task's own deadline begins after that
@@ -52,11 +54,12 @@ Load = TypeVar("Load")
 
 
 class Limits(NamedTuple):
-    """What a task may take; one that is *patient* waits for its turn as long as it takes, beside the queue's 64."""
+    """What a task may take, and when it is its turn."""
 
     seconds: float  # from when it begins to run
     cpu_seconds: float
-    patient: bool = False
+    owner: int | None = None  # owners take turns, so that nobody waits for all that another one wants
+    patient: bool = False  # waits as long as it takes, beside the queue
 
 
 class WorkerDiedError(Exception):
@@ -75,8 +78,43 @@ class _NoWorkerError(_WorkerLostError):
     """There was none that could have begun the task."""
 
 
+class _Turns:
+    """*count* places; among those who wait, the owner who was served longest ago is next."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: OrderedDict[int | None, deque[asyncio.Future[None]]] = OrderedDict()
+
+    async def take(self, owner: int | None) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(owner, deque()).append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():  # it was given in the same moment
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        while self._waiting:
+            owner, places = next(iter(self._waiting.items()))
+            place = places.popleft()
+            if places:
+                self._waiting.move_to_end(owner)
+            else:
+                del self._waiting[owner]
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
+
+
 class Workers:
-    """*count* processes that take turns at the tasks, and a queue of 64 before them; used from one event loop.
+    """*count* processes that take turns at the tasks, and a queue of 64 before them, of which one owner has at most 48;
+    used from one event loop.
 
     A task that is cancelled or passes its deadline costs its worker, never another task. A task whose worker was
     killed from outside is run a second time, so it must be safe to run twice.
@@ -98,8 +136,8 @@ class Workers:
         self._memory_bytes = memory_bytes
         self._shared_modules = shared_modules
         self._modules = modules
-        self._slots = asyncio.Semaphore(count)
-        self._waiting = 0
+        self._turns = _Turns(count)
+        self._waiting: Counter[int | None] = Counter()  # impatient tasks, by owner
         self._pool: ProcessPool | None = None
         self._pool_lock = threading.Lock()  # held while a pool is started or stopped
         self._closed = False
@@ -132,19 +170,22 @@ class Workers:
         self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Value:
         """As `run`, with *limits* of its own; the workers' are the default."""
-        async with self._take_turn(patient=limits.patient):
+        async with self._take_turn(limits):
             return await self._run_twice(limits, function, *args, **kwargs)
 
     async def run_with(
         self,
+        limits: Limits,
         load: Callable[[], Awaitable[Load]],
         function: Callable[Concatenate[Load, Parameters], Value],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Value:
-        """As `run`, with what *load* gives as the first argument: fetched in its turn, so that what waits is small."""
-        async with self._take_turn(patient=False):
-            return await self._run_twice(self._limits, function, await load(), *args, **kwargs)
+        """As `run_within`, with what *load* gives as the first argument: fetched in its turn, so that what waits is
+        small.
+        """
+        async with self._take_turn(limits):
+            return await self._run_twice(limits, function, await load(), *args, **kwargs)
 
     async def _run_twice(
         self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -168,28 +209,31 @@ class Workers:
             raise BusyError(retry_after=5)
 
     @contextlib.asynccontextmanager
-    async def _take_turn(self, *, patient: bool) -> AsyncIterator[None]:
+    async def _take_turn(self, limits: Limits) -> AsyncIterator[None]:
         self._refuse_if_closed()
-        if patient:
-            await self._slots.acquire()
+        if limits.patient:
+            await self._turns.take(limits.owner)
         else:
-            await self._acquire_soon()
+            await self._take_soon(limits.owner)
         try:
             yield
         finally:
-            self._slots.release()
+            self._turns.give_back()
 
-    async def _acquire_soon(self) -> None:
-        if self._waiting >= MAXIMUM_WAITING:
+    async def _take_soon(self, owner: int | None) -> None:
+        has_too_many = owner is not None and self._waiting[owner] >= MAXIMUM_WAITING_EACH
+        if has_too_many or self._waiting.total() >= MAXIMUM_WAITING:
             raise BusyError(retry_after=5)
-        self._waiting += 1
+        self._waiting[owner] += 1
         try:
             async with asyncio.timeout(self._limits.seconds):
-                await self._slots.acquire()
+                await self._turns.take(owner)
         except TimeoutError:
             raise BusyError(retry_after=10) from None
         finally:
-            self._waiting -= 1
+            self._waiting[owner] -= 1
+            if not self._waiting[owner]:
+                del self._waiting[owner]
 
     async def _run_once(
         self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs

@@ -16,7 +16,7 @@ from bench import chat, pdfs
 from bench.load import Connection, get, keep_asking, post_json, post_pdf, probe, saturate
 from bench.servers import Server
 from bench.table import Row, Target
-from pdf import PdfEngine
+from pdf import PdfEngine, PdfFile
 
 PASSWORD = "correct horse battery"
 CONVERSATION_MESSAGES = 200
@@ -371,12 +371,13 @@ async def measure_workers(_sides: Sides, effort: Effort) -> list[Row]:
         path = Path(folder, "report.pdf")
         await asyncio.to_thread(path.write_bytes, pdfs.make_report(10))
         engines = [
-            PdfEngine(workers=count, deadline_seconds=60, memory_bytes=1536 * MB, max_pages=1000) for count in (1, 2)
+            PdfEngine(workers=count, deadline_seconds=60, cpu_seconds=60, memory_bytes=1536 * MB, max_pages=1000)
+            for count in (1, 2)
         ]
 
         async def one_round(engine: PdfEngine) -> float:
             began = time.perf_counter()
-            await asyncio.gather(*(engine.extract(path) for _ in range(FILES_AT_ONCE)))
+            await asyncio.gather(*(engine.extract(PdfFile(path)) for _ in range(FILES_AT_ONCE)))
             return time.perf_counter() - began
 
         for engine in engines:

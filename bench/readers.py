@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pdfplumber
 
 from bench import pdfs
-from extraction import Source, extract, search
+from extraction import Source, read_part, search
 from settings import Settings
 
 ROUNDS = 3  # of the product's reader; the plain one takes its time
@@ -53,8 +53,8 @@ def read_plainly(path: Path) -> Reading:
 def read_as_product(path: Path) -> Reading:
     """With the functions that the workers run."""
     source = Source(path, None)
-    times = [_time(lambda: extract(source, MAX_PAGES)) for _ in range(ROUNDS)]
-    found = extract(source, MAX_PAGES)
+    times = [_time(lambda: read_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
+    found = read_part(source, MAX_PAGES, 1, None)
     peak = _peak_bytes()
     text_times = [_time(lambda: search(source, MAX_PAGES, NOWHERE)) for _ in range(ROUNDS)]
     pages: list[list[Cells]] = [[] for _ in range(found.page_count)]

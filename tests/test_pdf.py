@@ -19,12 +19,12 @@ from hostile import make_hostile
 
 from errors import BadPdfError, ExtractionLimitError, PasswordRequiredError
 from extraction import Extraction, PageMatches, Part
-from pdf import PdfEngine
+from pdf import PdfEngine, PdfFile
 from recent import RecentAnswers
 from text import Excerpt, find_matches
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
-Save = Callable[[bytes], Path]
+Save = Callable[..., PdfFile]
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +52,18 @@ def strict_engine() -> Iterator[PdfEngine]:
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    def save_file(content: bytes) -> Path:
+    def save_file(content: bytes, **about: Any) -> PdfFile:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.pdf"
         path.write_bytes(content)
-        return path
+        return PdfFile(path, **about)
 
     return save_file
 
 
 def test_the_text_of_each_page_is_extracted(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.make_pdf("First page,\ntwo lines", "", "Third page"))
+    file = save(pdfs.make_pdf("First page,\ntwo lines", "", "Third page"))
 
-    extraction = run(engine.extract(path))
+    extraction = run(engine.extract(file))
 
     assert extraction.page_count == 3
     assert [page.text for page in extraction.pages] == ["First page,\ntwo lines", "", "Third page"]
@@ -74,9 +74,9 @@ def test_the_text_of_each_page_is_extracted(run: Run, engine: PdfEngine, save: S
 
 def test_tables_are_counted_over_the_document(run: Run, engine: PdfEngine, save: Save) -> None:
     rows = [["Name", "Sum"], ["Alice", "1"], ["Bob", "2"]]
-    path = save(pdfs.make_table_pdf(rows))
+    file = save(pdfs.make_table_pdf(rows))
 
-    extraction = run(engine.extract(path))
+    extraction = run(engine.extract(file))
 
     assert [(table.page_number, table.table_index, table.data) for table in extraction.tables] == [(1, 0, rows)]
 
@@ -95,9 +95,9 @@ def test_metadata_is_text(run: Run, engine: PdfEngine, save: Save) -> None:
 
 
 def test_a_search_returns_the_pages_with_matches(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.make_pdf("nothing", "The Quick\nBrown fox", "quick   brown, quick brown"))
+    file = save(pdfs.make_pdf("nothing", "The Quick\nBrown fox", "quick   brown, quick brown"))
 
-    found = run(engine.search(path, "quick brown"))
+    found = run(engine.search(file, "quick brown"))
 
     assert [(page.page_number, page.matches) for page in found] == [(2, 1), (3, 2)]
     assert found[0] == PageMatches(2, 1, [Excerpt(4, "The ", "Quick\nBrown", " fox")], [])
@@ -111,10 +111,10 @@ def numbered_pages(count: int) -> list[bytes]:
 
 
 def test_a_long_document_comes_in_parts_that_are_whole_together(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.write_pages(numbered_pages(90)))
+    file = save(pdfs.write_pages(numbered_pages(90)))
 
     async def read() -> list[Part]:
-        return [part async for part in engine.read(path)]
+        return [part async for part in engine.read(file)]
 
     parts = run(read())
     assert len(parts) > 2
@@ -140,21 +140,21 @@ def test_the_deadline_is_for_the_whole_file(run: Run, strict_engine: PdfEngine, 
 
 
 def test_a_reader_that_stops_early_leaves_no_work_behind(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.write_pages(numbered_pages(90)))
+    file = save(pdfs.write_pages(numbered_pages(90)))
 
     async def read_one() -> Part:
-        async with aclosing(engine.read(path)) as parts:
+        async with aclosing(engine.read(file)) as parts:
             return await anext(parts)
 
     assert run(read_one()).pages[0].text == "page 1"
-    assert run(engine.inspect(path)).page_count == 90
+    assert run(engine.inspect(file)).page_count == 90
 
 
 def test_a_document_of_unreadable_pages_is_refused_even_in_parts(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.write_pages(numbered_pages(40)).replace(b"/Type /Page /Parent", b"/Type /Nothing /Par"))
+    file = save(pdfs.write_pages(numbered_pages(40)).replace(b"/Type /Page /Parent", b"/Type /Nothing /Par"))
 
     with pytest.raises(BadPdfError):
-        run(engine.extract(path))
+        run(engine.extract(file))
 
 
 # Asked again
@@ -164,28 +164,28 @@ def test_a_document_of_unreadable_pages_is_refused_even_in_parts(run: Run, engin
 def test_the_same_question_about_the_same_bytes_needs_no_file(
     run: Run, engine: PdfEngine, save: Save, ask: str
 ) -> None:
-    path = save(pdfs.make_pdf(f"asked twice by {ask}"))
-    question = partial(getattr(engine, ask), path, *(["twice"] if ask == "search" else []), sha256=ask)
+    file = save(pdfs.make_pdf(f"asked twice by {ask}"), sha256=ask)
+    question = partial(getattr(engine, ask), file, *(["twice"] if ask == "search" else []))
     first = run(question())
-    path.unlink()
+    file.path.unlink()
 
     assert run(question()) == first
 
 
 def test_another_term_is_searched_in_the_same_text(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.make_pdf("needles", "and pins"))
-    run(engine.search(path, "needles", sha256="sewing"))
-    path.unlink()
+    file = save(pdfs.make_pdf("needles", "and pins"), sha256="sewing")
+    run(engine.search(file, "needles"))
+    file.path.unlink()
 
-    assert [page.page_number for page in run(engine.search(path, "pins", sha256="sewing"))] == [2]
+    assert [page.page_number for page in run(engine.search(file, "pins"))] == [2]
 
 
 def test_what_is_remembered_needs_the_same_password(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.make_encrypted_pdf("secret", user_password="open sesame"))
-    run(engine.extract_json(path, "open sesame", sha256="treasure"))
+    file = save(pdfs.make_encrypted_pdf("secret", user_password="open sesame"), sha256="treasure")
+    run(engine.extract_json(file._replace(password="open sesame")))
 
     with pytest.raises(PasswordRequiredError):
-        run(engine.extract_json(path, sha256="treasure"))
+        run(engine.extract_json(file))
 
 
 def test_a_full_memory_forgets_what_was_used_least_lately() -> None:
@@ -210,9 +210,9 @@ def test_an_answer_too_large_or_too_old_is_not_remembered() -> None:
 
 
 def test_extract_json_is_the_body_of_an_answer(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.make_pdf("Größe", "b", title="T"))
+    file = save(pdfs.make_pdf("Größe", "b", title="T"))
 
-    body = json.loads(run(engine.extract_json(path)))
+    body = json.loads(run(engine.extract_json(file)))
 
     assert body["text"] == "Größe\fb"
     assert body["pages"][0] == {"page_number": 1, "text": "Größe", "char_count": 5}
@@ -258,12 +258,12 @@ def test_the_web_process_never_loads_a_pdf_reader() -> None:
 @pytest.mark.parametrize("box", [b"0 0 612 792", b"-9 -7 620.5 800"])
 @pytest.mark.parametrize("name", pdfs.GALLERY)
 def test_tables_are_those_of_pdfplumber(run: Run, engine: PdfEngine, save: Save, name: str, box: bytes) -> None:
-    path = save(pdfs.draw_gallery(name, box=box))
-    with pdfplumber.open(path) as file:
-        expected = file.pages[0].find_tables()
+    file = save(pdfs.draw_gallery(name, box=box))
+    with pdfplumber.open(file.path) as theirs:
+        expected = theirs.pages[0].find_tables()
         texts = [table.extract() for table in expected]
 
-    tables = run(engine.extract(path)).tables
+    tables = run(engine.extract(file)).tables
 
     assert [table.data for table in tables] == texts
     for table, original in zip(tables, expected, strict=True):
@@ -285,11 +285,11 @@ def test_the_gallery_has_tables() -> None:
 def test_what_pdfium_cannot_read_is_read_by_pdfplumber(run: Run, engine: PdfEngine, save: Save) -> None:
     page = b"<</Type /Page /MediaBox [0 0 612 792] /Contents 3 0 R /Resources <<%s>>>>" % pdfs.FONT
     content = pdfs.write_grid(2, 2) + pdfs.HELLO
-    path = save(
+    file = save(
         pdfs.write_pdf([b"<</Type /Catalog>>", page, pdfs.stream(content), b"<</Title (T)>>"], trailer=b"/Info 4 0 R")
     )
 
-    extraction = run(engine.extract(path))
+    extraction = run(engine.extract(file))
 
     assert (extraction.pages[0].text, extraction.metadata) == ("Hello", {"Title": "T"})
     assert [table.data for table in extraction.tables] == [[["Hello", ""], ["", ""]]]
@@ -357,10 +357,10 @@ def test_a_hyphen_before_a_number_or_a_name_stays(
 
 
 def test_a_hit_after_a_character_beyond_the_basic_plane_is_where_it_is(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.map_letters(b"D83DDE00", b"D835DD04"))
+    file = save(pdfs.map_letters(b"D83DDE00", b"D835DD04"))
 
-    _, (page,) = run(engine.search_pages(path, [(1, "x😀𝔄y")], "y", first_page=1, limit=1))
-    *_, last = run(engine.words(path, 1))
+    _, (page,) = run(engine.search_pages(file, [(1, "x😀𝔄y")], "y", first_page=1, limit=1))
+    *_, last = run(engine.read_words(file, 1))
 
     (((_, _, x1, _),),) = page.boxes
     assert last.text == "x😀𝔄y"
@@ -415,10 +415,10 @@ def test_a_turned_note_is_read_where_it_was_drawn(
 def test_a_hit_in_a_turned_note_is_where_the_note_is(run: Run, engine: PdfEngine, save: Save) -> None:
     upright = pdfs.write_turned(["upright words first", "and more of them"], 0, x=100, y=700, by_word=True)
     content = upright + b" " + pdfs.write_turned(["one", "two needle", "three"], 270, x=400, y=500)
-    path = save(pdfs.write_page(content))
-    text = run(engine.extract(path)).pages[0].text
+    file = save(pdfs.write_page(content))
+    text = run(engine.extract(file)).pages[0].text
 
-    _, (page,) = run(engine.search_pages(path, [(1, text)], "needle", first_page=1, limit=1))
+    _, (page,) = run(engine.search_pages(file, [(1, text)], "needle", first_page=1, limit=1))
 
     (((x0, top, x1, bottom),),) = page.boxes
     assert 386 - 4 <= x0 < x1 <= 386 + 12  # the second line, 14 points to the left of the first
@@ -427,11 +427,11 @@ def test_a_hit_in_a_turned_note_is_where_the_note_is(run: Run, engine: PdfEngine
 
 def test_the_words_of_a_page_come_in_the_order_of_its_text(run: Run, engine: PdfEngine, save: Save) -> None:
     above = pdfs.write_turned(["upright words first", "and more of them"], 0, x=100, y=700, by_word=True)
-    path = save(pdfs.write_page(above + b" " + pdfs.write_turned(["one two", "three"], 270, x=400, y=500)))
+    file = save(pdfs.write_page(above + b" " + pdfs.write_turned(["one two", "three"], 270, x=400, y=500)))
 
-    words = run(engine.words(path, 1))
+    words = run(engine.read_words(file, 1))
 
-    assert [word.text for word in words] == run(engine.extract(path)).pages[0].text.split()
+    assert [word.text for word in words] == run(engine.extract(file)).pages[0].text.split()
     one, two, three = words[-3:]
     assert one.bottom <= two.top + 1  # downwards, and the next line to the left
     assert three.x1 <= one.x0 + 1
@@ -440,7 +440,7 @@ def test_the_words_of_a_page_come_in_the_order_of_its_text(run: Run, engine: Pdf
 def test_a_word_parted_at_a_line_end_has_a_box_on_each_line(run: Run, engine: PdfEngine, save: Save) -> None:
     content = b"BT /F1 12 Tf 14 TL 72 700 Td (an exam-) Tj T* (ple of it) Tj ET"
 
-    words = run(engine.words(save(pdfs.write_page(content)), 1))
+    words = run(engine.read_words(save(pdfs.write_page(content)), 1))
 
     assert [word.text for word in words] == ["an", "exam-", "ple", "of", "it"]
     assert words[1].top < words[2].top
@@ -449,9 +449,9 @@ def test_a_word_parted_at_a_line_end_has_a_box_on_each_line(run: Run, engine: Pd
 
 def test_words_that_pdfium_cannot_read_are_read_by_pdfplumber(run: Run, engine: PdfEngine, save: Save) -> None:
     page = b"<</Type /Page /MediaBox [0 0 612 792] /Contents 3 0 R /Resources <<%s>>>>" % pdfs.FONT
-    path = save(pdfs.write_pdf([b"<</Type /Catalog>>", page, pdfs.stream(pdfs.HELLO)]))
+    file = save(pdfs.write_pdf([b"<</Type /Catalog>>", page, pdfs.stream(pdfs.HELLO)]))
 
-    (word,) = run(engine.words(path, 1))
+    (word,) = run(engine.read_words(file, 1))
 
     assert word.text == "Hello"
     assert 0 < word.x0 < word.x1 < 612
@@ -459,15 +459,15 @@ def test_words_that_pdfium_cannot_read_are_read_by_pdfplumber(run: Run, engine: 
 
 
 def test_a_page_that_is_not_there_has_no_words(run: Run, engine: PdfEngine, save: Save) -> None:
-    path = save(pdfs.make_pdf("one page"))
+    file = save(pdfs.make_pdf("one page"))
 
-    assert run(engine.words(path, 2)) is None
+    assert run(engine.read_words(file, 2)) is None
 
 
 def test_a_page_tells_at_most_twenty_thousand_words(run: Run, engine: PdfEngine, save: Save) -> None:
     content = b"BT /F1 1 Tf 2 TL 9 99 Td " + b"(" + b"a " * 10_000 + b") Tj T* " + b"(" + b"b " * 15_000 + b") Tj ET"
 
-    assert len(run(engine.words(save(pdfs.write_page(content)), 1))) == 20_000
+    assert len(run(engine.read_words(save(pdfs.write_page(content)), 1))) == 20_000
 
 
 def assert_storable(extraction: Extraction) -> None:
@@ -541,7 +541,7 @@ def test_stored_tables_that_cost_too_much_are_refused(run: Run, strict_engine: P
                 [[1, 0, [[f"{row}.{column}" for column in range(10)] for row in range(row_count)], [], 1]]
             )
 
-        return run(engine.write_tables(load, file_format="xlsx", merge=False))  # type: ignore[no-any-return]
+        return run(engine.write_tables(load, user_id=1, file_format="xlsx", merge=False))  # type: ignore[no-any-return]
 
     with pytest.raises(ExtractionLimitError, match="more than the 0"):
         write(strict_engine, 50_000)

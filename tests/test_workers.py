@@ -20,7 +20,15 @@ from conftest import wait_until
 from outages import children_of
 
 from errors import BusyError
-from workers import MAXIMUM_WAITING, SESSION_NICE, TASKS_PER_WORKER, WorkerDiedError, Workers
+from workers import (
+    MAXIMUM_WAITING,
+    MAXIMUM_WAITING_EACH,
+    SESSION_NICE,
+    TASKS_PER_WORKER,
+    Limits,
+    WorkerDiedError,
+    Workers,
+)
 
 HOUSE = Path(__file__).parent.parent
 WAIT_SECONDS = 20.0
@@ -85,7 +93,7 @@ def test_what_waits_for_its_turn_has_loaded_nothing(run: Run, tmp_path: Path) ->
 
     async def check() -> None:
         under_way, _ = await start_endless_task(workers, tmp_path)
-        waiting = asyncio.create_task(workers.run_with(load, str.replace, "t", "n"))
+        waiting = asyncio.create_task(workers.run_with(Limits(9, 9), load, str.replace, "t", "n"))
         await asyncio.sleep(0)
         assert loaded == []
 
@@ -174,7 +182,9 @@ def test_a_cancelled_task_ends_its_worker(run: Run, workers: Workers, tmp_path: 
 
 
 def test_workers_that_do_not_start_are_busy(run: Run) -> None:
-    workers = Workers(1, deadline_seconds=9, memory_bytes=2**29, shared_modules=[], modules=["no_such_module"])
+    workers = Workers(
+        1, deadline_seconds=9, cpu_seconds=9, memory_bytes=2**29, shared_modules=[], modules=["no_such_module"]
+    )
 
     with pytest.raises(BusyError) as refusal:
         run(workers.run(len, "abc"))
@@ -198,6 +208,47 @@ def test_the_queue_has_an_end(run: Run, tmp_path: Path) -> None:
         return answers
 
     assert run(crowd()) == [3] * MAXIMUM_WAITING
+
+
+def test_owners_take_turns(run: Run, tmp_path: Path) -> None:
+    async def crowd() -> list[str]:
+        workers = make_workers(1)
+        under_way, _ = await start_endless_task(workers, tmp_path)
+        done: list[str] = []
+
+        async def work(owner: int, name: str) -> None:
+            await workers.run_within(Limits(9, 9, owner), len, name)
+            done.append(name)
+
+        tasks = [asyncio.create_task(work(1, f"one {number}")) for number in range(3)]
+        await asyncio.sleep(0)
+        tasks += [asyncio.create_task(work(2, f"two {number}")) for number in range(2)]
+        await asyncio.sleep(0)
+        under_way.cancel()
+        await asyncio.gather(*tasks)
+        await asyncio.to_thread(workers.close)
+        return done
+
+    assert run(crowd()) == ["one 0", "two 0", "one 1", "two 1", "one 2"]
+
+
+def test_one_owner_does_not_fill_the_queue(run: Run, tmp_path: Path) -> None:
+    async def crowd() -> list[Any]:
+        workers = make_workers(1)
+        under_way, _ = await start_endless_task(workers, tmp_path)
+        mine = Limits(WAIT_SECONDS, WAIT_SECONDS, 1)
+        waiting = [asyncio.create_task(workers.run_within(mine, len, "abc")) for _ in range(MAXIMUM_WAITING_EACH)]
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await workers.run_within(mine, len, "one too many")
+        waiting.append(asyncio.create_task(workers.run_within(mine._replace(owner=2), len, "ab")))
+        await asyncio.sleep(0)
+        under_way.cancel()
+        answers = await asyncio.gather(*waiting)
+        await asyncio.to_thread(workers.close)
+        return answers
+
+    assert run(crowd()) == [3] * MAXIMUM_WAITING_EACH + [2]
 
 
 def test_a_cancelled_waiter_costs_no_worker(run: Run, tmp_path: Path) -> None:
