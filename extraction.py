@@ -6,6 +6,7 @@ The readers are imported where they are used: the web process knows the values o
 import contextlib
 import io
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +61,7 @@ class Table(NamedTuple):
     page_number: int
     table_index: int  # from 0, over the whole document
     data: list[list[str | None]]  # None where a row has no cell in that column
-    bbox: Box  # in points from the page's top left
+    bbox: Box  # in points from the top left of what is displayed
 
 
 class Part(NamedTuple):
@@ -126,6 +127,7 @@ def guard(function: Callable[..., Value], *args: object) -> Value:
 class _Page(Protocol):
     width: float
     height: float
+    corner: tuple[float, float]  # of what is displayed, in the coordinates of edges and characters
 
     @property
     def has_lost_text(self) -> bool: ...
@@ -268,10 +270,12 @@ class _Reader:
         if self._cell_count > MAXIMUM_TABLE_CELLS:
             raise ExtractionLimitError(TOO_MANY_CELLS)
         cells = tables.CellReader(page.read_chars())
+        left, top = page.corner
         found: list[Table] = []
         for grid in grids:
             data = [[cell and clean_text(cell) for cell in row] for row in cells.read_cells(grid)]
-            found.append(Table(page_number, self._table_count, data, grid.bbox))
+            x0, y0, x1, y1 = grid.bbox
+            found.append(Table(page_number, self._table_count, data, (x0 - left, y0 - top, x1 - left, y1 - top)))
             self._table_count += 1
         return found
 
@@ -446,7 +450,7 @@ def read_words(source: Source, page_number: int) -> list[Word] | None:
             return None
         with contextlib.closing(page):
             cleaned = [Word(clean_text(text), *(round(edge, 2) for edge in box)) for text, *box in page.read_words()]
-        return [word for word in cleaned if word.text]
+        return [word for word in cleaned if word.text and all(map(math.isfinite, word[1:]))]
 
 
 def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:

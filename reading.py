@@ -98,13 +98,18 @@ class Picture(NamedTuple):
     height: int
     stride: int  # bytes of a row
     pixels: bytes  # blue, green, red and one unused, from the top left
-    from_points: Matrix  # from the points of boxes (media box, top left) to pixels
+    across: float  # pixels of a point
+    down: float
 
     def place(self, box: Box) -> tuple[int, int, int, int]:
-        """Return the pixels that *box* covers: left, top, right, bottom."""
-        a, _, _, d, e, f = self.from_points
+        """Return the pixels that *box*, in points, covers: left, top, right, bottom."""
         x0, top, x1, bottom = box
-        return (int(a * x0 + e), int(d * top + f), math.ceil(a * x1 + e), math.ceil(d * bottom + f))
+        return (
+            math.floor(self.across * x0),
+            math.floor(self.down * top),
+            math.ceil(self.across * x1),
+            math.ceil(self.down * bottom),
+        )
 
 
 class Document:
@@ -197,18 +202,7 @@ def _render(page: Any, width: int) -> Picture:
         pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * rows)
     finally:
         pdfium.FPDFBitmap_Destroy(bitmap)
-    x0, y0 = _displayed(page, columns, rows, 0, 0)
-    x1, y1 = _displayed(page, columns, rows, columns, rows)
-    a, d = columns / max(x1 - x0, 1e-6), rows / max(y1 - y0, 1e-6)
-    return Picture(columns, rows, stride, pixels, (a, 0.0, 0.0, d, -a * x0, -d * y0))
-
-
-def _displayed(page: Any, columns: int, rows: int, x: int, y: int) -> Point:
-    """Return the point of the displayed page that is at this pixel of its picture."""
-    page_x, page_y = ctypes.c_double(), ctypes.c_double()
-    pdfium.FPDF_DeviceToPage(page, 0, 0, columns, rows, 0, x, y, page_x, page_y)
-    a, b, c, d, e, f = _display_matrix(page)
-    return (a * page_x.value + c * page_y.value + e, b * page_x.value + d * page_y.value + f)
+    return Picture(columns, rows, stride, pixels, columns / page_width, rows / page_height)
 
 
 def _spellings(password: str | None) -> list[bytes | None]:
@@ -321,7 +315,11 @@ class _Piece(NamedTuple):
 
 
 class Page:
-    """A loaded page. Coordinates are pdfplumber's: the media box as displayed, top and bottom measured downwards."""
+    """A loaded page.
+
+    Edges and characters have pdfplumber's coordinates: the media box as displayed, top and bottom measured downwards.
+    Boxes of words and hits are in points from the top left of what is displayed, which is at `corner`.
+    """
 
     def __init__(self, page: Any) -> None:
         """Raise _NoTextError, the page closed, if it has no text that can be asked for."""
@@ -329,6 +327,9 @@ class Page:
         self.width: float = float(pdfium.FPDF_GetPageWidthF(page))
         self.height: float = float(pdfium.FPDF_GetPageHeightF(page))
         self._to_display = _display_matrix(page)
+        shown = pdfium.FS_RECTF()
+        pdfium.FPDF_GetPageBoundingBox(page, shown)
+        self.corner: Point = self._display((shown.left, shown.bottom, shown.right, shown.top))[:2]
         self._text_objects = 0
         self._turned: dict[int, int] = {}  # the text objects that are not upright: their quarter turns, clockwise
         self._paths: list[tuple[int, Matrix]] = []  # with the matrix from the path's space to the displayed page
@@ -454,7 +455,7 @@ class Page:
         return turn, self._text_objects - count
 
     def find_boxes(self, start: int, count: int) -> list[Box]:
-        """Return where these characters of `read_text` are, a box a line; none where they cannot be told apart."""
+        """Return where these characters of `read_text` are shown, a box a line; none if they cannot be told apart."""
         if not self._text.is_exact:
             return []
         boxes: list[Box] = []
@@ -470,7 +471,7 @@ class Page:
         for index in range(max(0, pdfium.FPDFText_CountRects(text.handle, start, count))):
             if not pdfium.FPDFText_GetRect(text.handle, index, left, top, right, bottom):
                 continue
-            box = self._display((left.value, bottom.value, right.value, top.value))
+            box = self._show((left.value, bottom.value, right.value, top.value))
             if _is_on_earth(box):
                 boxes.append(box)
         return boxes
@@ -488,19 +489,15 @@ class Page:
         return words
 
     def _split_words(self, piece: _Piece) -> Iterator[Word]:
-        corner = pdfium.FS_RECTF()
-        pdfium.FPDF_GetPageBoundingBox(self._page, corner)
-        left, top, _, _ = self._display((corner.left, corner.bottom, corner.right, corner.top))
         boxes = list(struct.iter_unpack("4f", piece.text.read_boxes(piece.start, piece.length)))
         for word in _WORD.finditer(piece.text.chars[piece.start : piece.start + piece.length]):
             placed = [box for box in boxes[word.start() : word.end()] if box[1] > box[3]]
             if not placed:
                 continue
             lefts, tops, rights, bottoms = zip(*placed, strict=True)
-            x0, y0, x1, y1 = self._display((min(lefts), min(bottoms), max(rights), max(tops)))
-            if _is_on_earth((x0, y0, x1, y1)):
-                text = word[0][:-1] + "-" if word[0][-1] in HYPHEN_MARKS else word[0]
-                yield text, x0 - left, y0 - top, x1 - left, y1 - top
+            box = self._show((min(lefts), min(bottoms), max(rights), max(tops)))
+            if _is_on_earth(box):
+                yield word[0][:-1] + "-" if word[0][-1] in HYPHEN_MARKS else word[0], *box
 
     def _display(self, box: Box) -> Box:
         """Return where *box*, of page space, is displayed."""
@@ -509,6 +506,12 @@ class Page:
         x0, x1 = a * left + c * bottom + e, a * right + c * top + e
         y0, y1 = b * left + d * bottom + f, b * right + d * top + f
         return (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+
+    def _show(self, box: Box) -> Box:
+        """Return where *box*, of page space, is displayed, from the corner."""
+        left, top = self.corner
+        x0, y0, x1, y1 = self._display(box)
+        return (x0 - left, y0 - top, x1 - left, y1 - top)
 
     # The ruling lines
 

@@ -17,6 +17,9 @@ Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom
 Word = tuple[str, float, float, float, float]  # text, x0, top, x1, bottom
 
 
+Point = tuple[float, float]
+
+
 class Edges(NamedTuple):
     vertical: list[Box]
     horizontal: list[Box]
@@ -75,6 +78,7 @@ class Page:
         self._page = page
         self.width = float(page.width)
         self.height = float(page.height)
+        self.corner: Point = page.bbox[:2]
 
     def close(self) -> None:
         self._page.close()
@@ -84,8 +88,11 @@ class Page:
 
     def read_words(self) -> list[Word]:
         """Return the words from top to bottom, with their boxes; at most 20,000."""
-        words = self._page.extract_words()[:MAXIMUM_WORDS]
-        return [(word["text"], word["x0"], word["top"], word["x1"], word["bottom"]) for word in words]
+        left, top = self.corner
+        return [
+            (word["text"], word["x0"] - left, word["top"] - top, word["x1"] - left, word["bottom"] - top)
+            for word in self._page.extract_words()[:MAXIMUM_WORDS]
+        ]
 
     def read_edges(self) -> Edges:
         edges = Edges([], [])

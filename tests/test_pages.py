@@ -69,22 +69,27 @@ def test_a_page_tells_where_its_words_are_when_asked(alice: Person, book: int) -
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
-def test_words_are_where_they_are_shown(alice: Person, rotate: int) -> None:
-    drawn = b"BT /F1 40 Tf 100 300 Td (needle) Tj ET"
+def test_words_hits_and_tables_are_where_they_are_shown(alice: Person, rotate: int) -> None:
+    frame = b" 95 290 m 260 290 l 260 340 l 95 340 l h 180 290 m 180 340 l S"
+    drawn = b"BT /F1 40 Tf 100 300 Td (needle) Tj ET" + frame
     box = b"/CropBox [50 100 400 600] /Rotate %d" % rotate
     document_id = upload(alice, write_page(drawn, box=b"[-10 0 400 600]", page=box))
 
     (word,) = words_of(alice, document_id)
+    (page,) = alice.client.get(f"/documents/{document_id}/search?q=needle").json()["matches_by_page"]
+    (table,) = alice.client.get(f"/documents/{document_id}/tables").json()["tables"]
 
     scale = 2.0
     image = picture(alice, document_id, width=int(scale * (350 if rotate in (0, 180) else 500)))
     inked = ImageOps.invert(image.convert("L")).getbbox()
     assert inked is not None
-    left, top, right, bottom = (edge / scale for edge in inked)
-    assert word["text"] == "needle"
-    assert word["x0"] - 1 <= left < right <= word["x1"] + 1
-    assert word["top"] - 1 <= top < bottom <= word["bottom"] + 1
-    assert (word["x1"] - word["x0"]) * (word["bottom"] - word["top"]) < 2 * (right - left) * (bottom - top)
+    assert table["bbox"] == pytest.approx([edge / scale for edge in inked], abs=1)  # the frame around the word
+    ((hit,),) = [context["boxes"] for context in page["context"]]
+    for x0, top, x1, bottom in (hit, [word["x0"], word["top"], word["x1"], word["bottom"]]):
+        middle = [(x0 + x1) / 2, (top + bottom) / 2]
+        left, upper, right, lower = table["bbox"]
+        assert middle == pytest.approx([(left + right) / 2, (upper + lower) / 2], abs=20)
+        assert 100 < max(x1 - x0, bottom - top) < 160
 
 
 def test_the_words_of_a_document_whose_file_is_gone_are_not_found(
