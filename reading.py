@@ -489,9 +489,10 @@ class Page:
         return words
 
     def _split_words(self, piece: _Piece) -> Iterator[Word]:
-        boxes = list(struct.iter_unpack("4f", piece.text.read_boxes(piece.start, piece.length)))
+        boxes = piece.text.read_boxes(piece.start, piece.length)
         for word in _WORD.finditer(piece.text.chars[piece.start : piece.start + piece.length]):
-            placed = [box for box in boxes[word.start() : word.end()] if box[1] > box[3]]
+            own = boxes[4 * word.start() : 4 * word.end()]
+            placed = [box for box in struct.iter_unpack("4f", own) if box[1] > box[3]]
             if not placed:
                 continue
             lefts, tops, rights, bottoms = zip(*placed, strict=True)
