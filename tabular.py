@@ -149,6 +149,7 @@ def _describe(table: Table, *, with_pages: bool) -> dict[str, object]:
 MAXIMUM_ROWS = 1_048_576  # of a worksheet, in Excel
 MAXIMUM_COLUMNS = 16_384
 MAXIMUM_CELL_UNITS = 32_767  # of UTF-16
+MAXIMUM_FORMATS = 200  # of numbers; Excel takes 200 to 250
 MAXIMUM_SHEETS = 1000  # with a table each; Excel takes what memory holds, and seconds for each hundred
 REFUSED_BY_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -188,7 +189,7 @@ def _sheet_name(table: Table) -> str:
 
 
 class _Formats(dict[str, Any]):
-    """The formats of a workbook, by how they show a number."""
+    """The formats of a workbook, by how they show a number; after 200, Excel's own way for what is new."""
 
     def __init__(self, book: Any) -> None:
         self._book = book
@@ -196,7 +197,8 @@ class _Formats(dict[str, Any]):
         self.lines = book.add_format({"text_wrap": True})
 
     def __missing__(self, shown: str) -> Any:
-        self[shown] = self._book.add_format({"num_format": shown}) if shown else None
+        wanted = shown and len(self) < MAXIMUM_FORMATS
+        self[shown] = self._book.add_format({"num_format": shown}) if wanted else None
         return self[shown]
 
 

@@ -199,6 +199,18 @@ def test_what_xml_refuses_is_left_out() -> None:
     assert cells(["a\x00\x01\x0b\x1f\x7fb\ufffe\uffff\ud800c", "\x00"]) == {"A1": Cell("abc")}
 
 
+def test_there_are_no_more_formats_than_excel_takes() -> None:
+    shapes = ["${}", "€{}", "£{}", "¥{}", "{}$", "{}€", "{}£", "{}¥", "({})", "{}"]
+    numbers = [whole + "." + "7" * decimals for whole in ("1", "1,000") for decimals in range(1, 12)]
+    rows: list[list[str | None]] = [[shape.format(number) for shape in shapes] for number in numbers]
+
+    sheet = cells(*rows)
+
+    assert len(shapes) * len(numbers) > 200
+    assert len({cell.number_format for cell in sheet.values() if cell.number_format}) == 200
+    assert all(isinstance(cell.value, float) for cell in sheet.values())
+
+
 @pytest.mark.parametrize(("char", "kept"), [("x", 32_767), ("🦑", 16_383)])
 def test_a_cell_keeps_what_excel_takes(char: str, kept: int) -> None:
     assert cells([char * 40_000]) == {"A1": Cell(char * kept)}
