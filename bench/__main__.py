@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 
 from bench import folder
-from bench.measure import LONG, MEASUREMENTS, NOT_YET, QUICK, Effort, prepare
+from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, prepare
 from bench.servers import HOUSE, Server, running_servers
 from bench.table import Row, format_table
 
@@ -32,8 +32,8 @@ async def measure(servers: tuple[Server, Server], names: list[str], effort: Effo
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = [name for name in MEASUREMENTS if name not in NOT_YET]
-    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(MEASUREMENTS)}; all, if none is named")
+    names = list(MEASUREMENTS)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}; all, if none is named")
     parser.add_argument("--long", action="store_true", help="many rounds, about ten minutes")
     arguments = parser.parse_args()
     if arguments.names[:1] == ["folder"]:

@@ -447,7 +447,6 @@ MEASUREMENTS: dict[str, Callable[[Sides, Effort], Awaitable[list[Row]]]] = {
     "books": measure_books,
     "repeats": measure_repeats,
 }
-NOT_YET = {"repeats"}  # measured only when named: what makes them fast is still to be built
 
 
 def _milliseconds(seconds: float) -> str:

@@ -262,7 +262,7 @@ def test_tables_are_those_of_pdfplumber(run: Run, engine: PdfEngine, save: Save,
     with pdfplumber.open(file.path) as theirs:
         expected = theirs.pages[0].find_tables()
         texts = [table.extract() for table in expected]
-        left, top, _, _ = file.pages[0].bbox
+        left, top, _, _ = theirs.pages[0].bbox
 
     tables = run(engine.extract(file)).tables
 
