@@ -1,11 +1,11 @@
 """Who may read which document."""
 
-import db
+import library
 from auth import CurrentUser
-from db import DocumentRow
 from deps import Db, Engines
 from errors import DocumentNotFoundError, DocumentNotReadyError
 from fields import Id
+from library import DocumentRow
 from pdf import PdfFile
 
 
@@ -15,7 +15,7 @@ async def get_readable_document(database: Db, user: CurrentUser, document_id: Id
     Raises:
         DocumentNotFoundError: also when it exists but is somebody else's.
     """
-    row = await db.find_document(database, document_id=document_id)
+    row = await library.find_document(database, document_id=document_id)
     if row is None or row.user_id != user.id:
         raise DocumentNotFoundError
     return row

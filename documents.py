@@ -8,11 +8,10 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
-import db
+import library
 from access import get_readable_document, get_ready_document
 from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from auth import CurrentUser
-from db import DocumentRow
 from deps import AllEngines, Db, Engines
 from errors import (
     BusyError,
@@ -24,6 +23,7 @@ from errors import (
 )
 from fields import CONTROLS, ClientId, Id
 from findings import DocumentText
+from library import DocumentRow
 from ranges import file_response
 from receiving import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
 
@@ -201,7 +201,7 @@ async def upload_pdf(
     async with received_pdf(request, engines) as upload:
         client_id = upload.field("client_id", _client_id)
         await engines.storage.keep(upload.incoming)
-        document_id, duplicate = await db.insert_document(
+        document_id, duplicate = await library.insert_document(
             engines.database,
             user_id=user.id,
             filename=upload.filename,
@@ -220,7 +220,7 @@ async def upload_pdf(
     else:
         response.headers["Preference-Applied"] = "respond-async"
         engines.jobs.extract_document_later(document_id)
-    row = await db.find_document(engines.database, document_id=document_id)
+    row = await library.find_document(engines.database, document_id=document_id)
     if row is None:
         raise DocumentNotFoundError
     if row.status == "processing":
@@ -258,7 +258,7 @@ async def _wait_until_read(engines: Engines, document_id: int, *, duplicate: boo
 
 
 async def _preview(engines: Engines, document_id: int) -> str:
-    text = await db.get_document_text(engines.database, document_id=document_id, characters=PREVIEW_CHARACTERS + 1)
+    text = await library.get_document_text(engines.database, document_id=document_id, characters=PREVIEW_CHARACTERS + 1)
     return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "..."
 
 
@@ -272,7 +272,7 @@ async def list_documents(
 ) -> DocumentPage:
     """My documents, newest first; at most 1,000 where no *limit* is named."""
     count = limit or MAX_LISTED
-    rows = await db.list_documents(database, user_id=user.id, status=status, before_id=cursor, limit=count + 1)
+    rows = await library.list_documents(database, user_id=user.id, status=status, before_id=cursor, limit=count + 1)
     return DocumentPage(
         documents=[Document.from_row(row) for row in rows[:count]],
         next_cursor=str(rows[count - 1].id) if len(rows) > count else None,
@@ -291,7 +291,7 @@ async def read_document(database: Db, user: CurrentUser, document_id: Id) -> Doc
 )
 async def rename_document(database: Db, user: CurrentUser, document_id: Id, body: DocumentPatch) -> DocumentDetails:
     row = await get_readable_document(database, user, document_id)
-    if not await db.rename_document(database, document_id=document_id, filename=body.filename):
+    if not await library.rename_document(database, document_id=document_id, filename=body.filename):
         raise DocumentNotFoundError
     return DocumentDetails.from_row(row._replace(filename=body.filename))
 
@@ -356,13 +356,13 @@ async def read_text(request: Request, database: Db, user: CurrentUser, document_
     """Plain text with form feeds between pages, or JSON when `Accept` asks for `application/json`."""
     row = await get_ready_document(database, user, document_id)
     if "application/json" not in request.headers.get("accept", ""):
-        return PlainTextResponse(await db.get_document_text(database, document_id=document_id))
-    pages = await db.list_pages(database, document_id=document_id)
+        return PlainTextResponse(await library.get_document_text(database, document_id=document_id))
+    pages = await library.list_pages(database, document_id=document_id)
     return JSONResponse(
         {
             "text": "\f".join(page.text for page in pages)
             if pages
-            else await db.get_document_text(database, document_id=document_id),  # an older installation's
+            else await library.get_document_text(database, document_id=document_id),  # an older installation's
             "pages": [
                 {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)} for page in pages
             ],

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-import db
+import library
 from access import get_ready_document
 from answers import SIGNED_IN, may_fail, operation_id
 from auth import CurrentUser
@@ -79,7 +79,7 @@ async def list_tables(
     row = await get_ready_document(engines.database, user, document_id)
     if merge:
         return await _write(engines, user, document_id, "json", merge=True, page=page)
-    tables = await db.get_tables_json(engines.database, document_id=row.id, page_number=page)
+    tables = await library.get_tables_json(engines.database, document_id=row.id, page_number=page)
     return Response(f'{{"tables": {tables}}}', media_type="application/json")
 
 
@@ -132,7 +132,7 @@ async def read_table_csv(
     name = f"{_stem(row.filename)}-{table_index}"
     if merge:
         return await _write(engines, user, document_id, "csv", merge=True, table_index=table_index, name=name)
-    cells = await db.find_table(engines.database, document_id=row.id, table_index=table_index)
+    cells = await library.find_table(engines.database, document_id=row.id, table_index=table_index)
     if cells is None:
         raise TableNotFoundError
     return _file((await asyncio.to_thread(to_csv, cells)).encode(), "csv", name)
@@ -170,7 +170,7 @@ async def _write(
     name: str = "",
 ) -> Response:
     """What is stored, written in a worker: the tables are large, or the work is."""
-    load = partial(db.get_placed_tables_json, engines.database, document_id=document_id)
+    load = partial(library.get_placed_tables_json, engines.database, document_id=document_id)
     body = await engines.pdf.write_tables(
         load, user_id=user.id, file_format=file_format, merge=merge, page_number=page, table_index=table_index
     )

@@ -12,10 +12,12 @@ from weakref import WeakValueDictionary
 
 import db
 import history
-from db import DocumentRow, NotificationRow, PageRow, TableRow
+import library
+from db import NotificationRow
 from errors import BadPdfError, BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
 from extraction import DAMAGED, READER_VERSION, Part
 from history import Told
+from library import DocumentRow, PageRow, TableRow
 from mail import Mail, MailDelayedError, Mailer, MailRefusedError
 from messenger import Messenger
 from pdf import PdfEngine, PdfFile
@@ -124,7 +126,7 @@ class Jobs:
             await self._extract(document_id)
 
     async def _extract(self, document_id: int) -> None:
-        document = await db.find_document(self._database, document_id=document_id)
+        document = await library.find_document(self._database, document_id=document_id)
         if document is None or document.status != "processing":
             return
         try:
@@ -148,7 +150,7 @@ class Jobs:
     async def _copy(self, document_id: int) -> bool:
         """Take what was read of the same bytes before, if they were."""
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
-            owner_id = await db.copy_extraction(
+            owner_id = await library.copy_extraction(
                 tx, document_id=document_id, worker_id=self.worker_id, reader_version=READER_VERSION
             )
             told = await self._tell(tx, owner_id, "document.ready", document_id)
@@ -181,22 +183,22 @@ class Jobs:
         ours = {"document_id": document_id, "worker_id": self.worker_id}
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
             if part.pages[0].page_number == 1:
-                await db.begin_extraction(
+                await library.begin_extraction(
                     tx, **ours, page_count=part.page_count, metadata=part.metadata, encrypted=part.encrypted
                 )
             pages = [PageRow(*page) for page in part.pages]
             tables = [TableRow(t.page_number, t.table_index, t.data, list(t.bbox)) for t in part.tables]
-            if not await db.save_pages(tx, **ours, pages=pages, tables=tables):
+            if not await library.save_pages(tx, **ours, pages=pages, tables=tables):
                 return False
             if pages[-1].page_number == part.page_count:
-                owner_id = await db.finish_extraction(tx, **ours, warnings=warnings, reader_version=READER_VERSION)
+                owner_id = await library.finish_extraction(tx, **ours, warnings=warnings, reader_version=READER_VERSION)
                 told = await self._tell(tx, owner_id, "document.ready", document_id)
         self._messenger.expect(told)
         return True
 
     async def _fail(self, document_id: int, error: PagewireError) -> None:
         async with self._database.transaction() as tx:
-            owner_id = await db.fail_extraction(
+            owner_id = await library.fail_extraction(
                 tx,
                 document_id=document_id,
                 worker_id=self.worker_id,
@@ -209,7 +211,7 @@ class Jobs:
     async def remove_document(self, document_id: int, *, silently: bool = False) -> bool:
         """Forget a document, then its file: a crash between leaves a file that the next start sweeps away."""
         async with self._database.transaction() as tx:
-            removed = await db.delete_document(tx, document_id=document_id)
+            removed = await library.delete_document(tx, document_id=document_id)
             if removed is None:
                 return False
             told = [] if silently else await self._tell(tx, removed.user_id, "document.deleted", document_id)
@@ -294,7 +296,7 @@ class Jobs:
     async def _recover(self) -> None:
         while True:
             try:
-                claimed = await db.claim_documents(
+                claimed = await library.claim_documents(
                     self._database,
                     worker_id=self.worker_id,
                     busy_with=list(self._extractions),
@@ -313,7 +315,7 @@ class Jobs:
         """Delete the files that a crash left without a document."""
         names = await self._storage.list_orphans()
         kept = [name for name in names if not self._storage.is_temporary(name)]
-        known = await db.list_known_files(self._database, file_paths=kept)
+        known = await library.list_known_files(self._database, file_paths=kept)
         orphans = [name for name in names if name not in known]
         if orphans:
             logger.info("removing %d unfinished uploads", len(orphans))

@@ -6,11 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-import db
+import library
 from access import check_ready, get_readable_document, get_ready_document, get_stored_file, stored_file
 from answers import SIGNED_IN, may_fail, operation_id
 from auth import CurrentUser
-from db import DocumentRow
 from deps import AllEngines, Engines
 from errors import (
     BadPdfError,
@@ -23,6 +22,7 @@ from errors import (
 from extraction import ImageFormat
 from fields import Id, NotBlank, Storable
 from findings import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
+from library import DocumentRow
 from ranges import knows_etag
 
 DEFAULT_WIDTH = 850  # pixels: 100 dpi on US Letter
@@ -82,7 +82,7 @@ async def read_page(
 ) -> Page:
     """Also of a document that is still being read, as soon as its reading has come that far."""
     row = await get_readable_document(engines.database, user, document_id)
-    page = await db.find_page(engines.database, document_id=row.id, page_number=page_number)
+    page = await library.find_page(engines.database, document_id=row.id, page_number=page_number)
     if page is None:
         check_ready(row)
         raise PageNotFoundError
@@ -174,9 +174,9 @@ async def search_document(
 ) -> DocumentSearchAnswer:
     """As /search-pdf, of a document in the library, with the places on the pages."""
     row = await get_ready_document(engines.database, user, document_id)
-    pages = [(page.page_number, page.text) for page in await db.list_pages(engines.database, document_id=row.id)]
+    pages = [(page.page_number, page.text) for page in await library.list_pages(engines.database, document_id=row.id)]
     if not pages:  # an older installation's
-        text = await db.get_document_text(engines.database, document_id=row.id)
+        text = await library.get_document_text(engines.database, document_id=row.id)
         pages = list(enumerate(text.split("\f"), start=1))
     file = stored_file(engines, user, row)
     total, found = await engines.pdf.search_pages(file, pages, q, first_page=cursor, limit=limit + 1)

@@ -213,8 +213,8 @@ class PdfEngine:
     ) -> bytes | None:
         """Return tables that were extracted before, as `extract_tables` does; None if none has that *table_index*.
 
-        *load* gives them, as `db.get_placed_tables_json` does, when it is their turn. Joined ones count as standing on
-        each of their pages, and go by the index of each of their parts.
+        *load* gives them, as `library.get_placed_tables_json` does, when it is their turn. Joined ones count as
+        standing on each of their pages, and go by the index of each of their parts.
         """
         limits = self._limits._replace(owner=user_id)
         return await self._within_limits(

@@ -28,7 +28,7 @@ FLOORS = [
         "recent",
     },
     {"protocol", "db", "extraction", "envelope", "ranges"},
-    {"history", "pdf"},
+    {"history", "library", "pdf"},
     {"bus", "hub", "writer"},
     {"messenger"},
     {"jobs"},

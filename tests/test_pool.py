@@ -18,6 +18,7 @@ from outages import FragilePostgres, fragile_postgres
 
 import db
 import history
+import library
 import pool
 from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
 from pool import Database, IntegrityError
@@ -590,6 +591,7 @@ STARTER = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 import db
+import library
 from pool import Database
 from psycopg2.extensions import parse_dsn
 
@@ -725,7 +727,7 @@ async def test_classic_messages_move_in(moved_in: Database) -> None:
 
 @only_once
 async def test_classic_documents_move_in(moved_in: Database) -> None:
-    (document,) = await db.list_documents(moved_in, user_id=1, limit=10)
+    (document,) = await library.list_documents(moved_in, user_id=1, limit=10)
 
     assert (document.filename, document.status, document.page_count, document.file_size) == ("old.pdf", "ready", 3, 0)
     assert document.created_at.utcoffset() is not None

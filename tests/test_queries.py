@@ -13,6 +13,7 @@ from conftest import HOUSE, TestDatabase
 
 import db
 import history
+import library
 from errors import BusyError
 from history import MessageDraft, Told
 from pool import Connection, Database, Prepared, _compile
@@ -62,14 +63,14 @@ ANALYZE;
 """
 
 QUESTIONS: dict[str, Question] = {
-    "claim_documents": lambda conn: db.claim_documents(conn, worker_id=7, busy_with=[1, 2, 3], limit=9),
+    "claim_documents": lambda conn: library.claim_documents(conn, worker_id=7, busy_with=[1, 2, 3], limit=9),
     "claim_notification": lambda conn: db.claim_notification(conn, worker_id=7),
-    "copy_extraction": lambda conn: db.copy_extraction(
+    "copy_extraction": lambda conn: library.copy_extraction(
         cast(Connection, conn), document_id=7, worker_id=7, reader_version=1
     ),
     "email_exists": lambda conn: db.email_exists(conn, email="User7@example.com"),
     "find_credentials": lambda conn: db.find_credentials(conn, email="User7@example.com"),
-    "insert_document": lambda conn: db.insert_document(
+    "insert_document": lambda conn: library.insert_document(
         conn,
         user_id=7,
         filename="book.pdf",
@@ -93,14 +94,14 @@ QUESTIONS: dict[str, Question] = {
     "list_presence": lambda conn: history.list_presence(conn, user_ids=[7]),
     "mark_read": lambda conn: history.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
     "list_conversation": lambda conn: history.list_conversation(conn, user_id=7, other_id=50, limit=20),
-    "list_documents": lambda conn: db.list_documents(conn, user_id=7, before_id=9_000, limit=20),
-    "list_known_files": lambda conn: db.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
+    "list_documents": lambda conn: library.list_documents(conn, user_id=7, before_id=9_000, limit=20),
+    "list_known_files": lambda conn: library.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
     "list_messages": lambda conn: history.list_messages(conn, user_id=7, offset=50, limit=20),
-    "find_page": lambda conn: db.find_page(conn, document_id=7, page_number=3),
-    "find_table": lambda conn: db.find_table(conn, document_id=7, table_index=3),
-    "get_placed_tables_json": lambda conn: db.get_placed_tables_json(conn, document_id=7),
-    "get_tables_json": lambda conn: db.get_tables_json(conn, document_id=7),
-    "list_pages": lambda conn: db.list_pages(conn, document_id=7),
+    "find_page": lambda conn: library.find_page(conn, document_id=7, page_number=3),
+    "find_table": lambda conn: library.find_table(conn, document_id=7, table_index=3),
+    "get_placed_tables_json": lambda conn: library.get_placed_tables_json(conn, document_id=7),
+    "get_tables_json": lambda conn: library.get_tables_json(conn, document_id=7),
+    "list_pages": lambda conn: library.list_pages(conn, document_id=7),
 }
 
 
@@ -186,7 +187,9 @@ def test_every_index_says_whom_it_serves() -> None:
     indexes = re.findall(r"^CREATE (?:UNIQUE )?INDEX", schema, re.MULTILINE)
 
     assert len({index for index, _ in promises() if not index.endswith("_pkey")}) == len(indexes)
-    assert {function for _, function in promises() if not hasattr(db, function) | hasattr(history, function)} == set()
+    assert {
+        function for _, function in promises() if not any(hasattr(room, function) for room in (db, history, library))
+    } == set()
 
 
 @pytest.mark.parametrize(("index", "function"), promises())
