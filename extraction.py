@@ -256,12 +256,12 @@ class _Reader:
         return page
 
     def read_tables(self, page_number: int, page: _Page) -> list[Table]:
-        import reading
+        import paths
         import tables
 
         try:
             grids = tables.find_grids(*page.read_edges())
-        except (reading.TooManyPathsError, tables.TooManyLinesError):
+        except (paths.TooManyPathsError, tables.TooManyLinesError):
             self.warnings.append(f"tables_truncated: page {page_number}")
             return []
         if not grids:

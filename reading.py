@@ -11,7 +11,7 @@ import os
 import re
 import struct
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import repeat
@@ -22,14 +22,26 @@ from typing import Any, NamedTuple, Self
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from errors import BadPdfError, PasswordRequiredError
+from paths import (
+    LIMIT,
+    MAXIMUM_SEGMENTS,
+    Box,
+    Edges,
+    Matrix,
+    Point,
+    find_edges,
+    get_object_matrix,
+    is_on_earth,
+    multiply,
+    prototype,
+    read_matrix,
+    run_all,
+)
 
-MAXIMUM_SEGMENTS = 1_000_000  # of drawn paths on one page; the fullest real page seen has 75,088
 MAXIMUM_WORDS = 20_000  # of one page
 MAXIMUM_FORM_DEPTH = 30
 MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
-MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
-LIMIT = 1e7  # points from the origin; a page may be 14,400 wide
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text (fonts it has not got)
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 TEXT, PATH, FORM = pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_PATH, pdfium.FPDF_PAGEOBJ_FORM
@@ -37,39 +49,24 @@ HYPHEN_MARKS = "\x02\ufffe"  # what PDFium makes of a hyphen at the end of a lin
 
 _WORD = re.compile(rf"[^\s{HYPHEN_MARKS}]+[{HYPHEN_MARKS}]?|[{HYPHEN_MARKS}]")
 
-Box = tuple[float, float, float, float]  # x0, top, x1, bottom
 Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
 Word = tuple[str, float, float, float, float]  # text, x0, top, x1, bottom
-Point = tuple[float, float]
-Matrix = tuple[float, float, float, float, float, float]
-IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-
-
-def _prototype(function: Any, result: Any, *arguments: Any) -> Any:
-    """Return *function* for calls by the thousand: plain addresses for pointers, the GIL kept; a third of the time."""
-    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
 _address, _int = ctypes.c_void_p, ctypes.c_int
-_get_page_object = _prototype(pdfium.FPDFPage_GetObject, _address, _address, _int)
-_get_form_object = _prototype(pdfium.FPDFFormObj_GetObject, _address, _address, ctypes.c_ulong)
-_count_form_objects = _prototype(pdfium.FPDFFormObj_CountObjects, _int, _address)
-_get_type = _prototype(pdfium.FPDFPageObj_GetType, _int, _address)
-_get_object_matrix = _prototype(pdfium.FPDFPageObj_GetMatrix, _int, _address, _address)
-_count_segments = _prototype(pdfium.FPDFPath_CountSegments, _int, _address)
-_get_segment = _prototype(pdfium.FPDFPath_GetPathSegment, _address, _address, _int)
-_get_point = _prototype(pdfium.FPDFPathSegment_GetPoint, _int, _address, _address, _address)
-_get_segment_type = _prototype(pdfium.FPDFPathSegment_GetType, _int, _address)
-_is_closing = _prototype(pdfium.FPDFPathSegment_GetClose, _int, _address)
-_get_loose_box = _prototype(pdfium.FPDFText_GetLooseCharBox, _int, _address, _int, _address)
-_get_text_object = _prototype(pdfium.FPDFText_GetTextObject, _address, _address, _int)
-_get_unicode = _prototype(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _address, _int)
-_get_origin = _prototype(pdfium.FPDFText_GetCharOrigin, _int, _address, _int, _address, _address)
-_get_text_matrix = _prototype(pdfium.FPDFText_GetMatrix, _int, _address, _int, _address)
-_get_font_size = _prototype(pdfium.FPDFText_GetFontSize, ctypes.c_double, _address, _int)
-_get_font = _prototype(pdfium.FPDFTextObj_GetFont, _address, _address)
-_get_descent = _prototype(pdfium.FPDFFont_GetDescent, _int, _address, ctypes.c_float, _address)
-_has_map_error = _prototype(pdfium.FPDFText_HasUnicodeMapError, _int, _address, _int)
+_get_page_object = prototype(pdfium.FPDFPage_GetObject, _address, _address, _int)
+_get_form_object = prototype(pdfium.FPDFFormObj_GetObject, _address, _address, ctypes.c_ulong)
+_count_form_objects = prototype(pdfium.FPDFFormObj_CountObjects, _int, _address)
+_get_type = prototype(pdfium.FPDFPageObj_GetType, _int, _address)
+_get_loose_box = prototype(pdfium.FPDFText_GetLooseCharBox, _int, _address, _int, _address)
+_get_text_object = prototype(pdfium.FPDFText_GetTextObject, _address, _address, _int)
+_get_unicode = prototype(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _address, _int)
+_get_origin = prototype(pdfium.FPDFText_GetCharOrigin, _int, _address, _int, _address, _address)
+_get_text_matrix = prototype(pdfium.FPDFText_GetMatrix, _int, _address, _int, _address)
+_get_font_size = prototype(pdfium.FPDFText_GetFontSize, ctypes.c_double, _address, _int)
+_get_font = prototype(pdfium.FPDFTextObj_GetFont, _address, _address)
+_get_descent = prototype(pdfium.FPDFFont_GetDescent, _int, _address, ctypes.c_float, _address)
+_has_map_error = prototype(pdfium.FPDFText_HasUnicodeMapError, _int, _address, _int)
 
 
 class UnreadableError(Exception):
@@ -78,17 +75,6 @@ class UnreadableError(Exception):
 
 class _NoTextError(Exception):
     """PDFium cannot make a page's text."""
-
-
-class TooManyPathsError(Exception):
-    """The page draws more than is worth looking at for tables."""
-
-
-class Edges(NamedTuple):
-    """The straight lines of a page; a slanted one counts as vertical at x0, as it does for pdfplumber."""
-
-    vertical: list[Box]
-    horizontal: list[Box]
 
 
 class Picture(NamedTuple):
@@ -275,7 +261,7 @@ class _Text:
         boxes = array("f", bytes(16 * count))
         address = boxes.buffer_info()[0]
         places = range(address, address + 16 * count, 16)
-        _run_all(map(_get_loose_box, repeat(self.address), range(start, start + count), places))
+        run_all(map(_get_loose_box, repeat(self.address), range(start, start + count), places))
         return boxes
 
     @cached_property
@@ -425,7 +411,7 @@ class Page:
             elif kind == FORM and depth < MAXIMUM_FORM_DEPTH:
                 count = max(0, _count_form_objects(item))
                 inner = list(map(_get_form_object, repeat(item), range(count)))
-                self._sort_objects(inner, _multiply(_read_matrix(_get_object_matrix, item), outer), depth + 1)
+                self._sort_objects(inner, multiply(read_matrix(get_object_matrix, item), outer), depth + 1)
         if texts:
             self._text_objects += len(texts)
             self._note_turned(texts, outer)
@@ -433,7 +419,7 @@ class Page:
     def _note_turned(self, texts: list[int], outer: Matrix) -> None:
         matrices = array("f", bytes(24 * len(texts)))
         start = matrices.buffer_info()[0]
-        _run_all(map(_get_object_matrix, texts, range(start, start + 24 * len(texts), 24)))
+        run_all(map(get_object_matrix, texts, range(start, start + 24 * len(texts), 24)))
         along, across = matrices[0::6], matrices[1::6]
         p, q, r, s, _, _ = outer
         if p > 0 and q == 0 and not any(across) and min(along) > 0:
@@ -472,7 +458,7 @@ class Page:
             if not pdfium.FPDFText_GetRect(text.handle, index, left, top, right, bottom):
                 continue
             box = self._show((left.value, bottom.value, right.value, top.value))
-            if _is_on_earth(box):
+            if is_on_earth(box):
                 boxes.append(box)
         return boxes
 
@@ -497,7 +483,7 @@ class Page:
                 continue
             lefts, tops, rights, bottoms = zip(*placed, strict=True)
             box = self._show((min(lefts), min(bottoms), max(rights), max(tops)))
-            if _is_on_earth(box):
+            if is_on_earth(box):
                 yield word[0][:-1] + "-" if word[0][-1] in HYPHEN_MARKS else word[0], *box
 
     def _display(self, box: Box) -> Box:
@@ -517,28 +503,8 @@ class Page:
     # The ruling lines
 
     def read_edges(self) -> Edges:
-        """Return the straight lines drawn on the page, in nested forms too; a rectangle is its four sides.
-
-        Raises:
-            TooManyPathsError: above 1,000,000 path segments.
-        """
-        edges = Edges([], [])
-        points = _Points()
-        counts = [max(0, _count_segments(path)) for path, _ in self._paths]
-        if sum(counts) > MAXIMUM_SEGMENTS or len(counts) > MAXIMUM_SEGMENTS:
-            raise TooManyPathsError
-        for (path, outer), count in zip(self._paths, counts, strict=True):
-            if count < 2:
-                continue
-            matrix = _multiply(_read_matrix(_get_object_matrix, path), outer)
-            segments = list(map(_get_segment, repeat(path), range(count)))
-            placed = points.read(segments)
-            if _is_plain(placed):  # the most frequent, and quickest told
-                _add_figure(edges, placed, matrix)
-                continue
-            for figure, is_line in _split_path(segments, placed):
-                _add_figure(edges, figure, matrix, is_line=is_line)
-        return Edges(list(filter(_is_on_earth, edges.vertical)), list(filter(_is_on_earth, edges.horizontal)))
+        """Return the straight lines drawn on the page, see `find_edges`."""
+        return find_edges(self._paths)
 
     # The characters
 
@@ -585,12 +551,12 @@ class Page:
         item = _get_text_object(text_page, index)
         if item is None:
             return None
-        a, b, c, d, _, _ = _read_matrix(_get_text_matrix, text_page, index)
+        a, b, c, d, _, _ = read_matrix(_get_text_matrix, text_page, index)
         x, y, descent = ctypes.c_double(), ctypes.c_double(), ctypes.c_float()
         _get_origin(text_page, index, ctypes.addressof(x), ctypes.addressof(y))
         size = _get_font_size(text_page, index)
         _get_descent(_get_font(item), size, ctypes.addressof(descent))
-        p, q, r, s, _, _ = _multiply((a, b, c, d, 0.0, 0.0), self._to_display)
+        p, q, r, s, _, _ = multiply((a, b, c, d, 0.0, 0.0), self._to_display)
         upright = p * -s > 0 and -q * r <= 0  # pdfplumber's rule, with y downwards
         if abs(b) < 1e-4 * abs(a):
             low, high = y.value + d * descent.value, y.value + d * (descent.value + size)
@@ -626,103 +592,3 @@ def _media_box(page: Any) -> Box:
     x0, x1 = sorted((box[0], box[2]))
     y0, y1 = sorted((box[1], box[3]))
     return (x0, y0, x1, y1)
-
-
-def _run_all(calls: Iterator[object]) -> None:
-    deque(calls, maxlen=0)
-
-
-def _multiply(inner: Matrix, outer: Matrix) -> Matrix:
-    """Return the matrix that applies *inner*, then *outer*."""
-    a, b, c, d, e, f = inner
-    p, q, r, s, t, u = outer
-    return (a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u)
-
-
-_matrix = (ctypes.c_float * 6)()
-_matrix_address = ctypes.addressof(_matrix)
-
-
-def _read_matrix(get: Any, *arguments: int) -> Matrix:
-    if not get(*arguments, _matrix_address):
-        return IDENTITY
-    a, b, c, d, e, f = struct.unpack("6f", _matrix)
-    return (a, b, c, d, e, f)
-
-
-class _Points:
-    """A buffer that reads the points of a path at once."""
-
-    def __init__(self) -> None:
-        self._size = 0
-
-    def read(self, segments: list[int]) -> list[Point]:
-        if len(segments) > self._size:
-            self._size = 2 * len(segments)
-            self._buffer = (ctypes.c_float * (2 * self._size))()
-        start = ctypes.addressof(self._buffer)
-        stop = start + 8 * len(segments)
-        _run_all(map(_get_point, segments, range(start, stop, 8), range(start + 4, stop + 4, 8)))
-        return list(struct.iter_unpack("2f", memoryview(self._buffer).cast("B")[: stop - start]))
-
-
-def _is_plain(points: list[Point]) -> bool:
-    """Whether this is one line, level or plumb, or one rectangle."""
-    if len(points) == 2:
-        return points[0][0] == points[1][0] or points[0][1] == points[1][1]
-    if len(points) != 5 or points[0] != points[4]:
-        return False
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3), _ = points
-    return (x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0) or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)
-
-
-def _is_on_earth(edge: Box) -> bool:
-    """Whether the edge has places that can be compared: no overflow, no NaN."""
-    x0, top, x1, bottom = edge
-    return min(x0, top) > -LIMIT and max(x1, bottom) < LIMIT and x0 <= x1 and top <= bottom
-
-
-def _split_path(segments: list[int], points: list[Point]) -> Iterator[tuple[list[Point], bool]]:
-    """Yield the figures of a path, a curve counting by its end, and whether each is but one line."""
-    figure: list[Point] = []
-    control_points = 0  # of a curve, up to its end
-    closing = False
-    for segment, (x, y) in zip(segments, points, strict=True):
-        kind = _get_segment_type(segment)
-        if kind == pdfium.FPDF_SEGMENT_MOVETO:
-            yield from _as_figure(figure, closing=closing)
-            figure, control_points, closing = [], 0, False
-        elif kind == pdfium.FPDF_SEGMENT_BEZIERTO:
-            control_points = (control_points + 1) % 3
-            if control_points:
-                continue
-        # rounded, so that what was written as one number is one number again: PDFium keeps 32-bit floats
-        figure.append((round(x, 3), round(y, 3)))
-        if len(figure) == 3:
-            closing = bool(_is_closing(segment))
-    yield from _as_figure(figure, closing=closing)
-
-
-def _as_figure(points: list[Point], *, closing: bool) -> Iterator[tuple[list[Point], bool]]:
-    """PDFium writes the way back of a closed figure as a line of its own; there and back is one line."""
-    if len(points) == 3 and closing and points[0] == points[2]:
-        yield points[:2], True
-    elif len(points) > 1:
-        yield points, len(points) == 2
-
-
-def _add_figure(edges: Edges, points: list[Point], matrix: Matrix, *, is_line: bool = False) -> None:
-    a, b, c, d, e, f = matrix
-    vertical, horizontal = edges
-    placed = [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
-    for (x0, y0), (x1, y1) in itertools.pairwise(placed):
-        if x0 > x1:
-            x0, x1 = x1, x0
-        if y0 == y1:
-            if x1 - x0 >= MINIMUM_LINE_LENGTH:
-                horizontal.append((x0, y0, x1, y0))
-        elif is_line or x0 == x1:
-            if y0 > y1:
-                y0, y1 = y1, y0
-            if y1 - y0 >= MINIMUM_LINE_LENGTH:
-                vertical.append((x0, y0, x1, y1))

