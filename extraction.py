@@ -21,6 +21,7 @@ from text import Excerpt, clean_text, find_matches, trace_origins
 READER_VERSION = 1  # raised when the same file would be read better: then what was read before is not copied
 MAXIMUM_TEXT_CHARS = 20_000_000
 MAXIMUM_TABLE_CELLS = 2_000_000
+ENOUGH_EXCERPTS = 2000  # in one answer; then pages have none. 100,000 would stop the event loop for two seconds
 RESCUE_SECONDS = 10.0  # of processor time, for single pages that PDFium cannot read
 
 DAMAGED = "Error processing PDF: the file is damaged."
@@ -106,7 +107,7 @@ class Inspection(NamedTuple):
 class PageMatches(NamedTuple):
     page_number: int
     matches: int
-    excerpts: list[Excerpt]  # of the first 100 matches
+    excerpts: list[Excerpt]  # of the first 100 matches; none once the pages before have 2,000
     boxes: list[list[Box]]  # of each excerpt's match, one a line; empty if not asked for or not known
 
 
@@ -397,10 +398,13 @@ def search_text(text: bytes, term: str) -> list[PageMatches]:
 
 def _search_texts(texts: Sequence[str], term: str) -> list[PageMatches]:
     found: list[PageMatches] = []
+    excerpt_count = 0
     for page_number, text in enumerate(texts, start=1):
         matches = find_matches(text, term)
         if matches.total:
-            found.append(PageMatches(page_number, matches.total, matches.excerpts, []))
+            excerpts = matches.excerpts if excerpt_count < ENOUGH_EXCERPTS else []
+            excerpt_count += len(excerpts)
+            found.append(PageMatches(page_number, matches.total, excerpts, []))
     return found
 
 
@@ -474,16 +478,18 @@ def search_pages(
 ) -> tuple[int, list[PageMatches]]:
     import reading
 
-    total = 0
+    total = excerpt_count = 0
     shown: list[PageMatches] = []
     for page_number, text in pages:
         matches = find_matches(text, term)
         total += matches.total
         if matches.total and page_number >= first_page and len(shown) < limit:
-            shown.append(PageMatches(page_number, matches.total, matches.excerpts, []))
+            excerpts = matches.excerpts if excerpt_count < ENOUGH_EXCERPTS else []
+            excerpt_count += len(excerpts)
+            shown.append(PageMatches(page_number, matches.total, excerpts, []))
     with contextlib.suppress(reading.UnreadableError, PagewireError, OSError), reading.Document(*source) as document:
         for index, found in enumerate(shown):
-            boxes = _find_hits(document, found.page_number, term)
+            boxes = _find_hits(document, found.page_number, term) if found.excerpts else []
             if len(boxes) == len(found.excerpts):  # else the text was read by the other reader
                 shown[index] = found._replace(boxes=boxes)
     return total, shown
