@@ -514,16 +514,16 @@ def test_an_excerpt_shows_sixty_characters_each_side() -> None:
     assert excerpt == Excerpt(100, "a" * 60, "NEEDLE", "b" * 60)
 
 
-def test_the_excerpts_of_an_answer_are_enough_at_two_thousand(run: Run, engine: PdfEngine, save: Save) -> None:
+def test_after_two_thousand_excerpts_a_page_has_one(run: Run, engine: PdfEngine, save: Save) -> None:
     page = b"BT /F1 9 Tf 9 99 Td (" + b"a " * 120 + b") Tj ET"
     file = save(pdfs.write_pages([page] * 25))
 
     found = run(engine.search(file, "a"))
     total, shown = run(engine.search_pages(file, [(n, "a " * 120) for n in range(1, 26)], "a", first_page=3, limit=22))
 
-    assert [(len(page.excerpts), page.matches) for page in found] == [(100, 120)] * 20 + [(0, 120)] * 5
+    assert [(len(page.excerpts), page.matches) for page in found] == [(100, 120)] * 20 + [(1, 120)] * 5
     assert total == 25 * 120
-    assert [(len(page.excerpts), len(page.boxes)) for page in shown] == [(100, 100)] * 20 + [(0, 0)] * 2
+    assert [(len(page.excerpts), len(page.boxes)) for page in shown] == [(100, 100)] * 20 + [(1, 1)] * 2
 
 
 def test_excerpts_end_at_a_hundred_and_the_count_does_not() -> None:
