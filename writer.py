@@ -132,8 +132,7 @@ class MessageWriter:
     async def _write(self, batch: Sequence[Job]) -> bool:
         """Store *batch* and answer everybody in it; True if the database is away."""
         try:
-            drafts = [job.draft._replace(is_first=_pair(job.draft) not in self._known_pairs) for job in batch]
-            stored = await self._insert(drafts)
+            stored = await self._insert([self._mark_first(job.draft) for job in batch])
         except (IntegrityError, UnstorableTextError) as error:
             if len(batch) > 1:
                 for number, job in enumerate(batch):  # a bad message fails alone
@@ -184,6 +183,9 @@ class MessageWriter:
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
                     raise
                 attempt += 1
+
+    def _mark_first(self, draft: MessageDraft) -> MessageDraft:
+        return draft if _pair(draft) in self._known_pairs else draft._replace(is_first=True)
 
     def _remember_pairs(self, stored: Sequence[StoredMessage]) -> None:
         if len(self._known_pairs) > MAX_KNOWN_PAIRS:
