@@ -188,11 +188,12 @@ class Client:
 class _Feed:
     """One user's events as this process knows them: told up to *tail*."""
 
-    __slots__ = ("listeners", "tail")
+    __slots__ = ("listeners", "origins", "tail")
 
     def __init__(self, tail: int) -> None:
         self.tail = tail
         self.listeners: set[Listener] = set()
+        self.origins: dict[int, object] = {}  # of events whose turn has not come: the socket each came in by
 
 
 class Hub:
@@ -264,9 +265,12 @@ class Hub:
         if feed is None or seq <= feed.tail:
             return
         if seq > feed.tail + 1:  # another process's commit came between
+            if origin is not None:
+                feed.origins[seq] = origin
             self.expect(user_id, seq)
             return
         feed.tail = seq
+        origin = feed.origins.pop(seq, origin)
         for listener in list(feed.listeners):
             listener.tell(seq, frames, origin)
 
@@ -342,6 +346,8 @@ class Hub:
         found = set()
         for row in rows:
             found.add(row.user_id)
+            if row.seq > wanted[row.user_id]:
+                continue  # nobody has announced it yet; whoever does may know by which socket it came
             self._skip_forgotten(row.user_id, asked, row.seq - 1)
             event = frames.get((row.kind, row.ref_id)) or frames.setdefault((row.kind, row.ref_id), event_frames(row))
             self.publish(row.user_id, row.seq, event)

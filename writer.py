@@ -59,6 +59,8 @@ class MessageWriter:
         self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
         self._queued = 0
         self._wake = asyncio.Event()
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -95,11 +97,16 @@ class MessageWriter:
         self._wake.set()
         return job.done
 
+    async def wait_for_published(self) -> None:
+        """Return when whatever is committed by now is published."""
+        await self._at_rest.wait()
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             while self._queues:
                 batch = self._take_batch()
+                self._at_rest.clear()
                 try:
                     if await self._write(batch):
                         self._refuse_who_waited()
@@ -109,6 +116,8 @@ class MessageWriter:
                 except Exception:
                     logger.exception("a batch of %d messages could not be stored", len(batch))
                     _fail(batch, DatabaseUnavailableError(retry_after=2))
+                finally:
+                    self._at_rest.set()
             if self._closing:
                 return
             self._wake.clear()
