@@ -57,7 +57,7 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
             SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
              ORDER BY user_id FOR NO KEY UPDATE
         ), draft AS MATERIALIZED (
-            SELECT d.ordinal - 1 AS ordinal, nextval(pg_get_serial_sequence('messages', 'id')) AS id,
+            SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
                    d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
                    s.name AS sender_name
               FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
