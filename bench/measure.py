@@ -151,7 +151,7 @@ async def prepare(server: Server) -> Side:
 
 
 async def measure_me(sides: Sides, effort: Effort) -> list[Row]:
-    return [await _compare_cpu("GET /me", sides, effort, lambda side: [side.get_me()], Target(">=", 15, "x"))]
+    return [await _compare_cpu("GET /me", sides, effort, lambda side: [side.get_me()], Target(">=", 25, "x"))]
 
 
 async def measure_post(sides: Sides, effort: Effort) -> list[Row]:
@@ -163,7 +163,7 @@ async def measure_post(sides: Sides, effort: Effort) -> list[Row]:
             for sender, recipient in pairs
         ]
 
-    return [await _compare_cpu("POST /messages", sides, effort, requests)]
+    return [await _compare_cpu("POST /messages", sides, effort, requests, Target(">=", 20, "x"))]
 
 
 async def measure_conversation(sides: Sides, effort: Effort) -> list[Row]:
