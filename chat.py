@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 import history
-from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from auth import FOR_USERS, CurrentAdmin, CurrentUser, User, current_user
 from db import UserRow, find_user
 from deps import AllEngines, Db, get_engines
@@ -175,8 +175,22 @@ class AnnouncementSent(BaseModel):
 # Messages
 
 
-@router.post(
+async def send_message(request: Request) -> Response:
+    """The answer comes after the message is stored; open sockets of both users have been handed it by then."""
+    user = await current_user(request)
+    engines = await get_engines(request)
+    body = await read_json(request, MessageCreate)
+    check_length(body.content)
+    await engines.limiter.hit(engines.rates.message, str(user.id))
+    stored = await engines.messenger.send(MessageDraft(user.id, body.recipient_id, body.content, body.client_id))
+    sent = MessageSent(id=stored.id, created_at=stored.created_at, duplicate=stored.duplicate)
+    return Response(sent.model_dump_json(), media_type="application/json")
+
+
+router.add_api_route(
     "/messages",
+    send_message,
+    methods=["POST"],
     summary="Send a message",
     response_model=MessageSent,
     openapi_extra={
@@ -189,17 +203,8 @@ class AnnouncementSent(BaseModel):
     responses=may_fail(
         *SIGNED_IN, *WITH_BODY, UserNotFoundError, ClientIdReusedError, PayloadTooLargeError, RateLimitedError
     ),
+    route_class_override=DirectRoute,
 )
-async def send_message(request: Request) -> Response:
-    """The answer comes after the message is stored; open sockets of both users have been handed it by then."""
-    user = await current_user(request)
-    engines = await get_engines(request)
-    body = await read_json(request, MessageCreate)
-    check_length(body.content)
-    await engines.limiter.hit(engines.rates.message, str(user.id))
-    stored = await engines.messenger.send(MessageDraft(user.id, body.recipient_id, body.content, body.client_id))
-    sent = MessageSent(id=stored.id, created_at=stored.created_at, duplicate=stored.duplicate)
-    return Response(sent.model_dump_json(), media_type="application/json")
 
 
 @router.get("/messages", summary="All my messages", responses=may_fail(*SIGNED_IN))

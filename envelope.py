@@ -139,25 +139,25 @@ def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
     client = scope["client"][0] if scope.get("client") else "-"
     path = _path_of(scope)
     milliseconds = round(seconds * 1000, 1)
-    access_log.info(
+    # A record of our own: `access_log.info` looks up who calls.
+    record = logging.LogRecord(
+        access_log.name,
+        logging.INFO,
+        __file__,
+        0,
         "%s %s %s %s ms %s %s",
-        method,
-        path,
-        status or "-",
-        milliseconds,
-        client,
-        request_id,
-        extra={
-            "fields": {
-                "method": method,
-                "path": path,
-                "status": status,
-                "milliseconds": milliseconds,
-                "client": client,
-                "request_id": request_id,
-            }
-        },
+        (method, path, status or "-", milliseconds, client, request_id),
+        None,
     )
+    record.fields = {
+        "method": method,
+        "path": path,
+        "status": status,
+        "milliseconds": milliseconds,
+        "client": client,
+        "request_id": request_id,
+    }
+    access_log.handle(record)
 
 
 def _briefly(send: Send) -> Send:

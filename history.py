@@ -57,7 +57,7 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
             SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
              ORDER BY user_id FOR NO KEY UPDATE
         ), draft AS MATERIALIZED (
-            SELECT d.ordinal - 1 AS ordinal, nextval(pg_get_serial_sequence('messages', 'id')) AS id,
+            SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
                    d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
                    s.name AS sender_name
               FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
@@ -110,11 +110,11 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
          WHERE (SELECT count(*) FROM note) >= 0
         """),
         {
-            "senders": [draft.sender_id for draft in drafts],
-            "recipients": [draft.recipient_id for draft in drafts],
+            "senders": _array([draft.sender_id for draft in drafts]),
+            "recipients": _array([draft.recipient_id for draft in drafts]),
             "contents": [draft.content for draft in drafts],
             "client_ids": [draft.client_id or "" for draft in drafts],
-            "firsts": [draft.is_first for draft in drafts],
+            "firsts": _array([draft.is_first for draft in drafts]),
             "channel": CHANNEL,
             "worker_id": worker_id,
             "notes_per_call": NOTES_PER_CALL,
@@ -131,6 +131,11 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
         for message in stored
         if not message.duplicate or (message.sender_id, message.client_id) in first
     ]
+
+
+def _array(values: Sequence[int]) -> str:
+    """Numbers or booleans as PostgreSQL writes an array: one constant, where psycopg2 would make it parse one for each."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 async def _list_by_client_id(conn: Executor, repeated: Sequence[StoredMessage]) -> list[StoredMessage]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -71,8 +72,9 @@ class Client:
         self.is_live = False  # v2: nothing is left to catch up with
         self.close_code: CloseCode | None = None
         self._websocket = websocket
-        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._outbox: deque[str] = deque()
         self._characters = 0  # in the outbox, and on their way from it
+        self._has_frame = asyncio.Event()
         self._has_room = asyncio.Event()
         self._lifetime: asyncio.Timeout | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -97,7 +99,8 @@ class Client:
             self.end(CloseCode.TOO_MUCH)
         elif self.close_code in (None, CloseCode.GOING_AWAY):  # what was asked before may be answered yet
             self._characters += len(frame)
-            self._outbox.put_nowait(frame)
+            self._outbox.append(frame)
+            self._has_frame.set()
 
     async def send_patiently(self, frame: str) -> None:
         """Put *frame* in the outbox when half of it is free; the other half is for what comes meanwhile.
@@ -118,15 +121,16 @@ class Client:
         self.send(frame)
 
     def _is_full(self, frame: str, share: int = 1) -> bool:
-        frames, characters = self._outbox.qsize(), self._characters + len(frame)
+        frames, characters = len(self._outbox), self._characters + len(frame)
         return frames >= OUTBOX_FRAMES // share or characters > OUTBOX_CHARACTERS // share
 
     async def flush(self) -> None:
         """Wait until the outbox is empty or its reader gone, but not for long."""
-        if self._pump is not None:
-            emptied = asyncio.create_task(self._outbox.join())
-            await asyncio.wait({emptied, self._pump}, timeout=CLOSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            emptied.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._characters and self._pump is not None and not self._pump.done():
+                    self._has_room.clear()
+                    await self._has_room.wait()
 
     def end(self, code: CloseCode) -> None:
         """Close the socket soon; the first reason counts."""
@@ -157,7 +161,7 @@ class Client:
             await self.flush()
         if self._pump is not None:
             self._pump.cancel()
-        self._outbox = asyncio.Queue()
+        self._outbox.clear()
         with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             async with asyncio.timeout(SLOW_CLOSE_SECONDS if code == CloseCode.TOO_MUCH else CLOSE_SECONDS):
                 if code == CloseCode.GOING_AWAY:
@@ -170,11 +174,13 @@ class Client:
     async def _empty_outbox(self) -> None:
         try:
             while True:
-                frame = await self._outbox.get()
-                await self._websocket.send_text(frame)
-                self._characters -= len(frame)
-                self._has_room.set()
-                self._outbox.task_done()
+                await self._has_frame.wait()
+                while self._outbox:
+                    frame = self._outbox.popleft()
+                    await self._websocket.send_text(frame)
+                    self._characters -= len(frame)
+                    self._has_room.set()
+                self._has_frame.clear()
         except (WebSocketDisconnect, WebSocketDisconnected, OSError):
             self._has_room.set()  # whoever waits for it need not
 
@@ -182,11 +188,12 @@ class Client:
 class _Feed:
     """One user's events as this process knows them: told up to *tail*."""
 
-    __slots__ = ("listeners", "tail")
+    __slots__ = ("listeners", "origins", "tail")
 
     def __init__(self, tail: int) -> None:
         self.tail = tail
         self.listeners: set[Listener] = set()
+        self.origins: dict[int, object] = {}  # of events whose turn has not come: the socket each came in by
 
 
 class Hub:
@@ -258,9 +265,12 @@ class Hub:
         if feed is None or seq <= feed.tail:
             return
         if seq > feed.tail + 1:  # another process's commit came between
+            if origin is not None:
+                feed.origins[seq] = origin
             self.expect(user_id, seq)
             return
         feed.tail = seq
+        origin = feed.origins.pop(seq, origin)
         for listener in list(feed.listeners):
             listener.tell(seq, frames, origin)
 
@@ -336,6 +346,8 @@ class Hub:
         found = set()
         for row in rows:
             found.add(row.user_id)
+            if row.seq > wanted[row.user_id]:
+                continue  # nobody has announced it yet; whoever does may know by which socket it came
             self._skip_forgotten(row.user_id, asked, row.seq - 1)
             event = frames.get((row.kind, row.ref_id)) or frames.setdefault((row.kind, row.ref_id), event_frames(row))
             self.publish(row.user_id, row.seq, event)

@@ -206,7 +206,10 @@ class Messenger:
             self.hub.expect(user_id, mailbox.seq)
 
     async def _load(self, after: list[Told], limit: int) -> list[history.EventRow]:
-        return await history.list_events(self._database, after=after, limit=limit)
+        rows = await history.list_events(self._database, after=after, limit=limit)
+        if any(row.sender_id == row.user_id for row in rows):
+            await self.writer.wait_for_published()  # it knows by which socket they came, and the hub will
+        return rows
 
     def _publish_message(self, message: StoredMessage, origin: object | None) -> None:
         event = Event(

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import socket
+import struct
 import uuid
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from answers import error_response
 
@@ -118,6 +120,29 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """One socket."""
+
+    async def send(self, message: Any) -> None:
+        """A text is written as its one frame at once (RFC 6455, section 5.2), whenever nothing stands against it."""
+        text = message.get("text")
+        if (
+            text is None
+            or not self.writable.is_set()
+            or self.conn.state is not State.OPEN
+            or self.disconnected
+            or self.close_sent
+            or not self.handshake_complete
+        ):
+            await super().send(message)
+            return
+        data = text.encode()
+        size = len(data)
+        if size < 126:
+            head = struct.pack("!BB", 0x81, size)
+        elif size < 65536:
+            head = struct.pack("!BBH", 0x81, 126, size)
+        else:
+            head = struct.pack("!BBQ", 0x81, 127, size)
+        self.transport.write(head + data)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -166,7 +166,8 @@ class Session:
         self._messenger = engines.messenger
         self._user = user
         self._number = next(_session_numbers)
-        self._room = asyncio.Semaphore(MAX_UNSTORED_PER_SOCKET)
+        self._unstored = 0  # messages of this socket on their way to the table
+        self._one_less = asyncio.Event()
         self._catching_up = asyncio.Lock()
         self._going_live: asyncio.Task[None] | None = None
 
@@ -193,8 +194,7 @@ class Session:
         """Wait until all that was sent is stored and answered, but not for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                for _ in range(MAX_UNSTORED_PER_SOCKET):
-                    await self._room.acquire()
+                await self._wait_for_unstored(0)
 
     def _send_ready(self, *, resumed: bool) -> None:
         self._client.send(
@@ -307,11 +307,18 @@ class Session:
         draft = MessageDraft(self._user.id, frame.recipient_id, frame.content, frame.client_id)
         await self._engines.limiter.hit(self._engines.rates.message, str(self._user.id))
         stored = self._messenger.send(draft, origin=self._client)
+        self._unstored += 1
         stored.add_done_callback(partial(self._report, frame))
-        await self._room.acquire()
+        await self._wait_for_unstored(MAX_UNSTORED_PER_SOCKET)
+
+    async def _wait_for_unstored(self, at_most: int) -> None:
+        while self._unstored > at_most:
+            self._one_less.clear()
+            await self._one_less.wait()
 
     def _report(self, frame: SendFrame, stored: "asyncio.Future[StoredMessage]") -> None:
-        self._room.release()
+        self._unstored -= 1
+        self._one_less.set()
         if stored.cancelled():
             return
         error = stored.exception()

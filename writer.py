@@ -59,6 +59,8 @@ class MessageWriter:
         self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
         self._queued = 0
         self._wake = asyncio.Event()
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -95,11 +97,16 @@ class MessageWriter:
         self._wake.set()
         return job.done
 
+    async def wait_for_published(self) -> None:
+        """Return when whatever is committed by now is published."""
+        await self._at_rest.wait()
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             while self._queues:
                 batch = self._take_batch()
+                self._at_rest.clear()
                 try:
                     if await self._write(batch):
                         self._refuse_who_waited()
@@ -109,6 +116,8 @@ class MessageWriter:
                 except Exception:
                     logger.exception("a batch of %d messages could not be stored", len(batch))
                     _fail(batch, DatabaseUnavailableError(retry_after=2))
+                finally:
+                    self._at_rest.set()
             if self._closing:
                 return
             self._wake.clear()
@@ -132,8 +141,7 @@ class MessageWriter:
     async def _write(self, batch: Sequence[Job]) -> bool:
         """Store *batch* and answer everybody in it; True if the database is away."""
         try:
-            drafts = [job.draft._replace(is_first=_pair(job.draft) not in self._known_pairs) for job in batch]
-            stored = await self._insert(drafts)
+            stored = await self._insert([self._mark_first(job.draft) for job in batch])
         except (IntegrityError, UnstorableTextError) as error:
             if len(batch) > 1:
                 for number, job in enumerate(batch):  # a bad message fails alone
@@ -184,6 +192,9 @@ class MessageWriter:
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
                     raise
                 attempt += 1
+
+    def _mark_first(self, draft: MessageDraft) -> MessageDraft:
+        return draft if _pair(draft) in self._known_pairs else draft._replace(is_first=True)
 
     def _remember_pairs(self, stored: Sequence[StoredMessage]) -> None:
         if len(self._known_pairs) > MAX_KNOWN_PAIRS:

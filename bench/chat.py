@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 import jwt
 import psycopg2
 
-from bench.servers import SECRET_KEY, Server
+from bench.servers import SECRET_KEY, Server, cpu_seconds
 
 FIRST_USER = 1_000_000  # of those that are made for this, past the ones that registered
 SETTLE_SECONDS = 0.7
@@ -91,8 +91,9 @@ class ChatSocket(asyncio.Protocol):
 class Crowd:
     """Everybody's sockets, and what came of what was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, circles: Sequence[Sequence[int]]) -> None:
         self.sockets: dict[int, ChatSocket] = {}
+        self.circles = circles  # the users n, n + len(circles), … write to somebody in circles[n]
         self.sent = 0
         self.latencies: list[float] = []  # seconds from sending to the recipient's socket
         self.waiting: dict[int, asyncio.Future[None]] = {}  # by sender: until the last message arrived
@@ -108,9 +109,10 @@ class Crowd:
             waiting.set_result(None)
 
     def send(self, sender_id: int, randomness: random.Random) -> None:
+        circle = self.circles[sender_id % len(self.circles)]
         recipient_id = sender_id
         while recipient_id == sender_id:
-            recipient_id = randomness.choice(list(self.sockets))
+            recipient_id = randomness.choice(circle)
         self.sent += 1
         content = f"{time.perf_counter()} Have you seen the table on page 57? The totals do not match."
         self.sockets[sender_id].send(recipient_id, content)
@@ -148,15 +150,20 @@ def make_token(user_id: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_crowd(server: Server, count: int) -> AsyncIterator[Crowd]:
-    crowd = Crowd()
+async def open_crowd(servers: Sequence[Server], count: int) -> AsyncIterator[Crowd]:
+    """Sockets of *count* users, spread over *servers*; if these are two, everybody writes to somebody on the other one.
+
+    (The same server named twice has the same pairs write to each other.)
+    """
+    user_ids = range(FIRST_USER, FIRST_USER + count)
+    crowd = Crowd([user_ids] if len(servers) == 1 else [user_ids[1::2], user_ids[::2]])
     loop = asyncio.get_running_loop()
-    for user_id in range(FIRST_USER, FIRST_USER + count):
+    for user_id in user_ids:
 
         def make(user_id: int = user_id) -> ChatSocket:
             return ChatSocket(user_id, crowd)
 
-        _, socket = await loop.create_connection(make, "127.0.0.1", server.port)
+        _, socket = await loop.create_connection(make, "127.0.0.1", servers[user_id % len(servers)].port)
         await socket.opened
         crowd.sockets[user_id] = socket
     await asyncio.sleep(SETTLE_SECONDS)
@@ -167,45 +174,52 @@ async def open_crowd(server: Server, count: int) -> AsyncIterator[Crowd]:
             socket.close()
 
 
-async def measure_full_rate(server: Server, *, users: int, seconds: float) -> ChatFigures:
+async def keep_talking(crowd: Crowd, stop: asyncio.Event) -> None:
+    """Everybody sends the next message as soon as the last one has arrived, until *stop* is set."""
+    loop = asyncio.get_running_loop()
+
+    async def chatter(user_id: int) -> None:
+        randomness = random.Random(user_id)
+        while not stop.is_set():
+            arrived = crowd.waiting[user_id] = loop.create_future()
+            crowd.send(user_id, randomness)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_DELIVERY_SECONDS):
+                    await arrived
+
+    await asyncio.gather(*map(chatter, crowd.sockets))
+    await crowd.wait_for_the_last()
+
+
+async def measure_full_rate(servers: Sequence[Server], *, users: int, seconds: float) -> ChatFigures:
     """Everybody sends the next message as soon as the last one has arrived."""
-    async with open_crowd(server, users) as crowd:
+    async with open_crowd(servers, users) as crowd:
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-
-        async def chatter(user_id: int) -> None:
-            randomness = random.Random(user_id)
-            while loop.time() < end:
-                arrived = crowd.waiting[user_id] = loop.create_future()
-                crowd.send(user_id, randomness)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LAST_DELIVERY_SECONDS):
-                        await arrived
-
-        before, began = server.cpu_seconds(), loop.time()
-        await asyncio.gather(*map(chatter, crowd.sockets))
-        await crowd.wait_for_the_last()
-        return _figures(server, crowd, before, loop.time() - began)
+        stop = asyncio.Event()
+        before, began = cpu_seconds(servers), loop.time()
+        loop.call_later(seconds, stop.set)
+        await keep_talking(crowd, stop)
+        return _figures(servers, crowd, before, loop.time() - began)
 
 
 async def measure_steady_rate(server: Server, *, users: int, per_second: float, seconds: float) -> ChatFigures:
     """Somebody sends a message so many times a second."""
-    async with open_crowd(server, users) as crowd:
+    async with open_crowd([server], users) as crowd:
         loop = asyncio.get_running_loop()
         randomness = random.Random(57)
-        people: Sequence[int] = list(crowd.sockets)
-        before, began = server.cpu_seconds(), loop.time()
+        people = list(crowd.sockets)
+        before, began = cpu_seconds([server]), loop.time()
         for number in range(int(seconds * per_second)):
             await asyncio.sleep(max(0.0, began + number / per_second - loop.time()))
             crowd.send(randomness.choice(people), randomness)
         await crowd.wait_for_the_last()
-        return _figures(server, crowd, before, loop.time() - began)
+        return _figures([server], crowd, before, loop.time() - began)
 
 
-def _figures(server: Server, crowd: Crowd, cpu_before: float, seconds: float) -> ChatFigures:
+def _figures(servers: Sequence[Server], crowd: Crowd, cpu_before: float, seconds: float) -> ChatFigures:
     delivered = len(crowd.latencies)
     return ChatFigures(
-        cpu_seconds=(server.cpu_seconds() - cpu_before) / max(delivered, 1),
+        cpu_seconds=(cpu_seconds(servers) - cpu_before) / max(delivered, 1),
         delivered_per_second=delivered / seconds,
         lost=crowd.sent - delivered,
         p99_seconds=quantiles(crowd.latencies, n=100, method="inclusive")[98],

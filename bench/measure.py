@@ -4,17 +4,21 @@ import asyncio
 import contextlib
 import itertools
 import json
+import multiprocessing
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from bench import chat, pdfs
+import uvloop
+
+from bench import chat, growth, pdfs
 from bench.load import Connection, get, keep_asking, post_json, post_pdf, probe, saturate
-from bench.servers import Server
+from bench.servers import Server, another_process
 from bench.table import Row, Target
 from pdf import PdfEngine, PdfFile
 
@@ -30,6 +34,9 @@ SETTLE_SECONDS = 0.2  # for processes that have just ended to be counted
 WARM_UP_SECONDS = 0.5
 LARGE_UPLOAD_BYTES = 50 * 1024 * 1024
 CROWDS = ((50, 50, 40), (500, 60, 70))  # users, and how many times better: processor time, messages a second
+TALKERS = 50  # users, where chat is the load
+TALKERS_ACROSS = 200  # where one process is compared with two
+SMALL_TABLE, LARGE_TABLE = 10_000, 1_000_000  # messages
 STEADY_USERS = 500
 STEADY_RATE = 100.0  # messages a second
 FILES_AT_ONCE = 20
@@ -49,6 +56,8 @@ class Effort(NamedTuple):
     latency_seconds: float
     memory_rounds: int
     chat_seconds: float
+    chat_rounds: int  # of those that are compared with themselves
+    growth_rounds: int
 
 
 QUICK = Effort(
@@ -60,6 +69,8 @@ QUICK = Effort(
     latency_seconds=3.0,
     memory_rounds=1,
     chat_seconds=3.0,
+    chat_rounds=3,
+    growth_rounds=9,
 )
 LONG = Effort(
     cpu_rounds=15,
@@ -70,6 +81,8 @@ LONG = Effort(
     latency_seconds=6.0,
     memory_rounds=3,
     chat_seconds=15.0,
+    chat_rounds=7,
+    growth_rounds=25,
 )
 
 
@@ -123,7 +136,7 @@ async def prepare(server: Server) -> Side:
 
 
 async def measure_me(sides: Sides, effort: Effort) -> list[Row]:
-    return [await _compare_cpu("GET /me", sides, effort, lambda side: [side.get_me()], Target(">=", 15, "x"))]
+    return [await _compare_cpu("GET /me", sides, effort, lambda side: [side.get_me()], Target(">=", 25, "x"))]
 
 
 async def measure_post(sides: Sides, effort: Effort) -> list[Row]:
@@ -135,7 +148,7 @@ async def measure_post(sides: Sides, effort: Effort) -> list[Row]:
             for sender, recipient in pairs
         ]
 
-    return [await _compare_cpu("POST /messages", sides, effort, requests)]
+    return [await _compare_cpu("POST /messages", sides, effort, requests, Target(">=", 20, "x"))]
 
 
 async def measure_conversation(sides: Sides, effort: Effort) -> list[Row]:
@@ -328,7 +341,7 @@ async def measure_chat(sides: Sides, effort: Effort) -> list[Row]:
         chat.make_users(side.server, max(users for users, _, _ in CROWDS))
     for users, cpu_target, rate_target in CROWDS:
         plain, product = [
-            await chat.measure_full_rate(side.server, users=users, seconds=effort.chat_seconds) for side in sides
+            await chat.measure_full_rate([side.server], users=users, seconds=effort.chat_seconds) for side in sides
         ]
         rows += [
             Row(
@@ -435,6 +448,102 @@ async def measure_repeats(sides: Sides, effort: Effort) -> list[Row]:
     return [Row(name, _milliseconds(first), _milliseconds(again), ratio, Target(">=", 50, "x"))]
 
 
+# Chat, more of it
+
+
+async def measure_processes(sides: Sides, effort: Effort) -> list[Row]:
+    """The same pairs write to each other, in one process and across two."""
+    product = sides[1].server
+    chat.make_users(product, TALKERS_ACROSS)
+
+    async def one_round(servers: Sequence[Server]) -> float:
+        figures = await chat.measure_full_rate(servers, users=TALKERS_ACROSS, seconds=effort.chat_seconds / 2)
+        assert figures.lost == 0, figures
+        return 1 / figures.cpu_seconds
+
+    with another_process(product) as another:
+        pairs = [
+            (await one_round([product, product]), await one_round([product, another]))
+            for _ in range(effort.chat_rounds)
+        ]
+    one, two, share = (median(values) for values in zip(*((a, b, b / a) for a, b in pairs), strict=True))
+    return [
+        Row(f"Chat, {TALKERS_ACROSS} users, in one process: messages a CPU second", "", f"{one:.0f}"),
+        Row(f"Chat, {TALKERS_ACROSS} users, across two: messages a CPU second", "", f"{two:.0f}"),
+        Row("    times that of one", "", f"{share:.2f}x", target=Target(">=", 0.85, "x"), judged=share),
+    ]
+
+
+async def measure_crowded(sides: Sides, effort: Effort) -> list[Row]:
+    """GET /me while a crowd writes as fast as it can; it is asked from a process that has nothing else to do."""
+    product = sides[1]
+    chat.make_users(product.server, TALKERS)
+    loop = asyncio.get_running_loop()
+    asking = (product.server.port, product.get_me(), effort.latency_seconds)
+    latencies: dict[str, list[float]] = {"idle": [], "crowded": []}
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+        for _ in range(effort.chat_rounds):
+            latencies["idle"] += await loop.run_in_executor(apart, _probe_apart, *asking)
+            async with chat.open_crowd([product.server], TALKERS) as crowd:
+                stop = asyncio.Event()
+                talk = asyncio.create_task(chat.keep_talking(crowd, stop))
+                latencies["crowded"] += await loop.run_in_executor(apart, _probe_apart, *asking)
+                stop.set()
+                await talk
+    idle, crowded = (_percentiles(seconds) for seconds in latencies.values())
+    times = crowded.p99 / idle.p99
+    return [
+        Row("GET /me, nothing else: p50 / p99", "", f"{_milliseconds(idle.p50)} / {_milliseconds(idle.p99)}"),
+        Row(
+            f"GET /me, during chat of {TALKERS}: p50 / p99",
+            "",
+            f"{_milliseconds(crowded.p50)} / {_milliseconds(crowded.p99)}",
+        ),
+        Row(
+            "    p99, times its own with nothing else",
+            "",
+            f"{times:.2f}x",
+            target=Target("<=", 3, "x"),
+            judged=times,
+        ),
+    ]
+
+
+def _probe_apart(port: int, request: bytes, seconds: float) -> list[float]:
+    async def run() -> list[float]:
+        probes = [await Connection.open(port) for _ in range(PROBES)]
+        await asyncio.gather(*(connection.ask(request) for connection in probes))
+        latencies = await probe(probes, request, per_second=PROBES_PER_SECOND, seconds=seconds, stop=asyncio.Event())
+        for connection in probes:
+            connection.close()
+        return latencies
+
+    return uvloop.run(run())
+
+
+# A table that grows
+
+
+async def measure_growth(sides: Sides, effort: Effort) -> list[Row]:
+    """The last page of a conversation, asked of history.list_conversation, in a small table and in a large one."""
+    async with (
+        growth.open_table(sides[1].server, SMALL_TABLE) as small,
+        growth.open_table(sides[1].server, LARGE_TABLE) as large,
+    ):
+        for history in (small, large):
+            await history.ask(CONVERSATION_LIMIT)
+        pairs = [
+            (await small.ask(CONVERSATION_LIMIT), await large.ask(CONVERSATION_LIMIT))
+            for _ in range(effort.growth_rounds)
+        ]
+    few, many, times = (median(values) for values in zip(*((a, b, b / a) for a, b in pairs), strict=True))
+    return [
+        Row(f"Last {CONVERSATION_LIMIT} of a conversation, {SMALL_TABLE:,} messages", "", _milliseconds(few)),
+        Row(f"Last {CONVERSATION_LIMIT} of a conversation, {LARGE_TABLE:,} messages", "", _milliseconds(many)),
+        Row("    times that of the small table", "", f"{times:.2f}x", target=Target("<=", 1.3, "x"), judged=times),
+    ]
+
+
 MEASUREMENTS: dict[str, Callable[[Sides, Effort], Awaitable[list[Row]]]] = {
     "me": measure_me,
     "post": measure_post,
@@ -446,6 +555,9 @@ MEASUREMENTS: dict[str, Callable[[Sides, Effort], Awaitable[list[Row]]]] = {
     "workers": measure_workers,
     "books": measure_books,
     "repeats": measure_repeats,
+    "processes": measure_processes,
+    "crowded": measure_crowded,
+    "growth": measure_growth,
 }
 
 

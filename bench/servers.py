@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ STOP_SECONDS = 30.0
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 SECRET_KEY = "0123456789abcdef0123456789abcdef measured, never served"
 RATE_LIMITS = ("LOGIN_RATE_LIMIT", "REGISTER_RATE_LIMIT", "MESSAGE_RATE_LIMIT", "NOTIFICATION_RATE_LIMIT")
+PAGEWIRE = (sys.executable, str(HOUSE / "main.py"))
+PAGEWIRE_ENVIRONMENT = {"PORT": "0", **dict.fromkeys(RATE_LIMITS, "off")}
 
 
 class Server(NamedTuple):
@@ -34,7 +37,7 @@ class Server(NamedTuple):
 
     def cpu_seconds(self) -> float:
         """Processor time of the server and of PostgreSQL so far, with all their processes, living and ended."""
-        return _cpu_seconds(self.pid) + _cpu_seconds(self.postmaster_pid)
+        return cpu_seconds([self])
 
     def resident_bytes(self) -> int:
         return self._memory("VmRSS")
@@ -49,6 +52,11 @@ class Server(NamedTuple):
         found = re.search(rf"^{field}:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
         assert found is not None
         return int(found[1]) * 1024
+
+
+def cpu_seconds(servers: Sequence[Server]) -> float:
+    """Processor time of *servers* and of their PostgreSQL; one that is named twice counts once."""
+    return sum(map(_cpu_seconds, {pid for server in servers for pid in (server.pid, server.postmaster_pid)}))
 
 
 def _cpu_seconds(root: int) -> float:
@@ -81,17 +89,41 @@ def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
             with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
                 connection.autocommit = True
                 connection.cursor().execute(f"CREATE DATABASE {name}")
-            database_url = make_dsn(**{**postgres.connect_kwargs, "dbname": name})
-            home = folder / name
-            home.mkdir()
-            process = stack.enter_context(_process(command, home, DATABASE_URL=database_url, **environment))
-            return Server(name, _wait_for_port(process, home / "log"), process.pid, postmaster_pid, database_url)
+            database_url = str(make_dsn(**{**postgres.connect_kwargs, "dbname": name}))
+            return stack.enter_context(
+                _server(name, command, folder / name, postmaster_pid, database_url, **environment)
+            )
 
         uvicorn = [sys.executable, "-m", "uvicorn", "--app-dir", str(HOUSE), "--port", "0", "--no-access-log"]
         plain = start("plain", [*uvicorn, "bench.plain:app"])
-        no_limits = dict.fromkeys(RATE_LIMITS, "off")
-        product = start("product", [sys.executable, str(HOUSE / "main.py")], PORT="0", **no_limits)
+        product = start("product", PAGEWIRE, **PAGEWIRE_ENVIRONMENT)
         yield plain, product
+
+
+@contextlib.contextmanager
+def another_process(server: Server) -> Iterator[Server]:
+    """One more Pagewire on the database of *server*."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pagewire-bench-") as folder,
+        _server(
+            "another",
+            PAGEWIRE,
+            Path(folder, "home"),
+            server.postmaster_pid,
+            server.database_url,
+            **PAGEWIRE_ENVIRONMENT,
+        ) as another,
+    ):
+        yield another
+
+
+@contextlib.contextmanager
+def _server(
+    name: str, command: Sequence[str], home: Path, postmaster_pid: int, database_url: str, **environment: str
+) -> Iterator[Server]:
+    home.mkdir()
+    with _process(command, home, DATABASE_URL=database_url, **environment) as process:
+        yield Server(name, _wait_for_port(process, home / "log"), process.pid, postmaster_pid, database_url)
 
 
 @contextlib.contextmanager

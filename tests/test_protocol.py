@@ -546,6 +546,32 @@ async def test_the_loader_survives_what_nobody_expected(
     assert numbers_of(device.received) == [1]
 
 
+@pytest.mark.parametrize("announced_first", [True, False])
+async def test_what_a_classic_socket_sent_is_not_shown_to_it_though_another_process_came_between(
+    announced_first: bool,
+) -> None:
+    theirs, own = row(1, 1), row(1, 2)._replace(sender_id=1, recipient_id=2)
+
+    async def load(after: list[Told], limit: int) -> list[EventRow]:
+        return [event for event in (theirs, own) if event.seq > after[0].seq]
+
+    hub = Hub(load)
+    hub.start()
+    device = Device(1, classic=True)
+    hub.add(device.client, seq=0)
+    await device.open()
+
+    if announced_first:
+        hub.expect(1, 1)
+        await until_told(device, 1)
+    hub.publish(1, 2, hub_room.event_frames(own), origin=device.client)
+    await until(lambda: hub.tail(1) == 2)
+    await asyncio.sleep(0)
+    await hub.stop()
+
+    assert device.numbers == [1]
+
+
 async def test_the_21st_listener_of_a_user_is_refused(hub: Hub) -> None:
     for _ in range(20):
         await open_device(hub)

@@ -1,0 +1,65 @@
+"""A table of messages that grows, in a database of its own; asked by the product's own function."""
+
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
+
+import db
+import history
+from bench.servers import Server
+from pool import Database
+
+CONVERSATION_MESSAGES = 200  # of two people each, interleaved with everybody's
+QUESTIONS = 200  # one after another
+
+
+class Table(NamedTuple):
+    database: Database
+    pairs: "itertools.cycle[tuple[int, int]]"
+
+    async def ask(self, limit: int) -> float:
+        """The seconds that the last *limit* messages of a conversation take, a different one each time."""
+        began = time.perf_counter()
+        for user_id, other_id in itertools.islice(self.pairs, QUESTIONS):
+            found = await history.list_conversation(self.database, user_id=user_id, other_id=other_id, limit=limit)
+            assert len(found) == limit
+        return (time.perf_counter() - began) / QUESTIONS
+
+
+@contextlib.asynccontextmanager
+async def open_table(server: Server, messages: int) -> AsyncIterator[Table]:
+    """A new database on the PostgreSQL of *server*, with so many messages."""
+    name = f"table_{messages}"
+    connect_kwargs = {**parse_dsn(server.database_url), "dbname": name}
+    with contextlib.closing(psycopg2.connect(server.database_url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+    database = Database(connect_kwargs, size=1)
+    try:
+        await db.apply_schema(database)
+        conversations = messages // CONVERSATION_MESSAGES
+        with contextlib.closing(psycopg2.connect(make_dsn(**connect_kwargs))) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(
+                "INSERT INTO users (id, email, password_hash, name) "
+                "SELECT n, 'user' || n || '@example.com', 'none', 'User ' || n FROM generate_series(1, %s) AS n",
+                (2 * conversations,),
+            )
+            cursor.execute("SET session_replication_role = replica")  # the senders are there: no look for each
+            cursor.execute(
+                "INSERT INTO messages (sender_id, recipient_id, content) "
+                "SELECT 2 * pair + 1 + turn %% 2, 2 * pair + 2 - turn %% 2, "
+                "'Page ' || turn || ' has the figures, see the table.' "
+                "FROM generate_series(1, %s) AS turn, generate_series(0, %s) AS pair",
+                (CONVERSATION_MESSAGES, conversations - 1),
+            )
+            cursor.execute("VACUUM ANALYZE")  # as PostgreSQL does by itself, a minute later
+        yield Table(database, itertools.cycle([(2 * pair + 1, 2 * pair + 2) for pair in range(min(conversations, 50))]))
+    finally:
+        await database.close()
