@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 
 import db
@@ -15,6 +17,7 @@ ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
 ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this process's own notes
 RECONNECT_SECONDS = 0.5
+COMPANY_SECONDS = 60.0
 
 logger = logging.getLogger("pagewire")
 
@@ -36,6 +39,7 @@ class Bus:
         self._subscribers: dict[str, Callable[[str], None]] = {}
         self._echoes: set[str] = set()
         self._on_repair: Callable[[], Awaitable[None]] | None = None
+        self._heard_at = -math.inf  # from another process
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -61,6 +65,10 @@ class Bus:
     def is_connected(self) -> bool:
         return self._connection is not None and not self._connection.closed
 
+    def has_company(self) -> bool:
+        """Whether another process has been heard lately."""
+        return time.monotonic() - self._heard_at < COMPANY_SECONDS
+
     async def _connect(self) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await self._database.open_connection()
@@ -78,6 +86,7 @@ class Bus:
     def _hear(self, payload: str) -> None:
         sender, _, text = payload[1:].partition(" ")
         if sender != str(self.worker_id):
+            self._heard_at = time.monotonic()
             self._pass_on(payload[:1], text)
         elif payload[:1] in self._echoes:
             asyncio.get_running_loop().call_later(ECHO_SECONDS, self._pass_on, payload[:1], text)

@@ -1,5 +1,6 @@
 """Every SQL statement about chat: messages, conversations, and the numbered events that tell each user of them."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
 NOTES_PER_CALL = 190  # users in one NOTIFY, whose payload has less than 8,000 bytes: two numbers of 19 digits each
 FORGOTTEN_PER_CALL = 5000  # events
 CHANNEL = "pagewire"
+MAX_WHOLE_BYTES = 900  # of a message that is told whole; with WHOLE_BYTES_PER_CALL less than 8,000
+WHOLE_BYTES_PER_CALL = 7000
 
 # Sending
 
@@ -38,8 +41,96 @@ class StoredMessage(NamedTuple):
     recipient_seq: int | None
 
 
-async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, worker_id: int) -> list[StoredMessage]:
-    """Store *drafts* in their order with both users' events, in one statement, and tell the other processes.
+_INSERT = """
+WITH turn AS MATERIALIZED (
+    SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
+     ORDER BY user_id FOR NO KEY UPDATE
+), draft AS MATERIALIZED (
+    SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
+           d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
+           s.name AS sender_name
+      FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
+                  %(firsts)s::boolean[])
+           WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, ordinal)
+      JOIN users s ON s.id = d.sender_id
+     WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id) AND (SELECT count(*) FROM turn) >= 0
+     ORDER BY d.ordinal
+), inserted AS (
+    INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
+    SELECT id, sender_id, recipient_id, content, client_id FROM draft
+    ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+    RETURNING id, sender_id, recipient_id, created_at
+), talk AS (
+    INSERT INTO conversations (user_id, other_id)
+    SELECT sender_id, recipient_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
+    UNION
+    SELECT recipient_id, sender_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
+    ON CONFLICT DO NOTHING
+), event AS MATERIALIZED (
+    SELECT user_id, message_id, row_number() OVER (PARTITION BY user_id ORDER BY message_id) AS nth
+      FROM (SELECT sender_id AS user_id, id AS message_id FROM inserted
+            UNION ALL
+            SELECT recipient_id, id FROM inserted WHERE recipient_id <> sender_id) AS told
+), box AS (
+    INSERT INTO mailboxes (user_id, seq)
+    SELECT user_id, count(*) FROM event GROUP BY user_id ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + EXCLUDED.seq
+    RETURNING user_id, seq
+), numbered AS MATERIALIZED (
+    SELECT event.user_id, event.message_id,
+           box.seq - count(*) OVER (PARTITION BY event.user_id) + event.nth AS seq
+      FROM event JOIN box USING (user_id)
+), told AS (
+    INSERT INTO events (user_id, seq, kind, ref_id)
+    SELECT user_id, seq, 'message', message_id FROM numbered
+)"""
+
+_STORED = """
+SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
+       draft.sender_name, draft.client_id, inserted.id IS NULL AS duplicate,
+       to_sender.seq AS sender_seq, to_recipient.seq AS recipient_seq
+  FROM draft
+  LEFT JOIN inserted USING (id)
+  LEFT JOIN numbered AS to_sender
+    ON to_sender.message_id = draft.id AND to_sender.user_id = draft.sender_id
+  LEFT JOIN numbered AS to_recipient
+    ON to_recipient.message_id = draft.id AND to_recipient.user_id = draft.recipient_id"""
+
+_NOTE = """
+SELECT pg_notify(%(channel)s::text, 'e' || %(worker_id)s::integer || ' ' || string_agg(user_id || ':' || seq, ' '))
+  FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s::integer AS call FROM box) AS boxes
+ GROUP BY call"""
+
+# What is small is told whole, before its number is: then nobody has to ask for it.
+_WHOLE = f"""
+SELECT pg_notify(%(channel)s::text, 'm' || %(worker_id)s::integer || ' [' || string_agg(body, ',' ORDER BY ordinal) || ']')
+  FROM (SELECT ordinal, body, sum(octet_length(body) + 1) OVER (ORDER BY ordinal) / {WHOLE_BYTES_PER_CALL} AS call
+          FROM (SELECT ordinal, json_build_array(id, sender_id, recipient_id, content, created_at, sender_name, client_id,
+                                                 sender_seq, recipient_seq)::text AS body
+                  FROM stored WHERE NOT duplicate) AS message
+         WHERE octet_length(body) <= {MAX_WHOLE_BYTES}) AS messages
+ GROUP BY call"""
+
+_INSERT_MESSAGES = Prepared(f"""
+{_INSERT}, note AS ({_NOTE})
+{_STORED}
+ WHERE (SELECT count(*) FROM note) >= 0
+""")
+
+_INSERT_AND_SHOW_MESSAGES = Prepared(f"""
+{_INSERT}, stored AS MATERIALIZED ({_STORED}), whole AS ({_WHOLE}), note AS ({_NOTE} HAVING (SELECT count(*) FROM whole) >= 0)
+SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, duplicate, sender_seq,
+       recipient_seq
+  FROM stored
+ WHERE (SELECT count(*) FROM note) >= 0
+""")
+
+
+async def insert_messages(
+    conn: Executor, drafts: Sequence[MessageDraft], *, worker_id: int, whole: bool = False
+) -> list[StoredMessage]:
+    """Store *drafts* in their order with both users' events, in one statement, and tell the other processes: their
+    numbers, and the *whole* of them too.
 
     A draft whose recipient does not exist has no row in the answer. A draft whose client_id its sender has used before
     answers with that earlier message, whatever it says.
@@ -52,63 +143,7 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
     """
     stored = await conn.fetch_all(
         StoredMessage,
-        Prepared("""
-        WITH turn AS MATERIALIZED (
-            SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
-             ORDER BY user_id FOR NO KEY UPDATE
-        ), draft AS MATERIALIZED (
-            SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
-                   d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
-                   s.name AS sender_name
-              FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
-                          %(firsts)s::boolean[])
-                   WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, ordinal)
-              JOIN users s ON s.id = d.sender_id
-             WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id) AND (SELECT count(*) FROM turn) >= 0
-             ORDER BY d.ordinal
-        ), inserted AS (
-            INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
-            SELECT id, sender_id, recipient_id, content, client_id FROM draft
-            ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
-            RETURNING id, sender_id, recipient_id, created_at
-        ), talk AS (
-            INSERT INTO conversations (user_id, other_id)
-            SELECT sender_id, recipient_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
-            UNION
-            SELECT recipient_id, sender_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
-            ON CONFLICT DO NOTHING
-        ), event AS MATERIALIZED (
-            SELECT user_id, message_id, row_number() OVER (PARTITION BY user_id ORDER BY message_id) AS nth
-              FROM (SELECT sender_id AS user_id, id AS message_id FROM inserted
-                    UNION ALL
-                    SELECT recipient_id, id FROM inserted WHERE recipient_id <> sender_id) AS told
-        ), box AS (
-            INSERT INTO mailboxes (user_id, seq)
-            SELECT user_id, count(*) FROM event GROUP BY user_id ORDER BY user_id
-            ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + EXCLUDED.seq
-            RETURNING user_id, seq
-        ), numbered AS MATERIALIZED (
-            SELECT event.user_id, event.message_id,
-                   box.seq - count(*) OVER (PARTITION BY event.user_id) + event.nth AS seq
-              FROM event JOIN box USING (user_id)
-        ), told AS (
-            INSERT INTO events (user_id, seq, kind, ref_id)
-            SELECT user_id, seq, 'message', message_id FROM numbered
-        ), note AS (
-            SELECT pg_notify(%(channel)s::text, 'e' || %(worker_id)s::integer || ' ' || string_agg(user_id || ':' || seq, ' '))
-              FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s::integer AS call FROM box) AS boxes
-             GROUP BY call
-        )
-        SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
-               draft.sender_name, draft.client_id, inserted.id IS NULL, to_sender.seq, to_recipient.seq
-          FROM draft
-          LEFT JOIN inserted USING (id)
-          LEFT JOIN numbered AS to_sender
-            ON to_sender.message_id = draft.id AND to_sender.user_id = draft.sender_id
-          LEFT JOIN numbered AS to_recipient
-            ON to_recipient.message_id = draft.id AND to_recipient.user_id = draft.recipient_id
-         WHERE (SELECT count(*) FROM note) >= 0
-        """),
+        _INSERT_AND_SHOW_MESSAGES if whole else _INSERT_MESSAGES,
         {
             "senders": _array([draft.sender_id for draft in drafts]),
             "recipients": _array([draft.recipient_id for draft in drafts]),
@@ -130,6 +165,28 @@ async def insert_messages(conn: Executor, drafts: Sequence[MessageDraft], *, wor
         first[message.sender_id, message.client_id]._replace(ordinal=message.ordinal) if message.duplicate else message
         for message in stored
         if not message.duplicate or (message.sender_id, message.client_id) in first
+    ]
+
+
+def read_whole_messages(text: str) -> list[StoredMessage]:
+    """What another process told whole, as it stored it."""
+    return [
+        StoredMessage(
+            ordinal=0,
+            id=message_id,
+            sender_id=sender_id,
+            recipient_id=recipient_id,
+            content=content,
+            created_at=datetime.fromisoformat(created_at),
+            sender_name=sender_name,
+            client_id=client_id,
+            duplicate=False,
+            sender_seq=sender_seq,
+            recipient_seq=recipient_seq,
+        )
+        for message_id, sender_id, recipient_id, content, created_at, sender_name, client_id, sender_seq, recipient_seq in (
+            json.loads(text)
+        )
     ]
 
 

@@ -25,6 +25,8 @@ EVENTS_PER_LOAD = 100  # of one user, in one question to the database
 USERS_PER_LOAD = 64
 EVENTS_EACH_PER_LOAD = 8  # of each user, when many are behind
 RETRY_LOAD_SECONDS = 0.2
+NOTE_SECONDS = 0.02  # to wait for another process's note, before what it would tell is loaded
+MAX_AHEAD = 256  # events of one user that wait for one before them; of more, nothing is kept: they are loaded
 FIRST_WORD_SECONDS = 0.25  # a v2 client may say `resume` so long before anything is sent to it unasked
 
 logger = logging.getLogger("pagewire.chat")
@@ -188,12 +190,14 @@ class Client:
 class _Feed:
     """One user's events as this process knows them: told up to *tail*."""
 
-    __slots__ = ("listeners", "origins", "tail")
+    __slots__ = ("ahead", "listeners", "tail")
 
     def __init__(self, tail: int) -> None:
         self.tail = tail
         self.listeners: set[Listener] = set()
-        self.origins: dict[int, object] = {}  # of events whose turn has not come: the socket each came in by
+        self.ahead: dict[
+            int, tuple[EventFrames, object | None]
+        ] = {}  # what was published before its turn, with its origin
 
 
 class Hub:
@@ -264,18 +268,27 @@ class Hub:
         feed = self._feeds.get(user_id)
         if feed is None or seq <= feed.tail:
             return
-        if seq > feed.tail + 1:  # another process's commit came between
-            if origin is not None:
-                feed.origins[seq] = origin
-            self.expect(user_id, seq)
+        if seq > feed.tail + 1:  # another process's commit came between; its note is on its way
+            if len(feed.ahead) < MAX_AHEAD:
+                feed.ahead[seq] = (frames, origin)
+            asyncio.get_running_loop().call_later(NOTE_SECONDS, self._want, user_id, seq)
             return
-        feed.tail = seq
-        origin = feed.origins.pop(seq, origin)
-        for listener in list(feed.listeners):
-            listener.tell(seq, frames, origin)
+        while True:
+            frames, origin = feed.ahead.pop(seq, (frames, origin))
+            feed.tail = seq
+            for listener in list(feed.listeners):
+                listener.tell(seq, frames, origin)
+            seq += 1
+            if seq not in feed.ahead:
+                return
 
     def expect(self, user_id: int, seq: int) -> None:
         """The event *seq* of *user_id* is committed, somewhere; it and what is before it are loaded."""
+        feed = self._feeds.get(user_id)
+        if feed is not None and seq not in feed.ahead:  # else it waits for its turn already
+            self._want(user_id, seq)
+
+    def _want(self, user_id: int, seq: int) -> None:
         feed = self._feeds.get(user_id)
         if feed is not None and seq > feed.tail:
             self._wanted[user_id] = max(seq, self._wanted.get(user_id, 0))
@@ -338,7 +351,7 @@ class Hub:
                 logger.warning("events could not be loaded: %s", error, exc_info=is_strange)
                 await asyncio.sleep(RETRY_LOAD_SECONDS)
             for user_id, seq in wanted.items():
-                self.expect(user_id, seq)  # what is still missing
+                self._want(user_id, seq)  # what is still missing
 
     def _publish_loaded(self, rows: Sequence[EventRow], asked: Mapping[int, int], wanted: Mapping[int, int]) -> None:
         """Publish what was found after the tails *asked*; what was *wanted* and is not there is past its retention."""
@@ -358,6 +371,7 @@ class Hub:
         feed = self._feeds.get(user_id)
         if feed is not None and feed.tail == asked[user_id] < seq:  # else it is not the feed that was asked for
             feed.tail = seq
+            feed.ahead = {number: event for number, event in feed.ahead.items() if number > seq}
 
 
 def event_frames(row: EventRow) -> EventFrames:

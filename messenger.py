@@ -31,7 +31,9 @@ class Messenger:
         self._database = database
         self._bus = bus
         self.hub = Hub(self._load)
-        self.writer = MessageWriter(database, self._publish_message, worker_id=bus.worker_id)
+        self.writer = MessageWriter(
+            database, self._publish_message, worker_id=bus.worker_id, has_company=bus.has_company
+        )
         self._loops: list[asyncio.Task[None]] = []
         self._presence_locks = [asyncio.Lock() for _ in range(PRESENCE_LOCKS)]  # a user's is found by the id
         self._unsettled: set[int] = set()  # whose presence could not be written down
@@ -40,6 +42,7 @@ class Messenger:
         self.hub.start()
         self.writer.start()
         self._bus.subscribe("e", self._hear_events, echo=True)
+        self._bus.subscribe("m", self._hear_messages)
         self._bus.subscribe("w", self._hear_whisper)
         await self._bus.start(self._repair)
         self._loops = [asyncio.create_task(self._reap_presence()), asyncio.create_task(self._forget_events())]
@@ -177,6 +180,11 @@ class Messenger:
         for part in text.split():
             user_id, _, seq = part.partition(":")
             self.hub.expect(int(user_id), int(seq))
+
+    def _hear_messages(self, text: str) -> None:
+        """Another process's messages, whole; see history.insert_messages."""
+        for message in history.read_whole_messages(text):
+            self._publish_message(message, None)
 
     def _hear_whisper(self, text: str) -> None:
         """Another process's whisper: [users, frame]."""

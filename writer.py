@@ -50,10 +50,16 @@ class MessageWriter:
     """
 
     def __init__(
-        self, database: Database, publish: Callable[[StoredMessage, object | None], None], *, worker_id: int
+        self,
+        database: Database,
+        publish: Callable[[StoredMessage, object | None], None],
+        *,
+        worker_id: int,
+        has_company: Callable[[], bool] = lambda: False,
     ) -> None:
         self._database = database
         self._worker_id = worker_id
+        self._has_company = has_company
         self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation is surely written down
         self._publish = publish
         self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
@@ -186,7 +192,9 @@ class MessageWriter:
         attempt = 1
         while True:
             try:
-                return await history.insert_messages(self._database, drafts, worker_id=self._worker_id)
+                return await history.insert_messages(
+                    self._database, drafts, worker_id=self._worker_id, whole=self._has_company()
+                )
             except DatabaseUnavailableError as error:
                 # Somebody is being deleted, or the like: the server has chosen us to step back, and nothing is stored.
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:

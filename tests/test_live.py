@@ -352,7 +352,7 @@ def test_a_bad_message_among_good_ones_fails_alone(alice: Person, bob: Person) -
 def test_a_message_to_a_user_who_comes_later_begins_their_conversation(
     alice: Person, here: Server, shared: TestDatabase
 ) -> None:
-    ((future_id,),) = shared.query("SELECT max(id) + 1000 FROM users")
+    ((future_id,),) = shared.query("SELECT nextval(pg_get_serial_sequence('users', 'id'))")
     with Tab(alice) as tab:
         assert tab.ask(recipient_id=future_id, content="too early")["code"] == "user_not_found"
         shared.query(

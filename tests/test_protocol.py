@@ -572,6 +572,27 @@ async def test_what_a_classic_socket_sent_is_not_shown_to_it_though_another_proc
     assert device.numbers == [1]
 
 
+async def test_what_came_before_its_turn_is_told_after_the_one_before_it_and_not_loaded() -> None:
+    loads: list[list[Told]] = []
+
+    async def load(after: list[Told], limit: int) -> list[EventRow]:
+        loads.append(after)
+        return []
+
+    hub = Hub(load)
+    hub.start()
+    device = Device(1)
+    hub.add(device.client, seq=0)
+    await device.open()
+    for seq in (3, 2, 1):
+        hub.publish(1, seq, hub_room.event_frames(row(1, seq)))
+        hub.expect(1, seq)
+    await asyncio.sleep(2 * hub_room.NOTE_SECONDS)  # then it would be loaded
+    await hub.stop()
+
+    assert (hub.tail(1), loads) == (3, [])
+
+
 async def test_the_21st_listener_of_a_user_is_refused(hub: Hub) -> None:
     for _ in range(20):
         await open_device(hub)

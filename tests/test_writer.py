@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 import psycopg2
@@ -286,3 +287,48 @@ async def test_ids_and_numbers_of_a_conversation_are_in_one_order(database: Data
 
     ids = [ref_id for (ref_id,) in tables.query("SELECT ref_id FROM events WHERE user_id = %s ORDER BY seq", BOB)]
     assert ids == sorted(ids)
+
+
+@contextlib.contextmanager
+def listening(tables: TestDatabase) -> Iterator[Callable[[], list[str]]]:
+    """Ask it for the notes that came."""
+    with contextlib.closing(psycopg2.connect(tables.url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"LISTEN {history.CHANNEL}")
+
+        def take() -> list[str]:
+            connection.cursor().execute("SELECT 1")  # notes come with an answer
+            payloads = [note.payload for note in connection.notifies]
+            connection.notifies.clear()
+            return payloads
+
+        yield take
+
+
+async def test_messages_are_told_whole_before_their_numbers(database: Database, tables: TestDatabase) -> None:
+    drafts = [draft(content=f"{n} {'é' * 200}", client_id=f"c{n}") for n in range(60)]
+    with listening(tables) as take:
+        stored = await history.insert_messages(database, drafts, worker_id=7, whole=True)
+        payloads = take()
+
+    kinds = "".join(payload[0] for payload in payloads)
+    told = [
+        message
+        for payload in payloads
+        if payload[0] == "m"
+        for message in history.read_whole_messages(payload.partition(" ")[2])
+    ]
+    assert re.fullmatch("mm+e", kinds)
+    assert max(len(payload.encode()) for payload in payloads) < 8000
+    assert told == [message._replace(ordinal=0) for message in stored]
+
+
+async def test_a_large_message_and_a_repeated_one_are_not_told_whole(database: Database, tables: TestDatabase) -> None:
+    await history.insert_messages(database, [draft(client_id="again")], worker_id=7)
+    with listening(tables) as take:
+        drafts = [draft(content="x" * 900), draft(client_id="again"), draft(content="small")]
+        await history.insert_messages(database, drafts, worker_id=7, whole=True)
+        whole, numbers = take()
+
+    assert [message.content for message in history.read_whole_messages(whole.partition(" ")[2])] == ["small"]
+    assert numbers.startswith("e7 ")
