@@ -187,6 +187,9 @@ class Client:
             self._has_room.set()  # whoever waits for it need not
 
 
+_Published = tuple[EventFrames, object | None]  # an event, and the socket it came in by
+
+
 class _Feed:
     """One user's events as this process knows them: told up to *tail*."""
 
@@ -195,9 +198,7 @@ class _Feed:
     def __init__(self, tail: int) -> None:
         self.tail = tail
         self.listeners: set[Listener] = set()
-        self.ahead: dict[
-            int, tuple[EventFrames, object | None]
-        ] = {}  # what was published before its turn, with its origin
+        self.ahead: dict[int, _Published] = {}  # before its turn
 
 
 class Hub:
