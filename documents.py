@@ -253,7 +253,7 @@ async def _wait_until_read(engines: Engines, document_id: int, *, duplicate: boo
         await asyncio.shield(engines.jobs.extract_document(document_id))
     except BusyError:
         if not duplicate:
-            await engines.jobs.remove_document(document_id, silently=True)
+            await engines.jobs.remove_document(document_id, refused=True)
         raise
 
 

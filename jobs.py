@@ -129,6 +129,10 @@ class Jobs:
         document = await library.find_document(self._database, document_id=document_id)
         if document is None or document.status != "processing":
             return
+        if document.worker_id != self.worker_id and not await library.claim_document(
+            self._database, document_id=document_id, worker_id=self.worker_id
+        ):
+            return  # another process reads it
         try:
             async with self._lock_of(document):
                 if not await self._copy(document_id):
@@ -140,7 +144,7 @@ class Jobs:
             if document.keep_failed:
                 await self._fail(document_id, reason)
             else:
-                await self.remove_document(document_id, silently=True)
+                await self.remove_document(document_id, refused=True)
             raise
 
     def _lock_of(self, document: DocumentRow) -> asyncio.Lock:
@@ -182,10 +186,10 @@ class Jobs:
         told: list[Told] = []
         ours = {"document_id": document_id, "worker_id": self.worker_id}
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
-            if part.pages[0].page_number == 1:
-                await library.begin_extraction(
-                    tx, **ours, page_count=part.page_count, metadata=part.metadata, encrypted=part.encrypted
-                )
+            if part.pages[0].page_number == 1 and not await library.begin_extraction(
+                tx, **ours, page_count=part.page_count, metadata=part.metadata, encrypted=part.encrypted
+            ):
+                return False
             pages = [PageRow(*page) for page in part.pages]
             tables = [TableRow(t.page_number, t.table_index, t.data, list(t.bbox)) for t in part.tables]
             if not await library.save_pages(tx, **ours, pages=pages, tables=tables):
@@ -208,13 +212,18 @@ class Jobs:
             told = await self._tell(tx, owner_id, "document.failed", document_id)
         self._messenger.expect(told)
 
-    async def remove_document(self, document_id: int, *, silently: bool = False) -> bool:
-        """Forget a document, then its file: a crash between leaves a file that the next start sweeps away."""
+    async def remove_document(self, document_id: int, *, refused: bool = False) -> bool:
+        """Forget a document, then its file: a crash between leaves a file that the next start sweeps away.
+
+        One that is *refused* goes without a word, unless another process has taken it over.
+        """
         async with self._database.transaction() as tx:
-            removed = await library.delete_document(tx, document_id=document_id)
+            removed = await library.delete_document(
+                tx, document_id=document_id, unread_by=self.worker_id if refused else None
+            )
             if removed is None:
                 return False
-            told = [] if silently else await self._tell(tx, removed.user_id, "document.deleted", document_id)
+            told = [] if refused else await self._tell(tx, removed.user_id, "document.deleted", document_id)
         self._messenger.expect(told)
         await self._storage.delete(removed.file_path)
         return True

@@ -30,6 +30,7 @@ class DocumentRow(NamedTuple):
     warnings: list[str]
     password: str | None  # of the file; never shown
     keep_failed: bool
+    worker_id: int | None  # the process that reads it
     pages_read: int
     error_code: str | None  # why it failed
     error_detail: str | None
@@ -38,7 +39,7 @@ class DocumentRow(NamedTuple):
 
 _DOCUMENT_COLUMNS = """
     d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
-    d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, d.keep_failed,
+    d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, d.keep_failed, d.worker_id,
     d.pages_read, d.error_code, d.error_detail, u.name
 """
 
@@ -157,12 +158,20 @@ class DeletedDocument(NamedTuple):
     file_path: str
 
 
-async def delete_document(conn: Executor, *, document_id: int) -> DeletedDocument | None:
-    """Forget a document with its pages and tables; return whose it was and where its file is, None if it was gone."""
+async def delete_document(conn: Executor, *, document_id: int, unread_by: int | None = None) -> DeletedDocument | None:
+    """Forget a document with its pages and tables; return whose it was and where its file is, None if it was gone.
+
+    With *unread_by*, only if it is still that process's to read.
+    """
     return await conn.fetch_one(
         DeletedDocument,
-        "DELETE FROM documents WHERE id = %(document_id)s RETURNING user_id, file_path",
-        {"document_id": document_id},
+        """
+        DELETE FROM documents
+         WHERE id = %(document_id)s
+           AND (%(unread_by)s IS NULL OR (worker_id = %(unread_by)s AND status = 'processing'))
+        RETURNING user_id, file_path
+        """,
+        {"document_id": document_id, "unread_by": unread_by},
     )
 
 
@@ -205,9 +214,11 @@ async def begin_extraction(
             "encrypted": encrypted,
         },
     )
+    if touched != 1:
+        return False  # what is there now, another process has read
     await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
     await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
-    return touched == 1
+    return True
 
 
 async def save_pages(
@@ -471,6 +482,18 @@ async def claim_documents(conn: Executor, *, worker_id: int, busy_with: Sequence
         {"worker_id": worker_id, "busy_with": list(busy_with), "limit": limit, "worker_lock": WORKER_LOCK},
     )
     return sorted(row.id for row in rows)
+
+
+async def claim_document(conn: Executor, *, document_id: int, worker_id: int) -> bool:
+    """Take over one document, if no living process reads it."""
+    touched = await conn.execute(
+        f"""
+        UPDATE documents SET worker_id = %(worker_id)s
+         WHERE id = %(document_id)s AND status = 'processing' AND (worker_id = %(worker_id)s OR {WORKER_IS_GONE})
+        """,
+        {"document_id": document_id, "worker_id": worker_id, "worker_lock": WORKER_LOCK},
+    )
+    return touched == 1
 
 
 class _FilePath(NamedTuple):

@@ -13,6 +13,9 @@ from hostile import make_hostile
 from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from websockets.sync.client import ClientConnection, connect
 
+import library
+from pool import Database
+
 NO_WAIT = {"Prefer": "respond-async"}
 BOOK_PAGES = 120
 BROKEN = b"%PDF-1.7\nthis is no PDF"
@@ -332,3 +335,43 @@ def test_a_file_that_needs_too_much_processor_time_is_told_so(make_server: Calla
     assert (answer.status_code, answer.json()["code"]) == (422, "extraction_limit")
     assert "1 seconds of processor time" in answer.json()["detail"]
     assert server.files() == []
+
+
+# Several processes
+
+
+def test_a_repeat_that_comes_to_another_process_leaves_the_reading_alone(
+    make_server: Callable[..., Server], make_database: Callable[[], TestDatabase], book: bytes
+) -> None:
+    database = make_database()
+    first, second = (make_server("shared", database).start() for _ in range(2))
+    alice = register(first, "alice")
+    with listening(alice) as socket:
+        document_id = send(alice, book, client_id="once").json()["document_id"]
+        hear(socket, "document.progress")
+        alice.client = second.client()
+        alice.client.headers.update(alice.headers)
+
+        repeat = alice.upload(book, client_id="once")
+        hear(socket, "document.ready")
+
+    text = alice.client.get(f"/documents/{document_id}/text").text.split("\f")
+    assert repeat.json()["document_id"] == document_id
+    assert [page.split("\n")[0] for page in text] == [f"Chapter {number}" for number in range(1, BOOK_PAGES + 1)]
+    assert len(database.query("SELECT 1 FROM pages WHERE document_id = %s", document_id)) == BOOK_PAGES
+
+
+@pytest.mark.anyio
+async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Person, database: TestDatabase) -> None:
+    document_id = alice.upload(make_pdf("read by the other")).json()["document_id"]
+    loser = Database(database.keywords, size=1)
+
+    async with loser.transaction() as tx:
+        began = await library.begin_extraction(
+            tx, document_id=document_id, worker_id=1, page_count=9, metadata={}, encrypted=False
+        )
+        removed = await library.delete_document(tx, document_id=document_id, unread_by=1)
+    await loser.close()
+
+    assert (began, removed) == (False, None)
+    assert alice.client.get(f"/documents/{document_id}/pages/1").json()["text"] == "read by the other"
