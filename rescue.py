@@ -11,6 +11,7 @@ from errors import BadPdfError, PasswordRequiredError
 
 MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
 MAXIMUM_WORDS = 20_000  # of one page
+LIMIT = 1e7  # points from the origin, as in reading.py; pdfminer's numbers have none, those of a database do
 
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
 Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
@@ -60,12 +61,14 @@ class Document:
         page = self._pages[index]
         try:
             page.objects  # noqa: B018  the property reads the page
-            return Page(page)
+            if _is_on_earth(page.bbox):
+                return Page(page)
         except MemoryError:
             raise
-        except Exception:  # pdfminer lets out whatever a damaged page makes it stumble over
-            page.close()
-            return None
+        except Exception:  # noqa: S110  pdfminer lets out whatever a damaged page makes it stumble over
+            pass
+        page.close()
+        return None
 
 
 class Page:
@@ -98,6 +101,8 @@ class Page:
         edges = Edges([], [])
         for edge in self._page.edges:
             box = (edge["x0"], edge["top"], edge["x1"], edge["bottom"])
+            if not _is_on_earth(box):
+                continue
             if edge["orientation"] == "v" and edge["height"] >= MINIMUM_LINE_LENGTH:
                 edges.vertical.append(box)
             elif edge["orientation"] == "h" and edge["width"] >= MINIMUM_LINE_LENGTH:
@@ -109,3 +114,8 @@ class Page:
             (char["text"], char["x0"], char["top"], char["x1"], char["bottom"], char["upright"])
             for char in self._page.chars
         ]
+
+
+def _is_on_earth(box: Box) -> bool:
+    """Whether it is somewhere: no overflow, no NaN."""
+    return all(abs(edge) < LIMIT for edge in box)

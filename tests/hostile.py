@@ -213,6 +213,19 @@ def _lettered(font: bytes, *others: bytes) -> bytes:
     return write_page(b"BT /F2 12 Tf 72 720 Td (hello) Tj ET", font, *others, resources=b"/Font <</F2 5 0 R>>")
 
 
+def _in_no_font(content: bytes, *, box: bytes) -> bytes:
+    """Return a page that PDFium cannot read, for want of a font: pdfplumber does, whose numbers have no limits."""
+    return write_page(
+        b"BT /F2 12 Tf 10 10 Td <82a0> Tj <82a2> Tj <82a4> Tj ET " + content,
+        b"<</Type /Font /Subtype /Type0 /BaseFont /Nowhere /Encoding /90ms-RKSJ-H /DescendantFonts [6 0 R]>>",
+        b"<</Type /Font /Subtype /CIDFontType2 /BaseFont /Nowhere /FontDescriptor 7 0 R /DW 1000"
+        b" /CIDSystemInfo <</Registry (Adobe) /Ordering (Japan1) /Supplement 2>>>>",
+        b"<</Type /FontDescriptor /FontName /Nowhere /Flags 4>>",
+        box=box,
+        resources=b"/Font <</F2 5 0 R>>",
+    )
+
+
 def _cut_off(tenths: int) -> Callable[[], bytes]:
     return lambda: GOOD[: len(GOOD) * tenths // 10]
 
@@ -648,6 +661,15 @@ TEXT_AND_METADATA: Makers = {
     ),
     "a font without anything": lambda: _lettered(
         b"<</Type /Font /Subtype /TrueType /FontDescriptor 5 0 R /Encoding 5 0 R>>"
+    ),
+    "a font from nowhere on a page without end": lambda: _in_no_font(b"", box=b"[0 0 1%s 99]" % (b"0" * 39)),
+    "a font from nowhere on a page far away": lambda: _in_no_font(b"", box=b"[-1%s 0 99 99]" % (b"0" * 39)),
+    "a font from nowhere in a table without end": lambda: _in_no_font(
+        b"1%s 0 0 1 0 0 cm 0 0 1 50 re S 0 50 1 50 re S 1 0 1 50 re S 1 50 1 50 re S" % (b"0" * 39), box=b"[0 0 99 99]"
+    ),
+    "a font from nowhere in a table beyond numbers": lambda: _in_no_font(
+        b"1%s 0 0 1 0 0 cm 0 0 1 50 re S 0 50 1 50 re S 1%s 0 1 50 re S 1 50 1 50 re S" % (b"0" * 300, b"0" * 100),
+        box=b"[0 0 99 99]",
     ),
     "metadata in a circle": lambda: _with_info(b"<</Title 6 0 R /Author [5 0 R] /Subject 5 0 R>>"),
     "metadata of a bell and an escape": lambda: _with_info(
