@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -38,7 +39,7 @@ from extraction import (
     Source,
     Word,
 )
-from recent import RecentAnswers
+from recent import CHARACTER_BYTES, RecentAnswers
 from settings import load_settings
 from tabular import FileFormat, to_csv
 from workers import Limits, WorkerDiedError, Workers
@@ -49,6 +50,7 @@ PART_PAGES = 256  # at most
 GROWTH = 4  # times the pages of the part before, at most
 REMEMBERED_BYTES = 64 * 1024 * 1024
 REMEMBERED_SECONDS = 15 * 60.0
+EXCERPT_BYTES = 1000  # of one match with what stands around it, or of a page's list of them
 PROGRESS_COLUMNS = 40  # of the bar on a terminal
 
 logger = logging.getLogger(__name__)
@@ -153,7 +155,7 @@ class PdfEngine:
         found: Inspection | None = self._recent.find(key)
         if found is None:
             found = await self._ask(file, extraction.inspect, file.source, self._max_pages)
-            self._recent.keep(key, found, size=sum(map(len, found.metadata.values())))
+            self._recent.keep(key, found, size=CHARACTER_BYTES * sum(map(len, chain(*found.metadata.items()))))
         return found
 
     async def search(self, file: PdfFile, term: str) -> list[PageMatches]:
@@ -168,7 +170,7 @@ class PdfEngine:
             self._recent.keep((*file.content, "text"), read, size=len(read))
         else:
             found = await self._ask(file, extraction.search_text, text, term)
-        self._recent.keep(key, found, size=1000 * (1 + sum(len(page.excerpts) for page in found)))
+        self._recent.keep(key, found, size=_size_of(found))
         return found
 
     async def search_pages(
@@ -268,6 +270,12 @@ class PdfEngine:
                     f"The PDF needs more than the {seconds} seconds of processor time this server allows."
                 ) from error
             raise ExtractionLimitError(OUT_OF_MEMORY) from error  # PDFium aborts then
+
+
+def _size_of(found: Sequence[PageMatches]) -> int:
+    """The bytes that matches take. One may be long: white space in a term matches any run of it."""
+    excerpts = [excerpt for page in found for excerpt in page.excerpts]
+    return EXCERPT_BYTES * (len(found) + len(excerpts)) + CHARACTER_BYTES * sum(len(hit.match) for hit in excerpts)
 
 
 def _next_size(part: Part) -> int:

@@ -19,7 +19,7 @@ from hostile import make_hostile
 
 from errors import BadPdfError, ExtractionLimitError, PasswordRequiredError
 from extraction import Extraction, PageMatches, Part
-from pdf import PdfEngine, PdfFile
+from pdf import PdfEngine, PdfFile, _size_of
 from recent import RecentAnswers
 from text import Excerpt, find_matches
 
@@ -189,24 +189,39 @@ def test_what_is_remembered_needs_the_same_password(run: Run, engine: PdfEngine,
 
 
 def test_a_full_memory_forgets_what_was_used_least_lately() -> None:
-    recent = RecentAnswers(400, seconds=1000)
+    recent = RecentAnswers(8000, seconds=1000)
     for key in "abcd":
-        recent.keep((key,), key, size=100)
+        recent.keep((key,), key, size=900)
     recent.find(("a",))
 
-    recent.keep(("e",), "e", size=100)
+    recent.keep(("e",), "e", size=900)
 
     assert [recent.find((key,)) for key in "abcde"] == ["a", None, "c", "d", "e"]
 
 
 def test_an_answer_too_large_or_too_old_is_not_remembered() -> None:
-    recent = RecentAnswers(400, seconds=1000)
-    recent.keep(("large",), 1, size=101)
-    brief = RecentAnswers(400, seconds=-1)
+    recent = RecentAnswers(8000, seconds=1000)
+    recent.keep(("large",), 1, size=1001)
+    brief = RecentAnswers(8000, seconds=-1)
     brief.keep(("old",), 1, size=1)
 
     assert recent.find(("large",)) is None
     assert brief.find(("old",)) is None
+
+
+def test_an_answer_that_says_nothing_takes_room_too(run: Run, engine: PdfEngine, save: Save) -> None:
+    recent = engine._recent
+    before = recent.size
+
+    run(engine.inspect(save(pdfs.write_page(b"0 0 9 9 re f"), sha256="a" * 64)))
+
+    assert recent.size >= before + 1000
+
+
+def test_the_room_of_matches_counts_all_of_a_long_one() -> None:
+    excerpt = Excerpt(0, "before", "one" + 1_000_000 * " " + "two", "after")
+
+    assert _size_of([PageMatches(1, 1, [excerpt], [])]) >= 1_000_006
 
 
 def test_extract_json_is_the_body_of_an_answer(run: Run, engine: PdfEngine, save: Save) -> None:
