@@ -310,12 +310,13 @@ class Page:
     def __init__(self, page: Any) -> None:
         """Raise _NoTextError, the page closed, if it has no text that can be asked for."""
         self._page = page
-        self.width: float = float(pdfium.FPDF_GetPageWidthF(page))
-        self.height: float = float(pdfium.FPDF_GetPageHeightF(page))
+        self.width = _bounded(float(pdfium.FPDF_GetPageWidthF(page)))
+        self.height = _bounded(float(pdfium.FPDF_GetPageHeightF(page)))
         self._to_display = _display_matrix(page)
         shown = pdfium.FS_RECTF()
         pdfium.FPDF_GetPageBoundingBox(page, shown)
-        self.corner: Point = self._display((shown.left, shown.bottom, shown.right, shown.top))[:2]
+        left, top, _, _ = self._display((shown.left, shown.bottom, shown.right, shown.top))
+        self.corner: Point = (_bounded(left), _bounded(top))
         self._text_objects = 0
         self._turned: dict[int, int] = {}  # the text objects that are not upright: their quarter turns, clockwise
         self._paths: list[tuple[int, Matrix]] = []  # with the matrix from the path's space to the displayed page
@@ -592,3 +593,8 @@ def _media_box(page: Any) -> Box:
     x0, x1 = sorted((box[0], box[2]))
     y0, y1 = sorted((box[1], box[3]))
     return (x0, y0, x1, y1)
+
+
+def _bounded(number: float) -> float:
+    """*number*, or the limit if it is beyond or none: JSON has no infinity."""
+    return max(-LIMIT, min(LIMIT, number))

@@ -16,6 +16,7 @@ from pdfs import (
     stream,
     write_grid,
     write_page,
+    write_pages,
     write_pdf,
 )
 
@@ -473,6 +474,9 @@ CROSS_REFERENCES: Makers = {
     ).replace(b"/Length 36", b"/Length 5 0 R"),
 }
 CONTENTS: Makers = {
+    "tables on pages without a left edge": lambda: write_pages(
+        [HELLO + write_grid(3, 3)] * 2, box=b"[-9%s.0 0 612 792]" % (b"0" * 38)
+    ),
     "forms in forms": lambda: _nested_forms(10, 10),
     "forms in forms, a thousand deep": lambda: _nested_forms(1000, 1),
     "a form in itself": lambda: write_page(

@@ -246,12 +246,12 @@ def write_page(
     )
 
 
-def write_pages(contents: Sequence[bytes]) -> bytes:
+def write_pages(contents: Sequence[bytes], *, box: bytes = b"[0 0 612 792]") -> bytes:
     """Return a file with a page for each of *contents*."""
     count = len(contents)
     kids = b" ".join(b"%d 0 R" % (3 + number) for number in range(count))
-    page = b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R /Resources <<%s>>>>"
-    pages = [page % (3 + count + number, FONT) for number in range(count)]
+    page = b"<</Type /Page /Parent 2 0 R /MediaBox %s /Contents %d 0 R /Resources <<%s>>>>"
+    pages = [page % (box, 3 + count + number, FONT) for number in range(count)]
     tree = b"<</Type /Pages /Kids [%s] /Count %d>>" % (kids, count)
     return write_pdf([CATALOG, tree, *pages, *map(stream, contents)])
 

@@ -209,6 +209,15 @@ def test_an_answer_too_large_or_too_old_is_not_remembered() -> None:
     assert brief.find(("old",)) is None
 
 
+def test_the_places_on_a_page_without_end_are_numbers(run: Run, engine: PdfEngine, save: Save) -> None:
+    extraction = run(engine.extract(save(make_hostile("tables on pages without a left edge"))))
+
+    numbers = [number for page in extraction.pages for number in (page.width, page.height)]
+    numbers += [number for table in extraction.tables for number in table.bbox]
+    assert len(extraction.tables) == 2
+    assert all(map(math.isfinite, numbers))
+
+
 def test_an_answer_that_says_nothing_takes_room_too(run: Run, engine: PdfEngine, save: Save) -> None:
     recent = engine._recent
     before = recent.size
