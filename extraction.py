@@ -486,7 +486,7 @@ def _find_hits(document: Any, page_number: int, term: str) -> list[list[Box]]:
 
 
 def search_pages(
-    source: Source, pages: Sequence[tuple[int, str]], term: str, first_page: int, limit: int
+    pages: Sequence[tuple[int, str]], source: Source, term: str, first_page: int, limit: int
 ) -> tuple[int, list[PageMatches]]:
     import reading
 

@@ -1,6 +1,7 @@
 """The pages of a document of the library: their text, their pictures, what is found on them."""
 
 import hashlib
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -174,12 +175,8 @@ async def search_document(
 ) -> DocumentSearchAnswer:
     """As /search-pdf, of a document in the library, with the places on the pages."""
     row = await get_ready_document(engines.database, user, document_id)
-    pages = [(page.page_number, page.text) for page in await library.list_pages(engines.database, document_id=row.id)]
-    if not pages:  # an older installation's
-        text = await library.get_document_text(engines.database, document_id=row.id)
-        pages = list(enumerate(text.split("\f"), start=1))
-    file = stored_file(engines, user, row)
-    total, found = await engines.pdf.search_pages(file, pages, q, first_page=cursor, limit=limit + 1)
+    file, load = stored_file(engines, user, row), partial(_load_texts, engines, row.id)
+    total, found = await engines.pdf.search_pages(file, load, q, first_page=cursor, limit=limit + 1)
     return DocumentSearchAnswer(
         filename=row.filename,
         search_term=q.strip(),
@@ -187,3 +184,12 @@ async def search_document(
         matches_by_page=[PageHits.from_matches(page, with_boxes=True) for page in found[:limit]],
         next_cursor=str(found[limit].page_number) if len(found) > limit else None,
     )
+
+
+async def _load_texts(engines: Engines, document_id: int) -> list[tuple[int, str]]:
+    """The number and the text of each page."""
+    pages = await library.list_pages(engines.database, document_id=document_id)
+    if pages:
+        return [(page.page_number, page.text) for page in pages]
+    text = await library.get_document_text(engines.database, document_id=document_id)  # an older installation's
+    return list(enumerate(text.split("\f"), start=1))

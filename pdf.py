@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -174,12 +175,24 @@ class PdfEngine:
         return found
 
     async def search_pages(
-        self, file: PdfFile, pages: Sequence[tuple[int, str]], term: str, *, first_page: int, limit: int
+        self,
+        file: PdfFile,
+        load: Callable[[], Awaitable[Sequence[tuple[int, str]]]],
+        term: str,
+        *,
+        first_page: int,
+        limit: int,
     ) -> tuple[int, list[PageMatches]]:
-        """Return how often *term* is in the texts of *pages* (number and text, as extracted from the file),
-        and those from *first_page* on where it is, at most *limit*, with boxes.
+        """Return how often *term* is in the texts of the pages, and those from *first_page* on where it is, at most
+        *limit*, with boxes.
+
+        *load* gives the pages (number and text, as extracted from the file) when it is their turn.
         """
-        return await self._ask(file, extraction.search_pages, file.source, pages, term, first_page, limit)
+        search = partial(extraction.guard, extraction.search_pages)
+        limits = self._limits._replace(owner=file.user_id)
+        return await self._within_limits(
+            self._workers.run_with(limits, load, search, file.source, term, first_page, limit)
+        )
 
     async def extract_json(self, file: PdfFile) -> bytes:
         """Return the extraction as the JSON body of `POST /extract`, made in the worker.

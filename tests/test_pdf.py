@@ -17,7 +17,7 @@ import pdfs
 import pytest
 from hostile import make_hostile
 
-from errors import BadPdfError, ExtractionLimitError, PasswordRequiredError
+from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
 from extraction import Extraction, PageMatches, Part
 from pdf import PdfEngine, PdfFile, _size_of
 from recent import RecentAnswers
@@ -48,6 +48,13 @@ def strict_engine() -> Iterator[PdfEngine]:
     engine.start()
     yield engine
     engine.close()
+
+
+def loading(*pages: tuple[int, str]) -> Callable[[], Coroutine[Any, Any, list[tuple[int, str]]]]:
+    async def load() -> list[tuple[int, str]]:
+        return list(pages)
+
+    return load
 
 
 @pytest.fixture
@@ -207,6 +214,21 @@ def test_an_answer_too_large_or_too_old_is_not_remembered() -> None:
 
     assert recent.find(("large",)) is None
     assert brief.find(("old",)) is None
+
+
+def test_a_search_that_is_not_begun_holds_no_text(run: Run, save: Save) -> None:
+    engine = PdfEngine(workers=1, deadline_seconds=9, cpu_seconds=9, memory_bytes=1024 * 1024 * 1024, max_pages=9)
+    engine.close()
+    loaded = []
+
+    async def load() -> list[tuple[int, str]]:
+        loaded.append(True)
+        return [(1, "a text")]
+
+    with pytest.raises(BusyError):
+        run(engine.search_pages(save(pdfs.make_pdf("a text")), load, "a", first_page=1, limit=1))
+
+    assert not loaded
 
 
 def test_the_places_on_a_page_without_end_are_numbers(run: Run, engine: PdfEngine, save: Save) -> None:
@@ -385,7 +407,7 @@ def test_a_hyphen_before_a_number_or_a_name_stays(
 def test_a_hit_after_a_character_beyond_the_basic_plane_is_where_it_is(run: Run, engine: PdfEngine, save: Save) -> None:
     file = save(pdfs.map_letters(b"D83DDE00", b"D835DD04"))
 
-    _, (page,) = run(engine.search_pages(file, [(1, "x😀𝔄y")], "y", first_page=1, limit=1))
+    _, (page,) = run(engine.search_pages(file, loading((1, "x😀𝔄y")), "y", first_page=1, limit=1))
     *_, last = run(engine.read_words(file, 1))
 
     (((_, _, x1, _),),) = page.boxes
@@ -444,7 +466,7 @@ def test_a_hit_in_a_turned_note_is_where_the_note_is(run: Run, engine: PdfEngine
     file = save(pdfs.write_page(content))
     text = run(engine.extract(file)).pages[0].text
 
-    _, (page,) = run(engine.search_pages(file, [(1, text)], "needle", first_page=1, limit=1))
+    _, (page,) = run(engine.search_pages(file, loading((1, text)), "needle", first_page=1, limit=1))
 
     (((x0, top, x1, bottom),),) = page.boxes
     assert 386 - 4 <= x0 < x1 <= 386 + 12  # the second line, 14 points to the left of the first
