@@ -479,7 +479,7 @@ async def claim_documents(conn: Executor, *, worker_id: int, busy_with: Sequence
                     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
         RETURNING id
         """,
-        {"worker_id": worker_id, "busy_with": list(busy_with), "limit": limit, "worker_lock": WORKER_LOCK},
+        {"worker_id": worker_id, "busy_with": list(busy_with), "limit": max(limit, 0), "worker_lock": WORKER_LOCK},
     )
     return sorted(row.id for row in rows)
 

@@ -375,3 +375,13 @@ async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Per
 
     assert (began, removed) == (False, None)
     assert alice.client.get(f"/documents/{document_id}/pages/1").json()["text"] == "read by the other"
+
+
+@pytest.mark.anyio
+async def test_who_has_too_much_to_read_already_takes_nothing_over(alice: Person, database: TestDatabase) -> None:
+    finder = Database(database.keywords, size=1)
+
+    claimed = await library.claim_documents(finder, worker_id=1, busy_with=[], limit=-1)
+    await finder.close()
+
+    assert claimed == []
