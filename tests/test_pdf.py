@@ -565,7 +565,8 @@ def test_after_two_thousand_excerpts_a_page_has_one(run: Run, engine: PdfEngine,
     file = save(pdfs.write_pages([page] * 25))
 
     found = run(engine.search(file, "a"))
-    total, shown = run(engine.search_pages(file, [(n, "a " * 120) for n in range(1, 26)], "a", first_page=3, limit=22))
+    texts = loading(*((number, "a " * 120) for number in range(1, 26)))
+    total, shown = run(engine.search_pages(file, texts, "a", first_page=3, limit=22))
 
     assert [(len(page.excerpts), page.matches) for page in found] == [(100, 120)] * 20 + [(1, 120)] * 5
     assert total == 25 * 120
