@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 
 import history
+import presence
 from bus import Bus
 from errors import PagewireError, PayloadTooLargeError, UserNotFoundError
 from history import MessageDraft, MessageRow, ReadMark, StoredMessage, Told
@@ -123,10 +124,10 @@ class Messenger:
             async with self._presence_locks[user_id % PRESENCE_LOCKS]:
                 if self.hub.has_socket(user_id):
                     changed = bool(
-                        await history.set_online(self._database, user_ids=[user_id], worker_id=self._bus.worker_id)
+                        await presence.set_online(self._database, user_ids=[user_id], worker_id=self._bus.worker_id)
                     )
                 else:
-                    changed = await history.set_offline(self._database, user_id=user_id, worker_id=self._bus.worker_id)
+                    changed = await presence.set_offline(self._database, user_id=user_id, worker_id=self._bus.worker_id)
             self._unsettled.discard(user_id)
             if changed:
                 await self._tell_presence(user_id)
@@ -136,21 +137,21 @@ class Messenger:
 
     async def list_presence_frames(self, user_id: int) -> list[str]:
         """Who of *user_id*'s partners is online."""
-        partners = await history.list_partners(self._database, user_id=user_id, limit=MAX_TOLD_OF_PRESENCE)
-        found = await history.list_presence(self._database, user_ids=partners) if partners else []
-        return [presence_frame(**presence._asdict()) for presence in found if presence.is_online]
+        partners = await presence.list_partners(self._database, user_id=user_id, limit=MAX_TOLD_OF_PRESENCE)
+        found = await presence.list_presence(self._database, user_ids=partners) if partners else []
+        return [presence_frame(**person._asdict()) for person in found if person.is_online]
 
     async def _tell_presence(self, user_id: int) -> None:
-        partners = await history.list_partners(self._database, user_id=user_id, limit=MAX_TOLD_OF_PRESENCE)
+        partners = await presence.list_partners(self._database, user_id=user_id, limit=MAX_TOLD_OF_PRESENCE)
         if partners:
-            for presence in await history.list_presence(self._database, user_ids=[user_id]):
-                await self.whisper(set(partners), presence_frame(**presence._asdict()))
+            for found in await presence.list_presence(self._database, user_ids=[user_id]):
+                await self.whisper(set(partners), presence_frame(**found._asdict()))
 
     async def _reap_presence(self) -> None:
         while True:
             await asyncio.sleep(REAP_SECONDS)
             try:
-                for user_id in await history.drop_dead_presence(self._database):
+                for user_id in await presence.drop_dead_presence(self._database):
                     await self._tell_presence(user_id)
                 for user_id in list(self._unsettled):
                     await self.settle_presence(user_id)
@@ -197,7 +198,7 @@ class Messenger:
         for mailbox in await history.list_mailboxes(self._database, user_ids=self.hub.user_ids):
             self.hub.expect(mailbox.user_id, mailbox.seq)
         here = list(filter(self.hub.has_socket, self.hub.user_ids))
-        back = await history.set_online(self._database, user_ids=here, worker_id=self._bus.worker_id)
+        back = await presence.set_online(self._database, user_ids=here, worker_id=self._bus.worker_id)
         self._unsettled.update(back)  # one of them may have left in this moment
         for user_id in back:
             await self._tell_presence(user_id)

@@ -2,7 +2,7 @@
 -- schema version: 3
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
--- each of them, so that an older database moves in as it is. Beside each index stands the function (of db, library or history) that it serves.
+-- each of them, so that an older database moves in as it is. Beside each index stands the function (of db, library, history or presence) that it serves.
 
 CREATE TABLE IF NOT EXISTS installation (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

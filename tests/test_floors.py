@@ -28,7 +28,7 @@ FLOORS = [
         "recent",
     },
     {"protocol", "db", "extraction", "envelope", "ranges"},
-    {"history", "library", "pdf"},
+    {"history", "library", "presence", "pdf"},
     {"bus", "hub", "writer"},
     {"messenger"},
     {"jobs"},

@@ -14,6 +14,7 @@ from conftest import HOUSE, TestDatabase
 import db
 import history
 import library
+import presence
 from errors import BusyError
 from history import MessageDraft, Told
 from pool import Connection, Database, Prepared, _compile
@@ -87,11 +88,11 @@ QUESTIONS: dict[str, Question] = {
         name="New",
         password_hash="$2b$12$",
     ),
-    "drop_dead_presence": lambda conn: history.drop_dead_presence(conn),
+    "drop_dead_presence": lambda conn: presence.drop_dead_presence(conn),
     "forget_events": lambda conn: history.forget_events(conn, days=30),
     "list_conversations": lambda conn: history.list_conversations(conn, user_id=7, limit=20),
     "list_events": lambda conn: history.list_events(conn, after=[Told(7, 5)], limit=20),
-    "list_presence": lambda conn: history.list_presence(conn, user_ids=[7]),
+    "list_presence": lambda conn: presence.list_presence(conn, user_ids=[7]),
     "mark_read": lambda conn: history.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
     "list_conversation": lambda conn: history.list_conversation(conn, user_id=7, other_id=50, limit=20),
     "list_documents": lambda conn: library.list_documents(conn, user_id=7, before_id=9_000, limit=20),
@@ -188,7 +189,9 @@ def test_every_index_says_whom_it_serves() -> None:
 
     assert len({index for index, _ in promises() if not index.endswith("_pkey")}) == len(indexes)
     assert {
-        function for _, function in promises() if not any(hasattr(room, function) for room in (db, history, library))
+        function
+        for _, function in promises()
+        if not any(hasattr(room, function) for room in (db, history, library, presence))
     } == set()
 
 
