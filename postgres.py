@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import logging
 import os
-import pwd
 import re
 import secrets
 import shutil
@@ -26,6 +25,19 @@ import psycopg2
 from psycopg2.extensions import parse_dsn
 
 from errors import StartupError
+from host import (
+    Account,
+    add_account,
+    command_of,
+    copy_for_all,
+    environment,
+    find_account,
+    folder_of,
+    give_to,
+    is_alive,
+    may_enter,
+    run_program,
+)
 from settings import Settings
 
 logger = logging.getLogger("pagewire")
@@ -132,19 +144,6 @@ def find_programs() -> Path:
 
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", text)]
-
-
-class Account(NamedTuple):
-    """The system user that PostgreSQL runs as."""
-
-    name: str
-    uid: int
-    gid: int
-
-    @property
-    def process_options(self) -> dict[str, Any]:
-        """What `subprocess` needs to run as this user: nothing, unless we are root."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 class Postmaster(NamedTuple):
@@ -283,8 +282,8 @@ class EmbeddedServer:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             owner = self.cluster.stat()
             if owner.st_uid != 0:
-                return _find_account(owner.st_uid) or Account(f"number {owner.st_uid}", owner.st_uid, owner.st_gid)
-        account = _find_account("pagewire") or _find_account("postgres") or _add_account() or _find_account("nobody")
+                return find_account(owner.st_uid) or Account(f"number {owner.st_uid}", owner.st_uid, owner.st_gid)
+        account = find_account("pagewire") or find_account("postgres") or add_account() or find_account("nobody")
         if account is None:
             raise StartupError("PostgreSQL refuses to run as root, and this system has no other user to run it as.")
         return account
@@ -295,7 +294,7 @@ class EmbeddedServer:
         if not os.path.lexists(self.home):
             if account.uid == os.geteuid():
                 self.home.mkdir(mode=0o700, exist_ok=True)
-            elif _may_enter(account, self.data_dir):
+            elif may_enter(account, self.data_dir):
                 made = _make_passage(self.data_dir, "postgres.new-")
                 try:
                     made.rename(self.home)
@@ -303,7 +302,7 @@ class EmbeddedServer:
                     made.rmdir()
             else:
                 self._make_home_elsewhere()
-        if account.uid != os.geteuid() and not _may_enter(account, self.home.resolve()):
+        if account.uid != os.geteuid() and not may_enter(account, self.home.resolve()):
             raise StartupError(f"The system user {account.name}, who runs PostgreSQL, may not enter {self.home}.")
 
     def _make_run_dir(self, account: Account) -> None:
@@ -350,9 +349,9 @@ class EmbeddedServer:
             install = programs.parent
             leave_out = shutil.ignore_patterns("include", "doc", "pgxs", "pkgconfig", "*.a")
             copied = unfinished / install.parent.name / install.name
-            shutil.copytree(install, copied, ignore=leave_out, copy_function=_copy_for_all)
+            shutil.copytree(install, copied, ignore=leave_out, copy_function=copy_for_all)
             for libraries in install.parent.parent.glob(f"{install.parent.name}.libs"):
-                shutil.copytree(libraries, unfinished / libraries.name, copy_function=_copy_for_all)
+                shutil.copytree(libraries, unfinished / libraries.name, copy_function=copy_for_all)
             for path in (unfinished, *unfinished.rglob("*")):
                 if path.is_dir():
                     path.chmod(0o755)
@@ -373,7 +372,7 @@ class EmbeddedServer:
                 raise StartupError(f"PostgreSQL did not answer within {START_SECONDS} seconds: {trouble}")
             if postmaster is None and launched is None:
                 launched = self._launch(account)
-            elif postmaster is None and launched is not None and not _is_alive(launched):
+            elif postmaster is None and launched is not None and not is_alive(launched):
                 # A killed server's children may hold its shared memory a moment longer; and a server whose
                 # starter was killed may write its postmaster.pid only now. Both end the new one; try again.
                 complaint = self._complaint()
@@ -427,9 +426,9 @@ class EmbeddedServer:
         except (OSError, ValueError, IndexError):
             return None
         cluster = self.cluster.resolve()
-        if not _is_alive(pid):
+        if not is_alive(pid):
             return None
-        if b" -D %b -c " % os.fsencode(cluster) not in _command_of(pid) and _folder_of(pid) != cluster:
+        if b" -D %b -c " % os.fsencode(cluster) not in command_of(pid) and folder_of(pid) != cluster:
             return None
         return Postmaster(pid, lines[7].strip() if len(lines) > 7 else "")
 
@@ -443,7 +442,7 @@ class EmbeddedServer:
             self._make_cluster(cluster, programs, major, account)
         self._check_version(cluster, major)
         if account.uid != os.geteuid() and cluster.stat().st_uid != account.uid:
-            _give_to(account, cluster)  # copied back by root, from a backup say
+            give_to(account, cluster)  # copied back by root, from a backup say
         self._remove_misleading_pids()
         socket_dir = str(self.run_dir.resolve()).replace('"', '""')
         options = OPTIONS | {"unix_socket_directories": f'"{socket_dir}"'}
@@ -456,7 +455,7 @@ class EmbeddedServer:
             shell = subprocess.run(  # noqa: S603  no text of a user's is in it
                 ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command],
                 cwd="/",
-                env=_environment(),
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -488,7 +487,7 @@ class EmbeddedServer:
         password_file.write_text(password + "\n")
         made = unfinished / "cluster"
         made.mkdir(mode=0o700)
-        _give_to(account, unfinished)
+        give_to(account, unfinished)
         locale = ["--locale=C.UTF-8"]
         if major >= 17:  # sorts alike on every system; the C library's C.UTF-8 still says what a letter is
             locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -496,9 +495,9 @@ class EmbeddedServer:
         command += ["--encoding=UTF8", "--auth-local=scram-sha-256", "--auth-host=reject", *locale]
         if major >= 17 and sys.platform == "linux":  # one sync for all files: 2 s less on a busy disk
             command.append("--sync-method=syncfs")
-        result = _run(command, account)
+        result = run_program(command, account)
         if result.returncode != 0 and "invalid locale" in result.stderr:
-            result = _run([*command, "--no-locale"], account)
+            result = run_program([*command, "--no-locale"], account)
         if result.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
             reasons = re.findall("(?:FATAL|PANIC|HINT|error): +(.*)", result.stderr) or result.stderr.splitlines()[-1:]
@@ -506,7 +505,7 @@ class EmbeddedServer:
         passfile = made / "pgpass"
         passfile.touch(mode=0o600)
         passfile.write_text(f"*:*:*:{DATABASE}:{password}\n")
-        _give_to(account, passfile)
+        give_to(account, passfile)
         for path in (passfile, made):
             _sync(path)
         made.rename(cluster)
@@ -536,7 +535,7 @@ class EmbeddedServer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(postmaster.pid, number)
             deadline = time.monotonic() + seconds
-            while _is_alive(postmaster.pid) and time.monotonic() < deadline:
+            while is_alive(postmaster.pid) and time.monotonic() < deadline:
                 time.sleep(0.005)
         if self._find_postmaster() is not None:
             logger.warning("The embedded PostgreSQL in %s does not stop.", self.home)
@@ -588,81 +587,17 @@ def _remove_temporary_places() -> None:
                 shutil.rmtree(place)
 
 
-def _copy_for_all(source: str, target: str) -> None:
-    """Copy a program, or link it where it already may be read by everybody (and lies on the same disk)."""
-    mode = Path(source).stat().st_mode
-    if mode & 0o044 == 0o044 and (mode & 0o111 == 0 or mode & 0o011 == 0o011):
-        with contextlib.suppress(OSError):
-            os.link(source, target)
-            return
-    shutil.copyfile(source, target)
-    Path(target).chmod(0o755 if mode & 0o100 else 0o644)
-
-
 def _connect(keywords: dict[str, str]) -> "psycopg2.extensions.connection":
     options: dict[str, Any] = {**keywords, "connect_timeout": 5}
     connection: psycopg2.extensions.connection = psycopg2.connect(**options)
     return connection
 
 
-def _environment() -> dict[str, str]:
-    """The environment of PostgreSQL's programs: nothing of ours, and no PG* variable that would steer them."""
-    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-    return {"PATH": os.defpath} | {name: os.environ[name] for name in kept if name in os.environ}
-
-
-def _run(command: list[str], account: Account) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603
-        command,
-        cwd="/",
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        umask=0o077,
-        check=False,
-        **account.process_options,
-    )
-
-
 def _major_version(programs: Path, account: Account) -> int:
-    answer = _run([str(programs / "postgres"), "--version"], account)  # postgres (PostgreSQL) 18.6
+    answer = run_program([str(programs / "postgres"), "--version"], account)  # postgres (PostgreSQL) 18.6
     if answer.returncode != 0:
         raise StartupError(f"{programs / 'postgres'} does not run here: {answer.stderr.strip()}")
     return _numbers(answer.stdout)[0]
-
-
-def _may_enter(account: Account, folder: Path) -> bool:
-    return _run(["/bin/sh", "-c", 'test -x "$1"', "sh", str(folder)], account).returncode == 0
-
-
-def _find_account(user: str | int) -> Account | None:
-    with contextlib.suppress(KeyError):
-        entry = pwd.getpwnam(user) if isinstance(user, str) else pwd.getpwuid(user)
-        return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-    return None
-
-
-def _add_account() -> Account | None:
-    if tool := shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"):
-        options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-        command = [tool, *options, "--shell", "/usr/sbin/nologin", "pagewire"]
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:  # noqa: S603
-            logger.info("Made the system user pagewire, who runs PostgreSQL")
-    return _find_account("pagewire")
-
-
-def _give_to(account: Account, path: Path) -> None:
-    """Make *path*, with all it holds, *account*'s own, unless it already must be."""
-    if account.uid == os.geteuid():
-        return
-    for folder, _, files in os.walk(path):
-        for name in files:
-            os.chown(Path(folder) / name, account.uid, account.gid, follow_symlinks=False)
-        os.chown(folder, account.uid, account.gid, follow_symlinks=False)
-    os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 def _sync(path: Path) -> None:
@@ -671,36 +606,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _is_alive(pid: int) -> bool:
-    """Say whether *pid* is a process that runs; a zombie is none."""
-    if not Path("/proc/self/stat").exists():
-        state = _ps(pid, "stat=")
-    else:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].strip()
-        except OSError:
-            return False
-    return state[:1] not in (b"", b"Z", b"X")
-
-
-def _command_of(pid: int) -> bytes:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-    return _ps(pid, "command=")
-
-
-def _folder_of(pid: int) -> Path | None:
-    """Return the working folder of a process, which is a server's data folder even when that was renamed."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cwd").readlink()
-    return None
-
-
-def _ps(pid: int, column: str) -> bytes:
-    """Ask `ps`, where there is no /proc."""
-    with contextlib.suppress(OSError):
-        listing = ["/bin/ps", "-ww", "-o", column, "-p", str(pid)]
-        return subprocess.run(listing, capture_output=True, check=False).stdout.strip()  # noqa: S603
-    return b""

@@ -13,7 +13,8 @@ import psycopg2
 from conftest import wait_until
 from psycopg2.extensions import make_dsn
 
-from postgres import EmbeddedServer, _is_alive
+from host import is_alive
+from postgres import EmbeddedServer
 
 
 class FragilePostgres(EmbeddedServer):
@@ -72,7 +73,7 @@ class FragilePostgres(EmbeddedServer):
 
 
 def wait_for_the_end_of(pids: Iterable[int]) -> None:
-    wait_until(lambda: not any(_is_alive(pid) for pid in pids))
+    wait_until(lambda: not any(is_alive(pid) for pid in pids))
 
 
 def children_of(pid: int) -> list[int]:

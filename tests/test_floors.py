@@ -8,7 +8,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
     {"errors"},
-    {"settings", "numerals", "paths"},
+    {"settings", "numerals", "paths", "host"},
     {
         "pool",
         "postgres",
