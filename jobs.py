@@ -24,12 +24,13 @@ from pdf import PdfEngine, PdfFile
 from pool import Connection, Database
 from protocol import progress_frame
 from storage import Storage
+from workers import Turns
 
 RECOVERY_SECONDS = 30.0  # between two looks for work that a dead process left
 SAVE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.25  # between two words about one document
 MAX_EXTRACTIONS = 256  # tasks; more documents than that wait in the table
-PATIENT_EXTRACTIONS = 4  # of those that nobody waits for, at once
+PATIENT_EXTRACTIONS = 4  # of those that nobody waits for, at once; their owners take turns
 MAIL_ATTEMPTS = 80  # about three days
 MAIL_LONGEST_WAIT_SECONDS = 3600.0
 RECONNECT_SECONDS = 0.5
@@ -64,7 +65,7 @@ class Jobs:
         self._mail_retry_seconds = mail_retry_seconds
         self._extractions: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
-        self._turns = asyncio.Semaphore(PATIENT_EXTRACTIONS)
+        self._turns = Turns(PATIENT_EXTRACTIONS)
         self._mail_due = asyncio.Event()
         self._mails: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
@@ -122,8 +123,14 @@ class Jobs:
             )
 
     async def _extract_in_turn(self, document_id: int) -> None:
-        async with self._turns:
+        document = await library.find_document(self._database, document_id=document_id)
+        if document is None:
+            return
+        await self._turns.take(document.user_id)
+        try:
             await self._extract(document_id)
+        finally:
+            self._turns.give_back()
 
     async def _extract(self, document_id: int) -> None:
         document = await library.find_document(self._database, document_id=document_id)

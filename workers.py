@@ -78,7 +78,7 @@ class _NoWorkerError(_WorkerLostError):
     """There was none that could have begun the task."""
 
 
-class _Turns:
+class Turns:
     """*count* places; among those who wait, the owner who was served longest ago is next."""
 
     def __init__(self, count: int) -> None:
@@ -136,7 +136,7 @@ class Workers:
         self._memory_bytes = memory_bytes
         self._shared_modules = shared_modules
         self._modules = modules
-        self._turns = _Turns(count)
+        self._turns = Turns(count)
         self._waiting: Counter[int | None] = Counter()  # impatient tasks, by owner
         self._pool: ProcessPool | None = None
         self._pool_lock = threading.Lock()  # held while a pool is started or stopped

@@ -14,6 +14,7 @@ from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from websockets.sync.client import ClientConnection, connect
 
 import library
+from jobs import PATIENT_EXTRACTIONS
 from pool import Database
 
 NO_WAIT = {"Prefer": "respond-async"}
@@ -248,6 +249,20 @@ def test_a_small_file_is_read_while_a_book_is(alice: Person, bob: Person, other_
 
         assert bob.upload(make_pdf("a letter")).status_code == 200
         assert hear(socket, "document.progress", "document.ready")
+
+
+def test_who_brings_one_file_does_not_wait_for_all_that_another_one_brought(
+    alice: Person, bob: Person, book: bytes
+) -> None:
+    with listening(bob) as socket:
+        for number in range(10):
+            send(alice, book + b"%for alice " + str(number).encode())
+        send(bob, make_pdf("for bob"))
+        hear(socket, "document.ready")
+
+        waiting = alice.client.get("/documents", params={"status": "processing"}).json()["documents"]
+
+    assert len(waiting) > PATIENT_EXTRACTIONS
 
 
 # Not read twice
