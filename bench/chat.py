@@ -20,6 +20,7 @@ from bench.servers import SECRET_KEY, Server, cpu_seconds
 FIRST_USER = 1_000_000  # of those that are made for this, past the ones that registered
 SETTLE_SECONDS = 0.7
 LAST_DELIVERY_SECONDS = 20.0
+WARM_UP_SECONDS = 1.0
 
 
 class ChatSocket(asyncio.Protocol):
@@ -192,14 +193,16 @@ async def keep_talking(crowd: Crowd, stop: asyncio.Event) -> None:
 
 
 async def measure_full_rate(servers: Sequence[Server], *, users: int, seconds: float) -> ChatFigures:
-    """Everybody sends the next message as soon as the last one has arrived."""
+    """Everybody sends the next message as soon as the last one has arrived; measured after a second of it."""
     async with open_crowd(servers, users) as crowd:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
-        before, began = cpu_seconds(servers), loop.time()
+        talk = asyncio.create_task(keep_talking(crowd, stop))
+        await asyncio.sleep(WARM_UP_SECONDS)  # who is online has been told by then
+        already, before, began = len(crowd.latencies), cpu_seconds(servers), loop.time()
         loop.call_later(seconds, stop.set)
-        await keep_talking(crowd, stop)
-        return _figures(servers, crowd, before, loop.time() - began)
+        await talk
+        return _figures(servers, crowd, before, loop.time() - began, already=already)
 
 
 async def measure_steady_rate(server: Server, *, users: int, per_second: float, seconds: float) -> ChatFigures:
@@ -216,11 +219,14 @@ async def measure_steady_rate(server: Server, *, users: int, per_second: float, 
         return _figures([server], crowd, before, loop.time() - began)
 
 
-def _figures(servers: Sequence[Server], crowd: Crowd, cpu_before: float, seconds: float) -> ChatFigures:
-    delivered = len(crowd.latencies)
+def _figures(
+    servers: Sequence[Server], crowd: Crowd, cpu_before: float, seconds: float, *, already: int = 0
+) -> ChatFigures:
+    """Of what was delivered after the first *already*."""
+    delivered = len(crowd.latencies) - already
     return ChatFigures(
         cpu_seconds=(cpu_seconds(servers) - cpu_before) / max(delivered, 1),
         delivered_per_second=delivered / seconds,
-        lost=crowd.sent - delivered,
-        p99_seconds=quantiles(crowd.latencies, n=100, method="inclusive")[98],
+        lost=crowd.sent - len(crowd.latencies),
+        p99_seconds=quantiles(crowd.latencies[already:], n=100, method="inclusive")[98],
     )

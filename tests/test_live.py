@@ -683,6 +683,7 @@ def test_what_a_deleted_account_said_is_taken_back(alice: Person, bob: Person, s
     message_id = send(alice, bob, "hello")
     shared.query("DELETE FROM users WHERE id = %s", alice.id)
 
+    assert shared.query("SELECT * FROM conversations WHERE %s IN (user_id, other_id)", alice.id) == []
     with Tab(bob) as tab:
         frame, _ = tab.resume(0)
 
