@@ -44,6 +44,10 @@ _INSERT = """
 WITH turn AS MATERIALIZED (
     SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
      ORDER BY user_id FOR NO KEY UPDATE
+), people AS MATERIALIZED (
+    SELECT id, name FROM users
+     WHERE id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[]) AND (SELECT count(*) FROM turn) >= 0
+     ORDER BY id FOR KEY SHARE
 ), draft AS MATERIALIZED (
     SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
            d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
@@ -51,8 +55,8 @@ WITH turn AS MATERIALIZED (
       FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
                   %(firsts)s::boolean[])
            WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, ordinal)
-      JOIN users s ON s.id = d.sender_id
-     WHERE EXISTS (SELECT 1 FROM users r WHERE r.id = d.recipient_id) AND (SELECT count(*) FROM turn) >= 0
+      JOIN people s ON s.id = d.sender_id
+      JOIN people r ON r.id = d.recipient_id
      ORDER BY d.ordinal
 ), inserted AS (
     INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
@@ -135,10 +139,8 @@ async def insert_messages(
     answers with that earlier message, whatever it says.
 
     Mailboxes are locked before anything else, in the order of their users: whoever changes a user's messages holds it,
-    so that nobody waits in a circle, and a conversation's ids rise in the order of its events.
-
-    Raises:
-        IntegrityError: if a user was deleted in this moment; nothing is stored.
+    so that nobody waits in a circle, and a conversation's ids rise in the order of its events. Then the people, so that
+    none of them is deleted meanwhile.
     """
     stored = await conn.fetch_all(
         StoredMessage,

@@ -48,7 +48,7 @@ def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
 
 @pytest.fixture
 async def database(tables: TestDatabase) -> AsyncIterator[Database]:
-    tables.query("TRUNCATE users, mailboxes, events RESTART IDENTITY CASCADE")
+    tables.query("TRUNCATE users, messages, conversations, mailboxes, events RESTART IDENTITY CASCADE")
     for name in ("alice", "bob", "carol"):
         tables.query("INSERT INTO users (email, password_hash, name) VALUES (%s, '', %s)", f"{name}@example.com", name)
     opened = Database(tables.keywords, size=4)
@@ -171,6 +171,45 @@ async def test_a_deleted_account_sends_nothing(writer: MessageWriter, tables: Te
         await writer.submit(draft())
 
 
+LEFT_OF_BOB = """
+    SELECT (SELECT count(*) FROM messages WHERE 2 IN (sender_id, recipient_id)),
+           (SELECT count(*) FROM conversations WHERE 2 IN (user_id, other_id))
+"""
+
+
+async def until_somebody_waits(tables: TestDatabase) -> None:
+    while tables.query(WAITING) == [(0,)]:  # noqa: ASYNC110, the server tells nobody
+        await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_sent_to_who_is_being_deleted(database: Database, tables: TestDatabase) -> None:
+    async with asyncio.timeout(8):
+        async with database.transaction() as tx:
+            await tx.execute("DELETE FROM users WHERE id = 2")
+            sending = asyncio.create_task(
+                history.insert_messages(database, [draft(), draft(ALICE, CAROL)], worker_id=7)
+            )
+            await until_somebody_waits(tables)
+        stored = await sending
+
+    assert [message.recipient_id for message in stored] == [CAROL]
+    assert tables.query(LEFT_OF_BOB) == [(0, 0)]
+
+
+async def test_an_account_that_goes_takes_along_what_is_just_being_sent(
+    database: Database, tables: TestDatabase
+) -> None:
+    async with asyncio.timeout(8):
+        async with database.transaction() as tx:
+            await history.insert_messages(tx, [draft(), draft(BOB, CAROL), draft(ALICE, CAROL)], worker_id=7)
+            deleting = asyncio.create_task(database.execute("DELETE FROM users WHERE id = 2"))
+            await until_somebody_waits(tables)
+        await deleting
+
+    assert tables.query(LEFT_OF_BOB) == [(0, 0)]
+    assert tables.query("SELECT sender_id, recipient_id FROM messages") == [(ALICE, CAROL)]
+
+
 async def test_a_listener_that_fails_stops_nobody(database: Database) -> None:
     def fail(message: StoredMessage, origin: object | None) -> None:
         if message.content == "cursed":
@@ -269,8 +308,7 @@ async def test_a_message_that_is_edited_while_it_is_repeated_holds_up_nobody(
             repeat = asyncio.create_task(
                 history.insert_messages(database, [draft(), draft(client_id="a1")], worker_id=8)
             )
-            while tables.query(WAITING) == [(0,)]:  # noqa: ASYNC110, the server tells nobody
-                await asyncio.sleep(0.01)
+            await until_somebody_waits(tables)
         stored = await repeat
 
     assert [message.duplicate for message in stored] == [False, True]
