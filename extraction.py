@@ -337,7 +337,7 @@ def as_json(found: Extraction) -> dict[str, Any]:
 
 def extract_json(source: Source, max_pages: int) -> bytes:
     body = as_json(join_parts([read_part(source, max_pages, 1, None)]))
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return _dump(body)
 
 
 def extract_tables(source: Source, max_pages: int, file_format: FileFormat, merge: bool) -> bytes:
@@ -386,19 +386,32 @@ def inspect(source: Source, max_pages: int) -> Inspection:
         return Inspection(document.page_count, reader.read_metadata(), has_text, has_tables, document.encrypted)
 
 
-def search(source: Source, max_pages: int, term: str) -> tuple[list[PageMatches], bytes]:
-    """Return the pages with *term*, and the text of all for `search_text`."""
+def search(source: Source, max_pages: int, term: str) -> tuple[bytes, bytes]:
+    """Return what `search_text` does, and the text that it wants."""
     with contextlib.ExitStack() as resources:
-        texts = [page.text for page, _ in _Reader(source, max_pages, resources).read_pages()]
-    return _search_texts(texts, term), "\f".join(texts).encode()
+        text = "\f".join(page.text for page, _ in _Reader(source, max_pages, resources).read_pages()).encode()
+    return search_text(text, term), text
 
 
-def search_text(text: bytes, term: str) -> list[PageMatches]:
-    return _search_texts(text.decode().split("\f"), term)
+def search_text(text: bytes, term: str) -> bytes:
+    """Return the fields `total_matches` and `matches_by_page` of the answer of `POST /search-pdf`, as JSON."""
+    found = _Found(enumerate(text.decode().split("\f"), start=1), term)
+    pages = [
+        {
+            "page": page.page_number,
+            "matches": page.matches,
+            "context": [
+                {"position": hit.position, "context": hit.before + hit.match + hit.after, **hit._asdict()}
+                for hit in page.excerpts
+            ],
+        }
+        for page in found.pages
+    ]
+    return _dump({"total_matches": found.total, "matches_by_page": pages})
 
 
-def _search_texts(texts: Sequence[str], term: str) -> list[PageMatches]:
-    return _Found(enumerate(texts, start=1), term).pages
+def _dump(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class _Found:

@@ -51,7 +51,6 @@ PART_PAGES = 256  # at most
 GROWTH = 4  # times the pages of the part before, at most
 REMEMBERED_BYTES = 64 * 1024 * 1024
 REMEMBERED_SECONDS = 15 * 60.0
-EXCERPT_BYTES = 1000  # of one match with what stands around it, or of a page's list of them
 PROGRESS_COLUMNS = 40  # of the bar on a terminal
 
 logger = logging.getLogger(__name__)
@@ -159,10 +158,10 @@ class PdfEngine:
             self._recent.keep(key, found, size=CHARACTER_BYTES * sum(map(len, chain(*found.metadata.items()))))
         return found
 
-    async def search(self, file: PdfFile, term: str) -> list[PageMatches]:
-        """Return the pages on which *term* is found, in page order; see `find_matches`."""
+    async def search(self, file: PdfFile, term: str) -> bytes:
+        """Return the pages on which *term* is found, see `find_matches`, as JSON, see `extraction.search_text`."""
         key = (*file.content, "matches", term)
-        known: list[PageMatches] | None = self._recent.find(key)
+        known: bytes | None = self._recent.find(key)
         if known is not None:
             return known
         text: bytes | None = self._recent.find((*file.content, "text"))
@@ -171,7 +170,7 @@ class PdfEngine:
             self._recent.keep((*file.content, "text"), read, size=len(read))
         else:
             found = await self._ask(file, extraction.search_text, text, term)
-        self._recent.keep(key, found, size=_size_of(found))
+        self._recent.keep(key, found, size=len(found))
         return found
 
     async def search_pages(
@@ -283,12 +282,6 @@ class PdfEngine:
                     f"The PDF needs more than the {seconds} seconds of processor time this server allows."
                 ) from error
             raise ExtractionLimitError(OUT_OF_MEMORY) from error  # PDFium aborts then
-
-
-def _size_of(found: Sequence[PageMatches]) -> int:
-    """The bytes that matches take. One may be long: white space in a term matches any run of it."""
-    excerpts = [excerpt for page in found for excerpt in page.excerpts]
-    return EXCERPT_BYTES * (len(found) + len(excerpts)) + CHARACTER_BYTES * sum(len(hit.match) for hit in excerpts)
 
 
 def _next_size(part: Part) -> int:
