@@ -1,6 +1,7 @@
 """A load generator that leaves the processors to the servers: HTTP/1.1 on kept-alive sockets."""
 
 import asyncio
+import itertools
 import json
 import re
 import time
@@ -13,6 +14,10 @@ CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 class Answer(NamedTuple):
     status: int
     body: bytes
+
+
+FRESH_MARK = b"%fresh 000000000000"  # a comment after the end of a PDF
+_numbers = itertools.count(1)
 
 
 class Connection(asyncio.Protocol):
@@ -94,6 +99,11 @@ def _post(path: str, token: str, content_type: str, body: bytes) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+def fresh(request: bytes) -> bytes:
+    """The same upload with bytes that were never sent before, if it has the mark: what is known is not read again."""
+    return request.replace(FRESH_MARK, b"%%fresh %012d" % next(_numbers))
+
+
 async def saturate(connections: Sequence[Connection], requests: Sequence[bytes], *, seconds: float) -> int:
     """Each connection asks again as soon as it is answered; return how many answers came."""
     clock = asyncio.get_running_loop().time
@@ -115,7 +125,7 @@ async def keep_asking(connections: Sequence[Connection], request: bytes, stop: a
 
     async def ask_on(connection: Connection) -> None:
         while not stop.is_set():
-            await connection.ask(request)
+            await connection.ask(fresh(request))
 
     await asyncio.gather(*map(ask_on, connections))
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import uvloop
 
 from bench import chat, growth, pdfs
-from bench.load import Connection, get, keep_asking, post_json, post_pdf, probe, saturate
+from bench.load import FRESH_MARK, Connection, fresh, get, keep_asking, post_json, post_pdf, probe, saturate
 from bench.servers import Server, another_process
 from bench.table import Row, Target
 from pdf import PdfEngine, PdfFile
@@ -106,7 +106,8 @@ class Side(NamedTuple):
         return get("/me", self.tokens["alice"])
 
     def upload(self, data: bytes) -> bytes:
-        return post_pdf("/upload-pdf", data, self.tokens["alice"])
+        """To be sent as `fresh` makes it."""
+        return post_pdf("/upload-pdf", data + b"\n" + FRESH_MARK, self.tokens["alice"])
 
     def login(self) -> bytes:
         return post_json("/login", {"email": "alice@example.com", "password": PASSWORD})
@@ -222,7 +223,7 @@ async def measure_uploads(sides: Sides, effort: Effort) -> list[Row]:
 
 async def _upload(side: Side, data: bytes, pages: int) -> float:
     async with side.connections(1) as (connection,):
-        request = side.upload(data)
+        request = fresh(side.upload(data))
         began = time.perf_counter()
         answer = json.loads(await connection.ask(request))
         seconds = time.perf_counter() - began
