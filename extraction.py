@@ -76,7 +76,8 @@ class Part(NamedTuple):
     tables: list[Table]  # their indexes count from 0 in each part as it comes from a worker
     warnings: list[str]  # see Extraction
     unreadable_count: int  # of its pages
-    seconds: float  # it took
+    began: float  # by the monotonic clock, which all processes share
+    ended: float
     cpu_seconds: float
     rescue_seconds: float  # of those, for pages that PDFium could not read
 
@@ -303,7 +304,8 @@ def read_part(
             found,
             reader.warnings,
             reader.unreadable_count,
-            time.monotonic() - began,
+            began,
+            time.monotonic(),
             time.process_time() - cpu_began,
             rescue_seconds - reader.rescue_seconds,
         )

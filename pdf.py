@@ -286,7 +286,7 @@ class PdfEngine:
 
 def _next_size(part: Part) -> int:
     """How many pages the next part should have, by how long *part* took."""
-    seconds_per_page = max(part.seconds, 0.001) / max(len(part.pages), 1)
+    seconds_per_page = max(part.ended - part.began, 0.001) / max(len(part.pages), 1)
     return max(1, min(int(PART_SECONDS / seconds_per_page), GROWTH * len(part.pages), PART_PAGES))
 
 
@@ -296,7 +296,7 @@ class _Total:
     def __init__(self, limits: Limits) -> None:
         self.rescue_seconds = RESCUE_SECONDS  # left
         self._limits = limits
-        self._seconds = self._cpu_seconds = 0.0
+        self._seconds = self._cpu_seconds = self._ended = 0.0
         self._tables = self._cells = self._characters = self._unreadable = 0
 
     def limits(self, *, patient: bool) -> Limits:
@@ -313,7 +313,8 @@ class _Total:
         Raises:
             BadPdfError, ExtractionLimitError: if that is too much, or it was the last and no page could be read.
         """
-        self._seconds += part.seconds
+        self._seconds += max(0.0, part.ended - max(part.began, self._ended))  # two at once count once
+        self._ended = max(part.ended, self._ended)
         self._cpu_seconds += part.cpu_seconds
         self.rescue_seconds -= part.rescue_seconds
         self._unreadable += part.unreadable_count

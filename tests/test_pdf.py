@@ -19,9 +19,10 @@ from hostile import make_hostile
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
 from extraction import Extraction, PageMatches, Part
-from pdf import PdfEngine, PdfFile
+from pdf import PdfEngine, PdfFile, _Total
 from recent import RecentAnswers
 from text import Excerpt, find_matches
+from workers import Limits
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Save = Callable[..., PdfFile]
@@ -156,6 +157,17 @@ def test_the_deadline_is_for_the_whole_file(run: Run, strict_engine: PdfEngine, 
 
     with pytest.raises(ExtractionLimitError, match="seconds"):
         run(strict_engine.extract(save(pdfs.write_pages([slow] * 200))))
+
+
+def test_parts_that_are_read_at_the_same_time_count_once_for_the_deadline() -> None:
+    part = Part(9, {}, False, [], [], [], 0, began=100.0, ended=104.0, cpu_seconds=2.0, rescue_seconds=0.0)
+    total = _Total(Limits(seconds=60, cpu_seconds=60))
+
+    for began, ended in ((100, 104), (101, 105), (102, 103), (110, 112)):
+        total.add(part._replace(began=began, ended=ended))
+
+    left = total.limits(patient=True)
+    assert (left.seconds, left.cpu_seconds) == (60 - 5 - 2, 60 - 4 * 2)
 
 
 def test_a_reader_that_stops_early_leaves_no_work_behind(run: Run, engine: PdfEngine, save: Save) -> None:
