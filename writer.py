@@ -16,7 +16,7 @@ from errors import (
     UserNotFoundError,
 )
 from history import MessageDraft, StoredMessage
-from pool import Database, IntegrityError
+from pool import Database
 
 MAX_QUEUED = 10_000  # messages; one more is refused with BusyError
 MAX_QUEUED_BY_ONE = 5_000  # of one sender
@@ -148,14 +148,14 @@ class MessageWriter:
         """Store *batch* and answer everybody in it; True if the database is away."""
         try:
             stored = await self._insert([self._mark_first(job.draft) for job in batch])
-        except (IntegrityError, UnstorableTextError) as error:
+        except UnstorableTextError as error:
             if len(batch) > 1:
                 for number, job in enumerate(batch):  # a bad message fails alone
                     if await self._write([job]):
                         _fail(batch[number:], DatabaseUnavailableError(retry_after=2))
                         return True
-            else:  # a broken constraint: somebody was deleted in this moment
-                _fail(batch, UserNotFoundError() if isinstance(error, IntegrityError) else error)
+            else:
+                _fail(batch, error)
             return False
         except PagewireError as error:
             _fail(batch, error)
