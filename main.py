@@ -91,13 +91,7 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
         storage = Storage(settings.upload_dir, mark=await db.get_installation_mark(database))
         storage.open()
         stack.callback(storage.close)
-        engine = PdfEngine(
-            workers=settings.pdf_workers,
-            deadline_seconds=settings.pdf_deadline_seconds,
-            cpu_seconds=settings.pdf_cpu_seconds,
-            memory_bytes=settings.pdf_memory_mb * 1024 * 1024,
-            max_pages=settings.pdf_max_pages,
-        )
+        engine = PdfEngine.from_settings(settings)
         engine.start()
         stack.push_async_callback(asyncio.to_thread, engine.close)
         mailer = Mailer(settings)

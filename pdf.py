@@ -19,7 +19,7 @@ from contextlib import aclosing
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import extraction
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
@@ -41,7 +41,7 @@ from extraction import (
     Word,
 )
 from recent import CHARACTER_BYTES, RecentAnswers
-from settings import load_settings
+from settings import Settings, load_settings
 from tabular import FileFormat, to_csv
 from workers import Limits, WorkerDiedError, Workers
 
@@ -103,6 +103,16 @@ class PdfEngine:
             modules=["extraction", "reading", "rescue"],
         )
         self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        return cls(
+            workers=settings.pdf_workers,
+            deadline_seconds=settings.pdf_deadline_seconds,
+            cpu_seconds=settings.pdf_cpu_seconds,
+            memory_bytes=settings.pdf_memory_mb * 1024 * 1024,
+            max_pages=settings.pdf_max_pages,
+        )
 
     def start(self) -> None:
         """Start the workers in the background; a task that comes before they are ready waits for them."""
@@ -361,14 +371,7 @@ Write = Callable[[AsyncGenerator[Part], Path], Awaitable[None]]
 
 async def _read_files(paths: Sequence[Path], password: str | None, write: Write) -> int:
     """Read one file after the other; return how many could not be read."""
-    settings = load_settings()
-    engine = PdfEngine(
-        workers=settings.pdf_workers,
-        deadline_seconds=settings.pdf_deadline_seconds,
-        cpu_seconds=settings.pdf_cpu_seconds,
-        memory_bytes=settings.pdf_memory_mb * 1024 * 1024,
-        max_pages=settings.pdf_max_pages,
-    )
+    engine = PdfEngine.from_settings(load_settings())
     failures = 0
     try:
         for path in paths:
