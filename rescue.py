@@ -2,28 +2,18 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import pdfplumber
 from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
+from paths import MINIMUM_LINE_LENGTH, Edges, Point, is_on_earth
 
-MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
 MAXIMUM_WORDS = 20_000  # of one page
-LIMIT = 1e7  # points from the origin, as in reading.py; pdfminer's numbers have none, those of a database do
 
-Box = tuple[float, float, float, float]  # x0, top, x1, bottom
 Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
 Word = tuple[str, float, float, float, float]  # text, x0, top, x1, bottom
-
-
-Point = tuple[float, float]
-
-
-class Edges(NamedTuple):
-    vertical: list[Box]
-    horizontal: list[Box]
 
 
 class Document:
@@ -61,7 +51,7 @@ class Document:
         page = self._pages[index]
         try:
             page.objects  # noqa: B018  the property reads the page
-            if _is_on_earth(page.bbox):
+            if is_on_earth(page.bbox):
                 return Page(page)
         except MemoryError:
             raise
@@ -101,7 +91,7 @@ class Page:
         edges = Edges([], [])
         for edge in self._page.edges:
             box = (edge["x0"], edge["top"], edge["x1"], edge["bottom"])
-            if not _is_on_earth(box):
+            if not is_on_earth(box):  # pdfminer's numbers have no end, those of a database do
                 continue
             if edge["orientation"] == "v" and edge["height"] >= MINIMUM_LINE_LENGTH:
                 edges.vertical.append(box)
@@ -114,8 +104,3 @@ class Page:
             (char["text"], char["x0"], char["top"], char["x1"], char["bottom"], char["upright"])
             for char in self._page.chars
         ]
-
-
-def _is_on_earth(box: Box) -> bool:
-    """Whether it is somewhere: no overflow, no NaN."""
-    return all(abs(edge) < LIMIT for edge in box)
