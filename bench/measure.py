@@ -407,6 +407,13 @@ async def measure_workers(_sides: Sides, effort: Effort) -> list[Row]:
     return [Row(name, _seconds(one), _seconds(two), ratio, Target(">=", 1.8, "x"))]
 
 
+def _times_row(idle: Percentiles, busy: Percentiles) -> Row:
+    times = busy.p99 / idle.p99
+    return Row(
+        "    p99, times its own with nothing else", "", f"{times:.2f}x", target=Target("<=", 3, "x"), judged=times
+    )
+
+
 async def measure_books(sides: Sides, effort: Effort) -> list[Row]:
     """GET /me of Pagewire while four books are read at once; the plain server would take minutes."""
     _, side = sides
@@ -415,20 +422,13 @@ async def measure_books(sides: Sides, effort: Effort) -> list[Row]:
         _percentiles(await _measure_me_under(side, (count, upload), effort.latency_seconds * effort.latency_rounds / 2))
         for count in (0, BOOKS_AT_ONCE)
     ]
-    times = busy.p99 / idle.p99
     return [
         Row(
             f"GET /me, {BOOKS_AT_ONCE} books of {PAGES_PER_BOOK} pages: p50 / p99",
             "",
             f"{_milliseconds(busy.p50)} / {_milliseconds(busy.p99)}",
         ),
-        Row(
-            "    p99, times its own with nothing else",
-            "",
-            f"{times:.2f}x",
-            target=Target("<=", 3, "x"),
-            judged=times,
-        ),
+        _times_row(idle, busy),
     ]
 
 
@@ -493,7 +493,6 @@ async def measure_crowded(sides: Sides, effort: Effort) -> list[Row]:
             latencies["crowded"] += await _measure_me_under(product, (0, b""), effort.latency_seconds)
             rates.append(await talk)
     idle, crowded = (_percentiles(seconds) for seconds in latencies.values())
-    times = crowded.p99 / idle.p99
     return [
         Row("GET /me, nothing else: p50 / p99", "", f"{_milliseconds(idle.p50)} / {_milliseconds(idle.p99)}"),
         Row(
@@ -501,13 +500,7 @@ async def measure_crowded(sides: Sides, effort: Effort) -> list[Row]:
             "",
             f"{_milliseconds(crowded.p50)} / {_milliseconds(crowded.p99)}",
         ),
-        Row(
-            "    p99, times its own with nothing else",
-            "",
-            f"{times:.2f}x",
-            target=Target("<=", 3, "x"),
-            judged=times,
-        ),
+        _times_row(idle, crowded),
     ]
 
 
