@@ -313,7 +313,7 @@ def test_what_an_older_reader_read_is_read_again(alice: Person, database: TestDa
 
 def test_the_same_bytes_uploaded_at_once_are_read_once(alice: Person, other_book: bytes) -> None:
     with listening(alice) as socket:
-        first = send(alice, other_book).json()["document_id"]
+        send(alice, other_book)
         with ThreadPoolExecutor(3) as pool:
             answers = [answer.json() for answer in pool.map(lambda _: alice.upload(other_book), range(3))]
         alice.upload(make_pdf("the end"))
@@ -322,7 +322,8 @@ def test_the_same_bytes_uploaded_at_once_are_read_once(alice: Person, other_book
             frames.append(hear(socket, "document.progress", "document.ready"))
 
     assert [answer["page_count"] for answer in answers] == [BOOK_PAGES] * 3
-    assert {frame["document_id"] for frame in frames if frame["type"] == "document.progress"} == {first}
+    read = {frame["document_id"] for frame in frames if frame["type"] == "document.progress"}
+    assert len(read) == 1  # whichever came to it first; the others are given what it found
 
 
 def test_the_thumbnail_of_the_list_is_a_small_picture(alice: Person) -> None:
