@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import itertools
 import os
 import secrets
 import sys
@@ -298,6 +299,9 @@ def _publish_once(path: Path, text: str) -> None:
         Path(temporary).unlink()
 
 
+Waiting = dict[int, list["asyncio.Future[UserRow | None]"]]  # by the account that they ask for
+
+
 class UserLookup:
     """Find accounts: one question to the database for all that were asked for while the last one was answered.
 
@@ -305,20 +309,36 @@ class UserLookup:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[int, list[asyncio.Future[UserRow | None]]] = {}
+        self._waiting: Waiting = {}
+        self._is_asking = False
         self._task: asyncio.Task[None] | None = None
 
-    def find(self, database: Database, user_id: int) -> "asyncio.Future[UserRow | None]":
-        """The account, or None; the future may raise DatabaseUnavailableError or BusyError."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[UserRow | None] = loop.create_future()
-        self._waiting.setdefault(user_id, []).append(future)
-        if self._task is None:
-            self._task = loop.create_task(self._answer(database))
-        return future
+    async def find(self, database: Database, user_id: int) -> UserRow | None:
+        """The account, or None.
 
-    async def _answer(self, database: Database) -> None:
-        asked: dict[int, list[asyncio.Future[UserRow | None]]] = {}
+        Raises:
+            DatabaseUnavailableError, BusyError
+        """
+        if self._is_asking:
+            future: asyncio.Future[UserRow | None] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(user_id, []).append(future)
+            return await future
+        # The first asks at once, not by a task: under a crowd each turn of the event loop may take milliseconds.
+        self._is_asking = True
+        try:
+            for user in await db.find_users(database, user_ids=[user_id]):
+                return user
+            return None
+        except Exception as error:
+            self._refuse({}, error)
+            raise
+        finally:
+            self._is_asking = bool(self._waiting)
+            if self._waiting:
+                self._task = asyncio.create_task(self._answer_waiting(database))
+
+    async def _answer_waiting(self, database: Database) -> None:
+        asked: Waiting = {}
         try:
             while self._waiting:
                 asked, self._waiting = self._waiting, {}
@@ -327,15 +347,17 @@ class UserLookup:
                     for future in futures:
                         if not future.done():  # its request is gone
                             future.set_result(found.get(user_id))
-        except Exception as error:  # whoever came meanwhile is told as well: waiting again would take too long
-            waiting, self._waiting = self._waiting, {}
-            for future in (
-                future for all_asked in (asked, waiting) for futures in all_asked.values() for future in futures
-            ):
-                if not future.done():
-                    future.set_exception(error)
+        except Exception as error:
+            self._refuse(asked, error)
         finally:
-            self._task = None
+            self._is_asking = False
+
+    def _refuse(self, asked: Waiting, error: Exception) -> None:
+        """Whoever came meanwhile is told as well: waiting again would take too long."""
+        waiting, self._waiting = self._waiting, {}
+        for future in itertools.chain(*asked.values(), *waiting.values()):
+            if not future.done():
+                future.set_exception(error)
 
 
 class Gatekeeper:

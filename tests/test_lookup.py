@@ -1,0 +1,87 @@
+"""Who is asking? Each question is put to the database after it was asked, and nobody's answer hangs on another's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from conftest import TestDatabase
+
+import db
+from auth import UserLookup
+from errors import DatabaseUnavailableError
+from pool import Database
+
+pytestmark = pytest.mark.anyio
+PEOPLE = range(1, 41)
+NOBODY = 99
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    made = make_database()
+
+    async def fill() -> None:
+        database = Database(made.keywords, size=2)
+        await db.apply_schema(database)
+        await database.close()
+
+    asyncio.run(fill())
+    for number in PEOPLE:
+        made.query("INSERT INTO users (email, password_hash, name) VALUES (%s, '', 'one of many')", f"{number}@a.org")
+    return made
+
+
+@pytest.fixture
+async def database(tables: TestDatabase) -> AsyncIterator[Database]:
+    opened = Database(tables.keywords, size=4)
+    yield opened
+    await opened.close()
+
+
+async def test_everybody_who_asks_at_once_gets_their_own_account(database: Database) -> None:
+    lookup = UserLookup()
+    asked = [*PEOPLE, NOBODY, *PEOPLE]
+
+    found = await asyncio.gather(*(lookup.find(database, user_id) for user_id in asked))
+
+    assert [user and user.id for user in found] == [*PEOPLE, None, *PEOPLE]
+
+
+async def test_an_account_that_went_while_another_was_looked_up_is_not_found(
+    database: Database, tables: TestDatabase
+) -> None:
+    lookup = UserLookup()
+    [gone] = tables.query("INSERT INTO users (email, password_hash, name) VALUES ('g@a.org', '', 'g') RETURNING id")
+    first = asyncio.create_task(lookup.find(database, gone[0]))
+    await asyncio.sleep(0)  # it has asked
+    tables.query("DELETE FROM users WHERE id = %s", gone[0])
+
+    assert await lookup.find(database, gone[0]) is None
+    await first
+
+
+async def test_who_asked_first_and_went_away_leaves_nobody_without_an_answer(database: Database) -> None:
+    lookup = UserLookup()
+    first = asyncio.create_task(lookup.find(database, 1))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(lookup.find(database, user_id)) for user_id in (2, 3)]
+    await asyncio.sleep(0)
+    first.cancel()
+
+    assert [user and user.id for user in await asyncio.gather(*others)] == [2, 3]
+    assert first.cancelled()
+    assert (await lookup.find(database, 4)) is not None
+
+
+async def test_a_database_that_is_away_is_told_to_everybody_who_asked(tables: TestDatabase) -> None:
+    away = Database({**tables.keywords, "host": "/nowhere"}, size=1, answer_seconds=0.3)
+    lookup = UserLookup()
+
+    told = await asyncio.gather(*(lookup.find(away, user_id) for user_id in PEOPLE), return_exceptions=True)
+
+    assert {type(error) for error in told} == {DatabaseUnavailableError}
