@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -109,6 +110,42 @@ async def test_each_senders_order_is_kept(writer: MessageWriter, ears: Ears) -> 
         mine = [message for message in ears.heard if message.sender_id == sender]
         assert [message.content for message in mine] == [str(n) for n in range(700)]
         assert [message.id for message in mine] == sorted(message.id for message in mine)
+
+
+async def test_others_have_their_turn_while_a_batch_is_published(database: Database) -> None:
+    turns = 0
+    heard_in_turn: list[int] = []
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    writer = MessageWriter(database, lambda message, origin: heard_in_turn.append(turns), worker_id=7)
+    writer.start()
+    other = asyncio.create_task(take_turns())
+    await asyncio.gather(*(writer.submit(draft(content=str(n))) for n in range(1000)))
+    other.cancel()
+    await writer.close()
+
+    assert len(heard_in_turn) == 1000
+    assert max(Counter(heard_in_turn).values()) <= 2 * writer_room.MAX_BATCH / writer_room.PUBLISHED_SHARE
+
+
+async def test_whoever_waits_for_what_is_committed_finds_it_published(
+    writer: MessageWriter, ears: Ears, database: Database
+) -> None:
+    waiting = asyncio.gather(*(writer.submit(draft(content=str(n))) for n in range(3000)))
+    looks = 0
+    while not waiting.done():
+        committed = await database.fetch_all(Id, "SELECT id FROM messages")
+        await writer.wait_for_published()
+        assert {row.id for row in committed} <= {message.id for message in ears.heard}
+        looks += 1
+    await waiting
+
+    assert looks > 1
 
 
 async def test_published_numbers_have_no_gap(writer: MessageWriter, ears: Ears) -> None:
