@@ -76,7 +76,7 @@ class Client:
         self._websocket = websocket
         self._outbox: deque[str] = deque()
         self._characters = 0  # in the outbox, and on their way from it
-        self._has_frame = asyncio.Event()
+        self._more: asyncio.Future[None] | None = None  # what the pump waits for; an Event takes twice as long
         self._has_room = asyncio.Event()
         self._lifetime: asyncio.Timeout | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -102,7 +102,8 @@ class Client:
         elif self.close_code in (None, CloseCode.GOING_AWAY):  # what was asked before may be answered yet
             self._characters += len(frame)
             self._outbox.append(frame)
-            self._has_frame.set()
+            if self._more is not None and not self._more.done():
+                self._more.set_result(None)
 
     async def send_patiently(self, frame: str) -> None:
         """Put *frame* in the outbox when half of it is free; the other half is for what comes meanwhile.
@@ -174,15 +175,16 @@ class Client:
                 await self._websocket.close(code, reason)
 
     async def _empty_outbox(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                await self._has_frame.wait()
                 while self._outbox:
                     frame = self._outbox.popleft()
                     await self._websocket.send_text(frame)
                     self._characters -= len(frame)
                     self._has_room.set()
-                self._has_frame.clear()
+                self._more = loop.create_future()
+                await self._more
         except (WebSocketDisconnect, WebSocketDisconnected, OSError):
             self._has_room.set()  # whoever waits for it need not
 
