@@ -311,6 +311,7 @@ class UserLookup:
     def __init__(self) -> None:
         self._waiting: Waiting = {}
         self._is_asking = False
+        self._many_ask = False  # as far as the last question tells
         self._task: asyncio.Task[None] | None = None
 
     async def find(self, database: Database, user_id: int) -> UserRow | None:
@@ -319,45 +320,41 @@ class UserLookup:
         Raises:
             DatabaseUnavailableError, BusyError
         """
-        if self._is_asking:
-            future: asyncio.Future[UserRow | None] = asyncio.get_running_loop().create_future()
-            self._waiting.setdefault(user_id, []).append(future)
-            return await future
-        # The first asks at once, not by a task: under a crowd each turn of the event loop may take milliseconds.
-        self._is_asking = True
+        future: asyncio.Future[UserRow | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(user_id, []).append(future)
+        if not self._is_asking:
+            self._is_asking = True  # this request asks itself: a task would take two more turns of the event loop
+            try:
+                await self._ask(database)
+            finally:
+                future.cancel()  # no answer came of it: this request is gone
+        return await future
+
+    async def _ask(self, database: Database) -> None:
+        asked: Waiting = {}
         try:
-            for user in await db.find_users(database, user_ids=[user_id]):
-                return user
-            return None
-        except Exception as error:
-            self._refuse({}, error)
+            if self._many_ask:
+                await asyncio.sleep(0)  # for the others who come in this turn of the event loop
+            asked, self._waiting = self._waiting, {}
+            self._many_ask = sum(map(len, asked.values())) > 1
+            found = {row.id: row for row in await db.find_users(database, user_ids=list(asked))}
+            for user_id, futures in asked.items():
+                for future in futures:
+                    if not future.done():  # its request is gone
+                        future.set_result(found.get(user_id))
+        except Exception as error:  # whoever came meanwhile is told as well: waiting again would take too long
+            waiting, self._waiting = self._waiting, {}
+            for future in itertools.chain(*asked.values(), *waiting.values()):
+                if not future.done():
+                    future.set_exception(error)
+        except asyncio.CancelledError:  # this request is gone, the others are not
+            for user_id, futures in asked.items():
+                self._waiting.setdefault(user_id, []).extend(futures)
             raise
         finally:
             self._is_asking = bool(self._waiting)
             if self._waiting:
-                self._task = asyncio.create_task(self._answer_waiting(database))
-
-    async def _answer_waiting(self, database: Database) -> None:
-        asked: Waiting = {}
-        try:
-            while self._waiting:
-                asked, self._waiting = self._waiting, {}
-                found = {row.id: row for row in await db.find_users(database, user_ids=list(asked))}
-                for user_id, futures in asked.items():
-                    for future in futures:
-                        if not future.done():  # its request is gone
-                            future.set_result(found.get(user_id))
-        except Exception as error:
-            self._refuse(asked, error)
-        finally:
-            self._is_asking = False
-
-    def _refuse(self, asked: Waiting, error: Exception) -> None:
-        """Whoever came meanwhile is told as well: waiting again would take too long."""
-        waiting, self._waiting = self._waiting, {}
-        for future in itertools.chain(*asked.values(), *waiting.values()):
-            if not future.done():
-                future.set_exception(error)
+                self._task = asyncio.create_task(self._ask(database))
 
 
 class Gatekeeper:

@@ -195,7 +195,7 @@ class MessageWriter:
                 if not isinstance(error, PagewireError):
                     logger.exception("a batch of %d messages could not be stored", len(batch))
                     error = DatabaseUnavailableError(retry_after=2)
-                _fail([job for jobs in (jobs, *left) for job in jobs], error)
+                _fail([job for unstored in (jobs, *left) for job in unstored], error)
                 self._refuse_who_waited()
                 break
             except BaseException:
