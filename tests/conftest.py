@@ -1,5 +1,6 @@
 """The real thing for every test: one PostgreSQL for the run, one server a worker, people, sockets and PDFs."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -21,6 +22,8 @@ import pytest
 from psycopg2.extensions import make_dsn
 from websockets.sync.client import ClientConnection, connect
 
+import db
+from pool import Database
 from postgres import EmbeddedServer
 
 HOUSE = Path(__file__).parent.parent
@@ -203,6 +206,25 @@ def make_database(postgres: EmbeddedServer) -> Callable[[], TestDatabase]:
         return TestDatabase({**postgres.connect_kwargs, "dbname": name})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    """A database with our schema, and no server on it."""
+    made = make_database()
+
+    async def fill() -> None:
+        database = Database(made.keywords, size=2)
+        await db.apply_schema(database)
+        await database.close()
+
+    asyncio.run(fill())
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,6 @@ LISTENERS = """
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
     return make_database()

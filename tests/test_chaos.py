@@ -32,11 +32,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(int(SECONDS) + 170)]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def weather() -> Iterator[FragilePostgres]:
     with fragile_postgres() as server:
         yield server

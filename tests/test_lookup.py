@@ -1,12 +1,11 @@
 """Who is asking? Each question is put to the database after it was asked, and nobody's answer hangs on another's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from conftest import TestDatabase
 
-import db
 from auth import UserLookup
 from errors import DatabaseUnavailableError
 from pool import Database
@@ -16,24 +15,11 @@ PEOPLE = range(1, 41)
 NOBODY = 99
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
-def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    made = make_database()
-
-    async def fill() -> None:
-        database = Database(made.keywords, size=2)
-        await db.apply_schema(database)
-        await database.close()
-
-    asyncio.run(fill())
+def tables(tables: TestDatabase) -> TestDatabase:
     for number in PEOPLE:
-        made.query("INSERT INTO users (email, password_hash, name) VALUES (%s, '', 'one of many')", f"{number}@a.org")
-    return made
+        tables.query("INSERT INTO users (email, password_hash, name) VALUES (%s, '', 'one of many')", f"{number}@a.org")
+    return tables
 
 
 @pytest.fixture

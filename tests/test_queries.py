@@ -163,11 +163,6 @@ def promises() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def crowded(make_database: Callable[[], TestDatabase]) -> Any:
     made = make_database()
     database = Database(made.keywords, size=2)

@@ -11,7 +11,6 @@ import psycopg2
 import pytest
 from conftest import TestDatabase
 
-import db
 import history
 import writer as writer_room
 from errors import BusyError, DatabaseUnavailableError, PagewireError, UserNotFoundError
@@ -27,24 +26,6 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 class Id(NamedTuple):
     id: int
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    made = make_database()
-
-    async def fill() -> None:
-        database = Database(made.keywords, size=2)
-        await db.apply_schema(database)
-        await database.close()
-
-    asyncio.run(fill())
-    return made
 
 
 @pytest.fixture
@@ -146,6 +127,19 @@ async def test_whoever_waits_for_what_is_committed_finds_it_published(
     await waiting
 
     assert looks > 1
+
+
+async def test_what_is_stored_is_told_even_when_the_time_to_close_is_over(
+    writer: MessageWriter, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_room, "CLOSE_SECONDS", 0)
+    waiting = [writer.submit(draft(content=str(n))) for n in range(100)]
+    await waiting[0]
+    assert len(ears.heard) < 100
+    await writer.close()
+
+    assert [future.result().content for future in waiting] == [str(n) for n in range(100)]
+    assert len(ears.heard) == 100
 
 
 async def test_published_numbers_have_no_gap(writer: MessageWriter, ears: Ears) -> None:
