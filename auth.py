@@ -1,7 +1,6 @@
-"""Accounts, tokens, and the answer to "who is asking?"."""
+"""Who is asking? Passwords, tokens, and the account behind a request."""
 
 import asyncio
-import ipaddress
 import itertools
 import os
 import secrets
@@ -9,145 +8,58 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import bcrypt
-import email_validator
 import jwt
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
-from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, ValidationError, validate_email
 from starlette.requests import HTTPConnection
 
-import db
-from answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
-from db import UserRow
-from deps import AllEngines, Db, get_engines
+from db import Database, Executor, Prepared
+from edge.engines import get_engine, opened
+from edge.fields import MAX_ID
+from edge.limits import RateLimits
 from errors import (
     AdminRequiredError,
-    DatabaseUnavailableError,
-    EmailTakenError,
-    InvalidCredentialsError,
     InvalidTokenError,
     NotAuthenticatedError,
     RateLimitedError,
-    RegistrationClosedError,
     StartupError,
     TokenExpiredError,
-    UserNotFoundError,
 )
-from fields import CONTROLS, MAX_ID, Id, Storable
-from forms import read_form
-from pool import Database
 from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
 CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti"]
 MAX_PASSWORD_BYTES = 72  # bcrypt reads no more
-MIN_PASSWORD_CHARACTERS = 8
 MAX_QUEUED_HASHES = 64
 MAX_VERIFIED_TOKENS = 10_000
-NAME_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"  # one line, and not blank
 T = TypeVar("T")
 
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # inside a company's network .local or .test may well have mail
 
-router = APIRouter(generate_unique_id_function=operation_id)
-
-
-# The wire
+# Accounts
 
 
-def _fits_bcrypt(password: str) -> str:
-    if len(password.encode()) > MAX_PASSWORD_BYTES:
-        raise ValueError(f"must be at most {MAX_PASSWORD_BYTES} bytes long")
-    return password
+class UserRow(NamedTuple):
+    id: int
+    email: str
+    name: str
+    created_at: datetime
+    is_admin: bool
 
 
-def _as_registered(email: str) -> str:
-    """The spelling that registration stores; what is no address stays as it is, and nobody's."""
-    with suppress(ValueError):
-        return validate_email(email)[1]
-    return email.strip()
+_FIND_USERS = Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = ANY(%(user_ids)s::bigint[])")
 
 
-Password = Annotated[
-    Storable, Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)
-]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN), AfterValidator(str.strip)]
-
-
-class Registration(BaseModel):
-    """A new account."""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"email": "alice@example.com", "password": "correct horse battery", "name": "Alice"}]
-        }
-    }
-
-    email: EmailStr
-    password: Password
-    name: Name
-
-
-class Credentials(BaseModel):
-    """An address (as `email` or `username`) and its password."""
-
-    model_config = {
-        "json_schema_extra": {"examples": [{"email": "alice@example.com", "password": "correct horse battery"}]}
-    }
-
-    email: Annotated[
-        Storable,
-        Field(max_length=320, validation_alias=AliasChoices("email", "username")),
-        AfterValidator(_as_registered),
-    ]
-    password: Annotated[Storable, Field(max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)]
-
-
-class User(BaseModel):
-    """Somebody with an account."""
-
-    id: int = Field(examples=[2])
-    email: str = Field(examples=["bob@example.com"])
-    name: str = Field(examples=["Bob"])
-    created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
-
-    @classmethod
-    def from_row(cls, row: UserRow) -> "User":
-        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at)
-
-
-class Me(User):
-    """The one who is asking."""
-
-    is_admin: bool = Field(examples=[False])
-
-    @classmethod
-    def from_row(cls, row: UserRow) -> "Me":
-        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at, is_admin=row.is_admin)
-
-
-class AccessToken(BaseModel):
-    """A Bearer token and whose it is."""
-
-    access_token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105
-    expires_in: int = Field(description="seconds", examples=[1800])
-    user: Me
-
-
-class Greeting(BaseModel):
-    """A line of text."""
-
-    message: str = Field(examples=["Hello user 2"])
+async def find_users(conn: Executor, *, user_ids: Sequence[int]) -> list[UserRow]:
+    """Those of *user_ids* that exist, in any order."""
+    return await conn.fetch_all(UserRow, _FIND_USERS, {"user_ids": list(user_ids)})
 
 
 # Passwords
@@ -337,7 +249,7 @@ class UserLookup:
                 await asyncio.sleep(0)  # for the others who come in this turn of the event loop
             asked, self._waiting = self._waiting, {}
             self._many_ask = sum(map(len, asked.values())) > 1
-            found = {row.id: row for row in await db.find_users(database, user_ids=list(asked))}
+            found = {row.id: row for row in await find_users(database, user_ids=list(asked))}
             for user_id, futures in asked.items():
                 for future in futures:
                     if not future.done():  # its request is gone
@@ -369,12 +281,9 @@ class Gatekeeper:
         self.passwords.close()
 
 
-async def _get_gatekeeper(connection: HTTPConnection) -> Gatekeeper:
-    gatekeeper: Gatekeeper = connection.app.state.gatekeeper
-    return gatekeeper
-
-
-Gate = Annotated[Gatekeeper, Depends(_get_gatekeeper)]
+Gate = Annotated[Gatekeeper, opened(Gatekeeper)]
+Db = Annotated[Database, opened(Database)]
+Limits = Annotated[RateLimits, opened(RateLimits)]
 
 
 # Who is asking?
@@ -394,9 +303,9 @@ async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow,
     Raises:
         InvalidTokenError: also when the account is gone; TokenExpiredError.
     """
-    gatekeeper = await _get_gatekeeper(connection)
+    gatekeeper = get_engine(connection, Gatekeeper)
     claims = gatekeeper.tokens.verify(token)
-    user = await gatekeeper.users.find((await get_engines(connection)).database, claims.user_id)
+    user = await gatekeeper.users.find(get_engine(connection, Database), claims.user_id)
     if user is None:
         raise InvalidTokenError
     return user, claims
@@ -414,110 +323,6 @@ async def get_current_admin(user: CurrentUser) -> UserRow:
 CurrentAdmin = Annotated[UserRow, Depends(get_current_admin)]
 
 
-def client_network(connection: HTTPConnection) -> str:
-    """The client's address as a key for limits; IPv6 by its /64, which one household has whole."""
-    host = connection.client.host if connection.client else ""
-    with suppress(ValueError):
-        if isinstance(address := ipaddress.ip_address(host), ipaddress.IPv6Address):
-            return str(ipaddress.ip_network((address, 64), strict=False))
-    return host
-
-
-# Routes
-
-
-@router.post(
-    "/register",
-    tags=["accounts"],
-    summary="Make an account",
-    responses=may_fail(
-        EmailTakenError, RegistrationClosedError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY
-    ),
-)
-async def register(
-    request: Request, response: Response, body: Registration, engines: AllEngines, gate: Gate
-) -> AccessToken:
-    """Make an account and sign it in. The first account of an installation is its admin."""
-    if engines.settings.registration == "closed":
-        raise RegistrationClosedError
-    await engines.limiter.hit(engines.rates.register, client_network(request))
-    if await db.email_exists(engines.database, email=body.email):
-        raise EmailTakenError
-    password_hash = await gate.passwords.hash(body.password)
-    async with engines.database.transaction() as tx:
-        user = await db.insert_user(tx, email=body.email, name=body.name, password_hash=password_hash)
-    if user is None:
-        raise EmailTakenError
-    return _signed_in(user, gate, response)
-
-
-async def read_credentials(request: Request) -> Credentials:
-    """The body of a login, JSON or a form; never the query string."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    values: Any
-    if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        values = dict(await read_form(request))
-    else:
-        try:
-            values = await request.json()
-        except (ValueError, RecursionError) as error:
-            raise RequestValidationError(
-                [{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]
-            ) from error
-    try:
-        return Credentials.model_validate(values)
-    except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
-
-
-LOGIN_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": Credentials.model_json_schema()},
-            "application/x-www-form-urlencoded": {"schema": Credentials.model_json_schema()},
-        },
-    }
-}
-LOGIN_ERRORS = may_fail(InvalidCredentialsError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY)
-
-
-@router.post("/login", tags=["accounts"], summary="Sign in", openapi_extra=LOGIN_BODY, responses=LOGIN_ERRORS)
-async def login(
-    request: Request,
-    response: Response,
-    engines: AllEngines,
-    gate: Gate,
-    credentials: Annotated[Credentials, Depends(read_credentials)],
-) -> AccessToken:
-    """Trade an address and a password for a Bearer token. An unknown address and a wrong password look alike."""
-    await engines.limiter.hit(engines.rates.login_ip, client_network(request))
-    await engines.limiter.hit(engines.rates.login, credentials.email.lower())
-    found = await db.find_credentials(engines.database, email=credentials.email)
-    if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
-        raise InvalidCredentialsError
-    return _signed_in(UserRow(*found[:5]), gate, response)
-
-
-router.add_api_route(
-    "/token",
-    login,
-    methods=["POST"],
-    name="token",
-    tags=["accounts"],
-    summary="Sign in (OAuth2 password form)",
-    openapi_extra=LOGIN_BODY,
-    responses=LOGIN_ERRORS,
-)
-
-
-def _signed_in(user: UserRow, gate: Gatekeeper, response: Response) -> AccessToken:
-    response.headers["Cache-Control"] = "no-store"
-    return AccessToken(
-        access_token=gate.tokens.issue(user), expires_in=gate.tokens.life_seconds, user=Me.from_row(user)
-    )
-
-
 async def current_user(request: Request) -> UserRow:
     """What CurrentUser is, for the routes asked so often that resolving dependencies (90 µs) counts."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -525,50 +330,3 @@ async def current_user(request: Request) -> UserRow:
 
 
 FOR_USERS: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}  # what OpenAPI says of such a route
-
-
-@router.get(
-    "/me",
-    tags=["accounts"],
-    summary="Who am I?",
-    response_model=Me,
-    openapi_extra=FOR_USERS,
-    responses=may_fail(*SIGNED_IN),
-)
-async def read_me(request: Request) -> Response:
-    user = Me.from_row(await current_user(request))
-    return Response(user.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
-
-
-@router.get("/protected", tags=["app"], summary="A greeting for signed-in users", responses=may_fail(*SIGNED_IN))
-async def read_protected(user: CurrentUser) -> Greeting:
-    return Greeting(message=f"Hello user {user.id}")
-
-
-@router.get("/users", tags=["accounts"], summary="Everybody else", responses=may_fail(*SIGNED_IN))
-async def list_users(
-    response: Response,
-    database: Db,
-    user: CurrentUser,
-    q: Annotated[Storable | None, Query(max_length=200)] = None,
-    limit: Annotated[int | None, Query(ge=1, le=200)] = None,
-    cursor: Annotated[Id | None, Query()] = None,
-) -> list[User]:
-    """Everybody but me, by id; *q* must be in the name or the address. With *limit*, `X-Next-Cursor` leads on."""
-    rows = await db.list_users(
-        database, except_id=user.id, words=q or None, after_id=cursor or 0, limit=limit and limit + 1
-    )
-    if limit is not None and len(rows) > limit:
-        rows = rows[:limit]
-        response.headers["X-Next-Cursor"] = str(rows[-1].id)
-    return [User.from_row(row) for row in rows]
-
-
-@router.get(
-    "/users/{user_id}", tags=["accounts"], summary="One user", responses=may_fail(*SIGNED_IN, UserNotFoundError)
-)
-async def read_user(database: Db, user: CurrentUser, user_id: Id) -> User:
-    row = await db.find_user(database, user_id=user_id)
-    if row is None:
-        raise UserNotFoundError
-    return User.from_row(row)

@@ -1,19 +1,400 @@
-"""The schema, and the SQL statements about accounts and notifications, one function a question."""
+"""PostgreSQL, awaited: a small connection pool over psycopg2's asynchronous mode, transactions, and the schema."""
 
+import asyncio
+import contextlib
+import functools
 import hashlib
+import logging
 import re
-from collections.abc import Sequence
-from datetime import datetime
+import select
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from errors import StartupError
-from pool import Connection, Database, Executor, IntegrityError, Prepared
+import psycopg2
+import psycopg2.extensions
+from psycopg2 import IntegrityError as IntegrityError  # what a statement raises when it breaks a constraint
+from psycopg2 import OperationalError as OperationalError  # when the server refuses or is lost
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
+
+from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
+
+ANSWER_SECONDS = 4.5  # to wait for a connection and one statement: people are told within five
+PING_AFTER_SECONDS = 30.0  # an idle connection may have been dropped by a firewall on the way
+PING_SECONDS = 1.0
+STATEMENT_GRACE_SECONDS = 0.5  # between our giving up on a statement and the server's
+RETRY_CONNECT_SECONDS = 0.1
+MAX_CALLERS = 1000  # served and waiting; one more is told to come back
+# Whoever vanishes without a word, we or the server, is found out within a minute.
+KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000"}
+SESSION = """
+    SET TIME ZONE 'UTC';
+    SET idle_in_transaction_session_timeout = '60s';
+    SET tcp_keepalives_idle = 30;
+    SET tcp_keepalives_interval = 5;
+    SET tcp_keepalives_count = 3;
+"""
 
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 SCHEMA_LOCK = 7_267_001  # any number, the same in every process: who applies the schema
-FIRST_ACCOUNT_LOCK = 7_267_002  # who is the first account, and so the admin
-WORKER_LOCK = 7_267_003  # first key of the lock that a living process holds; the second is its worker id
+NODE_LOCK = 7_267_003  # first key of the lock that a living process holds; the second is its node id
+
+Params = Mapping[str, object]
+Row = TypeVar("Row", bound=tuple[Any, ...])
+logger = logging.getLogger("pagewire.db")
+
+
+class Prepared(str):
+    """A statement that each connection parses and plans once. Every parameter's type must be known: cast it.
+
+    Planning costs more than running for a small question (find_user: 108 → 60 µs of PostgreSQL's time).
+    """
+
+    __slots__ = ()
+
+
+@functools.cache
+def _compile(sql: str) -> tuple[str, str, str, list[str]]:
+    """A name, the text to prepare, the text to execute, and the parameters in its order."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", sql).replace("%%", "%")
+    name = "pagewire_" + hashlib.sha256(sql.encode()).hexdigest()[:16]
+    values = f" ({', '.join(['%s'] * len(names))})" if names else ""
+    return name, f"PREPARE {name} AS {text}", f"EXECUTE {name}{values}", names
+
+
+class Executor(Protocol):
+    """What runs one statement: the pool (its own transaction each) or an open transaction."""
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
+        """Return every row, as *row* (a NamedTuple whose fields are in the order of the columns)."""
+
+    async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
+        """Return the first row or None."""
+
+    async def execute(self, sql: str, params: Params | None = None) -> int:
+        """Run a statement; return how many rows it touched."""
+
+
+class Connection:
+    """One psycopg2 connection, driven by the event loop. One statement at a time.
+
+    A statement that fails to finish (cancelled, timed out, connection lost) closes the connection: nobody can know what
+    the server made of it.
+    """
+
+    def __init__(self, raw: psycopg2.extensions.connection, loop: asyncio.AbstractEventLoop) -> None:
+        self._raw = raw
+        self._loop = loop
+        self._waiter: asyncio.Future[None] | None = None
+        self._reader_fd: int | None = None
+        self._input = select.poll()
+        self._prepared: set[str] = set()
+        self.on_lost: Callable[[], None] | None = None  # called once, if an idle connection is closed by the other side
+        self.on_note: Callable[[str], None] | None = None  # called with the payload of each notification
+        self.idle_since = loop.time()
+
+    @classmethod
+    async def open(cls, connect_kwargs: Mapping[str, str], *, statement_seconds: float) -> Self:
+        """Connect; the caller sets the time limit. The server itself ends a statement after *statement_seconds*.
+
+        Raises:
+            psycopg2.OperationalError: if the server refuses.
+        """
+        loop = asyncio.get_running_loop()
+        kwargs = await _resolve({**KEEPALIVES, **connect_kwargs}, loop)
+        connection = cls(psycopg2.connect(**kwargs, async_=True), loop)
+        try:
+            await connection._finish_connecting()
+            connection._reader_fd = connection._raw.fileno()
+            loop.add_reader(connection._reader_fd, connection._on_readable)
+            connection._input.register(connection._reader_fd, select.POLLIN)
+            await connection.execute(SESSION + _statement_timeout(statement_seconds))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._raw.closed)
+
+    def close(self) -> None:
+        if self._reader_fd is not None:
+            self._loop.remove_reader(self._reader_fd)
+            self._reader_fd = None
+        self._raw.close()
+
+    async def run(self, sql: str, params: Params | None) -> psycopg2.extensions.cursor:
+        """Send one statement and wait for its result."""
+        values: Params | tuple[object, ...] | None = params
+        if isinstance(sql, Prepared):
+            name, prepare, sql, names = _compile(sql)
+            if name not in self._prepared:
+                await self.run(prepare, None)
+                self._prepared.add(name)
+            values = tuple((params or {})[key] for key in names)
+        cursor = self._raw.cursor()
+        try:
+            cursor.execute(sql, values)
+            await self._until_ready()
+            if self._raw.notifies:
+                self._pass_notes_on()
+        except (ValueError, UnicodeEncodeError) as error:  # psycopg2 cannot quote NUL, nor encode a lone surrogate
+            raise UnstorableTextError from error
+        except psycopg2.Error as error:
+            if not self._raw.closed:
+                raise
+            self.close()
+            raise psycopg2.OperationalError(str(error).strip() or "connection lost") from error
+        except BaseException:
+            self.close()
+            raise
+        return cursor
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
+        make: Callable[[tuple[Any, ...]], Row] = row._make  # type: ignore[attr-defined]
+        return [make(values) for values in (await self.run(sql, params)).fetchall()]
+
+    async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
+        values = (await self.run(sql, params)).fetchone()
+        return None if values is None else row._make(values)  # type: ignore[attr-defined]
+
+    async def execute(self, sql: str, params: Params | None = None) -> int:
+        return (await self.run(sql, params)).rowcount
+
+    async def _until_ready(self) -> None:
+        raw = self._raw
+        while (state := raw.poll()) != POLL_OK:
+            self._waiter = self._loop.create_future()
+            if state == POLL_WRITE:
+                self._loop.add_writer(raw.fileno(), self._wake)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                if state == POLL_WRITE and not raw.closed:
+                    self._loop.remove_writer(raw.fileno())
+
+    async def _finish_connecting(self) -> None:
+        # libpq may try several addresses, a new socket each, so nothing is watched for longer than one step.
+        while (state := self._raw.poll()) != POLL_OK:
+            descriptor = self._raw.fileno()
+            watch, unwatch = (
+                (self._loop.add_reader, self._loop.remove_reader)
+                if state == POLL_READ
+                else (self._loop.add_writer, self._loop.remove_writer)
+            )
+            self._waiter = self._loop.create_future()
+            watch(descriptor, self._wake)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                unwatch(descriptor)
+
+    def _pass_notes_on(self) -> None:
+        notes, self._raw.notifies[:] = list(self._raw.notifies), []
+        if self.on_note is not None:
+            for note in notes:
+                self.on_note(note.payload)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _on_readable(self) -> None:
+        if self._waiter is not None:
+            self._wake()
+        else:
+            self.look()
+
+    def look(self) -> None:
+        """Take in what the server said unasked: a notice, a notification, or the end of the connection."""
+        try:
+            while self._input.poll(0):  # the last words come before the end
+                self._raw.poll()
+                self._pass_notes_on()
+        except psycopg2.Error:
+            self.close()
+            if self.on_lost is not None:
+                self.on_lost()
+
+
+async def _resolve(connect_kwargs: Mapping[str, str], loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """Look the host up without blocking the event loop, as libpq would; `host` stays, for TLS."""
+    kwargs: dict[str, Any] = dict(connect_kwargs)
+    host = kwargs.get("host", "")
+    if host and "/" not in host and "," not in host and "hostaddr" not in kwargs:
+        try:
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise psycopg2.OperationalError(f"could not find the host {host}: {error}") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        kwargs["hostaddr"] = ",".join(addresses)
+        kwargs["host"] = ",".join([host] * len(addresses))
+    return kwargs
+
+
+def _statement_timeout(seconds: float, *, local: bool = False) -> str:
+    """Have the server end a statement that nobody here waits for any more; it would not notice by itself."""
+    return f"SET {'LOCAL ' if local else ''}statement_timeout = {round(seconds * 1000)}"
+
+
+class Database:
+    """A small pool of connections to one PostgreSQL.
+
+    Callers wait in line when every connection is busy, at most *answer_seconds* together with their statement, then
+    DatabaseUnavailableError. A lost server is looked for again by whoever asks next; *revive* (blocking, run in a
+    thread) is called first when the server refuses connections, so that an embedded one is started again.
+    """
+
+    def __init__(
+        self,
+        connect_kwargs: Mapping[str, str],
+        *,
+        size: int,
+        answer_seconds: float = ANSWER_SECONDS,
+        revive: Callable[[], None] | None = None,
+    ) -> None:
+        self._connect_kwargs = dict(connect_kwargs)
+        self._answer_seconds = answer_seconds
+        self._away = False
+        self._slots = asyncio.Semaphore(size)
+        self._idle: list[Connection] = []
+        self._revive = revive
+        self._reviving: asyncio.Task[None] | None = None
+        self._callers = 0
+        self._closed = False
+
+    async def close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
+        async with self.connection() as connection:
+            return await connection.fetch_all(row, sql, params)
+
+    async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
+        async with self.connection() as connection:
+            return await connection.fetch_one(row, sql, params)
+
+    async def execute(self, sql: str, params: Params | None = None) -> int:
+        async with self.connection() as connection:
+            return await connection.execute(sql, params)
+
+    @asynccontextmanager
+    async def transaction(self, *, seconds: float | None = None) -> AsyncIterator[Connection]:
+        """Commit what is done inside, all or nothing, before the block is left; *seconds* bounds the whole block."""
+        async with self.connection(seconds=seconds) as connection:
+            await connection.execute(
+                "BEGIN" if seconds is None else f"BEGIN; {_statement_timeout(seconds, local=True)}"
+            )
+            try:
+                yield connection
+            except Exception:
+                if not connection.closed:
+                    await connection.execute("ROLLBACK")
+                raise
+            except BaseException:  # cancelled: there may be no time left to ask for a rollback
+                connection.close()
+                raise
+            if (await connection.run("COMMIT", None)).statusmessage != "COMMIT":
+                raise psycopg2.errors.InFailedSqlTransaction("a statement failed and its error was not passed on")
+
+    @asynccontextmanager
+    async def connection(self, *, seconds: float | None = None) -> AsyncIterator[Connection]:
+        """Borrow a connection for at most *seconds* (None: as long as an answer may take), the wait for it included.
+
+        Raises:
+            DatabaseUnavailableError: if time runs out or the connection is lost; BusyError: if too many wait already.
+        """
+        if self._callers >= MAX_CALLERS:
+            raise BusyError(retry_after=2)
+        self._callers += 1
+        try:
+            async with asyncio.timeout(self._answer_seconds if seconds is None else seconds) as deadline:
+                async with self._slots:
+                    connection = await self._take()
+                    try:
+                        yield connection
+                    finally:
+                        self._give_back(connection)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise  # the caller's own
+            raise DatabaseUnavailableError(retry_after=2) from error
+        except psycopg2.OperationalError as error:
+            logger.warning("database: %s", str(error).strip() or type(error).__name__)
+            raise DatabaseUnavailableError(retry_after=2) from error
+        except psycopg2.InterfaceError as error:
+            raise DatabaseUnavailableError(retry_after=2) from error
+        finally:
+            self._callers -= 1
+
+    async def _take(self) -> Connection:
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()  # the one used last: warm, and the others may grow old
+            connection.look()
+            if connection.closed:
+                continue
+            if now - connection.idle_since > PING_AFTER_SECONDS and not await _answers(connection):
+                while self._idle:  # they have been silent for longer still
+                    self._idle.pop().close()
+                break
+            return connection
+        return await self.open_connection()
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.closed or self._closed:
+            connection.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    async def open_connection(self) -> Connection:
+        """Connect, trying again until the caller's time is over while the server is away or still starting."""
+        while True:
+            try:
+                connection = await Connection.open(
+                    self._connect_kwargs, statement_seconds=self._answer_seconds + STATEMENT_GRACE_SECONDS
+                )
+            except psycopg2.OperationalError as error:
+                if "authentication failed" in str(error) or "does not exist" in str(error):
+                    raise
+                if not self._away:
+                    self._away = True
+                    logger.warning("the database does not answer: %s", " ".join(str(error).split()))
+            else:
+                if self._away:
+                    self._away = False
+                    logger.info("the database answers again")
+                return connection
+            await self._revive_server()
+            await asyncio.sleep(RETRY_CONNECT_SECONDS)
+
+    async def _revive_server(self) -> None:
+        if self._revive is None:
+            return
+        if self._reviving is None or self._reviving.done():
+            self._reviving = asyncio.create_task(asyncio.to_thread(self._revive))
+        with contextlib.suppress(Exception):  # the next attempt to connect tells what is wrong
+            await asyncio.shield(self._reviving)
+
+
+async def _answers(connection: Connection) -> bool:
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await connection.execute("SELECT 1")
+    except (psycopg2.Error, TimeoutError):
+        connection.close()
+        return False
+    return True
+
 
 # The schema
 
@@ -80,193 +461,20 @@ async def ping(conn: Executor) -> None:
     await conn.fetch_one(_One, "SELECT 1")
 
 
-async def hold_worker_lock(connection: Connection, *, worker_id: int) -> None:
+async def hold_node_lock(connection: Connection, *, node_id: int) -> None:
     """Say "this process lives" for as long as *connection* does; the server notices its end at once.
 
     Shared: a process that lost its connection gets it again even while the server has not noticed the loss.
     """
     await connection.execute(
-        "SELECT pg_advisory_lock_shared(%(key)s, %(worker_id)s)", {"key": WORKER_LOCK, "worker_id": worker_id}
+        "SELECT pg_advisory_lock_shared(%(key)s, %(node_id)s)", {"key": NODE_LOCK, "node_id": node_id}
     )
 
 
-# A row's worker is gone: nobody, or a process whose lock the server has dropped.
-WORKER_IS_GONE = """
-    (worker_id IS NULL OR NOT EXISTS (
+# A row's node is gone: nobody, or a process whose lock the server has dropped.
+NODE_IS_GONE = """
+    (node_id IS NULL OR NOT EXISTS (
         SELECT 1 FROM pg_locks
-         WHERE locktype = 'advisory' AND classid = %(worker_lock)s AND objid = worker_id AND objsubid = 2 AND granted
+         WHERE locktype = 'advisory' AND classid = %(node_lock)s AND objid = node_id AND objsubid = 2 AND granted
            AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
 """
-
-
-# Accounts
-
-
-class UserRow(NamedTuple):
-    id: int
-    email: str
-    name: str
-    created_at: datetime
-    is_admin: bool
-
-
-class CredentialsRow(NamedTuple):
-    id: int
-    email: str
-    name: str
-    created_at: datetime
-    is_admin: bool
-    password_hash: str
-
-
-async def insert_user(tx: Connection, *, email: str, name: str, password_hash: str) -> UserRow | None:
-    """Add an account; the first of an installation is its admin. None if the address is taken."""
-    await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": FIRST_ACCOUNT_LOCK})
-    return await tx.fetch_one(
-        UserRow,
-        """
-        INSERT INTO users (email, name, password_hash, is_admin)
-        VALUES (%(email)s, %(name)s, %(password_hash)s, NOT EXISTS (SELECT 1 FROM users))
-        ON CONFLICT (lower(email)) DO NOTHING
-        RETURNING id, email, name, created_at, is_admin
-        """,
-        {"email": email, "name": name, "password_hash": password_hash},
-    )
-
-
-async def find_user(conn: Executor, *, user_id: int) -> UserRow | None:
-    return await conn.fetch_one(
-        UserRow,
-        Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = %(user_id)s::bigint"),
-        {"user_id": user_id},
-    )
-
-
-_FIND_USERS = Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = ANY(%(user_ids)s::bigint[])")
-
-
-async def find_users(conn: Executor, *, user_ids: Sequence[int]) -> list[UserRow]:
-    """Those of *user_ids* that exist, in any order."""
-    return await conn.fetch_all(UserRow, _FIND_USERS, {"user_ids": list(user_ids)})
-
-
-async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | None:
-    return await conn.fetch_one(
-        CredentialsRow,
-        """
-        SELECT id, email, name, created_at, is_admin, password_hash
-          FROM users WHERE lower(email) = lower(%(email)s)
-        """,
-        {"email": email},
-    )
-
-
-async def email_exists(conn: Executor, *, email: str) -> bool:
-    row = await conn.fetch_one(_One, "SELECT 1 FROM users WHERE lower(email) = lower(%(email)s)", {"email": email})
-    return row is not None
-
-
-async def list_users(
-    conn: Executor, *, except_id: int, words: str | None = None, after_id: int = 0, limit: int | None = None
-) -> list[UserRow]:
-    """Everyone but *except_id*, by id; *words* must be in the name or the address; *limit* None is no limit."""
-    return await conn.fetch_all(
-        UserRow,
-        """
-        SELECT id, email, name, created_at, is_admin
-          FROM users
-         WHERE id > %(after_id)s AND id <> %(except_id)s
-           AND (%(words)s IS NULL OR strpos(lower(name), lower(%(words)s)) > 0 OR strpos(lower(email), lower(%(words)s)) > 0)
-         ORDER BY id
-         LIMIT %(limit)s
-        """,
-        {"after_id": after_id, "except_id": except_id, "words": words, "limit": limit},
-    )
-
-
-# Notifications
-
-
-class NotificationRow(NamedTuple):
-    id: int
-    email: str
-    message: str
-    attempts: int
-    sender_name: str | None
-
-
-class _NotificationId(NamedTuple):
-    id: int
-
-
-async def insert_notification(conn: Executor, *, sender_id: int, email: str, message: str) -> int:
-    row = await conn.fetch_one(
-        _NotificationId,
-        """
-        INSERT INTO notifications (sender_id, email, message)
-        VALUES (%(sender_id)s, %(email)s, %(message)s)
-        RETURNING id
-        """,
-        {"sender_id": sender_id, "email": email, "message": message},
-    )
-    assert row is not None
-    return row.id
-
-
-async def claim_notification(conn: Executor, *, worker_id: int) -> NotificationRow | None:
-    """Take the next notification that is due and in nobody else's hands; its attempts count this one."""
-    return await conn.fetch_one(
-        NotificationRow,
-        f"""
-        UPDATE notifications AS n SET worker_id = %(worker_id)s, attempts = attempts + 1
-         WHERE id = (SELECT id FROM notifications
-                      WHERE status = 'queued' AND next_attempt_at <= now()
-                        AND (worker_id = %(worker_id)s OR {WORKER_IS_GONE})
-                      ORDER BY next_attempt_at
-                        FOR UPDATE SKIP LOCKED LIMIT 1)
-        RETURNING n.id, n.email, n.message, n.attempts, (SELECT name FROM users WHERE id = n.sender_id)
-        """,
-        {"worker_id": worker_id, "worker_lock": WORKER_LOCK},
-    )
-
-
-async def finish_notification(
-    conn: Executor, *, notification_id: int, status: str, last_error: str | None = None
-) -> None:
-    """*status* is sent, not_sent or failed."""
-    await conn.execute(
-        """
-        UPDATE notifications
-           SET status = %(status)s, last_error = %(last_error)s, worker_id = NULL, finished_at = now()
-         WHERE id = %(notification_id)s
-        """,
-        {"notification_id": notification_id, "status": status, "last_error": last_error},
-    )
-
-
-async def postpone_notification(conn: Executor, *, notification_id: int, seconds: float, last_error: str) -> None:
-    await conn.execute(
-        """
-        UPDATE notifications
-           SET next_attempt_at = now() + %(seconds)s * interval '1 second', last_error = %(last_error)s, worker_id = NULL
-         WHERE id = %(notification_id)s
-        """,
-        {"notification_id": notification_id, "seconds": seconds, "last_error": last_error},
-    )
-
-
-class _Seconds(NamedTuple):
-    value: float | None
-
-
-async def seconds_to_next_notification(conn: Executor, *, worker_id: int) -> float | None:
-    """How long until a queued notification is due (negative when overdue); None if none is queued."""
-    row = await conn.fetch_one(
-        _Seconds,
-        """
-        SELECT extract(epoch FROM min(next_attempt_at) - now())::float8
-          FROM notifications WHERE status = 'queued' AND (worker_id IS NULL OR worker_id = %(worker_id)s)
-        """,
-        {"worker_id": worker_id},
-    )
-    return None if row is None else row.value

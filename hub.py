@@ -11,9 +11,9 @@ from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
+from delivery.protocol import CloseCode, Event, EventFrames, error_frame
+from delivery.queries import EventRow, Told
 from errors import PagewireError
-from history import EventRow, Told
-from protocol import CloseCode, Event, EventFrames, error_frame
 
 OUTBOX_FRAMES = 256
 OUTBOX_CHARACTERS = 4 * 1024 * 1024

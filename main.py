@@ -1,61 +1,50 @@
 """The wiring: settings in, engines opened and closed in order, routes, errors; `python main.py` serves it."""
 
 import asyncio
-import contextlib
 import gc
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from types import FrameType
-from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Match, Route
 
-import auth
-import chat
 import db
-import documents
-import exports
-import notifications
-import pages
-import protocol
-import questions
-import sockets
-from answers import error_response, may_fail, operation_id
-from auth import Gatekeeper, Greeting
-from bus import Bus
-from deps import AllEngines, Engines, Rates
-from envelope import CrashBoundary, Envelope, logger
-from errors import BusyError, DatabaseUnavailableError, PagewireError, StartupError
-from jobs import Jobs
-from mail import Mailer
-from messenger import Messenger
-from observe import configure_logging
+from accounts import notifications
+from accounts import routes as accounts
+from auth import Gatekeeper
+from db import Database, OperationalError
+from delivery import protocol
+from delivery.bus import Bus
+from delivery.smtp import Mailer
+from documents import pages, questions, tables
+from documents import routes as documents
+from documents.readings import Jobs
+from documents.storage import Storage
+from edge import health
+from edge.answers import add_error_handlers, operation_id
+from edge.draining import drain_before_exit
+from edge.engines import Engines
+from edge.envelope import CrashBoundary, Envelope, logger
+from edge.forms import list_paths_with_files
+from edge.health import Readiness
+from edge.limits import RateLimits
+from edge.logs import configure_logging
+from errors import StartupError
+from messages import routes as messages
+from messages import sockets
+from messages.messenger import Messenger
 from pdf import PdfEngine
-from pool import Database, OperationalError
-from postgres import locate_database
-from rates import RateLimiter
-from receiving import PATHS_WITH_LARGE_BODIES
+from postgres.embedded import locate_database
 from settings import Settings, get_settings
-from storage import Storage
 
 VERSION = "0.1.0"
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
 CONNECT_SECONDS = 30.0  # for a database that is still starting when we do
-# When the server stops: all in all less than ten seconds, which is what containers are given.
-DRAIN_SECONDS = 2.0  # for sockets to close
-REQUEST_SECONDS = 5.0  # for these and for requests to end
-JOB_SECONDS = 2.0  # then, for mails and extractions
+JOB_SECONDS = 2.0  # for mails and extractions, when the server stops
 TAGS = [
     {"name": "app", "description": "Is it there?"},
     {"name": "accounts", "description": "Who is who, and tokens."},
@@ -63,8 +52,19 @@ TAGS = [
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
     {"name": "notifications", "description": "E-mail to users."},
 ]
-ROOMS = (auth, documents, questions, pages, exports, chat, sockets, notifications)
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
+ROUTERS = (
+    health.router,
+    accounts.router,
+    documents.router,
+    questions.router,
+    pages.router,
+    tables.router,
+    messages.router,
+    sockets.router,
+    notifications.router,
+)
+ROUTES = [route for router in ROUTERS for route in router.routes]
+
 
 # Opening and closing
 
@@ -73,7 +73,7 @@ HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout
 async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engines]:
     """Open everything in order, close it in reverse; what cannot be opened is a StartupError."""
     async with AsyncExitStack() as stack:
-        app.state.gatekeeper = gatekeeper = Gatekeeper(settings)
+        gatekeeper = Gatekeeper(settings)
         stack.callback(gatekeeper.close)
 
         location = locate_database(settings)
@@ -105,7 +105,7 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
             storage,
             mailer,
             messenger,
-            worker_id=bus.worker_id,
+            node_id=bus.node_id,
             mail_retry_seconds=settings.smtp_retry_seconds,
         )
         await jobs.start()
@@ -118,15 +118,16 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
         if settings.registration == "closed":
             logger.info("accounts: registration is closed")
         yield Engines(
-            settings=settings,
-            database=database,
-            storage=storage,
-            pdf=engine,
-            jobs=jobs,
-            bus=bus,
-            messenger=messenger,
-            limiter=RateLimiter(),
-            rates=Rates(settings),
+            settings,
+            gatekeeper,
+            database,
+            storage,
+            engine,
+            bus,
+            messenger,
+            jobs,
+            RateLimits(settings),
+            Readiness({"database": partial(db.ping, database), "storage": storage.ping, "bus": bus.ping}),
         )
 
 
@@ -146,7 +147,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     async with open_engines(app, settings) as engines:
         app.state.engines = engines
         _collect_seldom()
-        with _drain_before_exit(engines):
+        with drain_before_exit(engines[Readiness], engines[Messenger].hub):
             yield
 
 
@@ -155,86 +156,6 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-@contextlib.contextmanager
-def _drain_before_exit(engines: Engines) -> Any:
-    """On SIGTERM or SIGINT say goodbye to the sockets and refuse /readyz, then let the server go down as it would."""
-    loop = asyncio.get_running_loop()
-    servers_own: dict[int, Callable[[int, FrameType | None], Any]] = {}
-    asked: set[int] = set()
-    draining: list[asyncio.Task[None]] = []
-
-    async def drain(number: int) -> None:
-        began = loop.time()
-        engines.draining = True
-        engines.messenger.hub.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await engines.messenger.hub.wait_until_empty()
-        _limit_wait(servers_own[number], REQUEST_SECONDS - (loop.time() - began))
-        servers_own[number](number, None)
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if number in asked:  # twice: at once
-            servers_own[number](number, frame)
-        elif not asked:  # Ctrl-C reaches us directly, and again as its supervisor's SIGTERM
-            loop.call_soon_threadsafe(lambda: draining.append(loop.create_task(drain(number))))
-        asked.add(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        handler = signal.getsignal(number)
-        if callable(handler):
-            with contextlib.suppress(ValueError):  # not in the main thread: whoever runs us there stops us
-                signal.signal(number, on_signal)
-                servers_own[number] = handler
-    try:
-        yield
-    finally:
-        for signal_number, handler in servers_own.items():
-            signal.signal(signal_number, handler)
-
-
-def _limit_wait(handler: Callable[[int, FrameType | None], Any], seconds: float) -> None:
-    """uvicorn waits for requests and readers for ever, unless the one who started it knew."""
-    server = getattr(handler, "__self__", None)
-    if isinstance(server, uvicorn.Server) and server.config.timeout_graceful_shutdown is None:
-        server.config.timeout_graceful_shutdown = max(1, round(seconds))
-
-
-# Errors
-
-
-async def answer_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, PagewireError)
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return error_response(request.scope, error.status, error.code, error.detail, headers=headers)
-
-
-async def answer_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
-    headers = dict(error.headers or {})
-    if error.status_code == 405:  # the router names the methods of the first route of this path only
-        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
-    return error_response(request.scope, error.status_code, code, error.detail, headers=headers)
-
-
-def _methods_of(request: Request) -> set[str]:
-    return {
-        method
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
-
-
-async def answer_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    detail = [
-        {"type": e["type"], "loc": e["loc"], "msg": e["msg"]} for e in error.errors()
-    ]  # what was sent may be secret
-    return error_response(request.scope, 422, "validation_error", detail)
 
 
 # The app
@@ -262,42 +183,10 @@ def create_app(settings: Settings) -> FastAPI:
         allow_headers=["*"],
         expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Next-Cursor", "X-Request-ID"],
     )
-    app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes, large_bodies=PATHS_WITH_LARGE_BODIES)
-    app.add_exception_handler(PagewireError, answer_error)
-    app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_exception_handler(RequestValidationError, answer_validation_error)
-    for room in ROOMS:  # not include_router: it matches each path twice (25 µs)
-        app.router.routes.extend(room.router.routes)
+    app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes, large_bodies=list_paths_with_files(ROUTES))
+    add_error_handlers(app)
+    app.router.routes.extend(ROUTES)  # not include_router: it matches each path twice (25 µs)
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
-
-    @app.get("/", tags=["app"], summary="A welcome")
-    async def read_root() -> Greeting:
-        return Greeting(message="Welcome to the API")
-
-    @app.get("/docs", include_in_schema=False)
-    async def read_docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="Pagewire",
-            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
-            swagger_css_url="/docs/assets/swagger-ui.css",
-            swagger_favicon_url="/docs/assets/favicon-32x32.png",
-        )
-
-    @app.get("/healthz", tags=["app"], summary="Is the process alive?")
-    async def read_health() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["app"], summary="Can it serve?", responses=may_fail(BusyError, DatabaseUnavailableError))
-    async def read_readiness(engines: AllEngines) -> dict[str, str]:
-        """The database, the upload folder and the other processes answer, and the server is not about to stop."""
-        if engines.draining:
-            raise BusyError("The server is stopping.", retry_after=10)
-        await db.ping(engines.database)
-        await engines.storage.ping()
-        if not engines.bus.is_connected:
-            raise BusyError("The connection to the other processes is lost; it is looked for.", retry_after=2)
-        return {"status": "ok", "database": "ok", "storage": "ok", "bus": "ok"}
 
     return app
 
@@ -316,7 +205,10 @@ def __getattr__(name: str) -> FastAPI:
 
 def serve() -> None:
     """Run Pagewire under uvicorn, with the limits that only the server itself can keep."""
-    from server import BoundedHttpProtocol, BoundedWebSocketProtocol  # they need uvicorn's C parser; others do not
+    from edge.uvicorn import (  # they need uvicorn's C parser; others do not
+        BoundedHttpProtocol,
+        BoundedWebSocketProtocol,
+    )
 
     app = __getattr__("app")
     settings = get_settings()

@@ -21,9 +21,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-import extraction
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
-from extraction import (
+from extraction import reader
+from extraction.reader import (
     DAMAGED,
     MAXIMUM_TABLE_CELLS,
     MAXIMUM_TEXT_CHARS,
@@ -40,10 +40,10 @@ from extraction import (
     Source,
     Word,
 )
-from recent import CHARACTER_BYTES, RecentAnswers
+from extraction.recent import CHARACTER_BYTES, RecentAnswers
+from extraction.tabular import FileFormat, to_csv
+from extraction.workers import Limits, WorkerDiedError, Workers
 from settings import Settings, load_settings
-from tabular import FileFormat, to_csv
-from workers import Limits, WorkerDiedError, Workers
 
 FIRST_PAGES = 16  # of a document, to learn how long its pages take
 PART_SECONDS = 0.75  # what a part of a long document should take
@@ -100,7 +100,7 @@ class PdfEngine:
             cpu_seconds=cpu_seconds,
             memory_bytes=memory_bytes,
             shared_modules=["pypdfium2.raw", "pdfplumber", "xlsxwriter"],
-            modules=["extraction", "reading", "rescue"],
+            modules=["extraction.reader", "extraction.pdfium", "extraction.plumber"],
         )
         self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
 
@@ -151,20 +151,20 @@ class PdfEngine:
     async def _read_part(self, file: PdfFile, first_page: int, count: int, total: "_Total") -> Part:
         limits = total.limits(patient=first_page > 1)
         return await self._run(
-            limits, extraction.read_part, file.source, self._max_pages, first_page, count, total.rescue_seconds
+            limits, reader.read_part, file.source, self._max_pages, first_page, count, total.rescue_seconds
         )
 
     async def extract(self, file: PdfFile) -> Extraction:
         """Return the text and the tables of every page."""
         async with aclosing(self.read(file)) as parts:
-            return extraction.join_parts([part async for part in parts])
+            return reader.join_parts([part async for part in parts])
 
     async def inspect(self, file: PdfFile) -> Inspection:
         """Return what can be said of the file; no more pages are read than it takes."""
         key = (*file.content, "inspection")
         found: Inspection | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, extraction.inspect, file.source, self._max_pages)
+            found = await self._ask(file, reader.inspect, file.source, self._max_pages)
             self._recent.keep(key, found, size=CHARACTER_BYTES * sum(map(len, chain(*found.metadata.items()))))
         return found
 
@@ -176,10 +176,10 @@ class PdfEngine:
             return known
         text: bytes | None = self._recent.find((*file.content, "text"))
         if text is None:
-            found, read = await self._ask(file, extraction.search, file.source, self._max_pages, term)
+            found, read = await self._ask(file, reader.search, file.source, self._max_pages, term)
             self._recent.keep((*file.content, "text"), read, size=len(read))
         else:
-            found = await self._ask(file, extraction.search_text, text, term)
+            found = await self._ask(file, reader.search_text, text, term)
         self._recent.keep(key, found, size=len(found))
         return found
 
@@ -197,7 +197,7 @@ class PdfEngine:
 
         *load* gives the pages (number and text, as extracted from the file) when it is their turn.
         """
-        search = partial(extraction.guard, extraction.search_pages)
+        search = partial(reader.guard, reader.search_pages)
         limits = self._limits._replace(owner=file.user_id)
         return await self._within_limits(
             self._workers.run_with(limits, load, search, file.source, term, first_page, limit)
@@ -212,7 +212,7 @@ class PdfEngine:
         key = (*file.content, "json")
         found: bytes | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, extraction.extract_json, file.source, self._max_pages)
+            found = await self._ask(file, reader.extract_json, file.source, self._max_pages)
             self._recent.keep(key, found, size=len(found))
         return found
 
@@ -221,7 +221,7 @@ class PdfEngine:
         key = (*file.content, "tables", file_format, merge)
         found: bytes | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, extraction.extract_tables, file.source, self._max_pages, file_format, merge)
+            found = await self._ask(file, reader.extract_tables, file.source, self._max_pages, file_format, merge)
             self._recent.keep(key, found, size=len(found))
         return found
 
@@ -242,7 +242,7 @@ class PdfEngine:
         """
         limits = self._limits._replace(owner=user_id)
         return await self._within_limits(
-            self._workers.run_with(limits, load, extraction.write_tables, file_format, merge, page_number, table_index)
+            self._workers.run_with(limits, load, reader.write_tables, file_format, merge, page_number, table_index)
         )
 
     async def render_page(
@@ -255,7 +255,7 @@ class PdfEngine:
         key = (*file.content, "picture", page_number, width, image_format, term)
         picture: bytes | None = self._recent.find(key)
         if picture is None:
-            picture = await self._ask(file, extraction.render_page, file.source, page_number, width, image_format, term)
+            picture = await self._ask(file, reader.render_page, file.source, page_number, width, image_format, term)
             if picture is not None:
                 self._recent.keep(key, picture, size=len(picture))
         return picture
@@ -265,14 +265,14 @@ class PdfEngine:
 
         A word that is parted at the end of a line is two, the first with its hyphen: each has one box.
         """
-        return await self._ask(file, extraction.read_words, file.source, page_number)
+        return await self._ask(file, reader.read_words, file.source, page_number)
 
     async def _ask(self, file: PdfFile, function: Callable[..., Value], *args: object) -> Value:
         return await self._run(self._limits._replace(owner=file.user_id), function, *args)
 
     async def _run(self, limits: Limits, function: Callable[..., Value], *args: object) -> Value:
         try:
-            return await self._within_limits(self._workers.run_within(limits, extraction.guard, function, *args))
+            return await self._within_limits(self._workers.run_within(limits, reader.guard, function, *args))
         except BadPdfError as error:
             logger.debug("%s: %s", function.__name__, error.detail, exc_info=error.__cause__)
             raise
@@ -427,8 +427,8 @@ async def _write_tables(parts: AsyncGenerator[Part], _path: Path) -> None:
 
 
 async def _write_json(parts: AsyncGenerator[Part], path: Path) -> None:
-    found = extraction.join_parts([part async for part in parts])
-    sys.stdout.write(json.dumps({"filename": path.name, **extraction.as_json(found)}, ensure_ascii=False) + "\n")
+    found = reader.join_parts([part async for part in parts])
+    sys.stdout.write(json.dumps({"filename": path.name, **reader.as_json(found)}, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 import db
-import history
 from bench.servers import Server
-from pool import Database
+from db import Database
+from messages import queries
 
 CONVERSATION_MESSAGES = 200  # of two people each, interleaved with everybody's
 QUESTIONS = 200  # one after another
@@ -26,7 +26,7 @@ class Table(NamedTuple):
         """The seconds that the last *limit* messages of a conversation take, a different one each time."""
         began = time.perf_counter()
         for user_id, other_id in itertools.islice(self.pairs, QUESTIONS):
-            found = await history.list_conversation(self.database, user_id=user_id, other_id=other_id, limit=limit)
+            found = await queries.list_conversation(self.database, user_id=user_id, other_id=other_id, limit=limit)
             assert len(found) == limit
         return (time.perf_counter() - began) / QUESTIONS
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pdfplumber
 
 from bench import pdfs
-from extraction import Source, read_part, search
+from extraction.reader import Source, read_part, search
 from settings import Settings
 
 ROUNDS = 3  # of the product's reader; the plain one takes its time

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import psycopg2
 from psycopg2.extensions import make_dsn
 
-from postgres import EmbeddedServer
+from postgres.embedded import EmbeddedServer
 
 HOUSE = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0

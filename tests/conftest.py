@@ -23,8 +23,8 @@ from psycopg2.extensions import make_dsn
 from websockets.sync.client import ClientConnection, connect
 
 import db
-from pool import Database
-from postgres import EmbeddedServer
+from db import Database
+from postgres.embedded import EmbeddedServer
 
 HOUSE = Path(__file__).parent.parent
 WAIT_SECONDS = 30.0  # the longest that a test waits for an event

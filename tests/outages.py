@@ -13,8 +13,8 @@ import psycopg2
 from conftest import wait_until
 from psycopg2.extensions import make_dsn
 
-from host import is_alive
-from postgres import EmbeddedServer
+from postgres.embedded import EmbeddedServer
+from postgres.host import is_alive
 
 
 class FragilePostgres(EmbeddedServer):

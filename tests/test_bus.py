@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from conftest import TestDatabase
 
-import bus as bus_room
-from bus import Bus
+from db import Database
+from delivery import bus as bus_room
+from delivery.bus import Bus
 from errors import DatabaseUnavailableError
-from pool import Database
 
 pytestmark = pytest.mark.anyio
 LISTENERS = """
@@ -86,7 +86,7 @@ async def test_a_note_of_another_process_is_heard(
 async def test_own_notes_are_not_heard(open_bus: OpenBus, heard: "asyncio.Queue[str]", tables: TestDatabase) -> None:
     bus = await open_bus(heard)
 
-    say(tables, f"e{bus.worker_id} mine")
+    say(tables, f"e{bus.node_id} mine")
     say(tables, "e1 theirs")
 
     assert await next_of(heard) == "theirs"
@@ -97,7 +97,7 @@ async def test_own_notes_are_heard_by_who_wants_them(
 ) -> None:
     bus = await open_bus(heard, echo=True)
 
-    say(tables, f"e{bus.worker_id} mine")
+    say(tables, f"e{bus.node_id} mine")
 
     assert await next_of(heard) == "mine"
 
@@ -176,4 +176,4 @@ async def test_a_line_that_hangs_is_found_out(
         await repaired.wait()
 
     assert hanging.closed
-    assert bus.is_connected
+    await bus.ping()

@@ -171,7 +171,7 @@ def test_tables_of_somebody_elses_document_are_not_found(
 def test_tables_of_a_document_that_is_being_read_are_not_ready(
     alice: Person, price_list: int, database: TestDatabase, path: str
 ) -> None:
-    database.query("UPDATE documents SET status = 'processing', worker_id = 0 WHERE id = %s", price_list)
+    database.query("UPDATE documents SET status = 'processing', node_id = 0 WHERE id = %s", price_list)
 
     assert refusal(alice.client.get(f"/documents/{price_list}/{path}")) == (409, "document_not_ready")
 

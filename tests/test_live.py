@@ -17,8 +17,8 @@ from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-import history
-from pool import Database
+from db import Database
+from delivery import queries as delivery
 
 SECRET_KEY = "two processes of one installation share this one"
 Frame = dict[str, Any]
@@ -987,7 +987,7 @@ def test_more_partners_than_an_outbox_has_room_for_may_be_online(
         ), talk AS (
             INSERT INTO conversations (user_id, other_id) SELECT %s, id FROM crowd
         )
-        INSERT INTO presence (user_id, worker_id)
+        INSERT INTO presence (user_id, node_id)
         SELECT crowd.id, worker.objid::bigint FROM crowd,
                (SELECT objid FROM pg_locks JOIN pg_database d ON d.oid = database
                  WHERE locktype = 'advisory' AND classid = 7267003 AND datname = current_database() LIMIT 1) AS worker
@@ -1115,7 +1115,7 @@ def test_presence_outlives_a_lost_line(alice: Person, bob: Person, there: Server
         wait_until(
             lambda: (
                 shared.query(
-                    """SELECT count(*) FROM presence JOIN pg_locks ON objid = worker_id AND classid = 7267003
+                    """SELECT count(*) FROM presence JOIN pg_locks ON objid = node_id AND classid = 7267003
                     WHERE user_id = %s AND granted""",
                     bob.id,
                 )
@@ -1130,14 +1130,14 @@ def test_a_commit_whose_answer_was_lost_is_told_all_the_same(
     database = make_database()
     server = make_server("server", database).start()
     alice, bob = register(server, "alice"), register(server, "bob")
-    (worker_id,) = database.query(
+    (node_id,) = database.query(
         """SELECT objid::bigint FROM pg_locks JOIN pg_database d ON d.oid = database
             WHERE locktype = 'advisory' AND classid = 7267003 AND datname = current_database()"""
     )[0]
     with Tab(bob) as tab:
         tab.everything()
         fill_mailbox(database, alice, bob, 1, "stored, and nobody knows")
-        database.query("SELECT pg_notify('pagewire', %s)", f"e{worker_id} {bob.id}:1")
+        database.query("SELECT pg_notify('pagewire', %s)", f"e{node_id} {bob.id}:1")
 
         assert tab.expect("message")["content"] == "stored, and nobody knows"
 
@@ -1189,7 +1189,7 @@ def test_old_events_are_forgotten_and_newer_ones_kept(alice: Person, bob: Person
 
     async def forget_them() -> None:
         database = Database(shared.keywords, size=2)
-        while await history.forget_events(database, days=30):
+        while await delivery.forget_events(database, days=30):
             pass
         await database.close()
 

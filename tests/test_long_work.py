@@ -13,9 +13,9 @@ from hostile import make_hostile
 from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from websockets.sync.client import ClientConnection, connect
 
-import library
-from jobs import PATIENT_EXTRACTIONS
-from pool import Database
+from db import Database
+from documents import queries
+from documents.readings import PATIENT_EXTRACTIONS
 
 NO_WAIT = {"Prefer": "respond-async"}
 BOOK_PAGES = 120
@@ -383,10 +383,10 @@ async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Per
     loser = Database(database.keywords, size=1)
 
     async with loser.transaction() as tx:
-        began = await library.begin_extraction(
-            tx, document_id=document_id, worker_id=1, page_count=9, metadata={}, encrypted=False
+        began = await queries.begin_extraction(
+            tx, document_id=document_id, node_id=1, page_count=9, metadata={}, encrypted=False
         )
-        removed = await library.delete_document(tx, document_id=document_id, unread_by=1)
+        removed = await queries.delete_document(tx, document_id=document_id, unread_by=1)
     await loser.close()
 
     assert (began, removed) == (False, None)
@@ -397,7 +397,7 @@ async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Per
 async def test_who_has_too_much_to_read_already_takes_nothing_over(alice: Person, database: TestDatabase) -> None:
     finder = Database(database.keywords, size=1)
 
-    claimed = await library.claim_documents(finder, worker_id=1, busy_with=[], limit=-1)
+    claimed = await queries.claim_documents(finder, node_id=1, busy_with=[], limit=-1)
     await finder.close()
 
     assert claimed == []

@@ -7,8 +7,8 @@ import pytest
 from conftest import TestDatabase
 
 from auth import UserLookup
+from db import Database
 from errors import DatabaseUnavailableError
-from pool import Database
 
 pytestmark = pytest.mark.anyio
 PEOPLE = range(1, 41)

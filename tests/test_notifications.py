@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mail import Mail, MailDelayedError, Mailer, MailRefusedError
+from delivery.smtp import Mail, MailDelayedError, Mailer, MailRefusedError
 from settings import Settings
 
 

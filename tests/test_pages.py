@@ -8,7 +8,7 @@ from conftest import Person, TestDatabase
 from pdfs import make_book, make_pdf, write_page
 from PIL import Image, ImageChops, ImageOps
 
-from text import clean_text, trace_origins
+from extraction.text import clean_text, trace_origins
 
 
 def upload(person: Person, data: bytes) -> int:

@@ -18,11 +18,11 @@ import pytest
 from hostile import make_hostile
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
-from extraction import Extraction, PageMatches, Part
+from extraction.reader import Extraction, PageMatches, Part
+from extraction.recent import RecentAnswers
+from extraction.text import Excerpt, find_matches
+from extraction.workers import Limits
 from pdf import PdfEngine, PdfFile, _Total
-from recent import RecentAnswers
-from text import Excerpt, find_matches
-from workers import Limits
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Save = Callable[..., PdfFile]

@@ -17,11 +17,11 @@ from conftest import HOUSE, WAIT_SECONDS, TestDatabase, wait_until
 from outages import FragilePostgres, fragile_postgres
 
 import db
-import history
-import library
-import pool
+from accounts import queries as accounts
+from db import Database, IntegrityError
+from documents import queries as documents
 from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
-from pool import Database, IntegrityError
+from messages import queries as messages
 
 pytestmark = pytest.mark.anyio
 
@@ -81,12 +81,12 @@ def fragile(hurt: FragilePostgres) -> FragilePostgres:
     return hurt
 
 
-async def ask(database: pool.Executor, sql: str, **params: object) -> Any:
+async def ask(database: db.Executor, sql: str, **params: object) -> Any:
     row = await database.fetch_one(One, sql, params)
     return None if row is None else row.value
 
 
-async def backend(database: pool.Executor) -> int:
+async def backend(database: db.Executor) -> int:
     return int(await ask(database, "SELECT pg_backend_pid()"))
 
 
@@ -197,7 +197,7 @@ async def test_who_waits_too_long_for_a_connection_is_told(open_pool: OpenPool, 
 async def test_too_many_callers_are_told_to_come_back(
     open_pool: OpenPool, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "MAX_CALLERS", 3)
+    monkeypatch.setattr(db, "MAX_CALLERS", 3)
     small = open_pool(database._connect_kwargs, size=1)
 
     async with small.connection():
@@ -473,7 +473,7 @@ async def test_a_hung_server_is_not_waited_for(open_pool: OpenPool, fragile: Fra
 async def test_connections_that_died_in_silence_are_found_out_by_a_ping(
     patient: Database, fragile: FragilePostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "PING_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(db, "PING_AFTER_SECONDS", 0.0)
     await asyncio.gather(*(ask(patient, "SELECT pg_sleep(0.05)") for _ in range(4)))
     silent = fragile.backends()
     for pid in silent:  # as behind a firewall that forgot them: the connection looks open and says nothing
@@ -592,7 +592,7 @@ import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 import db
 import library
-from pool import Database
+from db import Database
 from psycopg2.extensions import parse_dsn
 
 async def main():
@@ -696,8 +696,8 @@ async def moved_in(fresh_pool: Database, fresh: TestDatabase) -> Database:
 
 @only_once
 async def test_classic_accounts_move_in(moved_in: Database) -> None:
-    alice = await db.find_credentials(moved_in, email="alice@example.com")
-    bob = await db.find_user(moved_in, user_id=2)
+    alice = await accounts.find_credentials(moved_in, email="alice@example.com")
+    bob = await accounts.find_user(moved_in, user_id=2)
 
     assert alice is not None
     assert (alice.id, alice.email, alice.created_at) == (
@@ -711,14 +711,14 @@ async def test_classic_accounts_move_in(moved_in: Database) -> None:
 
 @only_once
 async def test_the_first_classic_account_is_the_admin(moved_in: Database) -> None:
-    people = await db.list_users(moved_in, except_id=0)
+    people = await accounts.list_users(moved_in, except_id=0)
 
     assert [person.is_admin for person in people] == [True, False]
 
 
 @only_once
 async def test_classic_messages_move_in(moved_in: Database) -> None:
-    told = await history.list_conversation(moved_in, user_id=1, other_id=2, limit=10)
+    told = await messages.list_conversation(moved_in, user_id=1, other_id=2, limit=10)
 
     assert [(message.sender_name, message.content) for message in told] == [("Alice", "hello"), ("bob", "hi")]
     assert told[0].created_at == datetime(2020, 1, 2, 3, 4, 6, tzinfo=UTC)
@@ -727,7 +727,7 @@ async def test_classic_messages_move_in(moved_in: Database) -> None:
 
 @only_once
 async def test_classic_documents_move_in(moved_in: Database) -> None:
-    (document,) = await library.list_documents(moved_in, user_id=1, limit=10)
+    (document,) = await documents.list_documents(moved_in, user_id=1, limit=10)
 
     assert (document.filename, document.status, document.page_count, document.file_size) == ("old.pdf", "ready", 3, 0)
     assert document.created_at.utcoffset() is not None
@@ -736,10 +736,10 @@ async def test_classic_documents_move_in(moved_in: Database) -> None:
 @only_once
 async def test_new_rows_join_the_classic_ones(moved_in: Database) -> None:
     async with moved_in.transaction() as tx:
-        carol = await db.insert_user(tx, email="carol@example.com", name="Carol", password_hash="$2b$12$")
+        carol = await accounts.insert_user(tx, email="carol@example.com", name="Carol", password_hash="$2b$12$")
     assert carol is not None
-    (stored,) = await history.insert_messages(
-        moved_in, [history.MessageDraft(1, carol.id, "welcome", None)], worker_id=1
+    (stored,) = await messages.insert_messages(
+        moved_in, [messages.MessageDraft(1, carol.id, "welcome", None)], node_id=1
     )
 
     assert (carol.id, carol.is_admin) == (3, False)

@@ -16,9 +16,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-import postgres
 from errors import StartupError
-from postgres import EmbeddedServer, locate_database
+from postgres import embedded
+from postgres.embedded import EmbeddedServer, locate_database
 from settings import Settings
 
 PARTICIPANT = """
@@ -49,7 +49,7 @@ class Participant:
 
     def __init__(self, data_dir: Path) -> None:
         command = [sys.executable, "-c", PARTICIPANT, str(data_dir)]
-        root = Path(postgres.__file__).parent
+        root = Path(embedded.__file__).parent
         self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._expect("here")
 
@@ -303,12 +303,12 @@ def test_root_whose_folder_and_programs_are_closed_to_others_gets_a_place_elsewh
 ) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
-    installed = postgres.find_programs().parent.parent
+    installed = embedded.find_programs().parent.parent
     shutil.copytree(installed, closed / installed.name, copy_function=os.link)
     for libraries in installed.parent.glob(f"{installed.name}.libs"):
         shutil.copytree(libraries, closed / libraries.name, copy_function=os.link)
-    monkeypatch.setattr(postgres, "find_programs", lambda: closed / installed.name / "pginstall" / "bin")
-    monkeypatch.setattr(postgres, "ROOT_PLACE", folder / "place")
+    monkeypatch.setattr(embedded, "find_programs", lambda: closed / installed.name / "pginstall" / "bin")
+    monkeypatch.setattr(embedded, "ROOT_PLACE", folder / "place")
     server = server_in(closed / "data")
 
     server.ensure_started()

@@ -16,10 +16,7 @@ from reference_client import Inbox
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import hub as hub_room
-from errors import DatabaseUnavailableError
-from history import EventRow, Told
-from hub import Client, Hub, TooManySocketsError
-from protocol import (
+from delivery.protocol import (
     BadFrameError,
     CloseCode,
     Event,
@@ -29,6 +26,9 @@ from protocol import (
     parse_frame,
     peek_reference,
 )
+from delivery.queries import EventRow, Told
+from errors import DatabaseUnavailableError
+from hub import Client, Hub, TooManySocketsError
 
 FRAMES: list[dict[str, Any]] = [
     {"type": "message", "recipient_id": 2, "content": "hi", "client_id": "a1"},

@@ -16,15 +16,13 @@ from typing import Any, get_args
 import pytest
 from conftest import HOUSE, Person, Server, register
 
-import chat
-import deps
+import edge.limits
 import errors
 import hub
-import messenger
-import protocol
 import settings
-import sockets
-from protocol import CloseCode, Event, EventFrames, parse_frame
+from delivery import protocol
+from delivery.protocol import CloseCode, Event, EventFrames, parse_frame
+from messages import messenger, routes, sockets
 
 PAGE = (HOUSE / "docs" / "protocol.md").read_text()
 SECTIONS = {
@@ -153,7 +151,7 @@ def test_the_page_names_the_limits() -> None:
         "a frame": [f"{protocol.MAX_FRAME_BYTES:,}"],
         "a message": [f"{protocol.MAX_MESSAGE_CHARACTERS:,}"],
         "messages of a user": re.findall(r"\d+", defaults["message_rate_limit"].default),
-        "other frames of a socket": re.findall(r"\d+", deps.FRAMES_OF_ONE_SOCKET),
+        "other frames of a socket": re.findall(r"\d+", edge.limits.FRAMES_OF_ONE_SOCKET),
         "sockets and long polls of a user in one process": [str(hub.SOCKETS_PER_USER)],
         "frames that wait for a slow reader": [str(hub.OUTBOX_FRAMES)],
         "messages of a socket that wait to be stored": [str(sockets.MAX_UNSTORED_PER_SOCKET)],
@@ -165,7 +163,7 @@ def test_the_page_names_the_other_numbers() -> None:
     assert hub.FIRST_WORD_SECONDS == 0.25
     assert "a\nquarter of a second" in PAGE
     assert f"pings every {protocol.HEARTBEAT_SECONDS} seconds" in PAGE
-    assert chat.EVENTS_LIMIT == 200
+    assert routes.EVENTS_LIMIT == 200
 
 
 # The clients

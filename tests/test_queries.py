@@ -11,13 +11,17 @@ from typing import Any, NamedTuple, TypeVar, cast
 import pytest
 from conftest import HOUSE, TestDatabase
 
+import auth
 import db
-import history
-import library
-import presence
+from accounts import queries as accounts
+from db import Connection, Database, Prepared, _compile
+from delivery import queries as delivery
+from delivery.queries import Told
+from documents import queries as documents
 from errors import BusyError
-from history import MessageDraft, Told
-from pool import Connection, Database, Prepared, _compile
+from messages import presence
+from messages import queries as messages
+from messages.queries import MessageDraft
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +40,7 @@ SELECT CASE n % 200 WHEN 0 THEN 7 WHEN 100 THEN 50 ELSE 1 + n % 300 END,
        'hello', CASE WHEN n % 2 = 0 THEN 'id ' || n END
   FROM generate_series(1, 20000) AS n;
 
-INSERT INTO documents (user_id, filename, file_path, file_size, client_id, status, worker_id)
+INSERT INTO documents (user_id, filename, file_path, file_size, client_id, status, node_id)
 SELECT CASE n % 100 WHEN 0 THEN 7 ELSE 1 + n % 500 END, 'book.pdf', 'file-' || n || '.pdf', 1, 'id ' || n,
        CASE WHEN n % 2000 = 0 THEN 'processing' ELSE 'ready' END, CASE WHEN n % 2000 = 0 THEN 1 END
   FROM generate_series(1, 10000) AS n;
@@ -54,7 +58,7 @@ INSERT INTO events (user_id, seq, kind, ref_id, created_at)
 SELECT 1 + n % 300, 1 + n / 300, 'message', 1 + n % 20000, now() - (60000 - n) * interval '1 minute'
   FROM generate_series(0, 59999) AS n;
 
-INSERT INTO presence (user_id, worker_id) SELECT n, 1 FROM generate_series(1, 2000) AS n;
+INSERT INTO presence (user_id, node_id) SELECT n, 1 FROM generate_series(1, 2000) AS n;
 
 INSERT INTO notifications (email, message, status)
 SELECT 'user1@example.com', 'hello', CASE WHEN n % 2000 = 0 THEN 'queued' ELSE 'sent' END
@@ -64,14 +68,14 @@ ANALYZE;
 """
 
 QUESTIONS: dict[str, Question] = {
-    "claim_documents": lambda conn: library.claim_documents(conn, worker_id=7, busy_with=[1, 2, 3], limit=9),
-    "claim_notification": lambda conn: db.claim_notification(conn, worker_id=7),
-    "copy_extraction": lambda conn: library.copy_extraction(
-        cast(Connection, conn), document_id=7, worker_id=7, reader_version=1
+    "claim_documents": lambda conn: documents.claim_documents(conn, node_id=7, busy_with=[1, 2, 3], limit=9),
+    "claim_notification": lambda conn: delivery.claim_notification(conn, node_id=7),
+    "copy_extraction": lambda conn: documents.copy_extraction(
+        cast(Connection, conn), document_id=7, node_id=7, reader_version=1
     ),
-    "email_exists": lambda conn: db.email_exists(conn, email="User7@example.com"),
-    "find_credentials": lambda conn: db.find_credentials(conn, email="User7@example.com"),
-    "insert_document": lambda conn: library.insert_document(
+    "email_exists": lambda conn: accounts.email_exists(conn, email="User7@example.com"),
+    "find_credentials": lambda conn: accounts.find_credentials(conn, email="User7@example.com"),
+    "insert_document": lambda conn: documents.insert_document(
         conn,
         user_id=7,
         filename="book.pdf",
@@ -79,30 +83,30 @@ QUESTIONS: dict[str, Question] = {
         file_size=1,
         sha256="",
         client_id="new",
-        worker_id=7,
+        node_id=7,
     ),
-    "insert_messages": lambda conn: history.insert_messages(conn, [MessageDraft(7, 8, "hello", "new")], worker_id=7),
-    "insert_user": lambda conn: db.insert_user(
+    "insert_messages": lambda conn: messages.insert_messages(conn, [MessageDraft(7, 8, "hello", "new")], node_id=7),
+    "insert_user": lambda conn: accounts.insert_user(
         conn,  # type: ignore[arg-type]
         email="new@example.com",
         name="New",
         password_hash="$2b$12$",
     ),
     "drop_dead_presence": lambda conn: presence.drop_dead_presence(conn),
-    "forget_events": lambda conn: history.forget_events(conn, days=30),
-    "list_conversations": lambda conn: history.list_conversations(conn, user_id=7, limit=20),
-    "list_events": lambda conn: history.list_events(conn, after=[Told(7, 5)], limit=20),
+    "forget_events": lambda conn: delivery.forget_events(conn, days=30),
+    "list_conversations": lambda conn: messages.list_conversations(conn, user_id=7, limit=20),
+    "list_events": lambda conn: delivery.list_events(conn, after=[Told(7, 5)], limit=20),
     "list_presence": lambda conn: presence.list_presence(conn, user_ids=[7]),
-    "mark_read": lambda conn: history.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
-    "list_conversation": lambda conn: history.list_conversation(conn, user_id=7, other_id=50, limit=20),
-    "list_documents": lambda conn: library.list_documents(conn, user_id=7, before_id=9_000, limit=20),
-    "list_known_files": lambda conn: library.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
-    "list_messages": lambda conn: history.list_messages(conn, user_id=7, offset=50, limit=20),
-    "find_page": lambda conn: library.find_page(conn, document_id=7, page_number=3),
-    "find_table": lambda conn: library.find_table(conn, document_id=7, table_index=3),
-    "get_placed_tables_json": lambda conn: library.get_placed_tables_json(conn, document_id=7),
-    "get_tables_json": lambda conn: library.get_tables_json(conn, document_id=7),
-    "list_pages": lambda conn: library.list_pages(conn, document_id=7),
+    "mark_read": lambda conn: messages.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
+    "list_conversation": lambda conn: messages.list_conversation(conn, user_id=7, other_id=50, limit=20),
+    "list_documents": lambda conn: documents.list_documents(conn, user_id=7, before_id=9_000, limit=20),
+    "list_known_files": lambda conn: documents.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
+    "list_messages": lambda conn: messages.list_messages(conn, user_id=7, offset=50, limit=20),
+    "find_page": lambda conn: documents.find_page(conn, document_id=7, page_number=3),
+    "find_table": lambda conn: documents.find_table(conn, document_id=7, table_index=3),
+    "get_placed_tables_json": lambda conn: documents.get_placed_tables_json(conn, document_id=7),
+    "get_tables_json": lambda conn: documents.get_tables_json(conn, document_id=7),
+    "list_pages": lambda conn: documents.list_pages(conn, document_id=7),
 }
 
 
@@ -186,7 +190,7 @@ def test_every_index_says_whom_it_serves() -> None:
     assert {
         function
         for _, function in promises()
-        if not any(hasattr(room, function) for room in (db, history, library, presence))
+        if not any(hasattr(room, function) for room in (accounts, delivery, documents, messages, presence, auth, db))
     } == set()
 
 
@@ -233,7 +237,7 @@ async def test_a_quiet_conversation_is_not_looked_for_among_the_others(
 
 @pytest.mark.parametrize("edges", [{"before_id": 15_000}, {"after_id": 2_000}, {"before_id": 18_000, "after_id": 5}])
 async def test_a_page_of_a_conversation_is_one_range_of_the_index(explainer: Explainer, edges: dict[str, int]) -> None:
-    await history.list_conversation(explainer, user_id=7, other_id=50, limit=20, **edges)
+    await messages.list_conversation(explainer, user_id=7, other_id=50, limit=20, **edges)
 
     assert re.search(
         r"Index Cond: \(\(ROW\(m?\.?conv, m?\.?id\) > ROW.* AND \(ROW\(m?\.?conv, m?\.?id\) < ROW", explainer.plan

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from edge.limits import Rate, RateLimiter
 from errors import RateLimitedError
-from rates import Rate, RateLimiter
 
 
 class Clock:

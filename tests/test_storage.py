@@ -23,8 +23,8 @@ from conftest import HOUSE, WAIT_SECONDS, Person, Server, TestDatabase, register
 from hostile import make_hostile
 from pdfs import make_book, make_pdf
 
+from documents.storage import Incoming, Storage
 from errors import PayloadTooLargeError, StartupError, StorageUnavailableError
-from storage import Incoming, Storage
 
 MEGABYTE = 1024 * 1024
 MARK = "0123456789ab"
@@ -345,7 +345,7 @@ def test_a_bad_pdf_whose_reader_was_killed_is_gone_after_the_restart(own: Server
     own.kill()
     (file,) = own.uploads.iterdir()
     file.write_bytes(make_hostile("header only"))
-    database.query("UPDATE documents SET status = 'processing', worker_id = 77")
+    database.query("UPDATE documents SET status = 'processing', node_id = 77")
 
     restart(own, alice)
     wait_until(lambda: not rows(database))
@@ -360,7 +360,7 @@ def test_a_document_whose_file_went_is_forgotten_and_not_read_for_ever(own: Serv
     own.kill()
     (file,) = own.uploads.iterdir()
     file.unlink()
-    database.query("UPDATE documents SET status = 'processing', worker_id = 77")
+    database.query("UPDATE documents SET status = 'processing', node_id = 77")
 
     restart(own, alice)
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 from workbooks import Cell, read_workbook
 
-import tabular
 from errors import ExtractionLimitError
-from tabular import Rows, Table, join_tables, take_tables, to_csv, to_file, to_xlsx
+from extraction import tabular
+from extraction.tabular import Rows, Table, join_tables, take_tables, to_csv, to_file, to_xlsx
 
 HEIGHTS = dict.fromkeys(range(1, 10), 800.0)
 HEAD: list[str | None] = ["item", "price"]

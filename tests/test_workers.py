@@ -20,7 +20,7 @@ from conftest import wait_until
 from outages import children_of
 
 from errors import BusyError
-from workers import (
+from extraction.workers import (
     MAXIMUM_WAITING,
     MAXIMUM_WAITING_EACH,
     SESSION_NICE,

@@ -11,12 +11,13 @@ import psycopg2
 import pytest
 from conftest import TestDatabase
 
-import history
-import writer as writer_room
+from db import Database
+from delivery.queries import CHANNEL
 from errors import BusyError, DatabaseUnavailableError, PagewireError, UserNotFoundError
-from history import MessageDraft, StoredMessage
-from pool import Database
-from writer import MessageWriter
+from messages import queries
+from messages import writer as writer_room
+from messages.queries import MessageDraft, StoredMessage
+from messages.writer import MessageWriter
 
 pytestmark = pytest.mark.anyio
 ALICE, BOB, CAROL = 1, 2, 3
@@ -55,7 +56,7 @@ def ears() -> Ears:
 
 @pytest.fixture
 async def writer(database: Database, ears: Ears) -> AsyncIterator[MessageWriter]:
-    opened = MessageWriter(database, ears.publish, worker_id=7)
+    opened = MessageWriter(database, ears.publish, node_id=7)
     opened.start()
     yield opened
     await opened.close()
@@ -103,7 +104,7 @@ async def test_others_have_their_turn_while_a_batch_is_published(database: Datab
             await asyncio.sleep(0)
             turns += 1
 
-    writer = MessageWriter(database, lambda message, origin: heard_in_turn.append(turns), worker_id=7)
+    writer = MessageWriter(database, lambda message, origin: heard_in_turn.append(turns), node_id=7)
     writer.start()
     other = asyncio.create_task(take_turns())
     await asyncio.gather(*(writer.submit(draft(content=str(n))) for n in range(1000)))
@@ -217,9 +218,7 @@ async def test_nothing_is_sent_to_who_is_being_deleted(database: Database, table
     async with asyncio.timeout(8):
         async with database.transaction() as tx:
             await tx.execute("DELETE FROM users WHERE id = 2")
-            sending = asyncio.create_task(
-                history.insert_messages(database, [draft(), draft(ALICE, CAROL)], worker_id=7)
-            )
+            sending = asyncio.create_task(queries.insert_messages(database, [draft(), draft(ALICE, CAROL)], node_id=7))
             await until_somebody_waits(tables)
         stored = await sending
 
@@ -232,7 +231,7 @@ async def test_an_account_that_goes_takes_along_what_is_just_being_sent(
 ) -> None:
     async with asyncio.timeout(8):
         async with database.transaction() as tx:
-            await history.insert_messages(tx, [draft(), draft(BOB, CAROL), draft(ALICE, CAROL)], worker_id=7)
+            await queries.insert_messages(tx, [draft(), draft(BOB, CAROL), draft(ALICE, CAROL)], node_id=7)
             deleting = asyncio.create_task(database.execute("DELETE FROM users WHERE id = 2"))
             await until_somebody_waits(tables)
         await deleting
@@ -246,7 +245,7 @@ async def test_a_listener_that_fails_stops_nobody(database: Database) -> None:
         if message.content == "cursed":
             raise RuntimeError("a bug")
 
-    writer = MessageWriter(database, fail, worker_id=7)
+    writer = MessageWriter(database, fail, node_id=7)
     writer.start()
     with contextlib.suppress(PagewireError):
         await writer.submit(draft(content="cursed"))
@@ -256,7 +255,7 @@ async def test_a_listener_that_fails_stops_nobody(database: Database) -> None:
 
 
 async def test_what_waits_is_stored_before_the_writer_closes(database: Database, tables: TestDatabase) -> None:
-    writer = MessageWriter(database, lambda message, origin: None, worker_id=7)
+    writer = MessageWriter(database, lambda message, origin: None, node_id=7)
     writer.start()
     waiting = [writer.submit(draft()) for _ in range(1200)]
 
@@ -267,7 +266,7 @@ async def test_what_waits_is_stored_before_the_writer_closes(database: Database,
 
 
 async def test_a_closed_writer_takes_nothing(database: Database) -> None:
-    writer = MessageWriter(database, lambda message, origin: None, worker_id=7)
+    writer = MessageWriter(database, lambda message, origin: None, node_id=7)
     writer.start()
     await writer.close()
 
@@ -279,7 +278,7 @@ async def test_a_stop_does_not_wait_for_a_stuck_database(
     database: Database, tables: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_room, "CLOSE_SECONDS", 0.1)
-    writer = MessageWriter(database, lambda message, origin: None, worker_id=7)
+    writer = MessageWriter(database, lambda message, origin: None, node_id=7)
     writer.start()
     with held(tables, "LOCK TABLE messages"):
         waiting = [writer.submit(draft()) for _ in range(1200)]
@@ -321,7 +320,7 @@ async def test_two_processes_that_repeat_the_same_messages_do_not_wait_for_each_
     for start in range(0, len(drafts), 30):
         some = drafts[start : start + 30]
         both = [
-            history.insert_messages(database, order, worker_id=7) for order in (some, some[::-1], some[10:] + some[:10])
+            queries.insert_messages(database, order, node_id=7) for order in (some, some[::-1], some[10:] + some[:10])
         ]
         for stored in await asyncio.gather(*both):
             assert len(stored) == 30
@@ -332,13 +331,11 @@ async def test_two_processes_that_repeat_the_same_messages_do_not_wait_for_each_
 async def test_a_message_that_is_edited_while_it_is_repeated_holds_up_nobody(
     database: Database, tables: TestDatabase
 ) -> None:
-    (first,) = await history.insert_messages(database, [draft(client_id="a1")], worker_id=7)
+    (first,) = await queries.insert_messages(database, [draft(client_id="a1")], node_id=7)
     async with asyncio.timeout(4):
         async with database.transaction() as tx:
-            await history.edit_message(tx, message_id=first.id, author_id=ALICE, content="edited", worker_id=7)
-            repeat = asyncio.create_task(
-                history.insert_messages(database, [draft(), draft(client_id="a1")], worker_id=8)
-            )
+            await queries.edit_message(tx, message_id=first.id, author_id=ALICE, content="edited", node_id=7)
+            repeat = asyncio.create_task(queries.insert_messages(database, [draft(), draft(client_id="a1")], node_id=8))
             await until_somebody_waits(tables)
         stored = await repeat
 
@@ -346,13 +343,13 @@ async def test_a_message_that_is_edited_while_it_is_repeated_holds_up_nobody(
 
 
 async def test_ids_and_numbers_of_a_conversation_are_in_one_order(database: Database, tables: TestDatabase) -> None:
-    await history.insert_messages(database, [draft(), draft(BOB, ALICE)], worker_id=7)
+    await queries.insert_messages(database, [draft(), draft(BOB, ALICE)], node_id=7)
 
-    async def process(worker_id: int) -> None:
+    async def process(node_id: int) -> None:
         for _ in range(60):
-            await history.insert_messages(database, [draft() for _ in range(5)], worker_id=worker_id)
+            await queries.insert_messages(database, [draft() for _ in range(5)], node_id=node_id)
 
-    await asyncio.gather(*(process(worker_id) for worker_id in (7, 8, 9)))
+    await asyncio.gather(*(process(node_id) for node_id in (7, 8, 9)))
 
     ids = [ref_id for (ref_id,) in tables.query("SELECT ref_id FROM events WHERE user_id = %s ORDER BY seq", BOB)]
     assert ids == sorted(ids)
@@ -363,7 +360,7 @@ def listening(tables: TestDatabase) -> Iterator[Callable[[], list[str]]]:
     """Ask it for the notes that came."""
     with contextlib.closing(psycopg2.connect(tables.url)) as connection:
         connection.autocommit = True
-        connection.cursor().execute(f"LISTEN {history.CHANNEL}")
+        connection.cursor().execute(f"LISTEN {CHANNEL}")
 
         def take() -> list[str]:
             connection.cursor().execute("SELECT 1")  # notes come with an answer
@@ -377,7 +374,7 @@ def listening(tables: TestDatabase) -> Iterator[Callable[[], list[str]]]:
 async def test_messages_are_told_whole_before_their_numbers(database: Database, tables: TestDatabase) -> None:
     drafts = [draft(content=f"{n} {'é' * 200}", client_id=f"c{n}") for n in range(60)]
     with listening(tables) as take:
-        stored = await history.insert_messages(database, drafts, worker_id=7, whole=True)
+        stored = await queries.insert_messages(database, drafts, node_id=7, whole=True)
         payloads = take()
 
     kinds = "".join(payload[0] for payload in payloads)
@@ -385,7 +382,7 @@ async def test_messages_are_told_whole_before_their_numbers(database: Database, 
         message
         for payload in payloads
         if payload[0] == "m"
-        for message in history.read_whole_messages(payload.partition(" ")[2])
+        for message in queries.read_whole_messages(payload.partition(" ")[2])
     ]
     assert re.fullmatch("mm+e", kinds)
     assert max(len(payload.encode()) for payload in payloads) < 8000
@@ -393,11 +390,11 @@ async def test_messages_are_told_whole_before_their_numbers(database: Database, 
 
 
 async def test_a_large_message_and_a_repeated_one_are_not_told_whole(database: Database, tables: TestDatabase) -> None:
-    await history.insert_messages(database, [draft(client_id="again")], worker_id=7)
+    await queries.insert_messages(database, [draft(client_id="again")], node_id=7)
     with listening(tables) as take:
         drafts = [draft(content="x" * 900), draft(client_id="again"), draft(content="small")]
-        await history.insert_messages(database, drafts, worker_id=7, whole=True)
+        await queries.insert_messages(database, drafts, node_id=7, whole=True)
         whole, numbers = take()
 
-    assert [message.content for message in history.read_whole_messages(whole.partition(" ")[2])] == ["small"]
+    assert [message.content for message in queries.read_whole_messages(whole.partition(" ")[2])] == ["small"]
     assert numbers.startswith("e7 ")

@@ -1,0 +1,1 @@
+"""People: register, sign in, find each other, send each other e-mail."""

@@ -1,0 +1,79 @@
+"""Every SQL statement about accounts, one function a question."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from auth import UserRow
+from db import Connection, Executor, Prepared
+
+FIRST_ACCOUNT_LOCK = 7_267_002  # who is the first account, and so the admin
+
+
+class _One(NamedTuple):
+    value: int
+
+
+class CredentialsRow(NamedTuple):
+    id: int
+    email: str
+    name: str
+    created_at: datetime
+    is_admin: bool
+    password_hash: str
+
+
+async def insert_user(tx: Connection, *, email: str, name: str, password_hash: str) -> UserRow | None:
+    """Add an account; the first of an installation is its admin. None if the address is taken."""
+    await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": FIRST_ACCOUNT_LOCK})
+    return await tx.fetch_one(
+        UserRow,
+        """
+        INSERT INTO users (email, name, password_hash, is_admin)
+        VALUES (%(email)s, %(name)s, %(password_hash)s, NOT EXISTS (SELECT 1 FROM users))
+        ON CONFLICT (lower(email)) DO NOTHING
+        RETURNING id, email, name, created_at, is_admin
+        """,
+        {"email": email, "name": name, "password_hash": password_hash},
+    )
+
+
+async def find_user(conn: Executor, *, user_id: int) -> UserRow | None:
+    return await conn.fetch_one(
+        UserRow,
+        Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = %(user_id)s::bigint"),
+        {"user_id": user_id},
+    )
+
+
+async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | None:
+    return await conn.fetch_one(
+        CredentialsRow,
+        """
+        SELECT id, email, name, created_at, is_admin, password_hash
+          FROM users WHERE lower(email) = lower(%(email)s)
+        """,
+        {"email": email},
+    )
+
+
+async def email_exists(conn: Executor, *, email: str) -> bool:
+    row = await conn.fetch_one(_One, "SELECT 1 FROM users WHERE lower(email) = lower(%(email)s)", {"email": email})
+    return row is not None
+
+
+async def list_users(
+    conn: Executor, *, except_id: int, words: str | None = None, after_id: int = 0, limit: int | None = None
+) -> list[UserRow]:
+    """Everyone but *except_id*, by id; *words* must be in the name or the address; *limit* None is no limit."""
+    return await conn.fetch_all(
+        UserRow,
+        """
+        SELECT id, email, name, created_at, is_admin
+          FROM users
+         WHERE id > %(after_id)s AND id <> %(except_id)s
+           AND (%(words)s IS NULL OR strpos(lower(name), lower(%(words)s)) > 0 OR strpos(lower(email), lower(%(words)s)) > 0)
+         ORDER BY id
+         LIMIT %(limit)s
+        """,
+        {"after_id": after_id, "except_id": except_id, "words": words, "limit": limit},
+    )

@@ -1,0 +1,267 @@
+"""Accounts over HTTP: register, sign in, and find each other."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import email_validator
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, ValidationError, validate_email
+
+from accounts import queries
+from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
+from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.engines import opened
+from edge.fields import CONTROLS, Id, Storable
+from edge.forms import read_form
+from edge.health import Greeting
+from edge.limits import client_network
+from errors import (
+    DatabaseUnavailableError,
+    EmailTakenError,
+    InvalidCredentialsError,
+    RateLimitedError,
+    RegistrationClosedError,
+    UserNotFoundError,
+)
+from settings import Settings
+
+MIN_PASSWORD_CHARACTERS = 8
+NAME_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"  # one line, and not blank
+
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # inside a company's network .local or .test may well have mail
+
+router = APIRouter(generate_unique_id_function=operation_id)
+
+
+# The wire
+
+
+def _fits_bcrypt(password: str) -> str:
+    if len(password.encode()) > MAX_PASSWORD_BYTES:
+        raise ValueError(f"must be at most {MAX_PASSWORD_BYTES} bytes long")
+    return password
+
+
+def _as_registered(email: str) -> str:
+    """The spelling that registration stores; what is no address stays as it is, and nobody's."""
+    with suppress(ValueError):
+        return validate_email(email)[1]
+    return email.strip()
+
+
+Password = Annotated[
+    Storable, Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)
+]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN), AfterValidator(str.strip)]
+
+
+class Registration(BaseModel):
+    """A new account."""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"email": "alice@example.com", "password": "correct horse battery", "name": "Alice"}]
+        }
+    }
+
+    email: EmailStr
+    password: Password
+    name: Name
+
+
+class Credentials(BaseModel):
+    """An address (as `email` or `username`) and its password."""
+
+    model_config = {
+        "json_schema_extra": {"examples": [{"email": "alice@example.com", "password": "correct horse battery"}]}
+    }
+
+    email: Annotated[
+        Storable,
+        Field(max_length=320, validation_alias=AliasChoices("email", "username")),
+        AfterValidator(_as_registered),
+    ]
+    password: Annotated[Storable, Field(max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)]
+
+
+class User(BaseModel):
+    """Somebody with an account."""
+
+    id: int = Field(examples=[2])
+    email: str = Field(examples=["bob@example.com"])
+    name: str = Field(examples=["Bob"])
+    created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
+
+    @classmethod
+    def from_row(cls, row: UserRow) -> "User":
+        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at)
+
+
+class Me(User):
+    """The one who is asking."""
+
+    is_admin: bool = Field(examples=[False])
+
+    @classmethod
+    def from_row(cls, row: UserRow) -> "Me":
+        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at, is_admin=row.is_admin)
+
+
+class AccessToken(BaseModel):
+    """A Bearer token and whose it is."""
+
+    access_token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: int = Field(description="seconds", examples=[1800])
+    user: Me
+
+
+# Routes
+
+
+@router.post(
+    "/register",
+    tags=["accounts"],
+    summary="Make an account",
+    responses=may_fail(
+        EmailTakenError, RegistrationClosedError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY
+    ),
+)
+async def register(
+    request: Request,
+    response: Response,
+    body: Registration,
+    settings: Annotated[Settings, opened(Settings)],
+    database: Db,
+    limits: Limits,
+    gate: Gate,
+) -> AccessToken:
+    """Make an account and sign it in. The first account of an installation is its admin."""
+    if settings.registration == "closed":
+        raise RegistrationClosedError
+    await limits.hit(limits.register, client_network(request))
+    if await queries.email_exists(database, email=body.email):
+        raise EmailTakenError
+    password_hash = await gate.passwords.hash(body.password)
+    async with database.transaction() as tx:
+        user = await queries.insert_user(tx, email=body.email, name=body.name, password_hash=password_hash)
+    if user is None:
+        raise EmailTakenError
+    return _signed_in(user, gate, response)
+
+
+async def read_credentials(request: Request) -> Credentials:
+    """The body of a login, JSON or a form; never the query string."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    values: Any
+    if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        values = dict(await read_form(request))
+    else:
+        try:
+            values = await request.json()
+        except (ValueError, RecursionError) as error:
+            raise RequestValidationError(
+                [{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]
+            ) from error
+    try:
+        return Credentials.model_validate(values)
+    except ValidationError as error:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+
+
+LOGIN_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": Credentials.model_json_schema()},
+            "application/x-www-form-urlencoded": {"schema": Credentials.model_json_schema()},
+        },
+    }
+}
+LOGIN_ERRORS = may_fail(InvalidCredentialsError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY)
+
+
+@router.post("/login", tags=["accounts"], summary="Sign in", openapi_extra=LOGIN_BODY, responses=LOGIN_ERRORS)
+async def login(
+    request: Request,
+    response: Response,
+    database: Db,
+    limits: Limits,
+    gate: Gate,
+    credentials: Annotated[Credentials, Depends(read_credentials)],
+) -> AccessToken:
+    """Trade an address and a password for a Bearer token. An unknown address and a wrong password look alike."""
+    await limits.hit(limits.login_ip, client_network(request))
+    await limits.hit(limits.login, credentials.email.lower())
+    found = await queries.find_credentials(database, email=credentials.email)
+    if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
+        raise InvalidCredentialsError
+    return _signed_in(UserRow(*found[:5]), gate, response)
+
+
+router.add_api_route(
+    "/token",
+    login,
+    methods=["POST"],
+    name="token",
+    tags=["accounts"],
+    summary="Sign in (OAuth2 password form)",
+    openapi_extra=LOGIN_BODY,
+    responses=LOGIN_ERRORS,
+)
+
+
+def _signed_in(user: UserRow, gate: Gatekeeper, response: Response) -> AccessToken:
+    response.headers["Cache-Control"] = "no-store"
+    return AccessToken(
+        access_token=gate.tokens.issue(user), expires_in=gate.tokens.life_seconds, user=Me.from_row(user)
+    )
+
+
+@router.get(
+    "/me",
+    tags=["accounts"],
+    summary="Who am I?",
+    response_model=Me,
+    openapi_extra=FOR_USERS,
+    responses=may_fail(*SIGNED_IN),
+)
+async def read_me(request: Request) -> Response:
+    user = Me.from_row(await current_user(request))
+    return Response(user.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+@router.get("/protected", tags=["app"], summary="A greeting for signed-in users", responses=may_fail(*SIGNED_IN))
+async def read_protected(user: CurrentUser) -> Greeting:
+    return Greeting(message=f"Hello user {user.id}")
+
+
+@router.get("/users", tags=["accounts"], summary="Everybody else", responses=may_fail(*SIGNED_IN))
+async def list_users(
+    response: Response,
+    database: Db,
+    user: CurrentUser,
+    q: Annotated[Storable | None, Query(max_length=200)] = None,
+    limit: Annotated[int | None, Query(ge=1, le=200)] = None,
+    cursor: Annotated[Id | None, Query()] = None,
+) -> list[User]:
+    """Everybody but me, by id; *q* must be in the name or the address. With *limit*, `X-Next-Cursor` leads on."""
+    rows = await queries.list_users(
+        database, except_id=user.id, words=q or None, after_id=cursor or 0, limit=limit and limit + 1
+    )
+    if limit is not None and len(rows) > limit:
+        rows = rows[:limit]
+        response.headers["X-Next-Cursor"] = str(rows[-1].id)
+    return [User.from_row(row) for row in rows]
+
+
+@router.get(
+    "/users/{user_id}", tags=["accounts"], summary="One user", responses=may_fail(*SIGNED_IN, UserNotFoundError)
+)
+async def read_user(database: Db, user: CurrentUser, user_id: Id) -> User:
+    row = await queries.find_user(database, user_id=user_id)
+    if row is None:
+        raise UserNotFoundError
+    return User.from_row(row)

@@ -1,0 +1,134 @@
+"""The line to the other processes of this installation: hear what they committed, and say that this one lives."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+from db import Connection, Database, hold_node_lock, ping
+from delivery.queries import CHANNEL
+from errors import BusyError
+
+CHECK_SECONDS = 15.0  # between two looks whether the connection still answers
+ANSWER_SECONDS = 5.0
+CONNECT_SECONDS = 10.0
+ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this process's own notes
+RECONNECT_SECONDS = 0.5
+COMPANY_SECONDS = 60.0
+
+logger = logging.getLogger("pagewire")
+
+
+class Bus:
+    """PostgreSQL's LISTEN, on a connection of its own that also holds this process's lock (`node_id`).
+
+    A note is "<kind><node id> <text>", a letter for its kind; subscribers get the text of what others sent. Notes are
+    lost while the connection is away; *on_repair* is awaited after it came back, to look for what was missed.
+
+    A subscriber with *echo* gets this process's own notes too, a little later: a note comes if and only if its
+    transaction was committed, which the one who asked for the commit may never hear.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.node_id = secrets.randbelow(2**31 - 1) + 1
+        self._database = database
+        self._connection: Connection | None = None
+        self._subscribers: dict[str, Callable[[str], None]] = {}
+        self._echoes: set[str] = set()
+        self._on_repair: Callable[[], Awaitable[None]] | None = None
+        self._heard_at = -math.inf  # from another process
+        self._lost = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def subscribe(self, kind: str, hear: Callable[[str], None], *, echo: bool = False) -> None:
+        """Have *hear* called with the text of each note of this *kind*."""
+        self._subscribers[kind] = hear
+        if echo:
+            self._echoes.add(kind)
+
+    async def start(self, on_repair: Callable[[], Awaitable[None]]) -> None:
+        self._on_repair = on_repair
+        await self._connect()
+        self._task = asyncio.create_task(self._keep_connected())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._connection is not None:
+            self._connection.close()
+
+    async def ping(self) -> None:
+        """Raise BusyError if the line is down."""
+        if self._connection is None or self._connection.closed:
+            raise BusyError("Lost contact with the other server processes; reconnecting.", retry_after=2)
+
+    def has_company(self) -> bool:
+        """Whether another process has been heard lately."""
+        return time.monotonic() - self._heard_at < COMPANY_SECONDS
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await self._database.open_connection()
+            try:
+                await hold_node_lock(connection, node_id=self.node_id)
+                await connection.execute(f"LISTEN {CHANNEL}")
+            except BaseException:
+                connection.close()
+                raise
+        self._lost.clear()
+        connection.on_lost = self._lost.set
+        connection.on_note = self._hear
+        self._connection = connection
+
+    def _hear(self, payload: str) -> None:
+        sender, _, text = payload[1:].partition(" ")
+        if sender != str(self.node_id):
+            self._heard_at = time.monotonic()
+            self._pass_on(payload[:1], text)
+        elif payload[:1] in self._echoes:
+            asyncio.get_running_loop().call_later(ECHO_SECONDS, self._pass_on, payload[:1], text)
+
+    def _pass_on(self, kind: str, text: str) -> None:
+        if (hear := self._subscribers.get(kind)) is not None:
+            try:
+                hear(text)
+            except Exception:  # whoever may connect to the database may send anything
+                logger.exception("a note was not understood: %s%s", kind, text[:100])
+
+    async def _keep_connected(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._lost.wait()
+            if self._connection is not None and not await self._answers(self._connection):
+                self._connection.close()
+                await self._reconnect()
+
+    async def _answers(self, connection: Connection) -> bool:
+        if connection.closed:
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await ping(connection)
+        except Exception:
+            return False
+        return True
+
+    async def _reconnect(self) -> None:
+        logger.warning("the connection to the other processes is lost; looking for it")
+        while True:
+            try:
+                await self._connect()
+                if self._on_repair is not None:
+                    await self._on_repair()
+            except Exception as error:
+                logger.info("not yet: %s", error)
+                if self._connection is not None:
+                    self._connection.close()
+                await asyncio.sleep(RECONNECT_SECONDS)
+            else:
+                return

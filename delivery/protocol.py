@@ -1,0 +1,386 @@
+"""The chat protocol apart from its sockets: frames in, frames out. docs/protocol.md describes it for people."""
+
+import json
+from datetime import datetime
+from enum import IntEnum
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError
+
+from edge.fields import ClientId, Id, NotBlank
+from errors import PagewireError
+
+SUBPROTOCOL = "pagewire.v2"
+TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105
+MAX_FRAME_BYTES = 64 * 1024
+MAX_MESSAGE_CHARACTERS = 32_000
+HEARTBEAT_SECONDS = 20
+
+
+class CloseCode(IntEnum):
+    """Why the server closes a socket: RFC 6455 section 7.4.1, and our own from 4000 on."""
+
+    GOING_AWAY = 1001
+    NORMAL = 1000
+    MESSAGE_TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    TRY_AGAIN_LATER = 1013
+    UNAUTHORIZED = 4401
+    FORBIDDEN = 4403
+    TOO_MUCH = 4429  # a slow reader, a flood, or too many sockets
+
+
+class BadFrameError(PagewireError):
+    """The frame is not understood: see the protocol page."""
+
+    status = 422
+    code = "bad_frame"
+
+
+# Frames in
+
+
+Reference = (
+    Annotated[str, Field(strict=True, max_length=64)] | Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+)
+
+
+class _Frame(BaseModel):
+    ref: Reference | None = None  # the client's own; comes back in ack and error
+
+
+class SendFrame(_Frame):
+    """Send a message; also understood without a type, as classic clients write it."""
+
+    type: Literal["message"] = "message"
+    recipient_id: Id
+    content: NotBlank
+    client_id: ClientId | None = None
+
+
+class ResumeFrame(_Frame):
+    """What did I miss after this event?"""
+
+    type: Literal["resume"]
+    last_seq: Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class ReadFrame(_Frame):
+    """I have read what this user wrote, up to this message."""
+
+    type: Literal["read"]
+    user_id: Id
+    up_to_id: Id
+
+
+class TypingFrame(_Frame):
+    """I am writing to this user, or no longer."""
+
+    type: Literal["typing"]
+    recipient_id: Id
+    active: bool = True
+
+
+class EditFrame(_Frame):
+    """Replace what my message says."""
+
+    type: Literal["edit"]
+    id: Id
+    content: NotBlank
+
+
+class DeleteFrame(_Frame):
+    """Take my message back."""
+
+    type: Literal["delete"]
+    id: Id
+
+
+class AuthFrame(_Frame):
+    """A newer token of the same user, before the old one expires."""
+
+    type: Literal["auth"]
+    token: Annotated[str, Field(max_length=8192)]
+
+
+class PingFrame(_Frame):
+    """Are you there?"""
+
+    type: Literal["ping"]
+
+
+ClientFrame = SendFrame | ResumeFrame | ReadFrame | TypingFrame | EditFrame | DeleteFrame | AuthFrame | PingFrame
+
+
+def _type_of(frame: Any) -> str:
+    kind = frame.get("type", "message") if isinstance(frame, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
+_client_frame: TypeAdapter[ClientFrame] = TypeAdapter(
+    Annotated[
+        Annotated[SendFrame, Tag("message")]
+        | Annotated[ResumeFrame, Tag("resume")]
+        | Annotated[ReadFrame, Tag("read")]
+        | Annotated[TypingFrame, Tag("typing")]
+        | Annotated[EditFrame, Tag("edit")]
+        | Annotated[DeleteFrame, Tag("delete")]
+        | Annotated[AuthFrame, Tag("auth")]
+        | Annotated[PingFrame, Tag("ping")],
+        Discriminator(_type_of),
+    ]
+)
+
+
+_reference: TypeAdapter[str | int] = TypeAdapter(Reference)
+
+
+def parse_frame(text: str | None, *, classic: bool) -> ClientFrame:
+    """Understand one frame; *text* None was a binary one. A classic client can only send messages.
+
+    Raises:
+        BadFrameError: with what is wrong.
+    """
+    if text is None:
+        raise BadFrameError("Frames are JSON text, not bytes.")
+    try:
+        return SendFrame.model_validate_json(text) if classic else _client_frame.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "message")
+        raise BadFrameError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+def peek_reference(text: str | None) -> tuple[str | int | None, str | None]:
+    """The `ref` and `client_id` of a frame that was not understood, where they can be made out."""
+    try:
+        frame = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return None, None
+    if not isinstance(frame, dict):
+        return None, None
+    ref, client_id = frame.get("ref"), frame.get("client_id")
+    return (
+        ref if _is_reference(ref) else None,
+        client_id if isinstance(client_id, str) and len(client_id) <= 64 else None,
+    )
+
+
+def _is_reference(ref: object) -> bool:
+    try:
+        _reference.validate_python(ref)
+    except ValidationError:
+        return False
+    return True
+
+
+# Frames out
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False).encode  # a smile has four bytes, not twelve
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """As the JSON answers write it."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+class Event(NamedTuple):
+    """Something that users are told: what a durable frame is made of, apart from the number."""
+
+    kind: str  # message, edited, deleted, announcement, document.ready, document.failed, document.deleted
+    ref_id: int
+    sender_id: int | None  # None: what it names is gone
+    recipient_id: int | None
+    content: str | None
+    created_at: datetime | None
+    sender_name: str | None
+    client_id: str | None
+    edited_at: datetime | None
+    deleted_at: datetime | None
+    document: dict[str, Any] | None = None  # document_id, filename, status, page_count, tables_found, code, detail
+
+
+class EventFrames:
+    """The frames of one event, each made once and only if somebody needs it."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+    def durable(self, user_id: int, seq: int) -> str:
+        """The frame for a v2 socket of *user_id*."""
+        rest = self._for_sender if user_id == self.event.sender_id else self._for_others
+        return f'{{"type": "{self._type}", "seq": {seq}, "prev": {seq - 1}, {rest}'
+
+    def classic(self) -> str | None:
+        """The frame for a classic socket; None if classic sockets are not told of this."""
+        return self._classic if self._type == "message" and self.event.deleted_at is None else None
+
+    @property
+    def _type(self) -> str:
+        # what is gone, account and all, can only be taken back
+        if self.event.kind.startswith("document."):
+            return self.event.kind if self.event.document is not None else "document.deleted"
+        return "deleted" if self.event.sender_id is None and self.event.kind != "announcement" else self.event.kind
+
+    @cached_property
+    def _for_sender(self) -> str:
+        return _dumps(self._fields(self.event.client_id))[1:]
+
+    @cached_property
+    def _for_others(self) -> str:
+        return _dumps(self._fields(None))[1:]
+
+    @cached_property
+    def _classic(self) -> str:
+        event = self.event
+        return _dumps(
+            {
+                "sender_id": event.sender_id,
+                "content": event.content,
+                "timestamp": timestamp(event.created_at),
+                "id": event.ref_id,
+                "recipient_id": event.recipient_id,
+                "sender_name": event.sender_name,
+            }
+        )
+
+    def _fields(self, client_id: str | None) -> dict[str, object]:
+        event = self.event
+        if self._type.startswith("document."):
+            return _document_fields(self._type, event)
+        people = {"id": event.ref_id, "sender_id": event.sender_id, "recipient_id": event.recipient_id}
+        if self._type == "deleted":
+            return {**people, "deleted_at": timestamp(event.deleted_at)}
+        if self._type == "edited":
+            gone = event.deleted_at is not None
+            return {
+                **people,
+                "content": None if gone else event.content,
+                "edited_at": timestamp(event.edited_at),
+                "deleted": gone,
+            }
+        if self._type == "announcement":
+            return {
+                "id": event.ref_id,
+                "sender_id": event.sender_id,
+                "content": event.content,
+                "timestamp": timestamp(event.created_at),
+                "sender_name": event.sender_name,
+            }
+        return {
+            **people,
+            "content": None if event.deleted_at is not None else event.content,
+            "timestamp": timestamp(event.created_at),
+            "sender_name": event.sender_name,
+            "client_id": client_id,
+            "attachment": None,
+            "edited_at": timestamp(event.edited_at),
+            "deleted": event.deleted_at is not None,
+        }
+
+
+def _document_fields(kind: str, event: Event) -> dict[str, object]:
+    wanted = {
+        "document.ready": ("document_id", "filename", "page_count", "tables_found"),
+        "document.failed": ("document_id", "filename", "code", "detail"),
+    }.get(kind)
+    if wanted is None or event.document is None:
+        return {"document_id": event.ref_id}
+    return {name: event.document[name] for name in wanted}
+
+
+def ready_frame(*, user_id: int, seq: int, resumed: bool, messages: str, sockets: int) -> str:
+    """After signing in, and after a replay: from here on everything after *seq* comes by itself."""
+    limits = {
+        "frame_bytes": MAX_FRAME_BYTES,
+        "message_characters": MAX_MESSAGE_CHARACTERS,
+        "messages": messages,
+        "sockets": sockets,
+    }
+    return json.dumps(
+        {
+            "type": "ready",
+            "user_id": user_id,
+            "seq": seq,
+            "resumed": resumed,
+            "heartbeat": HEARTBEAT_SECONDS,
+            "limits": limits,
+        }
+    )
+
+
+def ack_frame(
+    *,
+    ref: str | int | None,
+    client_id: str | None,
+    message_id: int,
+    created_at: datetime | None,
+    duplicate: bool,
+    seq: int | None,
+) -> str:
+    """What the client asked for is stored; nothing can lose it now."""
+    return json.dumps(
+        {
+            "type": "ack",
+            "ref": ref,
+            "client_id": client_id,
+            "id": message_id,
+            "created_at": timestamp(created_at),
+            "duplicate": duplicate,
+            "seq": seq,
+        }
+    )
+
+
+def error_frame(error: PagewireError, *, ref: str | int | None = None, client_id: str | None = None) -> str:
+    return json.dumps(
+        {
+            "type": "error",
+            "code": error.code,
+            "detail": error.detail,
+            "ref": ref,
+            "client_id": client_id,
+            "retry_after": error.retry_after,
+        }
+    )
+
+
+def resync_frame(*, reason: str, seq: int) -> str:
+    """What was missed is no longer known: reload by REST, then go on from *seq*."""
+    return json.dumps({"type": "resync", "reason": reason, "seq": seq})
+
+
+def typing_frame(*, user_id: int, active: bool) -> str:
+    return json.dumps({"type": "typing", "user_id": user_id, "active": active})
+
+
+def presence_frame(*, user_id: int, is_online: bool, last_seen_at: datetime | None) -> str:
+    status = "online" if is_online else "offline"
+    return json.dumps(
+        {"type": "presence", "user_id": user_id, "status": status, "last_seen_at": timestamp(last_seen_at)}
+    )
+
+
+def read_frame(*, user_id: int, other_id: int, up_to_id: int) -> str:
+    """*user_id* has read what *other_id* wrote; both people are told."""
+    return json.dumps({"type": "read", "user_id": user_id, "other_id": other_id, "up_to_id": up_to_id})
+
+
+def unread_frame(*, user_id: int, unread_count: int, read_up_to_id: int) -> str:
+    """To my own sockets: how much of what *user_id* wrote I have not read."""
+    return json.dumps(
+        {"type": "unread", "user_id": user_id, "unread_count": unread_count, "read_up_to_id": read_up_to_id}
+    )
+
+
+def progress_frame(*, document_id: int, page: int, pages: int, stage: str) -> str:
+    """How far the reading of a document is."""
+    return json.dumps(
+        {"type": "document.progress", "document_id": document_id, "page": page, "pages": pages, "stage": stage}
+    )
+
+
+def pong_frame(*, ref: str | int | None) -> str:
+    return json.dumps({"type": "pong", "ref": ref})

@@ -1,0 +1,231 @@
+"""Every SQL statement about delivery: the numbered events that notify each user, and the outbox of e-mails."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared
+
+NOTES_PER_CALL = 190  # users in one NOTIFY, whose payload has less than 8,000 bytes: two numbers of 19 digits each
+FORGOTTEN_PER_CALL = 5000  # events
+CHANNEL = "pagewire"
+
+
+class _Total(NamedTuple):
+    value: int
+
+
+# Events
+
+
+class Told(NamedTuple):
+    """An event that a user is told by this number."""
+
+    user_id: int
+    seq: int
+
+
+async def tell(tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int, node_id: int) -> list[Told]:
+    """Number an event for each of *user_ids*, store it, and tell the other processes at the commit."""
+    return await tx.fetch_all(
+        Told,
+        """
+        WITH box AS (
+            INSERT INTO mailboxes (user_id, seq)
+            SELECT id, 1 FROM unnest(%(user_ids)s::bigint[]) AS id ORDER BY id
+            ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + 1
+            RETURNING user_id, seq
+        ), told AS (
+            INSERT INTO events (user_id, seq, kind, ref_id) SELECT user_id, seq, %(kind)s, %(ref_id)s FROM box
+        ), note AS (
+            SELECT pg_notify(%(channel)s, 'e' || %(node_id)s || ' ' || string_agg(user_id || ':' || seq, ' '))
+              FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s AS call FROM box) AS boxes
+             GROUP BY call
+        )
+        SELECT user_id, seq FROM box WHERE (SELECT count(*) FROM note) >= 0
+        """,
+        {
+            "user_ids": list(user_ids),
+            "kind": kind,
+            "ref_id": ref_id,
+            "channel": CHANNEL,
+            "node_id": node_id,
+            "notes_per_call": NOTES_PER_CALL,
+        },
+    )
+
+
+class EventRow(NamedTuple):
+    user_id: int
+    seq: int
+    kind: str
+    ref_id: int
+    sender_id: int | None  # None: what the event names is gone
+    recipient_id: int | None
+    content: str | None
+    created_at: datetime | None
+    sender_name: str | None
+    client_id: str | None
+    edited_at: datetime | None
+    deleted_at: datetime | None
+    document: dict[str, Any] | None = None
+
+
+async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> list[EventRow]:
+    """For each of *after*, the user's events after that number, in order, at most *limit* a user; as they look now."""
+    return await conn.fetch_all(
+        EventRow,
+        Prepared("""
+        SELECT e.user_id, e.seq, e.kind, e.ref_id, coalesce(m.sender_id, a.sender_id), m.recipient_id,
+               coalesce(m.content, a.content), coalesce(m.created_at, a.created_at), s.name, m.client_id, m.edited_at,
+               m.deleted_at,
+               CASE WHEN e.kind LIKE 'document.%%' THEN (
+                   SELECT json_build_object('document_id', d.id, 'filename', d.filename, 'status', d.status,
+                                            'page_count', d.page_count, 'tables_found', d.tables_found,
+                                            'code', d.error_code, 'detail', d.error_detail)
+                     FROM documents d WHERE d.id = e.ref_id AND d.user_id = e.user_id) END
+          FROM unnest(%(user_ids)s::bigint[], %(seqs)s::bigint[]) AS w (user_id, seq)
+         CROSS JOIN LATERAL (
+               SELECT user_id, seq, kind, ref_id FROM events
+                WHERE user_id = w.user_id AND seq > w.seq
+                ORDER BY seq LIMIT %(limit)s::bigint) AS e
+          LEFT JOIN messages m ON m.id = e.ref_id AND e.kind IN ('message', 'edited', 'deleted')
+          LEFT JOIN announcements a ON a.id = e.ref_id AND e.kind = 'announcement'
+          LEFT JOIN users s ON s.id = coalesce(m.sender_id, a.sender_id)
+         ORDER BY e.user_id, e.seq
+        """),
+        {"user_ids": [told.user_id for told in after], "seqs": [told.seq for told in after], "limit": limit},
+    )
+
+
+class Mailbox(NamedTuple):
+    user_id: int
+    seq: int
+    forgotten_seq: int
+
+
+async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mailbox]:
+    """How far each of *user_ids* has been told; somebody who never was has no row."""
+    return await conn.fetch_all(
+        Mailbox,
+        Prepared("SELECT user_id, seq, forgotten_seq FROM mailboxes WHERE user_id = ANY(%(user_ids)s::bigint[])"),
+        {"user_ids": list(user_ids)},
+    )
+
+
+async def forget_events(conn: Executor, *, days: int) -> bool:
+    """Drop events that are older than *days*, some at a time; False if none was left."""
+    row = await conn.fetch_one(
+        _Total,
+        """
+        WITH gone AS (
+            DELETE FROM events WHERE ctid = ANY (ARRAY (
+                SELECT ctid FROM events WHERE created_at < now() - %(days)s * interval '1 day'
+                 LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+            RETURNING user_id, seq
+        ), last AS (
+            SELECT user_id, max(seq) AS seq FROM gone GROUP BY user_id
+        ), locked AS (
+            SELECT m.user_id, last.seq FROM mailboxes m JOIN last USING (user_id) ORDER BY m.user_id FOR UPDATE OF m
+        ), marked AS (
+            UPDATE mailboxes m SET forgotten_seq = GREATEST(m.forgotten_seq, locked.seq)
+              FROM locked WHERE m.user_id = locked.user_id
+        )
+        SELECT count(*) FROM gone
+        """,
+        {"days": days, "limit": FORGOTTEN_PER_CALL},
+    )
+    return row is not None and row.value > 0
+
+
+async def notify(conn: Executor, *, payload: str) -> None:
+    """Tell the other processes something that is not stored."""
+    await conn.execute("SELECT pg_notify(%(channel)s, %(payload)s)", {"channel": CHANNEL, "payload": payload})
+
+
+# Notifications
+
+
+class NotificationRow(NamedTuple):
+    id: int
+    email: str
+    message: str
+    attempts: int
+    sender_name: str | None
+
+
+class _NotificationId(NamedTuple):
+    id: int
+
+
+async def insert_notification(conn: Executor, *, sender_id: int, email: str, message: str) -> int:
+    row = await conn.fetch_one(
+        _NotificationId,
+        """
+        INSERT INTO notifications (sender_id, email, message)
+        VALUES (%(sender_id)s, %(email)s, %(message)s)
+        RETURNING id
+        """,
+        {"sender_id": sender_id, "email": email, "message": message},
+    )
+    assert row is not None
+    return row.id
+
+
+async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow | None:
+    """Take the next notification that is due and in nobody else's hands; its attempts count this one."""
+    return await conn.fetch_one(
+        NotificationRow,
+        f"""
+        UPDATE notifications AS n SET node_id = %(node_id)s, attempts = attempts + 1
+         WHERE id = (SELECT id FROM notifications
+                      WHERE status = 'queued' AND next_attempt_at <= now()
+                        AND (node_id = %(node_id)s OR {NODE_IS_GONE})
+                      ORDER BY next_attempt_at
+                        FOR UPDATE SKIP LOCKED LIMIT 1)
+        RETURNING n.id, n.email, n.message, n.attempts, (SELECT name FROM users WHERE id = n.sender_id)
+        """,
+        {"node_id": node_id, "node_lock": NODE_LOCK},
+    )
+
+
+async def finish_notification(
+    conn: Executor, *, notification_id: int, status: str, last_error: str | None = None
+) -> None:
+    """*status* is sent, not_sent or failed."""
+    await conn.execute(
+        """
+        UPDATE notifications
+           SET status = %(status)s, last_error = %(last_error)s, node_id = NULL, finished_at = now()
+         WHERE id = %(notification_id)s
+        """,
+        {"notification_id": notification_id, "status": status, "last_error": last_error},
+    )
+
+
+async def postpone_notification(conn: Executor, *, notification_id: int, seconds: float, last_error: str) -> None:
+    await conn.execute(
+        """
+        UPDATE notifications
+           SET next_attempt_at = now() + %(seconds)s * interval '1 second', last_error = %(last_error)s, node_id = NULL
+         WHERE id = %(notification_id)s
+        """,
+        {"notification_id": notification_id, "seconds": seconds, "last_error": last_error},
+    )
+
+
+class _Seconds(NamedTuple):
+    value: float | None
+
+
+async def seconds_to_next_notification(conn: Executor, *, node_id: int) -> float | None:
+    """How long until a queued notification is due (negative when overdue); None if none is queued."""
+    row = await conn.fetch_one(
+        _Seconds,
+        """
+        SELECT extract(epoch FROM min(next_attempt_at) - now())::float8
+          FROM notifications WHERE status = 'queued' AND (node_id IS NULL OR node_id = %(node_id)s)
+        """,
+        {"node_id": node_id},
+    )
+    return None if row is None else row.value

@@ -1,0 +1,1 @@
+"""The PDF library: receive, keep, read, show and export documents."""

@@ -1,0 +1,76 @@
+"""What a reading of a PDF answers: its text, or the places of a term in it."""
+
+from itertools import repeat
+
+from pydantic import BaseModel, Field
+
+from extraction.reader import Box, PageMatches
+
+MAX_TERM_CHARACTERS = 1000
+
+
+class SearchContext(BaseModel):
+    """One hit; `position` counts characters from the start of the page's text."""
+
+    position: int = Field(examples=[6])
+    context: str = Field(examples=["Total due: 1,250.00"])
+    before: str = Field(examples=["Total "])
+    match: str = Field(examples=["due"])
+    after: str = Field(examples=[": 1,250.00"])
+    boxes: list[Box] | None = Field(
+        default=None,
+        description="where it is on the page: x0, top, x1, bottom in points from the top left, one a line; "
+        "only for documents of the library, and empty where the page does not tell",
+        examples=[[[72.0, 96.0, 90.0, 108.0]]],
+    )
+
+
+class PageHits(BaseModel):
+    """The hits on one page; contexts may be fewer than matches."""
+
+    page: int = Field(examples=[2])
+    matches: int = Field(examples=[1])
+    context: list[SearchContext]
+
+    @classmethod
+    def from_matches(cls, page: PageMatches, *, with_boxes: bool = False) -> "PageHits":
+        return cls(
+            page=page.page_number,
+            matches=page.matches,
+            context=[
+                SearchContext(
+                    position=hit.position,
+                    context=hit.before + hit.match + hit.after,
+                    before=hit.before,
+                    match=hit.match,
+                    after=hit.after,
+                    boxes=boxes if with_boxes else None,
+                )
+                for hit, boxes in zip(page.excerpts, page.boxes or repeat([]), strict=False)
+            ],
+        )
+
+
+class SearchAnswer(BaseModel):
+    """Every page with a hit, in page order."""
+
+    filename: str = Field(examples=["invoice.pdf"])
+    search_term: str = Field(examples=["due"])
+    total_matches: int = Field(examples=[1])
+    matches_by_page: list[PageHits]
+
+
+class PageText(BaseModel):
+    """The text of one page."""
+
+    page_number: int = Field(examples=[1])
+    text: str = Field(examples=["Total due: 1,250.00"])
+    char_count: int = Field(examples=[19])
+
+
+class DocumentText(BaseModel):
+    """The text of a document; `text` is that of its pages with form feeds between."""
+
+    text: str = Field(examples=["Total due: 1,250.00"])
+    pages: list[PageText]
+    page_count: int = Field(examples=[1])

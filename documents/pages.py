@@ -1,0 +1,206 @@
+"""The pages of a document of the library: their text, their pictures, what is found on them."""
+
+import hashlib
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from auth import CurrentUser, Db
+from db import Database
+from documents import queries
+from documents.answers import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
+from documents.library import check_ready, get_readable_document, get_ready_document, get_stored_file, stored_file
+from documents.queries import DocumentRow
+from documents.storage import Storage
+from edge.answers import SIGNED_IN, may_fail, operation_id
+from edge.engines import opened
+from edge.fields import Id, NotBlank, Storable
+from edge.ranges import knows_etag
+from errors import (
+    BadPdfError,
+    DocumentNotFoundError,
+    DocumentNotReadyError,
+    ExtractionLimitError,
+    PageNotFoundError,
+    PasswordRequiredError,
+)
+from extraction.reader import ImageFormat
+from pdf import PdfEngine, PdfFile
+
+DEFAULT_WIDTH = 850  # pixels: 100 dpi on US Letter
+MAX_WIDTH = 4000
+MAX_INDEX = 2**31 - 1
+PICTURE_EDITION = 1  # of how pictures are made: a part of their ETags
+
+router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
+
+Pdf = Annotated[PdfEngine, opened(PdfEngine)]
+Files = Annotated[Storage, opened(Storage)]
+PageNumber = Annotated[int, Path(ge=1, le=MAX_INDEX, description="from 1")]
+
+
+class PageWord(BaseModel):
+    """One word as displayed; its box is in points from the top left of the displayed page."""
+
+    text: str = Field(examples=["Total"])
+    x0: float = Field(examples=[72.0])
+    top: float = Field(examples=[96.0])
+    x1: float = Field(examples=[98.5])
+    bottom: float = Field(examples=[108.0])
+
+
+class Page(BaseModel):
+    """One page as it was read."""
+
+    page_number: int = Field(examples=[57])
+    text: str = Field(examples=["Total due: 1,250.00"])
+    char_count: int = Field(examples=[19])
+    width: float = Field(description="points, as displayed", examples=[612.0])
+    height: float = Field(description="points", examples=[792.0])
+    words: list[PageWord] | None = Field(
+        default=None,
+        description="in the order of the text, at most 20,000, only if asked for; "
+        "a word that is parted at the end of a line is two, the first with its hyphen",
+    )
+
+
+@router.get(
+    "/documents/{document_id}/pages/{page_number}",
+    summary="The text of one page",
+    responses=may_fail(
+        *SIGNED_IN,
+        DocumentNotFoundError,
+        PageNotFoundError,
+        DocumentNotReadyError,
+        BadPdfError,
+        PasswordRequiredError,
+        ExtractionLimitError,
+    ),
+)
+async def read_page(
+    database: Db,
+    storage: Files,
+    pdf: Pdf,
+    user: CurrentUser,
+    document_id: Id,
+    page_number: PageNumber,
+    words: Annotated[bool, Query(description="with the places of its words")] = False,
+) -> Page:
+    """Also of a document that is still being read, as soon as its reading has come that far."""
+    row = await get_readable_document(database, user, document_id)
+    page = await queries.find_page(database, document_id=row.id, page_number=page_number)
+    if page is None:
+        check_ready(row)
+        raise PageNotFoundError
+    return Page(
+        page_number=page.page_number,
+        text=page.text,
+        char_count=len(page.text),
+        width=page.width,
+        height=page.height,
+        words=await _read_words(pdf, get_stored_file(storage, user, row), page_number) if words else None,
+    )
+
+
+async def _read_words(pdf: PdfEngine, file: PdfFile, page_number: int) -> list[PageWord]:
+    words = await pdf.read_words(file, page_number)
+    return [PageWord.model_construct(**word._asdict()) for word in words or []]
+
+
+@router.get(
+    "/documents/{document_id}/pages/{page_number}/image",
+    summary="A picture of one page",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "webp", "jpeg")
+            }
+        },
+        304: {"description": "Not changed (If-None-Match)"},
+        **may_fail(
+            *SIGNED_IN,
+            DocumentNotFoundError,
+            PageNotFoundError,
+            BadPdfError,
+            PasswordRequiredError,
+            ExtractionLimitError,
+        ),
+    },
+)
+async def read_page_image(
+    request: Request,
+    database: Db,
+    storage: Files,
+    pdf: Pdf,
+    user: CurrentUser,
+    document_id: Id,
+    page_number: PageNumber,
+    width: Annotated[int, Query(ge=1, le=MAX_WIDTH, description="pixels")] = DEFAULT_WIDTH,
+    image_format: Annotated[ImageFormat, Query(alias="format")] = "png",
+    q: Annotated[Storable | None, Query(max_length=MAX_TERM_CHARACTERS, description="painted over where found")] = None,
+) -> Response:
+    """The page as displayed; of at most four million pixels, so that a tall one may be narrower than asked for."""
+    row = await get_readable_document(database, user, document_id)
+    etag = _picture_etag(row, page_number, width, image_format, q)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if row.page_count is not None and page_number > row.page_count:
+        raise PageNotFoundError
+    if knows_etag(", ".join(request.headers.getlist("if-none-match")), etag):
+        return Response(status_code=304, headers=headers)
+    file = get_stored_file(storage, user, row)
+    picture = await pdf.render_page(file, page_number, width=width, image_format=image_format, term=q)
+    if picture is None:
+        raise PageNotFoundError("This page cannot be shown.")
+    return Response(picture, headers=headers, media_type=f"image/{image_format}")
+
+
+def _picture_etag(row: DocumentRow, page_number: int, width: int, image_format: str, term: str | None) -> str:
+    content = row.sha256 or f"{row.id} {row.created_at}"  # an older installation kept no hash
+    key = f"{PICTURE_EDITION} {content} {page_number} {width} {image_format} {term or ''}"
+    return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
+
+
+class DocumentSearchAnswer(SearchAnswer):
+    """Some pages with a hit, in page order, and how many hits there are in all; `next_cursor` leads to more pages."""
+
+    next_cursor: str | None = Field(examples=[None])
+
+
+@router.get(
+    "/documents/{document_id}/search",
+    summary="Find a term in a document",
+    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError, BadPdfError, ExtractionLimitError),
+)
+async def search_document(
+    database: Db,
+    storage: Files,
+    pdf: Pdf,
+    user: CurrentUser,
+    document_id: Id,
+    q: Annotated[NotBlank, Query(max_length=MAX_TERM_CHARACTERS)],
+    limit: Annotated[int, Query(ge=1, le=200, description="pages")] = 50,
+    cursor: Annotated[int, Query(ge=1, le=MAX_INDEX)] = 1,
+) -> DocumentSearchAnswer:
+    """As /search-pdf, of a document in the library, with the places on the pages."""
+    row = await get_ready_document(database, user, document_id)
+    file, load = stored_file(storage, user, row), partial(_load_texts, database, row.id)
+    total, found = await pdf.search_pages(file, load, q, first_page=cursor, limit=limit + 1)
+    return DocumentSearchAnswer(
+        filename=row.filename,
+        search_term=q.strip(),
+        total_matches=total,
+        matches_by_page=[PageHits.from_matches(page, with_boxes=True) for page in found[:limit]],
+        next_cursor=str(found[limit].page_number) if len(found) > limit else None,
+    )
+
+
+async def _load_texts(database: Database, document_id: int) -> list[tuple[int, str]]:
+    """The number and the text of each page."""
+    pages = await queries.list_pages(database, document_id=document_id)
+    if pages:
+        return [(page.page_number, page.text) for page in pages]
+    text = await queries.get_document_text(database, document_id=document_id)  # an older installation's
+    return list(enumerate(text.split("\f"), start=1))

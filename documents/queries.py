@@ -1,0 +1,509 @@
+"""Every SQL statement about documents: what is uploaded, and what was read from it."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor
+from errors import BusyError, ClientIdReusedError
+
+T = TypeVar("T")
+INSERT_ATTEMPTS = 5  # of an upload whose client_id another one has just given back
+CHUNK_CHARACTERS = 256 * 1024  # of page text in one INSERT, so that quoting never holds up the event loop for long
+
+
+class DocumentRow(NamedTuple):
+    id: int
+    user_id: int
+    filename: str
+    file_path: str
+    page_count: int | None
+    file_size: int
+    created_at: datetime
+    status: str
+    sha256: str | None
+    tables_found: int | None
+    metadata: dict[str, str]
+    encrypted: bool
+    warnings: list[str]
+    password: str | None  # of the file; never shown
+    keep_failed: bool
+    node_id: int | None  # the process that reads it
+    pages_read: int
+    error_code: str | None  # why it failed
+    error_detail: str | None
+    owner_name: str
+
+
+_DOCUMENT_COLUMNS = """
+    d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
+    d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, d.keep_failed, d.node_id,
+    d.pages_read, d.error_code, d.error_detail, u.name
+"""
+
+
+class _DocumentId(NamedTuple):
+    id: int
+
+
+class _EarlierUpload(NamedTuple):
+    id: int
+    sha256: str | None
+
+
+class InsertedDocument(NamedTuple):
+    id: int
+    duplicate: bool
+
+
+async def insert_document(
+    conn: Executor,
+    *,
+    user_id: int,
+    filename: str,
+    file_path: str,
+    file_size: int,
+    sha256: str,
+    client_id: str | None,
+    password: str | None = None,
+    keep_failed: bool = False,
+    node_id: int,
+) -> InsertedDocument:
+    """Record a stored file that *node_id* is about to read; a known *client_id* returns the first document.
+
+    Raises:
+        ClientIdReusedError: if *client_id* came with other content before; BusyError: if it comes and goes all the time.
+    """
+    params = {
+        "user_id": user_id,
+        "filename": filename,
+        "file_path": file_path,
+        "file_size": file_size,
+        "sha256": sha256,
+        "client_id": client_id,
+        "password": password,
+        "keep_failed": keep_failed,
+        "node_id": node_id,
+    }
+    for _ in range(INSERT_ATTEMPTS):
+        inserted = await conn.fetch_one(
+            _DocumentId,
+            """
+            INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, password, keep_failed,
+                                   node_id, status)
+            VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s,
+                    %(password)s, %(keep_failed)s, %(node_id)s, 'processing')
+            ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+            RETURNING id
+            """,
+            params,
+        )
+        if inserted is not None:
+            return InsertedDocument(inserted.id, duplicate=False)
+        earlier = await conn.fetch_one(
+            _EarlierUpload,
+            "SELECT id, sha256 FROM documents WHERE user_id = %(user_id)s AND client_id = %(client_id)s",
+            params,
+        )
+        if earlier is None:
+            continue  # it was no PDF, and went between the two statements
+        if earlier.sha256 != sha256:
+            raise ClientIdReusedError
+        return InsertedDocument(earlier.id, duplicate=True)
+    raise BusyError(retry_after=1)
+
+
+async def find_document(conn: Executor, *, document_id: int) -> DocumentRow | None:
+    return await conn.fetch_one(
+        DocumentRow,
+        f"SELECT {_DOCUMENT_COLUMNS} FROM documents d JOIN users u ON u.id = d.user_id WHERE d.id = %(document_id)s",
+        {"document_id": document_id},
+    )
+
+
+async def list_documents(
+    conn: Executor, *, user_id: int, status: str | None = None, before_id: int | None = None, limit: int
+) -> list[DocumentRow]:
+    """*user_id*'s documents, newest first, older than *before_id*."""
+    return await conn.fetch_all(
+        DocumentRow,
+        f"""
+        SELECT {_DOCUMENT_COLUMNS}
+          FROM documents d
+          JOIN users u ON u.id = d.user_id
+         WHERE d.user_id = %(user_id)s
+           AND (%(before_id)s IS NULL OR d.id < %(before_id)s)
+           AND (%(status)s IS NULL OR d.status = %(status)s)
+         ORDER BY d.id DESC
+         LIMIT %(limit)s
+        """,
+        {"user_id": user_id, "before_id": before_id, "status": status, "limit": limit},
+    )
+
+
+async def rename_document(conn: Executor, *, document_id: int, filename: str) -> bool:
+    return (
+        await conn.execute(
+            "UPDATE documents SET filename = %(filename)s WHERE id = %(document_id)s",
+            {"document_id": document_id, "filename": filename},
+        )
+        == 1
+    )
+
+
+class DeletedDocument(NamedTuple):
+    user_id: int
+    file_path: str
+
+
+async def delete_document(conn: Executor, *, document_id: int, unread_by: int | None = None) -> DeletedDocument | None:
+    """Forget a document with its pages and tables; return whose it was and where its file is, None if it was gone.
+
+    With *unread_by*, only if it is still that process's to read.
+    """
+    return await conn.fetch_one(
+        DeletedDocument,
+        """
+        DELETE FROM documents
+         WHERE id = %(document_id)s
+           AND (%(unread_by)s IS NULL OR (node_id = %(unread_by)s AND status = 'processing'))
+        RETURNING user_id, file_path
+        """,
+        {"document_id": document_id, "unread_by": unread_by},
+    )
+
+
+# What was read from them. A document is written by the process whose node_id it has; the others have lost it.
+
+
+class _OwnerId(NamedTuple):
+    user_id: int
+
+
+class PageRow(NamedTuple):
+    page_number: int
+    text: str
+    width: float
+    height: float
+
+
+class TableRow(NamedTuple):
+    page_number: int
+    table_index: int
+    data: list[list[str | None]]
+    bbox: list[float]
+
+
+async def begin_extraction(
+    tx: Connection, *, document_id: int, node_id: int, page_count: int, metadata: dict[str, str], encrypted: bool
+) -> bool:
+    """Store what a document says of itself, and forget pages that were read before; False if it is no longer ours."""
+    touched = await tx.execute(
+        """
+        UPDATE documents
+           SET page_count = %(page_count)s, pages_read = 0, metadata = %(metadata)s, encrypted = %(encrypted)s
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
+        """,
+        {
+            "document_id": document_id,
+            "node_id": node_id,
+            "page_count": page_count,
+            "metadata": json.dumps(metadata),
+            "encrypted": encrypted,
+        },
+    )
+    if touched != 1:
+        return False  # what is there now, another process has read
+    await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
+    await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
+    return True
+
+
+async def save_pages(
+    tx: Connection, *, document_id: int, node_id: int, pages: Sequence[PageRow], tables: Sequence[TableRow]
+) -> bool:
+    """Add the next *pages* with their *tables*; False if the document is no longer ours."""
+    touched = await tx.execute(
+        """
+        UPDATE documents SET pages_read = %(pages_read)s
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
+        """,
+        {"document_id": document_id, "node_id": node_id, "pages_read": pages[-1].page_number},
+    )
+    if touched != 1:
+        return False
+    for chunk in _in_chunks(pages, [len(page.text) for page in pages]):
+        await tx.execute(
+            """
+            INSERT INTO pages (document_id, page_number, text, width, height)
+            SELECT %(document_id)s, * FROM unnest(%(numbers)s::integer[], %(texts)s::text[], %(widths)s::real[], %(heights)s::real[])
+            """,
+            {
+                "document_id": document_id,
+                "numbers": [page.page_number for page in chunk],
+                "texts": [page.text for page in chunk],
+                "widths": [page.width for page in chunk],
+                "heights": [page.height for page in chunk],
+            },
+        )
+    encoded = [json.dumps(table.data) for table in tables]
+    for rows in _in_chunks(list(zip(tables, encoded, strict=True)), [len(text) for text in encoded]):
+        await tx.execute(
+            """
+            INSERT INTO document_tables (document_id, table_index, page_number, data, bbox)
+            SELECT %(document_id)s, i, n, d, b::real[]
+              FROM unnest(%(indexes)s::integer[], %(numbers)s::integer[], %(data)s::jsonb[], %(boxes)s::text[]) AS t (i, n, d, b)
+            """,
+            {
+                "document_id": document_id,
+                "indexes": [table.table_index for table, _ in rows],
+                "numbers": [table.page_number for table, _ in rows],
+                "data": [text for _, text in rows],
+                "boxes": ["{" + ",".join(map(str, table.bbox)) + "}" for table, _ in rows],
+            },
+        )
+    return True
+
+
+async def finish_extraction(
+    tx: Connection, *, document_id: int, node_id: int, warnings: list[str], reader_version: int
+) -> int | None:
+    """Call a document ready whose pages are all there; return its owner, None if it is no longer ours."""
+    row = await tx.fetch_one(
+        _OwnerId,
+        """
+        UPDATE documents
+           SET status = 'ready', node_id = NULL, warnings = %(warnings)s, reader_version = %(reader_version)s,
+               tables_found = (SELECT count(*) FROM document_tables WHERE document_id = %(document_id)s),
+               extracted_text = (SELECT string_agg(text, E'\\f' ORDER BY page_number)
+                                   FROM pages WHERE document_id = %(document_id)s)
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
+        RETURNING user_id
+        """,
+        {
+            "document_id": document_id,
+            "node_id": node_id,
+            "warnings": json.dumps(warnings),
+            "reader_version": reader_version,
+        },
+    )
+    return None if row is None else row.user_id
+
+
+async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, reader_version: int) -> int | None:
+    """Make a document ready from another of the same bytes that *reader_version* read; return its owner.
+
+    None if there is no such other, or the document is no longer ours. Of an encrypted file only who knows the same
+    password gets what it protects.
+    """
+    params = {"document_id": document_id, "node_id": node_id, "reader_version": reader_version}
+    source = await tx.fetch_one(
+        _DocumentId,
+        """
+        SELECT s.id
+          FROM documents d
+          JOIN documents s ON s.sha256 = d.sha256 AND s.status = 'ready' AND s.reader_version = %(reader_version)s
+           AND (NOT s.encrypted OR s.password IS NOT DISTINCT FROM d.password)
+         WHERE d.id = %(document_id)s
+         LIMIT 1
+           FOR KEY SHARE OF s
+        """,
+        params,
+    )
+    if source is None:
+        return None
+    params["source_id"] = source.id
+    row = await tx.fetch_one(
+        _OwnerId,
+        """
+        UPDATE documents d
+           SET status = 'ready', node_id = NULL, reader_version = s.reader_version, page_count = s.page_count,
+               tables_found = s.tables_found, metadata = s.metadata, encrypted = s.encrypted, warnings = s.warnings,
+               extracted_text = s.extracted_text
+          FROM documents s
+         WHERE s.id = %(source_id)s
+           AND d.id = %(document_id)s AND d.node_id = %(node_id)s AND d.status = 'processing'
+        RETURNING d.user_id
+        """,
+        params,
+    )
+    if row is None:
+        return None
+    for table, columns in (
+        ("pages", "page_number, text, width, height"),
+        ("document_tables", "table_index, page_number, data, bbox"),
+    ):
+        await tx.execute(f"DELETE FROM {table} WHERE document_id = %(document_id)s", params)
+        await tx.execute(
+            f"""
+            INSERT INTO {table} (document_id, {columns})
+            SELECT %(document_id)s, {columns} FROM {table} WHERE document_id = %(source_id)s
+            """,
+            params,
+        )
+    return row.user_id
+
+
+async def fail_extraction(
+    tx: Connection, *, document_id: int, node_id: int, error_code: str, error_detail: str
+) -> int | None:
+    """Call a document failed and forget what was read of it; return its owner, None if it is no longer ours."""
+    row = await tx.fetch_one(
+        _OwnerId,
+        """
+        UPDATE documents
+           SET status = 'failed', node_id = NULL, page_count = NULL, pages_read = 0,
+               error_code = %(error_code)s, error_detail = %(error_detail)s
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
+        RETURNING user_id
+        """,
+        {"document_id": document_id, "node_id": node_id, "error_code": error_code, "error_detail": error_detail},
+    )
+    if row is None:
+        return None
+    await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
+    await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
+    return row.user_id
+
+
+def _in_chunks(items: Sequence[T], sizes: Sequence[int]) -> list[list[T]]:
+    """Cut *items* into runs of about CHUNK_CHARACTERS."""
+    chunks: list[list[T]] = []
+    room = 0
+    for item, size in zip(items, sizes, strict=True):
+        if room < size or not chunks:
+            chunks.append([])
+            room = CHUNK_CHARACTERS
+        chunks[-1].append(item)
+        room -= size
+    return chunks
+
+
+class _Text(NamedTuple):
+    text: str | None
+
+
+async def get_document_text(conn: Executor, *, document_id: int, characters: int | None = None) -> str:
+    """The text of the pages with form feeds between; the first *characters* of it when given."""
+    row = await conn.fetch_one(
+        _Text,
+        "SELECT left(extracted_text, %(characters)s) FROM documents WHERE id = %(document_id)s"
+        if characters is not None
+        else "SELECT extracted_text FROM documents WHERE id = %(document_id)s",
+        {"document_id": document_id, "characters": characters},
+    )
+    return (row.text or "") if row is not None else ""
+
+
+async def list_pages(conn: Executor, *, document_id: int) -> list[PageRow]:
+    return await conn.fetch_all(
+        PageRow,
+        """
+        SELECT page_number, text, width, height
+          FROM pages WHERE document_id = %(document_id)s ORDER BY page_number
+        """,
+        {"document_id": document_id},
+    )
+
+
+async def find_page(conn: Executor, *, document_id: int, page_number: int) -> PageRow | None:
+    return await conn.fetch_one(
+        PageRow,
+        """
+        SELECT page_number, text, width, height
+          FROM pages WHERE document_id = %(document_id)s AND page_number = %(page_number)s
+        """,
+        {"document_id": document_id, "page_number": page_number},
+    )
+
+
+async def get_tables_json(conn: Executor, *, document_id: int, page_number: int | None = None) -> str:
+    """The tables, of one page or of all, as a JSON array; made by the server, so that nobody waits for large ones."""
+    row = await conn.fetch_one(
+        _Text,
+        """
+        SELECT coalesce(json_agg(json_build_object(
+                   'page', page_number, 'table_index', table_index, 'data', data, 'bbox', bbox,
+                   'fragment', jsonb_array_length(data) = 1 OR jsonb_array_length(data -> 0) = 1)
+               ORDER BY table_index), '[]')::text
+          FROM document_tables
+         WHERE document_id = %(document_id)s AND (%(page_number)s IS NULL OR page_number = %(page_number)s)
+        """,
+        {"document_id": document_id, "page_number": page_number},
+    )
+    return (row.text or "[]") if row is not None else "[]"
+
+
+async def get_placed_tables_json(conn: Executor, *, document_id: int) -> str:
+    """The tables as a JSON array of [page_number, table_index, data, bbox, the page's height]; never parsed here."""
+    row = await conn.fetch_one(
+        _Text,
+        """
+        SELECT coalesce(json_agg(json_build_array(t.page_number, t.table_index, t.data, t.bbox, p.height)
+                                 ORDER BY t.table_index), '[]')::text
+          FROM document_tables t
+          LEFT JOIN pages p ON p.document_id = t.document_id AND p.page_number = t.page_number
+         WHERE t.document_id = %(document_id)s
+        """,
+        {"document_id": document_id},
+    )
+    return (row.text or "[]") if row is not None else "[]"
+
+
+class _Cells(NamedTuple):
+    data: list[list[str | None]]
+
+
+async def find_table(conn: Executor, *, document_id: int, table_index: int) -> list[list[str | None]] | None:
+    """The cells of one table, row by row."""
+    row = await conn.fetch_one(
+        _Cells,
+        "SELECT data FROM document_tables WHERE document_id = %(document_id)s AND table_index = %(table_index)s",
+        {"document_id": document_id, "table_index": table_index},
+    )
+    return None if row is None else row.data
+
+
+async def claim_documents(conn: Executor, *, node_id: int, busy_with: Sequence[int], limit: int) -> list[int]:
+    """Take over documents whose reader died, and this process's own that it is not *busy_with*; the oldest first."""
+    rows = await conn.fetch_all(
+        _DocumentId,
+        f"""
+        UPDATE documents SET node_id = %(node_id)s
+         WHERE id = ANY (ARRAY (
+                   SELECT id FROM documents
+                    WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
+                      AND (node_id = %(node_id)s OR {NODE_IS_GONE})
+                    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+        RETURNING id
+        """,
+        {"node_id": node_id, "busy_with": list(busy_with), "limit": max(limit, 0), "node_lock": NODE_LOCK},
+    )
+    return sorted(row.id for row in rows)
+
+
+async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> bool:
+    """Take over one document, if no living process reads it."""
+    touched = await conn.execute(
+        f"""
+        UPDATE documents SET node_id = %(node_id)s
+         WHERE id = %(document_id)s AND status = 'processing' AND (node_id = %(node_id)s OR {NODE_IS_GONE})
+        """,
+        {"document_id": document_id, "node_id": node_id, "node_lock": NODE_LOCK},
+    )
+    return touched == 1
+
+
+class _FilePath(NamedTuple):
+    file_path: str
+
+
+async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[str]:
+    """Those of *file_paths* that belong to a document."""
+    rows = await conn.fetch_all(
+        _FilePath,
+        "SELECT file_path FROM documents WHERE file_path = ANY(%(file_paths)s::text[])",
+        {"file_paths": list(file_paths)},
+    )
+    return {row.file_path for row in rows}

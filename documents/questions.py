@@ -1,0 +1,115 @@
+"""Questions about a PDF that is not kept."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field, TypeAdapter
+
+from auth import CurrentUser
+from documents.answers import MAX_TERM_CHARACTERS, DocumentText, SearchAnswer
+from documents.uploads import WITH_PDF, received_pdf, upload_body
+from edge.answers import may_fail, operation_id
+from edge.engines import opened
+from errors import PagewireError
+from pdf import PdfEngine
+
+Pdf = Annotated[PdfEngine, opened(PdfEngine)]
+
+router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
+
+_term: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(max_length=MAX_TERM_CHARACTERS)])
+
+
+class SearchTermMissingError(PagewireError):
+    """Search term is required"""
+
+    status = 400
+    code = "search_term_required"
+
+
+class PdfInfo(BaseModel):
+    """What a PDF says of itself."""
+
+    filename: str = Field(examples=["invoice.pdf"])
+    page_count: int = Field(examples=[3])
+    metadata: dict[str, str] = Field(examples=[{"Title": "Invoice 57"}])
+    file_size: int = Field(description="bytes", examples=[84158])
+    has_text: bool
+    has_tables: bool
+    encrypted: bool
+
+
+class ExtractedTable(BaseModel):
+    """The cells of one table, row by row; an empty cell is null or ""."""
+
+    page: int = Field(examples=[1])
+    table_index: int = Field(examples=[0])
+    data: list[list[str | None]] = Field(examples=[[["item", "price"], ["paper", "12.50"]]])
+
+
+class ExtractedPdf(DocumentText):
+    """Everything that was read from a PDF."""
+
+    tables: list[ExtractedTable]
+    metadata: dict[str, str]
+
+
+@router.post(
+    "/pdf-info",
+    summary="What a PDF says of itself",
+    openapi_extra=upload_body(),
+    responses=may_fail(*WITH_PDF),
+)
+async def pdf_info(request: Request, pdf: Pdf, user: CurrentUser) -> PdfInfo:
+    """Nothing is stored."""
+    async with received_pdf(request) as upload:
+        found = await pdf.inspect(upload.file_for(user.id))
+        return PdfInfo(
+            filename=upload.filename,
+            page_count=found.page_count,
+            metadata=found.metadata,
+            file_size=upload.incoming.size,
+            has_text=found.has_text,
+            has_tables=found.has_tables,
+            encrypted=found.encrypted,
+        )
+
+
+@router.post(
+    "/search-pdf",
+    summary="Find a term in a PDF",
+    response_model=SearchAnswer,
+    responses=may_fail(*WITH_PDF, SearchTermMissingError),
+    openapi_extra=upload_body(search_term={"type": "string", "description": "Here or in the query."}),
+)
+async def search_pdf(
+    request: Request,
+    pdf: Pdf,
+    user: CurrentUser,
+    search_term: Annotated[str | None, Query(max_length=MAX_TERM_CHARACTERS)] = None,
+) -> Response:
+    """Case does not count, and a space in the term matches any white space, line ends too. Nothing is stored."""
+    async with received_pdf(request) as upload:
+        term = (search_term or upload.field("search_term", _term) or "").strip()
+        if not term:
+            raise SearchTermMissingError
+        found = await pdf.search(upload.file_for(user.id), term)
+        named = json.dumps({"filename": upload.filename, "search_term": term}).encode()
+        return Response(named[:-1] + b"," + found[1:], media_type="application/json")
+
+
+@router.post(
+    "/extract",
+    summary="Everything that can be read in a PDF",
+    response_model=ExtractedPdf,
+    openapi_extra=upload_body(),
+    responses=may_fail(*WITH_PDF),
+)
+async def extract_pdf(request: Request, pdf: Pdf, user: CurrentUser) -> Response:
+    """Text, pages, tables and metadata in one answer. Nothing is stored."""
+    async with received_pdf(request) as upload:
+        return Response(
+            await pdf.extract_json(upload.file_for(user.id)),
+            media_type="application/json",
+        )

@@ -1,0 +1,166 @@
+"""The one shape of every error: as an answer, and in the OpenAPI description."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from errors import (
+    BadRequestError,
+    BusyError,
+    DatabaseUnavailableError,
+    InvalidTokenError,
+    NotAuthenticatedError,
+    PagewireError,
+    PayloadTooLargeError,
+    RequestTimeoutError,
+    TokenExpiredError,
+)
+
+SIGNED_IN = (
+    NotAuthenticatedError,
+    InvalidTokenError,
+    TokenExpiredError,
+    DatabaseUnavailableError,
+    BusyError,
+)  # what any route for users may answer
+WITH_BODY = (BadRequestError, PayloadTooLargeError, RequestTimeoutError)  # what any route with a body may answer
+
+
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
+
+
+class ErrorAnswer(BaseModel):
+    """What every error looks like."""
+
+    detail: str = Field(description="for people")
+    code: str = Field(description="for programs: snake_case, never changed")
+    request_id: str = Field(description="also in X-Request-ID and in the server's log")
+
+
+class NotFoundAnswer(ErrorAnswer):
+    """A 404."""
+
+    error: str = "Resource not found"
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    type: str
+    loc: list[str | int]
+    msg: str
+
+
+class ValidationAnswer(BaseModel):
+    """A 422: what is wrong, field by field, or in one sentence."""
+
+    detail: list[FieldProblem] | str
+    code: str
+    request_id: str
+
+
+class DirectRoute(APIRoute):
+    """A route whose function takes the request and answers a Response: FastAPI only describes it (65 µs less)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
+
+
+def operation_id(route: APIRoute) -> str:
+    """What a generated client calls the route: its function's name."""
+    return route.name
+
+
+def may_fail(*errors: type[PagewireError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route that may raise *errors*; any route may answer 422."""
+    by_status: defaultdict[int, list[type[PagewireError]]] = defaultdict(list)
+    for error in errors:
+        by_status[error.status].append(error)
+    by_status.setdefault(422, [])
+    return {status: _describe(status, kinds) for status, kinds in sorted(by_status.items())}
+
+
+def _describe(status: int, kinds: list[type[PagewireError]]) -> dict[str, Any]:
+    model = {404: NotFoundAnswer, 422: ValidationAnswer}.get(status, ErrorAnswer)
+    examples: dict[str, dict[str, object]] = {kind.code: {"value": _example(kind)} for kind in kinds}
+    if status == 422:
+        problem = {"type": "missing", "loc": ["body", "field"], "msg": "Field required"}
+        examples["validation_error"] = {
+            "value": {"detail": [problem], "code": "validation_error", "request_id": "5f0c…"}
+        }
+    return {
+        "model": model,
+        "description": " · ".join(kind().detail for kind in kinds) or "A field is missing or wrong",
+        "content": {"application/json": {"examples": examples}},
+    }
+
+
+def _example(kind: type[PagewireError]) -> dict[str, object]:
+    example: dict[str, object] = {"detail": kind().detail, "code": kind.code, "request_id": "5f0c…"}
+    return {**example, "error": "Resource not found"} if kind.status == 404 else example
+
+
+def error_response(
+    scope: Scope, status: int, code: str, detail: object, *, headers: dict[str, str] | None = None
+) -> Response:
+    """Plain ASCII, so that whatever was sent in can be shown back."""
+    body: dict[str, object] = {"detail": detail, "code": code, "request_id": scope.get("request_id")}
+    if status == 404:
+        body["error"] = "Resource not found"
+    headers = dict(headers or {})
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status in (429, 503):
+        headers.setdefault("Retry-After", "5")
+    return Response(json.dumps(body), status, headers, "application/json")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every error in the one shape."""
+    app.add_exception_handler(PagewireError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PagewireError)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return error_response(request.scope, error.status, error.code, error.detail, headers=headers)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # the router names the methods of the first route of this path only
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    return error_response(request.scope, error.status_code, code, error.detail, headers=headers)
+
+
+def _methods_of(request: Request) -> set[str]:
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+
+
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    detail = [
+        {"type": e["type"], "loc": e["loc"], "msg": e["msg"]} for e in error.errors()
+    ]  # what was sent may be secret
+    return error_response(request.scope, 422, "validation_error", detail)

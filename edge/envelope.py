@@ -1,0 +1,176 @@
+"""Around every request, in plain ASGI: its id, deadlines and limits, safe headers, one log line, and no bare crash."""
+
+import asyncio
+import itertools
+import logging
+import re
+import time
+import uuid
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge.answers import error_response
+from errors import StartupError
+
+MAX_BODY_BYTES = 1024 * 1024
+FORM_OVERHEAD_BYTES = 1024 * 1024  # what a form with a file may hold beside the file
+BODY_IDLE_SECONDS = 30.0  # without a byte of a body that has begun
+BODY_BYTES_PER_SECOND = 1024  # on average, after the first BODY_IDLE_SECONDS
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+KNOWN_REASON = f"{StartupError.__module__}.{StartupError.__qualname__}: "  # as a traceback's last line names it
+
+access_log = logging.getLogger("pagewire.access")
+logger = logging.getLogger("pagewire")
+
+
+class Envelope:
+    """The outermost layer. *large_bodies*: the paths where a body may have *max_upload_bytes*."""
+
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int, large_bodies: frozenset[str]) -> None:
+        self._app = app
+        self._max_upload_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
+        self._large_bodies = large_bodies
+        self._name = uuid.uuid4().hex[:16]  # of this process
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, _briefly(send))
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"").decode("latin-1")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = f"{self._name}{next(self._numbers):x}"
+        scope["request_id"] = request_id
+        status = 0
+        if scope["type"] == "websocket":
+            del headers  # it lives long
+            await self._app(scope, receive, send)
+        else:
+
+            async def send_with_headers(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        (b"x-request-id", request_id.encode()),
+                        (b"x-content-type-options", b"nosniff"),
+                    ]
+                await send(message)
+
+            await self._app(scope, self._bounded(scope, receive, headers), send_with_headers)
+        _log(scope, status, request_id, time.perf_counter() - started)
+
+    def _bounded(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
+        """Refuse a body that is too large (413) or comes too slowly (408)."""
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            return receive
+        limit = self._max_upload_bytes if scope["path"] in self._large_bodies else MAX_BODY_BYTES
+        announced = int(headers.get(b"content-length", b"0") or 0)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        received = 0
+        complete = False
+
+        async def receive_within_limits() -> Message:
+            nonlocal received, complete
+            if complete:
+                return await receive()
+            if announced > limit:
+                raise HTTPException(413, f"The request is larger than {limit // 1024 // 1024} MB.")
+            deadline = min(clock(), began + received / BODY_BYTES_PER_SECOND) + BODY_IDLE_SECONDS
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError as error:
+                detail = "The rest of the request did not arrive in time."
+                raise HTTPException(408, detail, {"Connection": "close"}) from error
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if received > limit:
+                raise HTTPException(413, f"The request is larger than {limit // 1024 // 1024} MB.")
+            return message
+
+        return receive_within_limits
+
+
+class CrashBoundary:
+    """Turn what nobody expected into one logged 500, inside the CORS layer; a gone client is not an error."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_noting_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting_start)
+        except ClientDisconnect:
+            pass
+        except Exception:
+            logger.exception("%s %s failed (request %s)", scope["method"], _path_of(scope), scope.get("request_id"))
+            if started:
+                raise
+            response = error_response(scope, 500, "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR.phrase)
+            await response(scope, receive, send)
+
+
+def _path_of(scope: Scope) -> str:
+    """As it was sent, so that an escaped newline stays escaped."""
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode("unicode_escape")
+    return raw_path.decode("latin-1")
+
+
+def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
+    if not access_log.isEnabledFor(logging.INFO):
+        return
+    method = scope.get("method", "WS")
+    client = scope["client"][0] if scope.get("client") else "-"
+    path = _path_of(scope)
+    milliseconds = round(seconds * 1000, 1)
+    # A record of our own: `access_log.info` looks up who calls.
+    record = logging.LogRecord(
+        access_log.name,
+        logging.INFO,
+        __file__,
+        0,
+        "%s %s %s %s ms %s %s",
+        (method, path, status or "-", milliseconds, client, request_id),
+        None,
+    )
+    record.fields = {
+        "method": method,
+        "path": path,
+        "status": status,
+        "milliseconds": milliseconds,
+        "client": client,
+        "request_id": request_id,
+    }
+    access_log.handle(record)
+
+
+def _briefly(send: Send) -> Send:
+    """A start that fails for a known reason says that reason, not where in the program it was found."""
+
+    async def send_reason(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            reason = message.get("message", "").strip().splitlines()[-1:]
+            if reason and reason[0].startswith(KNOWN_REASON):
+                message["message"] = reason[0].removeprefix(KNOWN_REASON)
+        await send(message)
+
+    return send_reason

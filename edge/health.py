@@ -1,0 +1,68 @@
+"""The routes of the app itself: a welcome, its documentation, whether it lives, whether it can serve."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from edge.answers import may_fail, operation_id
+from edge.engines import opened
+from errors import BusyError, DatabaseUnavailableError
+
+router = APIRouter(generate_unique_id_function=operation_id)
+
+
+class Greeting(BaseModel):
+    """A line of text."""
+
+    message: str = Field(examples=["Hello user 2"])
+
+
+class Readiness:
+    """Whether this process can serve: what each of *checks* raises says why it cannot."""
+
+    def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+        self.is_draining = False  # the server is about to stop
+        self._checks = checks
+
+    async def check(self) -> dict[str, str]:
+        """Return "ok" for each check.
+
+        Raises:
+            BusyError: if the server is stopping; else what a check raises.
+        """
+        if self.is_draining:
+            raise BusyError("The server is stopping.", retry_after=10)
+        for check in self._checks.values():
+            await check()
+        return dict.fromkeys(("status", *self._checks), "ok")
+
+
+@router.get("/", tags=["app"], summary="A welcome")
+async def read_root() -> Greeting:
+    return Greeting(message="Welcome to the API")
+
+
+@router.get("/docs", include_in_schema=False)
+async def read_docs() -> HTMLResponse:
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Pagewire",
+        swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="/docs/assets/swagger-ui.css",
+        swagger_favicon_url="/docs/assets/favicon-32x32.png",
+    )
+
+
+@router.get("/healthz", tags=["app"], summary="Is the process alive?")
+async def read_health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get("/readyz", tags=["app"], summary="Can it serve?", responses=may_fail(BusyError, DatabaseUnavailableError))
+async def read_readiness(readiness: Annotated[Readiness, opened(Readiness)]) -> dict[str, str]:
+    """The database, the upload folder and the other processes answer, and the server is not about to stop."""
+    return await readiness.check()

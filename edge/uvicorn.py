@@ -1,0 +1,161 @@
+"""uvicorn's protocols with what they lack: limits for the head of a request, for stuck peers, and for floods."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import uuid
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.protocol import State
+
+from edge.answers import error_response
+
+ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
+HEAD_SECONDS = 20.0
+MAX_HEAD_BYTES = 64 * 1024
+UNACKNOWLEDGED_MILLISECONDS = 30_000  # a peer that takes nothing for so long is gone
+SMALL_BODY_BYTES = 64 * 1024
+MAX_FRAGMENTS = 1024  # of one message
+MAX_UNREAD_BYTES = 1024 * 1024  # answers to pings among them, which nothing else limits
+
+
+class _OneWrite:
+    """A transport that sends the head of an answer together with the body that follows at once: one packet, not two."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if not self._head and data.startswith(b"HTTP/"):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        elif self._head and len(data) < SMALL_BODY_BYTES:
+            self._head, head = b"", self._head
+            self._transport.write(head + data)
+        else:
+            self._flush()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._head:
+            self._head, head = b"", self._head
+            self._transport.write(head)
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """One connection, until it is a socket."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _in_head = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        with contextlib.suppress(OSError, AttributeError):  # Linux
+            raw: socket.socket = transport.get_extra_info("socket")
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._give_up()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if not self._in_head:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._head_arrived()
+        cycle = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not cycle:
+            self.cycle.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
+
+    def send_400_response(self, msg: str) -> None:
+        """In the one shape of every error; what is no request never gets as far as the envelope."""
+        request_id = uuid.uuid4().hex
+        answer = error_response({"type": "http", "request_id": request_id}, 400, "bad_request", msg)
+        headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), *ALWAYS]
+        lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in headers)]
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _head_arrived(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_arrived()
+        transport: Any = self.transport
+        transport.abort()
+
+
+class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
+    """One socket."""
+
+    async def send(self, message: Any) -> None:
+        """A text is written as its one frame at once (RFC 6455, section 5.2), whenever nothing stands against it."""
+        text = message.get("text")
+        if (
+            text is None
+            or not self.writable.is_set()
+            or self.conn.state is not State.OPEN
+            or self.disconnected
+            or self.close_sent
+            or not self.handshake_complete
+        ):
+            await super().send(message)
+            return
+        data = text.encode()
+        size = len(data)
+        if size < 126:
+            head = struct.pack("!BB", 0x81, size)
+        elif size < 65536:
+            head = struct.pack("!BBH", 0x81, 126, size)
+        else:
+            head = struct.pack("!BBQ", 0x81, 127, size)
+        self.transport.write(head + data)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()))  # the refusal, which uvicorn keeps to itself
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.transport.abort()
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > MAX_FRAGMENTS:
+            self.transport.abort()

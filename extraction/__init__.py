@@ -1,0 +1,1 @@
+"""What is read from a PDF, inside a worker process; knows neither HTTP nor SQL."""

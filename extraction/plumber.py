@@ -1,0 +1,106 @@
+"""Read with pdfplumber what PDFium cannot: files it refuses, pages whose fonts it has not got. Slow, rarely needed."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pdfplumber
+from pdfminer.pdfdocument import PDFPasswordIncorrect
+
+from errors import BadPdfError, PasswordRequiredError
+from extraction.edges import MINIMUM_LINE_LENGTH, Edges, Point, is_on_earth
+
+MAXIMUM_WORDS = 20_000  # of one page
+
+Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+Word = tuple[str, float, float, float, float]  # text, x0, top, x1, bottom
+
+
+class Document:
+    """An open PDF file, with the methods of `reading.Document`."""
+
+    def __init__(self, path: Path, password: str | None = None) -> None:
+        """Raise PasswordRequiredError, or BadPdfError if pdfplumber cannot read the file either."""
+        try:
+            self._pdf = pdfplumber.open(path, password=password, raise_unicode_errors=False)
+            self._pages = self._pdf.pages
+            self.encrypted = self._pdf.doc.encryption is not None
+        except MemoryError:
+            raise
+        except Exception as error:  # pdfminer lets out whatever a damaged file makes it stumble over
+            if any(isinstance(cause, PDFPasswordIncorrect) for cause in (error, *error.args)):
+                raise PasswordRequiredError from error
+            raise BadPdfError("Error processing PDF: the file is damaged or not a PDF.") from error
+        self.page_count = len(self._pages)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pdf.close()
+
+    def metadata(self) -> dict[str, str]:
+        return {key: value for key, value in self._pdf.metadata.items() if isinstance(value, str)}
+
+    def open_page(self, index: int) -> "Page | None":
+        """Return the page, to be closed; None if it cannot be read. *index* counts from 0."""
+        if index >= self.page_count:
+            return None
+        page = self._pages[index]
+        try:
+            page.objects  # noqa: B018  the property reads the page
+            if is_on_earth(page.bbox):
+                return Page(page)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: S110  pdfminer lets out whatever a damaged page makes it stumble over
+            pass
+        page.close()
+        return None
+
+
+class Page:
+    """A page that pdfplumber has read, with the methods of `reading.Page`."""
+
+    has_lost_text = False
+    is_unmapped = False
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+        self.width = float(page.width)
+        self.height = float(page.height)
+        self.corner: Point = page.bbox[:2]
+
+    def close(self) -> None:
+        self._page.close()
+
+    def read_text(self) -> str:
+        return str(self._page.extract_text())
+
+    def read_words(self) -> list[Word]:
+        """Return the words from top to bottom, with their boxes; at most 20,000."""
+        left, top = self.corner
+        return [
+            (word["text"], word["x0"] - left, word["top"] - top, word["x1"] - left, word["bottom"] - top)
+            for word in self._page.extract_words()[:MAXIMUM_WORDS]
+        ]
+
+    def read_edges(self) -> Edges:
+        edges = Edges([], [])
+        for edge in self._page.edges:
+            box = (edge["x0"], edge["top"], edge["x1"], edge["bottom"])
+            if not is_on_earth(box):  # pdfminer's numbers have no end, those of a database do
+                continue
+            if edge["orientation"] == "v" and edge["height"] >= MINIMUM_LINE_LENGTH:
+                edges.vertical.append(box)
+            elif edge["orientation"] == "h" and edge["width"] >= MINIMUM_LINE_LENGTH:
+                edges.horizontal.append(box)
+        return edges
+
+    def read_chars(self) -> list[Char]:
+        return [
+            (char["text"], char["x0"], char["top"], char["x1"], char["bottom"], char["upright"])
+            for char in self._page.chars
+        ]

@@ -1,0 +1,235 @@
+"""Tables as other programs read them: joined over pages, as CSV, as JSON, as workbooks."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Literal, NamedTuple, Protocol
+
+from errors import ExtractionLimitError
+from extraction.numerals import Number, find_habits, read_cell
+
+FileFormat = Literal["json", "csv", "xlsx"]
+Rows = Sequence[Sequence[str | None]]
+
+
+class FoundTable(Protocol):
+    """A table as it was found on one page."""
+
+    @property
+    def page_number(self) -> int: ...
+    @property
+    def table_index(self) -> int: ...
+    @property
+    def data(self) -> Rows: ...
+    @property
+    def bbox(self) -> Sequence[float]: ...
+
+
+class Table(NamedTuple):
+    """A table, whole; it stands on *pages*, and *bbox* is its place on the first of them."""
+
+    pages: list[int]
+    table_index: int  # of its first part; the next pages have the next indexes
+    data: Rows
+    bbox: Sequence[float]
+
+    @property
+    def indexes(self) -> range:
+        """Those of its parts."""
+        return range(self.table_index, self.table_index + len(self.pages))
+
+
+# Joining
+
+MAXIMUM_SHIFT = 3.0  # points, between the edges of two parts
+
+
+def take_tables(found: Iterable[FoundTable]) -> list[Table]:
+    """The tables one by one, as they were found."""
+    return [Table([table.page_number], table.table_index, table.data, table.bbox) for table in found]
+
+
+def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> list[Table]:
+    """Join what runs on over pages; *found* in the order of the document, *heights* (points) by page number.
+
+    The last table of a page and the first of the next are one if both have the same number of columns, more than one,
+    the same left and right edges, and either the same first row, which is then dropped, or a place where a table is
+    broken: the upper ends in the lower half of its page, the lower begins in the upper half. What else stands between
+    them is not known.
+    """
+    joined: list[Table] = []
+    parts: list[FoundTable] = []  # each table's last
+    for table in found:
+        if parts and _agree(parts[-1], table):
+            whole, rows = joined[-1], table.data
+            repeats_head = _words(rows[0]) == _words(whole.data[0]) and any(_words(rows[0]))
+            if repeats_head or _is_break(parts[-1], table, heights):
+                rows = rows[1:] if repeats_head else rows
+                joined[-1] = whole._replace(pages=[*whole.pages, table.page_number], data=[*whole.data, *rows])
+                parts[-1] = table
+                continue
+        joined += take_tables([table])
+        parts.append(table)
+    return joined
+
+
+def _agree(upper: FoundTable, lower: FoundTable) -> bool:
+    return (
+        lower.page_number == upper.page_number + 1
+        and len(lower.data[0]) == len(upper.data[0]) > 1
+        and all(abs(lower.bbox[edge] - upper.bbox[edge]) <= MAXIMUM_SHIFT for edge in (0, 2))
+    )
+
+
+def _is_break(upper: FoundTable, lower: FoundTable, heights: Mapping[int, float]) -> bool:
+    return (
+        upper.bbox[3] > heights.get(upper.page_number, 0) / 2 and lower.bbox[1] < heights.get(lower.page_number, 0) / 2
+    )
+
+
+def _words(row: Sequence[str | None]) -> list[str]:
+    return [" ".join((cell or "").split()) for cell in row]
+
+
+# CSV
+
+NUMBER = re.compile(r"[+-]?[\d.,' \u00a0\u202f]*\d ?%?")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV Injection"
+
+
+def to_csv(rows: Rows) -> str:
+    """The cells as CSV (RFC 4180); one that a spreadsheet would run as a formula gets an apostrophe before it."""
+    target = io.StringIO()
+    csv.writer(target).writerows([neutralized(cell or "") for cell in row] for row in rows)
+    return target.getvalue()
+
+
+def neutralized(cell: str) -> str:
+    """*cell*, harmless to spreadsheets; numbers with a sign stay as they are."""
+    start = cell.lstrip(" \n\x0b\x0c\u00a0\ufeff")
+    if start.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(start.strip()):
+        return "'" + cell
+    return cell
+
+
+# Files of many tables
+
+
+def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: bool) -> bytes:
+    """The tables as JSON, `{"tables": [{page, table_index, data, bbox, fragment}]}`, with the *pages* of each if they
+    are wanted; as CSV with an empty line between two tables; or as a workbook, see `to_xlsx`.
+
+    Raises:
+        ExtractionLimitError: if a table is too large for a worksheet.
+    """
+    if file_format == "xlsx":
+        return to_xlsx(tables)
+    if file_format == "csv":
+        return "\r\n".join(to_csv(table.data) for table in tables).encode("utf-8", "replace")
+    listed = [_describe(table, with_pages=with_pages) for table in tables]
+    return json.dumps({"tables": listed}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _describe(table: Table, *, with_pages: bool) -> dict[str, object]:
+    described: dict[str, object] = {
+        "page": table.pages[0],
+        "table_index": table.table_index,
+        "data": table.data,
+        "bbox": list(table.bbox),
+        "fragment": len(table.data) == 1 or len(table.data[0]) == 1,
+    }
+    return {**described, "pages": table.pages} if with_pages else described
+
+
+# Workbooks
+
+MAXIMUM_ROWS = 1_048_576  # of a worksheet, in Excel
+MAXIMUM_COLUMNS = 16_384
+MAXIMUM_CELL_UNITS = 32_767  # of UTF-16
+MAXIMUM_FORMATS = 200  # of numbers; Excel takes 200 to 250
+MAXIMUM_SHEETS = 1000  # with a table each; Excel takes what memory holds, and seconds for each hundred
+REFUSED_BY_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def to_xlsx(tables: Sequence[Table]) -> bytes:
+    """A workbook with a sheet for each table, called "p57 t3" by its page and its index, or "p57-58 t3".
+
+    Numbers are numbers where `read_cell` is certain; nothing is a formula or a link. Excel's limits: a cell keeps its
+    first 32,767 characters; tables after the 1,000th stand on one last sheet, below their names. Without any table, the
+    one sheet says so.
+
+    Raises:
+        ExtractionLimitError: if a table has more rows or columns than a worksheet.
+    """
+    import xlsxwriter  # type: ignore[import-untyped]
+
+    target = io.BytesIO()
+    book = xlsxwriter.Workbook(target, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    formats = _Formats(book)
+    for table in tables[:MAXIMUM_SHEETS]:
+        _write_rows(book.add_worksheet(_sheet_name(table)), 0, table, formats)
+    if len(tables) > MAXIMUM_SHEETS:
+        sheet, row = book.add_worksheet("more tables"), 0
+        for table in tables[MAXIMUM_SHEETS:]:
+            _write_rows(sheet, row + 1, table, formats)
+            sheet.write_string(row, 0, _sheet_name(table))
+            row += len(table.data) + 2
+    if not tables:
+        book.add_worksheet("no tables").write_string(0, 0, "No tables were found.")
+    book.close()
+    return target.getvalue()
+
+
+def _sheet_name(table: Table) -> str:
+    pages = f"{table.pages[0]}-{table.pages[-1]}" if len(table.pages) > 1 else f"{table.pages[0]}"
+    return f"p{pages} t{table.table_index}"
+
+
+class _Formats(dict[str, Any]):
+    """The formats of a workbook, by how they show a number; after 200, Excel's own way for what is new."""
+
+    def __init__(self, book: Any) -> None:
+        self._book = book
+        self.date = book.add_format({"num_format": "yyyy-mm-dd"})
+        self.lines = book.add_format({"text_wrap": True})
+
+    def __missing__(self, shown: str) -> Any:
+        wanted = shown and len(self) < MAXIMUM_FORMATS
+        self[shown] = self._book.add_format({"num_format": shown}) if wanted else None
+        return self[shown]
+
+
+def _write_rows(sheet: Any, start: int, table: Table, formats: _Formats) -> None:
+    habits = find_habits(table.data)
+    if start + len(table.data) > MAXIMUM_ROWS or len(habits) > MAXIMUM_COLUMNS:
+        raise ExtractionLimitError(
+            f"Table {table.table_index} has more rows or columns than a worksheet holds. Its CSV has them all."
+        )
+    for row, column, cell in _filled_cells(table.data):
+        found = read_cell(cell, habits[column])
+        if isinstance(found, Number):
+            sheet.write_number(start + row, column, found.value, formats[found.number_format])
+        elif isinstance(found, date):
+            sheet.write_datetime(start + row, column, found, formats.date)
+        else:
+            _write_text(sheet, start + row, column, found, formats.lines if "\n" in found else None)
+
+
+def _filled_cells(rows: Rows) -> Iterator[tuple[int, int, str]]:
+    for row_number, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            if cell:
+                yield row_number, column, cell
+
+
+def _write_text(sheet: Any, row: int, column: int, text: str, look: Any) -> None:
+    text = REFUSED_BY_XML.sub("", text)
+    if len(text) > MAXIMUM_CELL_UNITS // 2:
+        text = text.encode("utf-16-le")[: 2 * MAXIMUM_CELL_UNITS].decode("utf-16-le", "ignore")
+    if text.startswith("<r>") and text.endswith("</r>"):  # XlsxWriter would take it for its own XML, unescaped
+        sheet.write_rich_string(row, column, "<", "r", text[2:])
+    elif text:
+        sheet.write_string(row, column, text, look)

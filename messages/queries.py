@@ -1,0 +1,444 @@
+"""Every SQL statement about messages, conversations and announcements, one function a question."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from db import Connection, Executor, Prepared
+from delivery.queries import CHANNEL, NOTES_PER_CALL, Told, tell
+from errors import ForbiddenError, MessageNotFoundError
+
+MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
+MAX_WHOLE_BYTES = 900  # of a message that is told whole; with WHOLE_BYTES_PER_CALL less than 8,000
+WHOLE_BYTES_PER_CALL = 7000
+
+# Sending
+
+
+class MessageDraft(NamedTuple):
+    sender_id: int
+    recipient_id: int
+    content: str
+    client_id: str | None
+    is_first: bool = False  # perhaps the first between the two: the conversation may have to be written down
+
+
+class StoredMessage(NamedTuple):
+    ordinal: int  # of its draft, from 0
+    id: int
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+    duplicate: bool  # its client_id was known: this is the first message sent with it
+    sender_seq: int | None  # of the event that tells the sender; None for a duplicate
+    recipient_seq: int | None
+
+
+_INSERT = """
+WITH turn AS MATERIALIZED (
+    SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
+     ORDER BY user_id FOR NO KEY UPDATE
+), people AS MATERIALIZED (
+    SELECT id, name FROM users
+     WHERE id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[]) AND (SELECT count(*) FROM turn) >= 0
+     ORDER BY id FOR KEY SHARE
+), draft AS MATERIALIZED (
+    SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
+           d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
+           s.name AS sender_name
+      FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
+                  %(firsts)s::boolean[])
+           WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, ordinal)
+      JOIN people s ON s.id = d.sender_id
+      JOIN people r ON r.id = d.recipient_id
+     ORDER BY d.ordinal
+), inserted AS (
+    INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
+    SELECT id, sender_id, recipient_id, content, client_id FROM draft
+    ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+    RETURNING id, sender_id, recipient_id, created_at
+), talk AS (
+    INSERT INTO conversations (user_id, other_id)
+    SELECT sender_id, recipient_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
+    UNION
+    SELECT recipient_id, sender_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
+    ON CONFLICT DO NOTHING
+), event AS MATERIALIZED (
+    SELECT user_id, message_id, row_number() OVER (PARTITION BY user_id ORDER BY message_id) AS nth
+      FROM (SELECT sender_id AS user_id, id AS message_id FROM inserted
+            UNION ALL
+            SELECT recipient_id, id FROM inserted WHERE recipient_id <> sender_id) AS told
+), box AS (
+    INSERT INTO mailboxes (user_id, seq)
+    SELECT user_id, count(*) FROM event GROUP BY user_id ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + EXCLUDED.seq
+    RETURNING user_id, seq
+), numbered AS MATERIALIZED (
+    SELECT event.user_id, event.message_id,
+           box.seq - count(*) OVER (PARTITION BY event.user_id) + event.nth AS seq
+      FROM event JOIN box USING (user_id)
+), told AS (
+    INSERT INTO events (user_id, seq, kind, ref_id)
+    SELECT user_id, seq, 'message', message_id FROM numbered
+)"""
+
+_STORED = """
+SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
+       draft.sender_name, draft.client_id, inserted.id IS NULL AS duplicate,
+       to_sender.seq AS sender_seq, to_recipient.seq AS recipient_seq
+  FROM draft
+  LEFT JOIN inserted USING (id)
+  LEFT JOIN numbered AS to_sender
+    ON to_sender.message_id = draft.id AND to_sender.user_id = draft.sender_id
+  LEFT JOIN numbered AS to_recipient
+    ON to_recipient.message_id = draft.id AND to_recipient.user_id = draft.recipient_id"""
+
+_NOTE = """
+SELECT pg_notify(%(channel)s::text, 'e' || %(node_id)s::integer || ' ' || string_agg(user_id || ':' || seq, ' '))
+  FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s::integer AS call FROM box) AS boxes
+ GROUP BY call"""
+
+# What is small is told whole, before its number is: then nobody has to ask for it.
+_WHOLE = f"""
+SELECT pg_notify(%(channel)s::text, 'm' || %(node_id)s::integer || ' [' || string_agg(body, ',' ORDER BY ordinal) || ']')
+  FROM (SELECT ordinal, body, sum(octet_length(body) + 1) OVER (ORDER BY ordinal) / {WHOLE_BYTES_PER_CALL} AS call
+          FROM (SELECT ordinal, json_build_array(id, sender_id, recipient_id, content, created_at, sender_name, client_id,
+                                                 sender_seq, recipient_seq)::text AS body
+                  FROM stored WHERE NOT duplicate) AS message
+         WHERE octet_length(body) <= {MAX_WHOLE_BYTES}) AS messages
+ GROUP BY call"""
+
+_INSERT_MESSAGES = Prepared(f"""
+{_INSERT}, note AS ({_NOTE})
+{_STORED}
+ WHERE (SELECT count(*) FROM note) >= 0
+""")
+
+_INSERT_AND_SHOW_MESSAGES = Prepared(f"""
+{_INSERT}, stored AS MATERIALIZED ({_STORED}), whole AS ({_WHOLE}), note AS ({_NOTE} HAVING (SELECT count(*) FROM whole) >= 0)
+SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, duplicate, sender_seq,
+       recipient_seq
+  FROM stored
+ WHERE (SELECT count(*) FROM note) >= 0
+""")
+
+
+async def insert_messages(
+    conn: Executor, drafts: Sequence[MessageDraft], *, node_id: int, whole: bool = False
+) -> list[StoredMessage]:
+    """Store *drafts* in their order with both users' events, in one statement, and tell the other processes: their
+    numbers, and the *whole* of them too.
+
+    A draft whose recipient does not exist has no row in the answer. A draft whose client_id its sender has used before
+    answers with that earlier message, whatever it says.
+
+    Mailboxes are locked before anything else, in the order of their users: whoever changes a user's messages holds it,
+    so that nobody waits in a circle, and a conversation's ids rise in the order of its events. Then the people, so that
+    none of them is deleted meanwhile.
+    """
+    stored = await conn.fetch_all(
+        StoredMessage,
+        _INSERT_AND_SHOW_MESSAGES if whole else _INSERT_MESSAGES,
+        {
+            "senders": _array([draft.sender_id for draft in drafts]),
+            "recipients": _array([draft.recipient_id for draft in drafts]),
+            "contents": [draft.content for draft in drafts],
+            "client_ids": [draft.client_id or "" for draft in drafts],
+            "firsts": _array([draft.is_first for draft in drafts]),
+            "channel": CHANNEL,
+            "node_id": node_id,
+            "notes_per_call": NOTES_PER_CALL,
+        },
+    )
+    if not any(message.duplicate for message in stored):
+        return stored
+    first = {
+        (message.sender_id, message.client_id): message
+        for message in await _list_by_client_id(conn, [message for message in stored if message.duplicate])
+    }
+    return [
+        first[message.sender_id, message.client_id]._replace(ordinal=message.ordinal) if message.duplicate else message
+        for message in stored
+        if not message.duplicate or (message.sender_id, message.client_id) in first
+    ]
+
+
+def read_whole_messages(text: str) -> list[StoredMessage]:
+    """What another process told whole, as it stored it."""
+    return [
+        StoredMessage(
+            ordinal=0,
+            id=message_id,
+            sender_id=sender_id,
+            recipient_id=recipient_id,
+            content=content,
+            created_at=datetime.fromisoformat(created_at),
+            sender_name=sender_name,
+            client_id=client_id,
+            duplicate=False,
+            sender_seq=sender_seq,
+            recipient_seq=recipient_seq,
+        )
+        for message_id, sender_id, recipient_id, content, created_at, sender_name, client_id, sender_seq, recipient_seq in (
+            json.loads(text)
+        )
+    ]
+
+
+def _array(values: Sequence[int]) -> str:
+    """Numbers or booleans as PostgreSQL writes an array: one constant, where psycopg2 would make it parse one for each."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+async def _list_by_client_id(conn: Executor, repeated: Sequence[StoredMessage]) -> list[StoredMessage]:
+    return await conn.fetch_all(
+        StoredMessage,
+        """
+        SELECT 0, m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, true, NULL::bigint, NULL::bigint
+          FROM unnest(%(senders)s::bigint[], %(client_ids)s::text[]) AS k (sender_id, client_id)
+          JOIN messages m ON m.sender_id = k.sender_id AND m.client_id = k.client_id
+          JOIN users s ON s.id = m.sender_id
+        """,
+        {
+            "senders": [message.sender_id for message in repeated],
+            "client_ids": [message.client_id for message in repeated],
+        },
+    )
+
+
+async def edit_message(
+    tx: Connection, *, message_id: int, author_id: int, content: str | None, node_id: int
+) -> tuple["MessageRow", list["Told"]]:
+    """Replace what a message says, or leave a tombstone (*content* None), and tell both users.
+
+    Raises:
+        MessageNotFoundError: also when it is between other people, or deleted; ForbiddenError: if somebody else wrote it.
+    """
+    found = await tx.fetch_one(
+        MessageRow,
+        f"""
+        WITH turn AS MATERIALIZED (
+            SELECT user_id FROM mailboxes
+             WHERE user_id IN (SELECT unnest(ARRAY[sender_id, recipient_id]) FROM messages
+                                WHERE id = %(message_id)s AND sender_id = %(author_id)s)
+             ORDER BY user_id FOR NO KEY UPDATE
+        )
+        SELECT {_MESSAGE_COLUMNS} FROM messages m JOIN users s ON s.id = m.sender_id
+         WHERE m.id = %(message_id)s AND %(author_id)s IN (m.sender_id, m.recipient_id) AND m.deleted_at IS NULL
+           AND (SELECT count(*) FROM turn) >= 0
+           FOR UPDATE OF m
+        """,
+        {"message_id": message_id, "author_id": author_id},
+    )
+    if found is None:
+        raise MessageNotFoundError
+    if found.sender_id != author_id:
+        raise ForbiddenError("Only its author may change a message.")
+    changed = await tx.fetch_one(
+        MessageRow,
+        f"""
+        WITH m AS (
+            UPDATE messages
+               SET content = coalesce(%(content)s, ''),
+                   edited_at = CASE WHEN %(content)s IS NULL THEN edited_at ELSE now() END,
+                   deleted_at = CASE WHEN %(content)s IS NULL THEN now() END
+             WHERE id = %(message_id)s
+            RETURNING id, sender_id, recipient_id, content, created_at, client_id, edited_at, deleted_at
+        )
+        SELECT {_MESSAGE_COLUMNS} FROM m JOIN users s ON s.id = m.sender_id
+        """,
+        {"message_id": message_id, "content": content},
+    )
+    assert changed is not None
+    kind = "deleted" if content is None else "edited"
+    people = {changed.sender_id, changed.recipient_id}
+    return changed, await tell(tx, user_ids=sorted(people), kind=kind, ref_id=message_id, node_id=node_id)
+
+
+# Announcements
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+async def insert_announcement(tx: Connection, *, sender_id: int, content: str, node_id: int) -> tuple[int, list[Told]]:
+    """Store an announcement and tell everybody."""
+    row = await tx.fetch_one(
+        _Id,
+        "INSERT INTO announcements (sender_id, content) VALUES (%(sender_id)s, %(content)s) RETURNING id",
+        {"sender_id": sender_id, "content": content},
+    )
+    assert row is not None
+    # Locked, or one of them might be deleted before there is a mailbox to write to.
+    everybody = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id FOR KEY SHARE")]
+    return row.id, await tell(tx, user_ids=everybody, kind="announcement", ref_id=row.id, node_id=node_id)
+
+
+# Reading
+
+
+class MessageRow(NamedTuple):
+    id: int
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+    edited_at: datetime | None
+    deleted_at: datetime | None
+
+
+_MESSAGE_COLUMNS = """
+    m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at
+"""
+
+
+async def list_messages(
+    conn: Executor, *, user_id: int, offset: int, limit: int, oldest_first: bool = False
+) -> list[MessageRow]:
+    """Messages to and from *user_id*, by id."""
+    order = "ASC" if oldest_first else "DESC"
+    return await conn.fetch_all(
+        MessageRow,
+        f"""
+        SELECT {_MESSAGE_COLUMNS}
+          FROM (SELECT id FROM (
+                  (SELECT id FROM messages WHERE sender_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)
+                  UNION
+                  (SELECT id FROM messages WHERE recipient_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)) AS mine
+                 ORDER BY id {order} OFFSET %(offset)s LIMIT %(limit)s) AS page
+          JOIN messages m ON m.id = page.id
+          JOIN users s ON s.id = m.sender_id
+         ORDER BY m.id {order}
+        """,
+        {"user_id": user_id, "reach": offset + limit, "offset": offset, "limit": limit},
+    )
+
+
+async def list_conversation(
+    conn: Executor,
+    *,
+    user_id: int,
+    other_id: int,
+    before_id: int | None = None,
+    after_id: int | None = None,
+    limit: int,
+) -> list[MessageRow]:
+    """The messages between two users, oldest first: the latest before *before_id*, or the first after *after_id*."""
+    low, high = sorted((user_id, other_id))
+    order = "DESC" if after_id is None else "ASC"
+    rows = await conn.fetch_all(
+        MessageRow,
+        Prepared(f"""
+        SELECT {_MESSAGE_COLUMNS}
+          FROM messages m
+          JOIN users s ON s.id = m.sender_id
+         WHERE (m.conv, m.id) > (%(conv)s::text, %(after_id)s::bigint)   -- a range of the index: with "conv =" the planner
+           AND (m.conv, m.id) < (%(conv)s::text, %(before_id)s::bigint)  -- may walk back through everybody's messages
+         ORDER BY m.conv {order}, m.id {order}
+         LIMIT %(limit)s::bigint
+        """),
+        {"conv": f"{low}:{high}", "after_id": after_id or 0, "before_id": before_id or 2**63 - 1, "limit": limit},
+    )
+    return rows if after_id is not None else rows[::-1]
+
+
+class ConversationRow(NamedTuple):
+    other_id: int
+    other_email: str
+    other_name: str
+    other_created_at: datetime
+    read_up_to_id: int
+    unread_count: int
+    id: int  # of the last message
+    sender_id: int
+    recipient_id: int
+    content: str
+    created_at: datetime
+    sender_name: str
+    client_id: str | None
+    edited_at: datetime | None
+    deleted_at: datetime | None
+
+
+async def list_conversations(
+    conn: Executor, *, user_id: int, before_id: int | None = None, limit: int
+) -> list[ConversationRow]:
+    """*user_id*'s conversations with their last message, the newest first; those whose last is before *before_id*."""
+    return await conn.fetch_all(
+        ConversationRow,
+        f"""
+        SELECT o.id, o.email, o.name, o.created_at, c.read_up_to_id, unread.count, {_MESSAGE_COLUMNS}
+          FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, last.id AS last_id,
+                       LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text AS conv
+                  FROM conversations c
+                 CROSS JOIN LATERAL (
+                       SELECT id FROM messages
+                        WHERE conv = LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text
+                        ORDER BY conv DESC, id DESC LIMIT 1) AS last
+                 WHERE c.user_id = %(user_id)s AND last.id < %(before_id)s
+                 ORDER BY last.id DESC
+                 LIMIT %(limit)s) AS c
+          JOIN messages m ON m.id = c.last_id
+          JOIN users s ON s.id = m.sender_id
+          JOIN users o ON o.id = c.other_id
+         CROSS JOIN LATERAL (
+               SELECT count(*) FROM (
+                   SELECT 1 FROM messages u
+                    WHERE (u.conv, u.id) > (c.conv, c.read_up_to_id) AND (u.conv, u.id) <= (c.conv, c.last_id)
+                      AND u.recipient_id = c.user_id
+                      AND u.sender_id <> c.user_id AND u.deleted_at IS NULL
+                    LIMIT %(max_unread)s) AS counted) AS unread
+         ORDER BY c.last_id DESC
+        """,
+        {"user_id": user_id, "before_id": before_id or 2**63 - 1, "limit": limit, "max_unread": MAX_UNREAD},
+    )
+
+
+class ReadMark(NamedTuple):
+    read_up_to_id: int
+    unread_count: int
+    moved: bool
+
+
+async def mark_read(conn: Executor, *, user_id: int, other_id: int, up_to_id: int) -> ReadMark | None:
+    """Say that *user_id* has read what *other_id* wrote, up to a message id; never backwards. None without a conversation."""
+    low, high = sorted((user_id, other_id))
+    return await conn.fetch_one(
+        ReadMark,
+        """
+        WITH before AS (
+            SELECT read_up_to_id FROM conversations WHERE user_id = %(user_id)s AND other_id = %(other_id)s FOR UPDATE
+        ), reach AS (
+            SELECT max(id) AS id FROM messages WHERE conv = %(conv)s AND id <= %(up_to_id)s
+        ), mark AS (
+            UPDATE conversations SET read_up_to_id = GREATEST(conversations.read_up_to_id, reach.id)
+              FROM before, reach
+             WHERE user_id = %(user_id)s AND other_id = %(other_id)s
+            RETURNING conversations.read_up_to_id, conversations.read_up_to_id > before.read_up_to_id AS moved
+        )
+        SELECT mark.read_up_to_id,
+               (SELECT count(*) FROM (
+                    SELECT 1 FROM messages u
+                     WHERE (u.conv, u.id) > (%(conv)s, mark.read_up_to_id) AND (u.conv, u.id) < (%(conv)s, %(last_id)s)
+                       AND u.recipient_id = %(user_id)s
+                       AND u.sender_id <> %(user_id)s AND u.deleted_at IS NULL
+                     LIMIT %(max_unread)s) AS counted),
+               mark.moved
+          FROM mark
+        """,
+        {
+            "user_id": user_id,
+            "other_id": other_id,
+            "up_to_id": up_to_id,
+            "conv": f"{low}:{high}",
+            "last_id": 2**63 - 1,
+            "max_unread": MAX_UNREAD,
+        },
+    )

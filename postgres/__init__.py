@@ -1,0 +1,1 @@
+"""Find the PostgreSQL that the settings name, or start one of our own."""
