@@ -1,189 +1,24 @@
-"""The real thing for every test: one PostgreSQL for the run, one server a worker, people, sockets and PDFs."""
+"""The real thing for every test: one PostgreSQL for the run, one server a worker, and people."""
 
 import asyncio
 import contextlib
-import json
 import os
-import queue
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
-from websockets.sync.client import ClientConnection, connect
 
 import db
 from db import Database
 from postgres.embedded import EmbeddedServer
+from support.databases import TestDatabase
+from support.servers import Person, Server, register
 
-HOUSE = Path(__file__).parent.parent
-WAIT_SECONDS = 30.0  # the longest that a test waits for an event
-PASSWORD = "correct horse battery"
-NO_LIMITS = {
-    "LOGIN_RATE_LIMIT": "off",
-    "REGISTER_RATE_LIMIT": "off",
-    "MESSAGE_RATE_LIMIT": "off",
-    "NOTIFICATION_RATE_LIMIT": "off",
-}
-
-
-class Server:
-    """`python main.py` in a folder of its own, on a free port."""
-
-    def __init__(self, folder: Path, database_url: str | None, **environment: str) -> None:
-        self.folder = folder
-        self.uploads = folder / "uploads"
-        self.lines: list[str] = []
-        self._said: queue.Queue[str | None]
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PORT": "0",
-            "BCRYPT_ROUNDS": "4",
-            "UPLOAD_DIR": str(self.uploads),
-            "DATA_DIR": str(folder / "data"),
-            **({"DATABASE_URL": database_url} if database_url else {}),
-            **NO_LIMITS,
-            **environment,
-        }
-        self.process: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    def start(self, *command: str, says: str = "Uvicorn running on ") -> "Server":
-        """Run *command* and wait until it *says* where it listens."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._said = queue.Queue()
-        self.process = subprocess.Popen(
-            command or (sys.executable, str(HOUSE / "main.py")),
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        threading.Thread(target=self._listen, args=(self.process, self._said), daemon=True).start()
-        self.url = self.wait_for_line(says).split(says)[1].split()[0]
-        return self
-
-    def _listen(self, process: "subprocess.Popen[str]", said: "queue.Queue[str | None]") -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            self.lines.append(line.rstrip())
-            said.put(line)
-        said.put(None)
-
-    def wait_for_line(self, part: str) -> str:
-        """The next line of the log that holds *part*."""
-        while (line := self._said.get(timeout=WAIT_SECONDS)) is not None:
-            if part in line:
-                return line
-        raise AssertionError("the server ended:\n" + "\n".join(self.lines[-20:]))
-
-    def kill(self) -> None:
-        """kill -9, the whole process group."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(WAIT_SECONDS)
-
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=WAIT_SECONDS, verify=False)  # reading certificates takes 40 ms
-
-    def files(self) -> list[str]:
-        return sorted(path.name for path in self.uploads.rglob("*") if path.is_file())
-
-
-_numbers = count(1)
-
-
-@dataclass
-class Person:
-    """Somebody with an account."""
-
-    name: str
-    email: str
-    server: Server
-    id: int = 0
-    token: str = ""
-    client: httpx.Client = field(init=False)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
-
-    def socket(self, path: str | None = None, **options: Any) -> ClientConnection:
-        """An open classic socket, signed in by its header."""
-        url = self.server.url.replace("http", "ws") + (path or f"/ws/{self.id}")
-        options.setdefault("additional_headers", self.headers)
-        connection: ClientConnection = connect(url, open_timeout=WAIT_SECONDS, **options)
-        return connection
-
-    def upload(self, data: bytes, filename: str = "book.pdf", **fields: str) -> httpx.Response:
-        return self.client.post("/upload-pdf", files={"file": (filename, data, "application/pdf")}, data=fields)
-
-
-def register(server: Server, name: str) -> Person:
-    person = Person(name, f"{name}.{os.getpid()}.{next(_numbers)}@example.com", server)
-    person.client = server.client()
-    answer = person.client.post(
-        "/register", json={"email": person.email, "password": PASSWORD, "name": name.capitalize()}
-    )
-    assert answer.status_code == 200, answer.text
-    person.token = answer.json()["access_token"]
-    person.id = answer.json()["user"]["id"]
-    person.client.headers.update(person.headers)
-    return person
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Ask until *condition* is true: for what no event tells of."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
-
-
-def receive(socket: ClientConnection) -> Any:
-    return json.loads(socket.recv(timeout=WAIT_SECONDS))
-
-
-class TestDatabase:
-    """A database of its own on the run's PostgreSQL."""
-
-    __test__ = False
-
-    def __init__(self, keywords: dict[str, str]) -> None:
-        self.keywords = keywords
-
-    @property
-    def url(self) -> str:
-        return str(make_dsn(**self.keywords))
-
-    def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
-        with (
-            contextlib.closing(psycopg2.connect(self.url)) as connection,
-            connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(sql, params)
-            return cursor.fetchall() if cursor.description else []
+_database_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +34,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 @pytest.fixture(scope="session")
 def make_database(postgres: EmbeddedServer) -> Callable[[], TestDatabase]:
     def make() -> TestDatabase:
-        name = f"test_{os.getpid()}_{next(_numbers)}"
+        name = f"test_{os.getpid()}_{next(_database_numbers)}"
         with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
             connection.autocommit = True
             connection.cursor().execute(f"CREATE DATABASE {name}")

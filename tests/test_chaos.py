@@ -16,9 +16,10 @@ from typing import Any
 import httpx
 import psycopg2
 import pytest
-from conftest import Person, Server, register
-from outages import FragilePostgres, fragile_postgres
-from reference_client import ReferenceClient, SocketLostError
+
+from support.outages import FragilePostgres, fragile_postgres
+from support.reference_client import ReferenceClient, SocketLostError
+from support.servers import Person, Server, register
 
 SEED = int(os.environ.get("PAGEWIRE_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 SECONDS = float(os.environ.get("PAGEWIRE_CHAOS_SECONDS", "8"))

@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import PASSWORD, Person, Server, TestDatabase, receive, register, wait_until
-from outages import FragilePostgres, fragile_postgres, open_folder, wait_for_the_end_of
-from test_notifications import MailServer, smtp
-from test_sockets import closing, send
+
+from support.databases import TestDatabase
+from support.mail import MailServer, smtp
+from support.outages import FragilePostgres, fragile_postgres, open_folder, wait_for_the_end_of
+from support.servers import PASSWORD, Person, Server, closing, receive, register, send, wait_until
 
 ANSWER_SECONDS = 8.0  # five are promised, the rest is for a busy machine; twice the wait for the database would be nine
 STOP_SECONDS = 10

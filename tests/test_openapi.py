@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from conftest import Person, Server
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from support.servers import Person, Server
 
 OPERATIONS = {
     "broadcast": "POST /admin/broadcast",

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pdfplumber
-import pdfs
 import pytest
-from hostile import make_hostile
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
 from extraction.reader import Extraction, PageMatches, Part
@@ -23,6 +21,8 @@ from extraction.recent import RecentAnswers
 from extraction.text import Excerpt, find_matches
 from extraction.workers import Limits
 from pdf import PdfEngine, PdfFile, _Total
+from support import pdfs
+from support.hostile import make_hostile
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Save = Callable[..., PdfFile]

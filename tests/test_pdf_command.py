@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import HOUSE, WAIT_SECONDS
-from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
+
+from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
+from support.servers import HOUSE, WAIT_SECONDS
 
 
 def run(*arguments: str | Path, folder: Path) -> "subprocess.CompletedProcess[str]":

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
 import pytest
-from conftest import HOUSE, TestDatabase
 
 import auth
 import db
@@ -22,6 +21,8 @@ from errors import BusyError
 from messages import presence
 from messages import queries as messages
 from messages.queries import MessageDraft
+from support.databases import TestDatabase
+from support.servers import HOUSE
 
 pytestmark = pytest.mark.anyio
 

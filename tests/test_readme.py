@@ -6,11 +6,11 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Server
 from fpdf import FPDF
-from test_floors import FLOOR_OF
 
 from settings import Settings
+from support.servers import Server
+from test_floors import FLOOR_OF
 
 HOUSE = Path(__file__).parent.parent
 README = (HOUSE / "README.md").read_text()

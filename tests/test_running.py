@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import HOUSE, Person, Server, receive, register, wait_until
-from outages import open_folder
-from test_sockets import closing, deaf, send
 from websockets.sync.client import ClientConnection
+
+from support.outages import open_folder
+from support.servers import HOUSE, Person, Server, closing, deaf, receive, register, send, wait_until
 
 STOP_SECONDS = 10  # what SPEC promises
 UVICORN = ["-m", "uvicorn", "main:app", "--app-dir", str(HOUSE), "--port", "0"]

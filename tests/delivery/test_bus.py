@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from conftest import TestDatabase
 
 from db import Database
 from delivery import bus as bus_room
 from delivery.bus import Bus
 from errors import DatabaseUnavailableError
+from support.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
 LISTENERS = """

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from conftest import HOUSE, Person, Server, register
 
 import edge.limits
 import errors
@@ -23,13 +22,21 @@ import settings
 from delivery import protocol
 from delivery.protocol import CloseCode, Event, EventFrames, parse_frame
 from messages import messenger, routes, sockets
+from support.servers import HOUSE, Person, Server, register
 
 PAGE = (HOUSE / "docs" / "protocol.md").read_text()
 SECTIONS = {
     title.strip(): text for title, _, text in (part.partition("\n") for part in re.split(r"^## ", PAGE, flags=re.M))
 }
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ROOMS_OF_SOCKETS = ("sockets", "hub", "messenger", "writer", "history", "protocol")
+ROOMS_OF_SOCKETS = (
+    "messages/sockets",
+    "hub",
+    "messages/messenger",
+    "messages/writer",
+    "messages/queries",
+    "delivery/protocol",
+)
 
 
 def blocks(section: str, language: str) -> list[str]:
@@ -110,7 +117,7 @@ def test_the_page_has_an_example_of_every_frame_that_is_sent() -> None:
 @pytest.mark.parametrize("reason", ["too_old", "unknown"])
 def test_the_page_names_the_reasons_of_a_resync(reason: str) -> None:
     assert f"`{reason}`" in SECTIONS["What the server sends"]
-    assert f'"{reason}"' in (HOUSE / "sockets.py").read_text()
+    assert f'"{reason}"' in (HOUSE / "messages" / "sockets.py").read_text()
 
 
 # Codes

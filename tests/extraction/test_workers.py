@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 import uvloop
-from conftest import wait_until
-from outages import children_of
 
 from errors import BusyError
 from extraction.workers import (
@@ -29,8 +27,9 @@ from extraction.workers import (
     WorkerDiedError,
     Workers,
 )
+from support.outages import children_of
+from support.servers import HOUSE, wait_until
 
-HOUSE = Path(__file__).parent.parent
 WAIT_SECONDS = 20.0
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]

@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Person, TestDatabase
-from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
-from workbooks import Cell, read_workbook
+
+from support.databases import TestDatabase
+from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
+from support.servers import Person
+from support.workbooks import Cell, read_workbook
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]

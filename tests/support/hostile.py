@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from pdfs import (
+from support.pdfs import (
     CATALOG,
     FONT,
     HELLO,

@@ -14,9 +14,11 @@ from urllib.parse import quote
 import httpx
 import psycopg2
 import pytest
-from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
-from hostile import make_hostile
-from pdfs import CATALOG, make_encrypted_pdf, make_pdf, make_table_pdf, write_pdf
+
+from support.databases import TestDatabase
+from support.hostile import make_hostile
+from support.pdfs import CATALOG, make_encrypted_pdf, make_pdf, make_table_pdf, write_pdf
+from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 
 MEGABYTE = 1024 * 1024
 DOCUMENT_ROUTES = [

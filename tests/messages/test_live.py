@@ -13,12 +13,13 @@ from typing import Any
 
 import jwt
 import pytest
-from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from db import Database
 from delivery import queries as delivery
+from support.databases import TestDatabase
+from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 
 SECRET_KEY = "two processes of one installation share this one"
 Frame = dict[str, Any]

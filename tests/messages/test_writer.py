@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import psycopg2
 import pytest
-from conftest import TestDatabase
 
 from db import Database
 from delivery.queries import CHANNEL
@@ -18,6 +17,7 @@ from messages import queries
 from messages import writer as writer_room
 from messages.queries import MessageDraft, StoredMessage
 from messages.writer import MessageWriter
+from support.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
 ALICE, BOB, CAROL = 1, 2, 3

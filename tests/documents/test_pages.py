@@ -4,11 +4,12 @@ import io
 from typing import Any
 
 import pytest
-from conftest import Person, TestDatabase
-from pdfs import make_book, make_pdf, write_page
 from PIL import Image, ImageChops, ImageOps
 
 from extraction.text import clean_text, trace_origins
+from support.databases import TestDatabase
+from support.pdfs import make_book, make_pdf, write_page
+from support.servers import Person
 
 
 def upload(person: Person, data: bytes) -> int:

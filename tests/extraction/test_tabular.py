@@ -6,11 +6,11 @@ import json
 from typing import NamedTuple
 
 import pytest
-from workbooks import Cell, read_workbook
 
 from errors import ExtractionLimitError
 from extraction import tabular
 from extraction.tabular import Rows, Table, join_tables, take_tables, to_csv, to_file, to_xlsx
+from support.workbooks import Cell, read_workbook
 
 HEIGHTS = dict.fromkeys(range(1, 10), 800.0)
 HEAD: list[str | None] = ["item", "price"]

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from conftest import TestDatabase
 
 from auth import UserLookup
 from db import Database
 from errors import DatabaseUnavailableError
+from support.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
 PEOPLE = range(1, 41)

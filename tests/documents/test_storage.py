@@ -19,12 +19,13 @@ from typing import Any
 import httpx
 import psycopg2
 import pytest
-from conftest import HOUSE, WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
-from hostile import make_hostile
-from pdfs import make_book, make_pdf
 
 from documents.storage import Incoming, Storage
 from errors import PayloadTooLargeError, StartupError, StorageUnavailableError
+from support.databases import TestDatabase
+from support.hostile import make_hostile
+from support.pdfs import make_book, make_pdf
+from support.servers import HOUSE, WAIT_SECONDS, Person, Server, register, wait_until
 
 MEGABYTE = 1024 * 1024
 MARK = "0123456789ab"

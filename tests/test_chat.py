@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
-from reference_client import Inbox
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import hub as hub_room
@@ -29,6 +28,7 @@ from delivery.protocol import (
 from delivery.queries import EventRow, Told
 from errors import DatabaseUnavailableError
 from hub import Client, Hub, TooManySocketsError
+from support.reference_client import Inbox
 
 FRAMES: list[dict[str, Any]] = [
     {"type": "message", "recipient_id": 2, "content": "hi", "client_id": "a1"},

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from conftest import wait_until
 from psycopg2.extensions import make_dsn
 
 from postgres.embedded import EmbeddedServer
 from postgres.host import is_alive
+from support.servers import wait_until
 
 
 class FragilePostgres(EmbeddedServer):

@@ -18,11 +18,12 @@ from typing import Any
 import bcrypt
 import httpx
 import pytest
-from conftest import PASSWORD, WAIT_SECONDS, Person, Server, TestDatabase, register
 
 from auth import Passwords, load_secret_key
 from errors import StartupError
 from settings import Settings
+from support.databases import TestDatabase
+from support.servers import PASSWORD, WAIT_SECONDS, Person, Server, register
 
 EURO = "€"  # three bytes in UTF-8
 _numbers = count(1)

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 import psycopg2
 import pytest
-from conftest import HOUSE, WAIT_SECONDS, TestDatabase, wait_until
-from outages import FragilePostgres, fragile_postgres
 
 import db
 from accounts import queries as accounts
@@ -22,6 +20,9 @@ from db import Database, IntegrityError
 from documents import queries as documents
 from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
 from messages import queries as messages
+from support.databases import TestDatabase
+from support.outages import FragilePostgres, fragile_postgres
+from support.servers import HOUSE, WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 

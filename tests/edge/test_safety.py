@@ -16,11 +16,12 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import HOUSE, PASSWORD, WAIT_SECONDS, Person, Server, TestDatabase, register
-from pdfs import make_pdf
 
 from main import create_app
 from settings import Settings
+from support.databases import TestDatabase
+from support.pdfs import make_pdf
+from support.servers import HOUSE, PASSWORD, WAIT_SECONDS, Person, Server, register
 
 MEGABYTE = 1024 * 1024
 PDF_PATHS = ("/upload-pdf", "/pdf-info", "/search-pdf", "/extract", "/extract/tables")
@@ -361,7 +362,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[
     server.start(
         sys.executable,
         "-c",
-        "import envelope, main, server\nserver.HEAD_SECONDS = 0.4\nenvelope.BODY_IDLE_SECONDS = 0.4\nmain.serve()",
+        "import main\nfrom edge import envelope, uvicorn\nuvicorn.HEAD_SECONDS = 0.4\nenvelope.BODY_IDLE_SECONDS = 0.4\nmain.serve()",
     )
     yield server
     server.stop()

@@ -8,14 +8,15 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import WAIT_SECONDS, Person, Server, TestDatabase, register, wait_until
-from hostile import make_hostile
-from pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from websockets.sync.client import ClientConnection, connect
 
 from db import Database
 from documents import queries
 from documents.readings import PATIENT_EXTRACTIONS
+from support.databases import TestDatabase
+from support.hostile import make_hostile
+from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
+from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 
 NO_WAIT = {"Prefer": "respond-async"}
 BOOK_PAGES = 120

@@ -13,10 +13,11 @@ from typing import Any
 
 import jwt
 import pytest
-from conftest import HOUSE, WAIT_SECONDS, Person, Server, receive, register
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
+
+from support.servers import HOUSE, WAIT_SECONDS, Person, Server, closing, deaf, receive, register, send
 
 V2 = Subprotocol("pagewire.v2")
 
@@ -34,20 +35,6 @@ def anonymous(person: Person, path: str | None = None, **options: Any) -> Client
     """A socket to *person*'s address without their header."""
     opened: ClientConnection = connect(address(person, path), open_timeout=WAIT_SECONDS, **options)
     return opened
-
-
-def send(sender: ClientConnection, recipient: Person, content: str = "hello", **extra: object) -> None:
-    sender.send(json.dumps({"recipient_id": recipient.id, "content": content, **extra}))
-
-
-def closing(connection: ClientConnection) -> tuple[list[Any], int]:
-    """What still comes, and the code the server closes with."""
-    frames = []
-    try:
-        while True:
-            frames.append(receive(connection))
-    except ConnectionClosed as closed:
-        return frames, closed.rcvd.code if closed.rcvd else 1006
 
 
 def refused(connection: ClientConnection) -> tuple[str, int]:
@@ -469,17 +456,6 @@ def test_who_sends_too_much_is_told_when_to_go_on(make_server: Callable[..., Ser
         assert 1 <= error["retry_after"] <= 60
         assert answer.status_code == 429
         assert [receive(inbox)["content"] for _ in range(3)] == ["0", "1", "2"]
-
-
-def deaf(person: Person) -> ClientConnection:
-    """A socket whose owner reads next to nothing, and has little room for what is not read."""
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    host, _, port = person.server.url.removeprefix("http://").partition(":")
-    small.connect((host, int(port)))
-    return person.socket(
-        sock=small, max_queue=1, ping_interval=None, max_size=None, close_timeout=0.5, compression=None
-    )
 
 
 def send_in_tens(opened: ClientConnection, recipient: Person, quick: ClientConnection, texts: list[str]) -> list[str]:

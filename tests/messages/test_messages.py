@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Person, Server, TestDatabase, register
+
+from support.databases import TestDatabase
+from support.servers import Person, Server, register
 
 MESSAGE_KEYS = {"id", "sender_id", "recipient_id", "content", "created_at", "sender_name", "client_id"}
 

@@ -1,0 +1,29 @@
+"""Databases of the tests' own, on the one PostgreSQL of the run."""
+
+import contextlib
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import make_dsn
+
+
+class TestDatabase:
+    """A database of its own on the run's PostgreSQL."""
+
+    __test__ = False
+
+    def __init__(self, keywords: dict[str, str]) -> None:
+        self.keywords = keywords
+
+    @property
+    def url(self) -> str:
+        return str(make_dsn(**self.keywords))
+
+    def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
+        with (
+            contextlib.closing(psycopg2.connect(self.url)) as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(sql, params)
+            return cursor.fetchall() if cursor.description else []
