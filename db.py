@@ -8,10 +8,10 @@ import logging
 import re
 import select
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, get_args, get_type_hints
 
 import psycopg2
 import psycopg2.extensions
@@ -65,11 +65,49 @@ def _compile(sql: str) -> tuple[str, str, str, list[str]]:
     return name, f"PREPARE {name} AS {text}", f"EXECUTE {name}{values}", names
 
 
+@functools.cache
+def _row_maker(row: type[Row]) -> Callable[[Sequence[Any]], Row]:
+    """Return a function from columns to a *row*. A field that is itself a NamedTuple takes as many columns as it has.
+
+    A nested row that may be None is None when its first column is NULL.
+    """
+    make: Callable[[Sequence[Any]], Row] = row._make  # type: ignore[attr-defined]
+    fields: list[tuple[int, int, Callable[[Sequence[Any]], Any] | None, bool]] = []
+    start = 0
+    for hint in get_type_hints(row).values():
+        inner = next((kind for kind in (hint, *get_args(hint)) if hasattr(kind, "_fields")), None)
+        stop = start + (1 if inner is None else _count_columns(inner))
+        fields.append((start, stop, inner and _row_maker(inner), type(None) in get_args(hint)))
+        start = stop
+    if all(nested is None for _, _, nested, _ in fields):
+        return make
+
+    def make_nested(values: Sequence[Any]) -> Row:
+        return make(
+            [
+                values[start]
+                if nested is None or (is_optional and values[start] is None)
+                else nested(values[start:stop])
+                for start, stop, nested, is_optional in fields
+            ]
+        )
+
+    return make_nested
+
+
+def _count_columns(row: type[tuple[Any, ...]]) -> int:
+    inner = [
+        next((kind for kind in (hint, *get_args(hint)) if hasattr(kind, "_fields")), None)
+        for hint in get_type_hints(row).values()
+    ]
+    return sum(1 if kind is None else _count_columns(kind) for kind in inner)
+
+
 class Executor(Protocol):
     """What runs one statement: the pool (its own transaction each) or an open transaction."""
 
     async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
-        """Return every row, as *row* (a NamedTuple whose fields are in the order of the columns)."""
+        """Return every row, as *row*: a NamedTuple whose fields are in the order of the columns, and may be NamedTuples."""
 
     async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
         """Return the first row or None."""
@@ -155,12 +193,12 @@ class Connection:
         return cursor
 
     async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
-        make: Callable[[tuple[Any, ...]], Row] = row._make  # type: ignore[attr-defined]
+        make = _row_maker(row)
         return [make(values) for values in (await self.run(sql, params)).fetchall()]
 
     async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
         values = (await self.run(sql, params)).fetchone()
-        return None if values is None else row._make(values)  # type: ignore[attr-defined]
+        return None if values is None else _row_maker(row)(values)
 
     async def execute(self, sql: str, params: Params | None = None) -> int:
         return (await self.run(sql, params)).rowcount

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -17,8 +17,11 @@ from accounts import notifications
 from accounts import routes as accounts
 from auth import Gatekeeper
 from db import Database, OperationalError
-from delivery import protocol
+from delivery import polling
 from delivery.bus import Bus
+from delivery.feed import Feed
+from delivery.outbox import Outbox
+from delivery.protocol import MAX_FRAME_BYTES
 from delivery.smtp import Mailer
 from documents import pages, questions, tables
 from documents import routes as documents
@@ -37,6 +40,7 @@ from errors import StartupError
 from messages import routes as messages
 from messages import sockets
 from messages.messenger import Messenger
+from messages.presence import Presence
 from pdf import PdfEngine
 from postgres.embedded import locate_database
 from settings import Settings, get_settings
@@ -61,6 +65,7 @@ ROUTERS = (
     tables.router,
     messages.router,
     sockets.router,
+    polling.router,
     notifications.router,
 )
 ROUTES = [route for router in ROUTERS for route in router.routes]
@@ -95,21 +100,24 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
         engine.start()
         stack.push_async_callback(asyncio.to_thread, engine.close)
         mailer = Mailer(settings)
+        limits = RateLimits(settings)
         bus = Bus(database)
-        messenger = Messenger(database, bus)
-        await messenger.start()
+        feed = Feed(database, bus)
+        presence = Presence(database, feed, bus)
+        messenger = Messenger(database, feed, bus, limits)
+        outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
+        jobs = Jobs(database, engine, storage, feed)
+        await bus.start()
+        stack.push_async_callback(bus.close)
+        feed.start()
+        stack.push_async_callback(feed.close)
+        presence.start()
+        stack.push_async_callback(presence.close)
+        messenger.start()
         stack.push_async_callback(messenger.close)
-        jobs = Jobs(
-            database,
-            engine,
-            storage,
-            mailer,
-            messenger,
-            node_id=bus.node_id,
-            mail_retry_seconds=settings.smtp_retry_seconds,
-        )
+        outbox.start()
         await jobs.start()
-        stack.push_async_callback(jobs.close, seconds=JOB_SECONDS)
+        stack.push_async_callback(_close_together, outbox.close, partial(jobs.close, seconds=JOB_SECONDS))
 
         logger.info("Pagewire %s", VERSION)
         logger.info("database: %s", location.description)
@@ -123,12 +131,19 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
             database,
             storage,
             engine,
-            bus,
+            feed,
+            presence,
             messenger,
+            outbox,
             jobs,
-            RateLimits(settings),
+            limits,
             Readiness({"database": partial(db.ping, database), "storage": storage.ping, "bus": bus.ping}),
         )
+
+
+async def _close_together(*closing: Callable[[], Awaitable[None]]) -> None:
+    """Close engines that wait for what they have under way: at the same time, since the server has to end in time."""
+    await asyncio.gather(*(close() for close in closing))
 
 
 async def _reach(database: Database, description: str) -> None:
@@ -147,7 +162,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     async with open_engines(app, settings) as engines:
         app.state.engines = engines
         _collect_seldom()
-        with drain_before_exit(engines[Readiness], engines[Messenger].hub):
+        with drain_before_exit(engines[Readiness], engines[Feed].connections):
             yield
 
 
@@ -219,7 +234,7 @@ def serve() -> None:
         port=settings.port,
         http=BoundedHttpProtocol,
         ws=BoundedWebSocketProtocol,
-        ws_max_size=protocol.MAX_FRAME_BYTES,
+        ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,

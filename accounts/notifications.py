@@ -8,8 +8,7 @@ from pydantic import BaseModel, EmailStr, Field, ValidationError
 
 from accounts import queries
 from auth import CurrentUser, Db, Limits
-from delivery.queries import insert_notification
-from documents.readings import Jobs
+from delivery.outbox import Outbox
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import NotBlank
@@ -79,7 +78,7 @@ async def read_notification(
 async def send_notification(
     database: Db,
     limits: Limits,
-    jobs: Annotated[Jobs, opened(Jobs)],
+    outbox: Annotated[Outbox, opened(Outbox)],
     user: CurrentUser,
     notification: Annotated[Notification, Depends(read_notification)],
 ) -> Greeting:
@@ -90,6 +89,5 @@ async def send_notification(
     if not user.is_admin and not await queries.email_exists(database, email=notification.email):
         raise ForbiddenError("Only registered users can be notified.")
     await limits.hit(limits.notification, str(user.id))
-    await insert_notification(database, sender_id=user.id, email=notification.email, message=notification.message)
-    jobs.send_mail()
+    await outbox.queue(sender_id=user.id, email=notification.email, message=notification.message)
     return Greeting(message="Notification queued")

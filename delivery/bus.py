@@ -1,4 +1,4 @@
-"""The line to the other processes of this installation: hear what they committed, and say that this one lives."""
+"""The line between the nodes of an installation: notes of what each has committed, and which of them are alive."""
 
 import asyncio
 import contextlib
@@ -9,27 +9,28 @@ import time
 from collections.abc import Awaitable, Callable
 
 from db import Connection, Database, hold_node_lock, ping
-from delivery.queries import CHANNEL
+from delivery.queries import CHANNEL, send_note
+from edge.background import cancel
 from errors import BusyError
 
-CHECK_SECONDS = 15.0  # between two looks whether the connection still answers
+CHECK_SECONDS = 15.0  # between two checks that the connection still answers
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
-ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this process's own notes
+ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this node's own notes
 RECONNECT_SECONDS = 0.5
 COMPANY_SECONDS = 60.0
 
-logger = logging.getLogger("pagewire")
+logger = logging.getLogger("pagewire.bus")
 
 
 class Bus:
-    """PostgreSQL's LISTEN, on a connection of its own that also holds this process's lock (`node_id`).
+    """PostgreSQL's LISTEN, on a connection of its own that also holds this node's lock (`node_id`).
 
-    A note is "<kind><node id> <text>", a letter for its kind; subscribers get the text of what others sent. Notes are
-    lost while the connection is away; *on_repair* is awaited after it came back, to look for what was missed.
+    A note is "<kind><node id> <text>", a letter for its kind; subscribers get the text of what other nodes sent. Notes
+    are lost while the connection is down; what was registered with `on_repair` is awaited after it is back.
 
-    A subscriber with *echo* gets this process's own notes too, a little later: a note comes if and only if its
-    transaction was committed, which the one who asked for the commit may never hear.
+    A subscriber with *echo* gets this node's own notes too, a little later: a note comes if and only if its transaction
+    was committed, which the caller that asked for the commit may never learn.
     """
 
     def __init__(self, database: Database) -> None:
@@ -38,8 +39,8 @@ class Bus:
         self._connection: Connection | None = None
         self._subscribers: dict[str, Callable[[str], None]] = {}
         self._echoes: set[str] = set()
-        self._on_repair: Callable[[], Awaitable[None]] | None = None
-        self._heard_at = -math.inf  # from another process
+        self._repairs: list[Callable[[], Awaitable[None]]] = []
+        self._heard_at = -math.inf  # from another node
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -49,15 +50,17 @@ class Bus:
         if echo:
             self._echoes.add(kind)
 
-    async def start(self, on_repair: Callable[[], Awaitable[None]]) -> None:
-        self._on_repair = on_repair
+    def on_repair(self, repair: Callable[[], Awaitable[None]]) -> None:
+        """Have *repair* awaited after notes may have been missed."""
+        self._repairs.append(repair)
+
+    async def start(self) -> None:
+        """Connect; everybody has subscribed by now."""
         await self._connect()
         self._task = asyncio.create_task(self._keep_connected())
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await cancel(self._task)
         if self._connection is not None:
             self._connection.close()
 
@@ -67,8 +70,16 @@ class Bus:
             raise BusyError("Lost contact with the other server processes; reconnecting.", retry_after=2)
 
     def has_company(self) -> bool:
-        """Whether another process has been heard lately."""
+        """Whether another node has been heard lately."""
         return time.monotonic() - self._heard_at < COMPANY_SECONDS
+
+    async def send(self, kind: str, text: str) -> None:
+        """Send the other nodes a note of less than 8,000 bytes, outside any transaction.
+
+        Raises:
+            DatabaseUnavailableError, BusyError
+        """
+        await send_note(self._database, payload=f"{kind}{self.node_id} {text}")
 
     async def _connect(self) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -96,8 +107,8 @@ class Bus:
         if (hear := self._subscribers.get(kind)) is not None:
             try:
                 hear(text)
-            except Exception:  # whoever may connect to the database may send anything
-                logger.exception("a note was not understood: %s%s", kind, text[:100])
+            except Exception:  # anybody who may connect to the database can send anything
+                logger.exception("malformed note: %s%s", kind, text[:100])
 
     async def _keep_connected(self) -> None:
         while True:
@@ -119,14 +130,14 @@ class Bus:
         return True
 
     async def _reconnect(self) -> None:
-        logger.warning("the connection to the other processes is lost; looking for it")
+        logger.warning("Lost contact with the other server processes; reconnecting.")
         while True:
             try:
                 await self._connect()
-                if self._on_repair is not None:
-                    await self._on_repair()
+                for repair in self._repairs:
+                    await repair()
             except Exception as error:
-                logger.info("not yet: %s", error)
+                logger.info("still reconnecting to the other server processes: %s", error)
                 if self._connection is not None:
                     self._connection.close()
                 await asyncio.sleep(RECONNECT_SECONDS)

@@ -1,13 +1,12 @@
-"""The chat protocol apart from its sockets: frames in, frames out. docs/protocol.md describes it for people."""
+"""The chat protocol apart from its sockets: frames in, and frames out that are not events. See docs/protocol.md."""
 
 import json
 from datetime import datetime
-from enum import IntEnum
-from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
+from delivery.events import timestamp
 from edge.fields import ClientId, Id, NotBlank
 from errors import PagewireError
 
@@ -18,21 +17,8 @@ MAX_MESSAGE_CHARACTERS = 32_000
 HEARTBEAT_SECONDS = 20
 
 
-class CloseCode(IntEnum):
-    """Why the server closes a socket: RFC 6455 section 7.4.1, and our own from 4000 on."""
-
-    GOING_AWAY = 1001
-    NORMAL = 1000
-    MESSAGE_TOO_BIG = 1009
-    INTERNAL_ERROR = 1011
-    TRY_AGAIN_LATER = 1013
-    UNAUTHORIZED = 4401
-    FORBIDDEN = 4403
-    TOO_MUCH = 4429  # a slow reader, a flood, or too many sockets
-
-
 class BadFrameError(PagewireError):
-    """The frame is not understood: see the protocol page."""
+    """Unknown or malformed frame; see docs/protocol.md."""
 
     status = 422
     code = "bad_frame"
@@ -176,119 +162,6 @@ def _is_reference(ref: object) -> bool:
 
 
 # Frames out
-
-
-_dumps = json.JSONEncoder(ensure_ascii=False).encode  # a smile has four bytes, not twelve
-
-
-def timestamp(moment: datetime | None) -> str | None:
-    """As the JSON answers write it."""
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
-
-
-class Event(NamedTuple):
-    """Something that users are told: what a durable frame is made of, apart from the number."""
-
-    kind: str  # message, edited, deleted, announcement, document.ready, document.failed, document.deleted
-    ref_id: int
-    sender_id: int | None  # None: what it names is gone
-    recipient_id: int | None
-    content: str | None
-    created_at: datetime | None
-    sender_name: str | None
-    client_id: str | None
-    edited_at: datetime | None
-    deleted_at: datetime | None
-    document: dict[str, Any] | None = None  # document_id, filename, status, page_count, tables_found, code, detail
-
-
-class EventFrames:
-    """The frames of one event, each made once and only if somebody needs it."""
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-
-    def durable(self, user_id: int, seq: int) -> str:
-        """The frame for a v2 socket of *user_id*."""
-        rest = self._for_sender if user_id == self.event.sender_id else self._for_others
-        return f'{{"type": "{self._type}", "seq": {seq}, "prev": {seq - 1}, {rest}'
-
-    def classic(self) -> str | None:
-        """The frame for a classic socket; None if classic sockets are not told of this."""
-        return self._classic if self._type == "message" and self.event.deleted_at is None else None
-
-    @property
-    def _type(self) -> str:
-        # what is gone, account and all, can only be taken back
-        if self.event.kind.startswith("document."):
-            return self.event.kind if self.event.document is not None else "document.deleted"
-        return "deleted" if self.event.sender_id is None and self.event.kind != "announcement" else self.event.kind
-
-    @cached_property
-    def _for_sender(self) -> str:
-        return _dumps(self._fields(self.event.client_id))[1:]
-
-    @cached_property
-    def _for_others(self) -> str:
-        return _dumps(self._fields(None))[1:]
-
-    @cached_property
-    def _classic(self) -> str:
-        event = self.event
-        return _dumps(
-            {
-                "sender_id": event.sender_id,
-                "content": event.content,
-                "timestamp": timestamp(event.created_at),
-                "id": event.ref_id,
-                "recipient_id": event.recipient_id,
-                "sender_name": event.sender_name,
-            }
-        )
-
-    def _fields(self, client_id: str | None) -> dict[str, object]:
-        event = self.event
-        if self._type.startswith("document."):
-            return _document_fields(self._type, event)
-        people = {"id": event.ref_id, "sender_id": event.sender_id, "recipient_id": event.recipient_id}
-        if self._type == "deleted":
-            return {**people, "deleted_at": timestamp(event.deleted_at)}
-        if self._type == "edited":
-            gone = event.deleted_at is not None
-            return {
-                **people,
-                "content": None if gone else event.content,
-                "edited_at": timestamp(event.edited_at),
-                "deleted": gone,
-            }
-        if self._type == "announcement":
-            return {
-                "id": event.ref_id,
-                "sender_id": event.sender_id,
-                "content": event.content,
-                "timestamp": timestamp(event.created_at),
-                "sender_name": event.sender_name,
-            }
-        return {
-            **people,
-            "content": None if event.deleted_at is not None else event.content,
-            "timestamp": timestamp(event.created_at),
-            "sender_name": event.sender_name,
-            "client_id": client_id,
-            "attachment": None,
-            "edited_at": timestamp(event.edited_at),
-            "deleted": event.deleted_at is not None,
-        }
-
-
-def _document_fields(kind: str, event: Event) -> dict[str, object]:
-    wanted = {
-        "document.ready": ("document_id", "filename", "page_count", "tables_found"),
-        "document.failed": ("document_id", "filename", "code", "detail"),
-    }.get(kind)
-    if wanted is None or event.document is None:
-        return {"document_id": event.ref_id}
-    return {name: event.document[name] for name in wanted}
 
 
 def ready_frame(*, user_id: int, seq: int, resumed: bool, messages: str, sockets: int) -> str:

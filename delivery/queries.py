@@ -1,10 +1,10 @@
 """Every SQL statement about delivery: the numbered events that notify each user, and the outbox of e-mails."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared
+from delivery.events import Event
 
 NOTES_PER_CALL = 190  # users in one NOTIFY, whose payload has less than 8,000 bytes: two numbers of 19 digits each
 FORGOTTEN_PER_CALL = 5000  # events
@@ -18,17 +18,19 @@ class _Total(NamedTuple):
 # Events
 
 
-class Told(NamedTuple):
-    """An event that a user is told by this number."""
+class Delivery(NamedTuple):
+    """An event's number for one user."""
 
     user_id: int
     seq: int
 
 
-async def tell(tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int, node_id: int) -> list[Told]:
-    """Number an event for each of *user_ids*, store it, and tell the other processes at the commit."""
+async def insert_events(
+    tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int, node_id: int
+) -> list[Delivery]:
+    """Number and store an event for each of *user_ids*, and notify the other nodes at the commit."""
     return await tx.fetch_all(
-        Told,
+        Delivery,
         """
         WITH box AS (
             INSERT INTO mailboxes (user_id, seq)
@@ -58,27 +60,17 @@ async def tell(tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: in
 class EventRow(NamedTuple):
     user_id: int
     seq: int
-    kind: str
-    ref_id: int
-    sender_id: int | None  # None: what the event names is gone
-    recipient_id: int | None
-    content: str | None
-    created_at: datetime | None
-    sender_name: str | None
-    client_id: str | None
-    edited_at: datetime | None
-    deleted_at: datetime | None
-    document: dict[str, Any] | None = None
+    event: Event
 
 
-async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> list[EventRow]:
-    """For each of *after*, the user's events after that number, in order, at most *limit* a user; as they look now."""
+async def list_events(conn: Executor, *, after: Mapping[int, int], limit: int) -> list[EventRow]:
+    """For each user in *after*, the events after that number, in order, at most *limit* a user; as they look now."""
     return await conn.fetch_all(
         EventRow,
         Prepared("""
-        SELECT e.user_id, e.seq, e.kind, e.ref_id, coalesce(m.sender_id, a.sender_id), m.recipient_id,
-               coalesce(m.content, a.content), coalesce(m.created_at, a.created_at), s.name, m.client_id, m.edited_at,
-               m.deleted_at,
+        SELECT e.user_id, e.seq, e.kind, e.ref_id,
+               m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at,
+               a.id, a.sender_id, a.content, a.created_at, s.name,
                CASE WHEN e.kind LIKE 'document.%%' THEN (
                    SELECT json_build_object('document_id', d.id, 'filename', d.filename, 'status', d.status,
                                             'page_count', d.page_count, 'tables_found', d.tables_found,
@@ -94,18 +86,18 @@ async def list_events(conn: Executor, *, after: Sequence[Told], limit: int) -> l
           LEFT JOIN users s ON s.id = coalesce(m.sender_id, a.sender_id)
          ORDER BY e.user_id, e.seq
         """),
-        {"user_ids": [told.user_id for told in after], "seqs": [told.seq for told in after], "limit": limit},
+        {"user_ids": list(after), "seqs": list(after.values()), "limit": limit},
     )
 
 
 class Mailbox(NamedTuple):
     user_id: int
-    seq: int
-    forgotten_seq: int
+    seq: int  # of the last event
+    forgotten_seq: int  # of the last event past its retention
 
 
 async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mailbox]:
-    """How far each of *user_ids* has been told; somebody who never was has no row."""
+    """The last event of each of *user_ids*; a user without one has no row."""
     return await conn.fetch_all(
         Mailbox,
         Prepared("SELECT user_id, seq, forgotten_seq FROM mailboxes WHERE user_id = ANY(%(user_ids)s::bigint[])"),
@@ -114,7 +106,7 @@ async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mai
 
 
 async def forget_events(conn: Executor, *, days: int) -> bool:
-    """Drop events that are older than *days*, some at a time; False if none was left."""
+    """Delete events older than *days*, a batch at a time; False if there were none."""
     row = await conn.fetch_one(
         _Total,
         """
@@ -138,8 +130,8 @@ async def forget_events(conn: Executor, *, days: int) -> bool:
     return row is not None and row.value > 0
 
 
-async def notify(conn: Executor, *, payload: str) -> None:
-    """Tell the other processes something that is not stored."""
+async def send_note(conn: Executor, *, payload: str) -> None:
+    """Send the other nodes something that is not stored."""
     await conn.execute("SELECT pg_notify(%(channel)s, %(payload)s)", {"channel": CHANNEL, "payload": payload})
 
 

@@ -5,23 +5,20 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any
 from weakref import WeakValueDictionary
 
 from db import Connection, Database
-from delivery import queries as delivery
+from delivery.feed import Feed
 from delivery.protocol import progress_frame
-from delivery.queries import NotificationRow, Told
-from delivery.smtp import Mail, MailDelayedError, Mailer, MailRefusedError
+from delivery.queries import Delivery
 from documents import queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
-from errors import BadPdfError, BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
+from errors import BadPdfError, DocumentNotFoundError, PagewireError
 from extraction.reader import DAMAGED, READER_VERSION, Part
 from extraction.workers import Turns
-from messages.messenger import Messenger
 from pdf import PdfEngine, PdfFile
 
 RECOVERY_SECONDS = 30.0  # between two looks for work that a dead process left
@@ -29,9 +26,6 @@ SAVE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.25  # between two words about one document
 MAX_EXTRACTIONS = 256  # tasks; more documents than that wait in the table
 PATIENT_EXTRACTIONS = 4  # of those that nobody waits for, at once; their owners take turns
-MAIL_ATTEMPTS = 80  # about three days
-MAIL_LONGEST_WAIT_SECONDS = 3600.0
-RECONNECT_SECONDS = 0.5
 
 logger = logging.getLogger("pagewire.jobs")
 
@@ -48,39 +42,29 @@ class Jobs:
         database: Database,
         engine: PdfEngine,
         storage: Storage,
-        mailer: Mailer,
-        messenger: Messenger,
-        *,
-        node_id: int,
-        mail_retry_seconds: float,
+        feed: Feed,
     ) -> None:
-        self.node_id = node_id
+        self.node_id = feed.node_id
         self._database = database
         self._engine = engine
         self._storage = storage
-        self._mailer = mailer
-        self._messenger = messenger
-        self._mail_retry_seconds = mail_retry_seconds
+        self._feed = feed
         self._extractions: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._turns = Turns(PATIENT_EXTRACTIONS)
-        self._mail_due = asyncio.Event()
-        self._mails: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
         self._closing = False
 
     async def start(self) -> None:
         await self._sweep()
         self._recovery = asyncio.create_task(self._recover())
-        self._mails = asyncio.create_task(self._send_mails())
 
     async def close(self, *, seconds: float) -> None:
         """Give what is under way *seconds* to end; the rest is found again at the next start."""
         self._closing = True
-        self._mail_due.set()
         if self._recovery is not None:
             self._recovery.cancel()
-        tasks = {task for task in (self._mails, self._recovery, *self._extractions.values()) if task is not None}
+        tasks = {task for task in (self._recovery, *self._extractions.values()) if task is not None}
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
         for task in tasks:
@@ -163,7 +147,7 @@ class Jobs:
                 tx, document_id=document_id, node_id=self.node_id, reader_version=READER_VERSION
             )
             told = await self._tell(tx, owner_id, "document.ready", document_id)
-        self._messenger.expect(told)
+        self._feed.expect(told)
         return owner_id is not None
 
     async def _read(self, document: DocumentRow) -> None:
@@ -184,11 +168,11 @@ class Jobs:
                 if page < part.page_count and now - last_told >= PROGRESS_SECONDS:
                     last_told = now
                     frame = progress_frame(document_id=document.id, page=page, pages=part.page_count, stage="reading")
-                    await self._messenger.whisper({document.user_id}, frame)
+                    await self._feed.send_ephemeral({document.user_id}, frame)
 
     async def _save(self, document_id: int, part: Part, warnings: list[str]) -> bool:
         """Store one part, and what all of them together are with the last; False if the document is no longer ours."""
-        told: list[Told] = []
+        told: list[Delivery] = []
         ours = {"document_id": document_id, "node_id": self.node_id}
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
             if part.pages[0].page_number == 1 and not await queries.begin_extraction(
@@ -202,7 +186,7 @@ class Jobs:
             if pages[-1].page_number == part.page_count:
                 owner_id = await queries.finish_extraction(tx, **ours, warnings=warnings, reader_version=READER_VERSION)
                 told = await self._tell(tx, owner_id, "document.ready", document_id)
-        self._messenger.expect(told)
+        self._feed.expect(told)
         return True
 
     async def _fail(self, document_id: int, error: PagewireError) -> None:
@@ -215,7 +199,7 @@ class Jobs:
                 error_detail=error.detail,
             )
             told = await self._tell(tx, owner_id, "document.failed", document_id)
-        self._messenger.expect(told)
+        self._feed.expect(told)
 
     async def remove_document(self, document_id: int, *, refused: bool = False) -> bool:
         """Forget a document, then its file: a crash between leaves a file that the next start sweeps away.
@@ -229,81 +213,14 @@ class Jobs:
             if removed is None:
                 return False
             told = [] if refused else await self._tell(tx, removed.user_id, "document.deleted", document_id)
-        self._messenger.expect(told)
+        self._feed.expect(told)
         await self._storage.delete(removed.file_path)
         return True
 
-    async def _tell(self, tx: Connection, owner_id: int | None, kind: str, document_id: int) -> list[Told]:
+    async def _tell(self, tx: Connection, owner_id: int | None, kind: str, document_id: int) -> list[Delivery]:
         if owner_id is None:
             return []
-        return await delivery.tell(tx, user_ids=[owner_id], kind=kind, ref_id=document_id, node_id=self.node_id)
-
-    # Mail
-
-    def send_mail(self) -> None:
-        """Look at the outbox soon."""
-        self._mail_due.set()
-
-    async def _send_mails(self) -> None:
-        while not self._closing:
-            self._mail_due.clear()
-            due_in: float | None = RECONNECT_SECONDS
-            try:
-                notification = await delivery.claim_notification(self._database, node_id=self.node_id)
-                if notification is not None:
-                    await self._send(notification)
-                    continue
-                due_in = await delivery.seconds_to_next_notification(self._database, node_id=self.node_id)
-            except PagewireError as error:
-                logger.info("the outbox of mails: %s", error)
-            except Exception:
-                logger.exception("the outbox of mails")
-                due_in = RECOVERY_SECONDS
-            wait = RECOVERY_SECONDS if due_in is None else min(max(due_in, 0.05), RECOVERY_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._mail_due.wait()
-
-    async def _send(self, notification: NotificationRow) -> None:
-        record = await self._attempt(notification)
-        while True:  # a mail that went out must not go out again because the database was away
-            try:
-                await record(self._database, notification_id=notification.id)
-                return
-            except (DatabaseUnavailableError, BusyError) as error:
-                logger.info("the outbox of mails: %s", error)
-                await asyncio.sleep(RECONNECT_SECONDS)
-
-    async def _attempt(self, notification: NotificationRow) -> Callable[..., Awaitable[None]]:
-        """Try once; return what is to be written down of it."""
-        if not self._mailer.is_configured:
-            logger.warning("notification %d to %s not sent: SMTP_HOST is not set", notification.id, notification.email)
-            return partial(delivery.finish_notification, status="not_sent")
-        mail = Mail(
-            message_id=f"<notification-{notification.id}@{self._mailer.domain}>",
-            to=notification.email,
-            subject=f"A message from {notification.sender_name or 'Pagewire'}",
-            text=notification.message,
-        )
-        try:
-            await self._mailer.send(mail)
-        except MailRefusedError as error:
-            logger.error("notification %d refused: %s", notification.id, error)
-            return partial(delivery.finish_notification, status="failed", last_error=str(error))
-        except MailDelayedError as error:
-            return self._postponed(notification, str(error))
-        except Exception as error:
-            logger.exception("notification %d", notification.id)
-            return self._postponed(notification, f"{type(error).__name__}: {error}")
-        return partial(delivery.finish_notification, status="sent")
-
-    def _postponed(self, notification: NotificationRow, reason: str) -> Callable[..., Awaitable[None]]:
-        if notification.attempts >= MAIL_ATTEMPTS:
-            logger.error("notification %d given up: %s", notification.id, reason)
-            return partial(delivery.finish_notification, status="failed", last_error=reason)
-        wait = min(self._mail_retry_seconds * 2 ** (notification.attempts - 1), MAIL_LONGEST_WAIT_SECONDS)
-        logger.warning("notification %d delayed by %.0f s: %s", notification.id, wait, reason)
-        return partial(delivery.postpone_notification, seconds=wait, last_error=reason)
+        return await self._feed.notify(tx, user_ids=[owner_id], kind=kind, ref_id=document_id)
 
     # Recovery
 

@@ -1,85 +1,84 @@
-"""Every SQL statement about presence: a user is online while a living process says so."""
+"""Who is online: a user is while a living node holds one of their sockets; their conversation partners are notified."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
+import asyncio
+import logging
 
-from db import NODE_IS_GONE, NODE_LOCK, Executor
+from db import Database
+from delivery.bus import Bus
+from delivery.feed import Feed
+from delivery.protocol import presence_frame
+from edge.background import cancel, repeat
+from messages import queries
 
+MAX_PARTNERS = 500  # who are notified when somebody comes or goes
+REAP_SECONDS = 5.0  # between two looks for the presence that dead nodes left behind
+LOCKS = 64
 
-class _UserId(NamedTuple):
-    user_id: int
-
-
-class Presence(NamedTuple):
-    user_id: int
-    is_online: bool
-    last_seen_at: datetime | None
-
-
-async def list_partners(conn: Executor, *, user_id: int, limit: int) -> list[int]:
-    """The people *user_id* has a conversation with."""
-    rows = await conn.fetch_all(
-        _UserId,
-        "SELECT other_id FROM conversations WHERE user_id = %(user_id)s AND other_id <> %(user_id)s LIMIT %(limit)s",
-        {"user_id": user_id, "limit": limit},
-    )
-    return [row.user_id for row in rows]
+logger = logging.getLogger("pagewire.presence")
 
 
-async def set_online(conn: Executor, *, user_ids: Sequence[int], node_id: int) -> list[int]:
-    """This process holds a socket of each of *user_ids*; of whom that was not known."""
-    rows = await conn.fetch_all(
-        _UserId,
-        """
-        INSERT INTO presence (user_id, node_id)
-        SELECT id, %(node_id)s FROM users WHERE id = ANY(%(user_ids)s::bigint[])
-        ON CONFLICT DO NOTHING RETURNING user_id
-        """,
-        {"user_ids": list(user_ids), "node_id": node_id},
-    )
-    return [row.user_id for row in rows]
+class Presence:
+    """What the database knows of the sockets of this node."""
 
+    def __init__(self, database: Database, feed: Feed, bus: Bus) -> None:
+        self._database = database
+        self._feed = feed
+        self._locks = [asyncio.Lock() for _ in range(LOCKS)]  # a user's is found by the id
+        self._unsettled: set[int] = set()  # users whose presence could not be stored
+        self._reaping: asyncio.Task[None] | None = None
+        bus.on_repair(self._repair)
 
-async def set_offline(conn: Executor, *, user_id: int, node_id: int) -> bool:
-    """This process holds no socket of *user_id* any more; False if that was known."""
-    touched = await conn.execute(
-        """
-        WITH gone AS (
-            DELETE FROM presence WHERE user_id = %(user_id)s AND node_id = %(node_id)s RETURNING user_id
+    def start(self) -> None:
+        self._reaping = asyncio.create_task(
+            repeat(self._reap, every_seconds=REAP_SECONDS, logger=logger, name="presence")
         )
-        INSERT INTO mailboxes (user_id, last_seen_at) SELECT user_id, now() FROM gone
-        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
-        """,
-        {"user_id": user_id, "node_id": node_id},
-    )
-    return touched == 1
 
+    async def close(self) -> None:
+        await cancel(self._reaping)
 
-async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[Presence]:
-    return await conn.fetch_all(
-        Presence,
-        f"""
-        SELECT u.id, EXISTS (SELECT 1 FROM presence WHERE user_id = u.id AND NOT {NODE_IS_GONE}), m.last_seen_at
-          FROM unnest(%(user_ids)s::bigint[]) AS u (id)
-          LEFT JOIN mailboxes m ON m.user_id = u.id
-        """,
-        {"user_ids": list(user_ids), "node_lock": NODE_LOCK},
-    )
+    async def settle(self, user_id: int) -> None:
+        """A socket of *user_id* was opened or closed: store whether one is open here, and notify partners of a change.
 
+        One at a time for each user, or the last write might be an old one; what fails is retried later.
+        """
+        try:
+            async with self._locks[user_id % LOCKS]:
+                if self._feed.connections.has_socket(user_id):
+                    changed = bool(
+                        await queries.set_online(self._database, user_ids=[user_id], node_id=self._feed.node_id)
+                    )
+                else:
+                    changed = await queries.set_offline(self._database, user_id=user_id, node_id=self._feed.node_id)
+            self._unsettled.discard(user_id)
+            if changed:
+                await self._notify_partners(user_id)
+        except BaseException:
+            self._unsettled.add(user_id)
+            raise
 
-async def drop_dead_presence(conn: Executor) -> list[int]:
-    """Forget what processes said that are gone; whose presence that was."""
-    rows = await conn.fetch_all(
-        _UserId,
-        f"""
-        WITH gone AS (
-            DELETE FROM presence WHERE {NODE_IS_GONE} RETURNING user_id
-        )
-        INSERT INTO mailboxes (user_id, last_seen_at) SELECT DISTINCT user_id, now() FROM gone ORDER BY user_id
-        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
-        RETURNING user_id
-        """,
-        {"node_lock": NODE_LOCK},
-    )
-    return [row.user_id for row in rows]
+    async def list_frames(self, user_id: int) -> list[str]:
+        """A frame for each of *user_id*'s partners who is online."""
+        partners = await queries.list_partners(self._database, user_id=user_id, limit=MAX_PARTNERS)
+        found = await queries.list_presence(self._database, user_ids=partners) if partners else []
+        return [presence_frame(**person._asdict()) for person in found if person.is_online]
+
+    async def _notify_partners(self, user_id: int) -> None:
+        partners = await queries.list_partners(self._database, user_id=user_id, limit=MAX_PARTNERS)
+        if partners:
+            for found in await queries.list_presence(self._database, user_ids=[user_id]):
+                await self._feed.send_ephemeral(set(partners), presence_frame(**found._asdict()))
+
+    async def _reap(self) -> None:
+        for user_id in await queries.drop_dead_presence(self._database):
+            await self._notify_partners(user_id)
+        for user_id in list(self._unsettled):
+            await self.settle(user_id)
+
+    async def _repair(self) -> None:
+        """This node's lock was lost, and its presence perhaps with it: store it again."""
+        connections = self._feed.connections
+        here = list(filter(connections.has_socket, connections.user_ids))
+        back = await queries.set_online(self._database, user_ids=here, node_id=self._feed.node_id)
+        self._unsettled.update(back)  # one of them may have left in this moment
+        for user_id in back:
+            await self._notify_partners(user_id)

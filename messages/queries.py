@@ -1,17 +1,24 @@
-"""Every SQL statement about messages, conversations and announcements, one function a question."""
+"""Every SQL statement about messages, conversations, announcements and presence, one function a question."""
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from db import Connection, Executor, Prepared
-from delivery.queries import CHANNEL, NOTES_PER_CALL, Told, tell
+from auth import UserRow
+from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared
+from delivery.events import MessageRow
+from delivery.queries import CHANNEL, NOTES_PER_CALL, Delivery, insert_events
 from errors import ForbiddenError, MessageNotFoundError
 
 MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
 MAX_WHOLE_BYTES = 900  # of a message that is told whole; with WHOLE_BYTES_PER_CALL less than 8,000
 WHOLE_BYTES_PER_CALL = 7000
+
+# A MessageRow of `messages m` and its sender `users s`.
+_MESSAGE_COLUMNS = """
+    m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at
+"""
 
 # Sending
 
@@ -26,16 +33,20 @@ class MessageDraft(NamedTuple):
 
 class StoredMessage(NamedTuple):
     ordinal: int  # of its draft, from 0
-    id: int
-    sender_id: int
-    recipient_id: int
-    content: str
-    created_at: datetime
-    sender_name: str
-    client_id: str | None
+    message: MessageRow
     duplicate: bool  # its client_id was known: this is the first message sent with it
-    sender_seq: int | None  # of the event that tells the sender; None for a duplicate
+    sender_seq: int | None  # the number of the sender's event; None for a duplicate
     recipient_seq: int | None
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """The numbers of a new message's event, a message to oneself has one."""
+        assert self.sender_seq is not None
+        assert self.recipient_seq is not None
+        to_recipient = Delivery(self.message.recipient_id, self.recipient_seq)
+        if self.message.sender_id == self.message.recipient_id:
+            return [to_recipient]
+        return [to_recipient, Delivery(self.message.sender_id, self.sender_seq)]
 
 
 _INSERT = """
@@ -88,7 +99,8 @@ WITH turn AS MATERIALIZED (
 
 _STORED = """
 SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
-       draft.sender_name, draft.client_id, inserted.id IS NULL AS duplicate,
+       draft.sender_name, draft.client_id, NULL::timestamptz AS edited_at, NULL::timestamptz AS deleted_at,
+       inserted.id IS NULL AS duplicate,
        to_sender.seq AS sender_seq, to_recipient.seq AS recipient_seq
   FROM draft
   LEFT JOIN inserted USING (id)
@@ -120,8 +132,8 @@ _INSERT_MESSAGES = Prepared(f"""
 
 _INSERT_AND_SHOW_MESSAGES = Prepared(f"""
 {_INSERT}, stored AS MATERIALIZED ({_STORED}), whole AS ({_WHOLE}), note AS ({_NOTE} HAVING (SELECT count(*) FROM whole) >= 0)
-SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, duplicate, sender_seq,
-       recipient_seq
+SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, edited_at, deleted_at,
+       duplicate, sender_seq, recipient_seq
   FROM stored
  WHERE (SELECT count(*) FROM note) >= 0
 """)
@@ -154,31 +166,33 @@ async def insert_messages(
             "notes_per_call": NOTES_PER_CALL,
         },
     )
-    if not any(message.duplicate for message in stored):
+    repeated = [one.message for one in stored if one.duplicate]
+    if not repeated:
         return stored
-    first = {
-        (message.sender_id, message.client_id): message
-        for message in await _list_by_client_id(conn, [message for message in stored if message.duplicate])
-    }
+    first = {(message.sender_id, message.client_id): message for message in await _list_by_client_id(conn, repeated)}
     return [
-        first[message.sender_id, message.client_id]._replace(ordinal=message.ordinal) if message.duplicate else message
-        for message in stored
-        if not message.duplicate or (message.sender_id, message.client_id) in first
+        one._replace(message=first[one.message.sender_id, one.message.client_id]) if one.duplicate else one
+        for one in stored
+        if not one.duplicate or (one.message.sender_id, one.message.client_id) in first
     ]
 
 
 def read_whole_messages(text: str) -> list[StoredMessage]:
-    """What another process told whole, as it stored it."""
+    """The messages in another node's note, as it stored them."""
     return [
         StoredMessage(
             ordinal=0,
-            id=message_id,
-            sender_id=sender_id,
-            recipient_id=recipient_id,
-            content=content,
-            created_at=datetime.fromisoformat(created_at),
-            sender_name=sender_name,
-            client_id=client_id,
+            message=MessageRow(
+                id=message_id,
+                sender_id=sender_id,
+                recipient_id=recipient_id,
+                content=content,
+                created_at=datetime.fromisoformat(created_at),
+                sender_name=sender_name,
+                client_id=client_id,
+                edited_at=None,
+                deleted_at=None,
+            ),
             duplicate=False,
             sender_seq=sender_seq,
             recipient_seq=recipient_seq,
@@ -194,11 +208,11 @@ def _array(values: Sequence[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-async def _list_by_client_id(conn: Executor, repeated: Sequence[StoredMessage]) -> list[StoredMessage]:
+async def _list_by_client_id(conn: Executor, repeated: Sequence[MessageRow]) -> list[MessageRow]:
     return await conn.fetch_all(
-        StoredMessage,
-        """
-        SELECT 0, m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, true, NULL::bigint, NULL::bigint
+        MessageRow,
+        f"""
+        SELECT {_MESSAGE_COLUMNS}
           FROM unnest(%(senders)s::bigint[], %(client_ids)s::text[]) AS k (sender_id, client_id)
           JOIN messages m ON m.sender_id = k.sender_id AND m.client_id = k.client_id
           JOIN users s ON s.id = m.sender_id
@@ -212,7 +226,7 @@ async def _list_by_client_id(conn: Executor, repeated: Sequence[StoredMessage]) 
 
 async def edit_message(
     tx: Connection, *, message_id: int, author_id: int, content: str | None, node_id: int
-) -> tuple["MessageRow", list["Told"]]:
+) -> tuple[MessageRow, list[Delivery]]:
     """Replace what a message says, or leave a tombstone (*content* None), and tell both users.
 
     Raises:
@@ -256,7 +270,7 @@ async def edit_message(
     assert changed is not None
     kind = "deleted" if content is None else "edited"
     people = {changed.sender_id, changed.recipient_id}
-    return changed, await tell(tx, user_ids=sorted(people), kind=kind, ref_id=message_id, node_id=node_id)
+    return changed, await insert_events(tx, user_ids=sorted(people), kind=kind, ref_id=message_id, node_id=node_id)
 
 
 # Announcements
@@ -266,8 +280,10 @@ class _Id(NamedTuple):
     id: int
 
 
-async def insert_announcement(tx: Connection, *, sender_id: int, content: str, node_id: int) -> tuple[int, list[Told]]:
-    """Store an announcement and tell everybody."""
+async def insert_announcement(
+    tx: Connection, *, sender_id: int, content: str, node_id: int
+) -> tuple[int, list[Delivery]]:
+    """Store an announcement with an event for every user."""
     row = await tx.fetch_one(
         _Id,
         "INSERT INTO announcements (sender_id, content) VALUES (%(sender_id)s, %(content)s) RETURNING id",
@@ -276,27 +292,10 @@ async def insert_announcement(tx: Connection, *, sender_id: int, content: str, n
     assert row is not None
     # Locked, or one of them might be deleted before there is a mailbox to write to.
     everybody = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id FOR KEY SHARE")]
-    return row.id, await tell(tx, user_ids=everybody, kind="announcement", ref_id=row.id, node_id=node_id)
+    return row.id, await insert_events(tx, user_ids=everybody, kind="announcement", ref_id=row.id, node_id=node_id)
 
 
 # Reading
-
-
-class MessageRow(NamedTuple):
-    id: int
-    sender_id: int
-    recipient_id: int
-    content: str
-    created_at: datetime
-    sender_name: str
-    client_id: str | None
-    edited_at: datetime | None
-    deleted_at: datetime | None
-
-
-_MESSAGE_COLUMNS = """
-    m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at
-"""
 
 
 async def list_messages(
@@ -350,21 +349,10 @@ async def list_conversation(
 
 
 class ConversationRow(NamedTuple):
-    other_id: int
-    other_email: str
-    other_name: str
-    other_created_at: datetime
+    other: UserRow
     read_up_to_id: int
     unread_count: int
-    id: int  # of the last message
-    sender_id: int
-    recipient_id: int
-    content: str
-    created_at: datetime
-    sender_name: str
-    client_id: str | None
-    edited_at: datetime | None
-    deleted_at: datetime | None
+    last_message: MessageRow
 
 
 async def list_conversations(
@@ -374,7 +362,7 @@ async def list_conversations(
     return await conn.fetch_all(
         ConversationRow,
         f"""
-        SELECT o.id, o.email, o.name, o.created_at, c.read_up_to_id, unread.count, {_MESSAGE_COLUMNS}
+        SELECT o.id, o.email, o.name, o.created_at, o.is_admin, c.read_up_to_id, unread.count, {_MESSAGE_COLUMNS}
           FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, last.id AS last_id,
                        LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text AS conv
                   FROM conversations c
@@ -442,3 +430,84 @@ async def mark_read(conn: Executor, *, user_id: int, other_id: int, up_to_id: in
             "max_unread": MAX_UNREAD,
         },
     )
+
+
+# Presence
+
+
+class _UserId(NamedTuple):
+    user_id: int
+
+
+class PresenceRow(NamedTuple):
+    user_id: int
+    is_online: bool
+    last_seen_at: datetime | None
+
+
+async def list_partners(conn: Executor, *, user_id: int, limit: int) -> list[int]:
+    """The people *user_id* has a conversation with."""
+    rows = await conn.fetch_all(
+        _UserId,
+        "SELECT other_id FROM conversations WHERE user_id = %(user_id)s AND other_id <> %(user_id)s LIMIT %(limit)s",
+        {"user_id": user_id, "limit": limit},
+    )
+    return [row.user_id for row in rows]
+
+
+async def set_online(conn: Executor, *, user_ids: Sequence[int], node_id: int) -> list[int]:
+    """This process holds a socket of each of *user_ids*; of whom that was not known."""
+    rows = await conn.fetch_all(
+        _UserId,
+        """
+        INSERT INTO presence (user_id, node_id)
+        SELECT id, %(node_id)s FROM users WHERE id = ANY(%(user_ids)s::bigint[])
+        ON CONFLICT DO NOTHING RETURNING user_id
+        """,
+        {"user_ids": list(user_ids), "node_id": node_id},
+    )
+    return [row.user_id for row in rows]
+
+
+async def set_offline(conn: Executor, *, user_id: int, node_id: int) -> bool:
+    """This process holds no socket of *user_id* any more; False if that was known."""
+    touched = await conn.execute(
+        """
+        WITH gone AS (
+            DELETE FROM presence WHERE user_id = %(user_id)s AND node_id = %(node_id)s RETURNING user_id
+        )
+        INSERT INTO mailboxes (user_id, last_seen_at) SELECT user_id, now() FROM gone
+        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
+        """,
+        {"user_id": user_id, "node_id": node_id},
+    )
+    return touched == 1
+
+
+async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[PresenceRow]:
+    return await conn.fetch_all(
+        PresenceRow,
+        f"""
+        SELECT u.id, EXISTS (SELECT 1 FROM presence WHERE user_id = u.id AND NOT {NODE_IS_GONE}), m.last_seen_at
+          FROM unnest(%(user_ids)s::bigint[]) AS u (id)
+          LEFT JOIN mailboxes m ON m.user_id = u.id
+        """,
+        {"user_ids": list(user_ids), "node_lock": NODE_LOCK},
+    )
+
+
+async def drop_dead_presence(conn: Executor) -> list[int]:
+    """Forget what processes said that are gone; whose presence that was."""
+    rows = await conn.fetch_all(
+        _UserId,
+        f"""
+        WITH gone AS (
+            DELETE FROM presence WHERE {NODE_IS_GONE} RETURNING user_id
+        )
+        INSERT INTO mailboxes (user_id, last_seen_at) SELECT DISTINCT user_id, now() FROM gone ORDER BY user_id
+        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
+        RETURNING user_id
+        """,
+        {"node_lock": NODE_LOCK},
+    )
+    return [row.user_id for row in rows]

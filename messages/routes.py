@@ -1,52 +1,38 @@
-"""Messages between two users over REST; the same as sockets.py does it live."""
+"""Messages between two users over REST; sockets.py does the same live."""
 
-import asyncio
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from accounts.queries import find_user
 from accounts.routes import User
-from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, Limits, UserRow, current_user
-from delivery import queries as delivery
-from delivery.protocol import CloseCode, EventFrames, timestamp
-from delivery.queries import Told
+from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
+from delivery.events import MessageRow, timestamp
 from edge.answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
 from edge.fields import ClientId, Id, NotBlank
 from edge.forms import read_json
-from edge.limits import RateLimits
 from errors import (
     AdminRequiredError,
     ClientIdReusedError,
     ForbiddenError,
     MessageNotFoundError,
-    PagewireError,
     PayloadTooLargeError,
     RateLimitedError,
     UserNotFoundError,
 )
-from hub import TooManySocketsError, event_frames
 from messages import queries
-from messages.messenger import Messenger, check_length
-from messages.queries import ConversationRow, MessageDraft, MessageRow
+from messages.messenger import Messenger
+from messages.queries import ConversationRow, MessageDraft
 
 Chat = Annotated[Messenger, opened(Messenger)]
 MAX_PAGE = 1_000_000
 CONVERSATION_LIMIT = 1000
-EVENTS_LIMIT = 200
 
 router = APIRouter(tags=["messages"], generate_unique_id_function=operation_id)
-
-
-class ResyncError(PagewireError):
-    """What was missed is no longer known: reload the conversations, then go on from the newest event."""
-
-    status = 410
-    code = "resync"
 
 
 # The wire
@@ -123,11 +109,9 @@ class Conversation(BaseModel):
 
     @classmethod
     def from_row(cls, row: ConversationRow, reader: UserRow) -> "Conversation":
-        other = User(id=row.other_id, email=row.other_email, name=row.other_name, created_at=row.other_created_at)
-        last = MessageRow._make(row[-len(MessageRow._fields) :])
         return cls(
-            user=other,
-            last_message=Message.from_row(last, reader),
+            user=User.from_row(row.other),
+            last_message=Message.from_row(row.last_message, reader),
             unread_count=row.unread_count,
             read_up_to_id=row.read_up_to_id,
         )
@@ -155,15 +139,8 @@ class ReadMark(BaseModel):
     unread_count: int = Field(examples=[0])
 
 
-class EventPage(BaseModel):
-    """Events after a number, in order; ask again with `after=` the `seq` of this answer."""
-
-    events: list[dict[str, Any]] = Field(description="the durable frames of the socket, as docs/protocol.md has them")
-    seq: int = Field(examples=[1041])
-
-
 class AnnouncementCreate(BaseModel):
-    """Something that everybody is to know."""
+    """An announcement to every user."""
 
     model_config = {"json_schema_extra": {"examples": [{"content": "Pagewire moves to a new machine at six."}]}}
 
@@ -171,7 +148,7 @@ class AnnouncementCreate(BaseModel):
 
 
 class AnnouncementSent(BaseModel):
-    """It is stored, and everybody is told."""
+    """The announcement is stored; every user receives it."""
 
     id: int = Field(examples=[3])
     message: Literal["Announcement sent"] = "Announcement sent"
@@ -183,14 +160,10 @@ class AnnouncementSent(BaseModel):
 async def send_message(request: Request) -> Response:
     """The answer comes after the message is stored; open sockets of both users have been handed it by then."""
     user = await current_user(request)
-    limits = get_engine(request, RateLimits)
     body = await read_json(request, MessageCreate)
-    check_length(body.content)
-    await limits.hit(limits.message, str(user.id))
-    stored = await get_engine(request, Messenger).send(
-        MessageDraft(user.id, body.recipient_id, body.content, body.client_id)
-    )
-    sent = MessageSent(id=stored.id, created_at=stored.created_at, duplicate=stored.duplicate)
+    draft = MessageDraft(user.id, body.recipient_id, body.content, body.client_id)
+    stored = await get_engine(request, Messenger).send(draft)
+    sent = MessageSent(id=stored.message.id, created_at=stored.message.created_at, duplicate=stored.duplicate)
     return Response(sent.model_dump_json(), media_type="application/json")
 
 
@@ -277,20 +250,15 @@ CHANGE_ERRORS = may_fail(*SIGNED_IN, *WITH_BODY, MessageNotFoundError, Forbidden
 
 
 @router.patch("/message/{message_id}", summary="Change what my message says", responses=CHANGE_ERRORS)
-async def edit_message(
-    messenger: Chat, limits: Limits, user: CurrentUser, message_id: Id, body: MessagePatch
-) -> Message:
-    """Both people are told; the message keeps its place."""
-    check_length(body.content)
-    await limits.hit(limits.message, str(user.id))
+async def edit_message(messenger: Chat, user: CurrentUser, message_id: Id, body: MessagePatch) -> Message:
+    """Both people receive the change; the message keeps its place."""
     row, _ = await messenger.edit(message_id=message_id, author_id=user.id, content=body.content)
     return Message.from_row(row, user)
 
 
 @router.delete("/message/{message_id}", status_code=204, summary="Take my message back", responses=CHANGE_ERRORS)
-async def delete_message(messenger: Chat, limits: Limits, user: CurrentUser, message_id: Id) -> None:
+async def delete_message(messenger: Chat, user: CurrentUser, message_id: Id) -> None:
     """Its content is gone for both people; a tombstone keeps its place."""
-    await limits.hit(limits.message, str(user.id))
     await messenger.edit(message_id=message_id, author_id=user.id, content=None)
 
 
@@ -308,7 +276,7 @@ async def list_conversations(
     rows = await queries.list_conversations(database, user_id=user.id, before_id=cursor, limit=limit + 1)
     return ConversationPage(
         conversations=[Conversation.from_row(row, user) for row in rows[:limit]],
-        next_cursor=str(rows[limit - 1].id) if len(rows) > limit else None,
+        next_cursor=str(rows[limit - 1].last_message.id) if len(rows) > limit else None,
     )
 
 
@@ -318,84 +286,16 @@ async def list_conversations(
     responses=may_fail(*SIGNED_IN, *WITH_BODY, UserNotFoundError),
 )
 async def mark_read(messenger: Chat, user: CurrentUser, user_id: Id, body: ReadUpTo) -> ReadMark:
-    """Up to a message, never backwards. The other person and my other tabs are told."""
+    """Up to a message, never backwards. The other person and my other tabs see it."""
     mark = await messenger.mark_read(user_id=user.id, other_id=user_id, up_to_id=body.up_to_id)
     return ReadMark(read_up_to_id=mark.read_up_to_id, unread_count=mark.unread_count)
 
 
-class LongPoll:
-    """A request that waits for its user's next event."""
-
-    def __init__(self, user_id: int, *, after: int) -> None:
-        self.user_id = user_id
-        self.something = asyncio.Event()
-        self._after = after
-
-    def tell(self, seq: int, frames: EventFrames, origin: object | None) -> None:
-        if seq > self._after:
-            self.something.set()
-
-    def whisper(self, frame: str) -> None:
-        """Only what is stored ends the wait."""
-
-    def end(self, code: CloseCode) -> None:
-        self.something.set()
-
-
-@router.get(
-    "/events",
-    summary="What I was told after an event (long poll)",
-    responses=may_fail(*SIGNED_IN, ResyncError, TooManySocketsError),
-)
-async def list_events(
-    request: Request,
-    database: Db,
-    messenger: Chat,
-    user: CurrentUser,
-    after: Annotated[int, Query(ge=0, le=2**63 - 1)],
-    wait: Annotated[float, Query(ge=0, le=60, description="seconds")] = 0,
-) -> EventPage:
-    """The durable frames of the socket, for clients without sockets; at most 200 at once."""
-    seq, forgotten_seq = await messenger.position(user.id)
-    if after == seq and wait > 0:
-        await _wait_for_event(request, messenger, user.id, seq, wait)
-    rows = await delivery.list_events(database, after=[Told(user.id, after)], limit=EVENTS_LIMIT)
-    is_whole = [row.seq for row in rows] == list(range(after + 1, after + 1 + len(rows)))
-    if not (forgotten_seq <= after <= seq and is_whole and (rows or after == seq)):
-        raise ResyncError(f"What was missed is no longer known: reload the conversations, then go on after={seq}.")
-    events = [json.loads(event_frames(row).durable(row.user_id, row.seq)) for row in rows]
-    return EventPage(events=events, seq=rows[-1].seq if rows else after)
-
-
-async def _wait_for_event(request: Request, messenger: Messenger, user_id: int, seq: int, seconds: float) -> None:
-    """Until there is an event after *seq*, the time is over, or the client is gone."""
-    poll = LongPoll(user_id, after=seq)
-    hub = messenger.hub
-    hub.add(poll, seq=seq)
-    waiting = [asyncio.create_task(poll.something.wait()), asyncio.create_task(_until_gone(request))]
-    try:
-        if hub.tail(user_id) <= seq:  # a feed that was here before may have been told more
-            await messenger.refresh(user_id)
-            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()
-        hub.remove(poll)
-
-
-async def _until_gone(request: Request) -> object:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    return None
-
-
 @router.post(
     "/admin/broadcast",
-    summary="Tell everybody",
+    summary="Announce something to every user",
     responses=may_fail(*SIGNED_IN, *WITH_BODY, AdminRequiredError, RateLimitedError),
 )
-async def broadcast(messenger: Chat, limits: Limits, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
+async def broadcast(messenger: Chat, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
     """An `announcement` frame to everybody, now or when they come back."""
-    check_length(body.content)
-    await limits.hit(limits.message, str(admin.id))
     return AnnouncementSent(id=await messenger.announce(sender_id=admin.id, content=body.content))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from db import Database
+from delivery.events import MessageRow
 from errors import (
     BusyError,
     ClientIdReusedError,
@@ -149,14 +150,14 @@ class MessageWriter:
     def _tell(self, batch: Sequence[Stored]) -> Iterator[None]:
         """Publish *batch* and tell its senders, with a pause after every few."""
         portion = max(PUBLISHED_AT_ONCE, len(batch) // PUBLISHED_SHARE)
-        for number, (job, message) in enumerate(batch, 1):
+        for number, (job, stored) in enumerate(batch, 1):
             try:
-                if not message.duplicate:
-                    self._publish(message, job.origin)
+                if not stored.duplicate:
+                    self._publish(stored, job.origin)
             except Exception:
-                logger.exception("message %d could not be published", message.id)
+                logger.exception("message %d could not be published", stored.message.id)
             if not job.done.done():
-                job.done.set_result(message)
+                job.done.set_result(stored)
             if number % portion == 0:
                 yield
 
@@ -206,19 +207,19 @@ class MessageWriter:
     async def _store(self, jobs: Sequence[Job]) -> list[Stored]:
         rows = await self._insert([self._mark_first(job.draft) for job in jobs])
         self._remember_pairs(rows)
-        by_ordinal = {message.ordinal: message for message in rows}
+        by_ordinal = {row.ordinal: row for row in rows}
         stored: list[Stored] = []
         for ordinal, job in enumerate(jobs):
-            message = by_ordinal.get(ordinal)
-            if message is None:
+            row = by_ordinal.get(ordinal)
+            if row is None:
                 _fail([job], UserNotFoundError())
-            elif message.duplicate and (message.recipient_id, message.content) != (
+            elif row.duplicate and (row.message.recipient_id, row.message.content) != (
                 job.draft.recipient_id,
                 job.draft.content,
             ):
                 _fail([job], ClientIdReusedError())
             else:
-                stored.append((job, message))
+                stored.append((job, row))
         return stored
 
     def _refuse_who_waited(self) -> None:
@@ -250,11 +251,11 @@ class MessageWriter:
     def _remember_pairs(self, stored: Sequence[StoredMessage]) -> None:
         if len(self._known_pairs) > MAX_KNOWN_PAIRS:
             self._known_pairs.clear()
-        for message in stored:
-            self._known_pairs[_pair(message)] = None
+        for row in stored:
+            self._known_pairs[_pair(row.message)] = None
 
 
-def _pair(message: MessageDraft | StoredMessage) -> tuple[int, int]:
+def _pair(message: MessageDraft | MessageRow) -> tuple[int, int]:
     return (message.sender_id, message.recipient_id)
 
 

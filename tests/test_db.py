@@ -744,7 +744,7 @@ async def test_new_rows_join_the_classic_ones(moved_in: Database) -> None:
     )
 
     assert (carol.id, carol.is_admin) == (3, False)
-    assert (stored.id, stored.sender_name) == (3, "Alice")
+    assert (stored.message.id, stored.message.sender_name) == (3, "Alice")
 
 
 @only_once

@@ -1,4 +1,4 @@
-"""The house stands: a place imports from lower floors only, no module from a circle, each outside system has one door."""
+"""The house stands: a place imports from lower floors only, no modules in circles, one door for each outside system."""
 
 import ast
 from collections.abc import Iterator

@@ -15,10 +15,8 @@ import db
 from accounts import queries as accounts
 from db import Connection, Database, Prepared, _compile
 from delivery import queries as delivery
-from delivery.queries import Told
 from documents import queries as documents
 from errors import BusyError
-from messages import presence
 from messages import queries as messages
 from messages.queries import MessageDraft
 from support.databases import TestDatabase
@@ -93,11 +91,11 @@ QUESTIONS: dict[str, Question] = {
         name="New",
         password_hash="$2b$12$",
     ),
-    "drop_dead_presence": lambda conn: presence.drop_dead_presence(conn),
+    "drop_dead_presence": lambda conn: messages.drop_dead_presence(conn),
     "forget_events": lambda conn: delivery.forget_events(conn, days=30),
     "list_conversations": lambda conn: messages.list_conversations(conn, user_id=7, limit=20),
-    "list_events": lambda conn: delivery.list_events(conn, after=[Told(7, 5)], limit=20),
-    "list_presence": lambda conn: presence.list_presence(conn, user_ids=[7]),
+    "list_events": lambda conn: delivery.list_events(conn, after={7: 5}, limit=20),
+    "list_presence": lambda conn: messages.list_presence(conn, user_ids=[7]),
     "mark_read": lambda conn: messages.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
     "list_conversation": lambda conn: messages.list_conversation(conn, user_id=7, other_id=50, limit=20),
     "list_documents": lambda conn: documents.list_documents(conn, user_id=7, before_id=9_000, limit=20),
@@ -191,7 +189,7 @@ def test_every_index_says_whom_it_serves() -> None:
     assert {
         function
         for _, function in promises()
-        if not any(hasattr(room, function) for room in (accounts, delivery, documents, messages, presence, auth, db))
+        if not any(hasattr(room, function) for room in (accounts, delivery, documents, messages, auth, db))
     } == set()
 
 

@@ -50,7 +50,8 @@ async def open_bus(database: Database, quick: None) -> AsyncIterator[OpenBus]:
 
         bus = Bus(database)
         bus.subscribe("e", heard.put_nowait, echo=echo)
-        await bus.start(repair or nothing)
+        bus.on_repair(repair or nothing)
+        await bus.start()
         opened.append(bus)
         return bus
 

@@ -15,13 +15,15 @@ from typing import Any, get_args
 
 import pytest
 
+import chat
 import edge.limits
 import errors
-import hub
 import settings
-from delivery import protocol
-from delivery.protocol import CloseCode, Event, EventFrames, parse_frame
-from messages import messenger, routes, sockets
+from chat import CloseCode
+from delivery import feed, polling, protocol
+from delivery.events import AnnouncementRow, Event, EventFrames, MessageRow
+from delivery.protocol import parse_frame
+from messages import messenger, queries, replay, sockets, writer
 from support.servers import HOUSE, Person, Server, register
 
 PAGE = (HOUSE / "docs" / "protocol.md").read_text()
@@ -29,14 +31,7 @@ SECTIONS = {
     title.strip(): text for title, _, text in (part.partition("\n") for part in re.split(r"^## ", PAGE, flags=re.M))
 }
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ROOMS_OF_SOCKETS = (
-    "messages/sockets",
-    "hub",
-    "messages/messenger",
-    "messages/writer",
-    "messages/queries",
-    "delivery/protocol",
-)
+ROOMS_OF_SOCKETS = (sockets, replay, chat, messenger, writer, queries, protocol)
 
 
 def blocks(section: str, language: str) -> list[str]:
@@ -70,14 +65,15 @@ def test_an_example_has_all_fields_of_its_frame(example: dict[str, Any]) -> None
 
 
 def durable(kind: str) -> dict[str, Any]:
-    event = Event(kind, 991, 1, 2, "hi", NOON, "Alice", "a1", None, None)
+    message = MessageRow(991, 1, 2, "hi", NOON, "Alice", "a1", None, None)
+    event = Event(kind, 991, message=message, announcement=AnnouncementRow(991, 1, "hi", NOON, "Alice"))
     frame: dict[str, Any] = json.loads(EventFrames(event).durable(1, 7))
     return frame
 
 
 def durable_document(kind: str) -> dict[str, Any]:
     document = {"document_id": 7, "filename": "a.pdf", "page_count": 3, "tables_found": 1, "code": None, "detail": None}
-    event = Event(kind, 7, None, None, None, None, None, None, None, None, document)
+    event = Event(kind, 7, document=document)
     frame: dict[str, Any] = json.loads(EventFrames(event).durable(1, 7))
     return frame
 
@@ -117,7 +113,7 @@ def test_the_page_has_an_example_of_every_frame_that_is_sent() -> None:
 @pytest.mark.parametrize("reason", ["too_old", "unknown"])
 def test_the_page_names_the_reasons_of_a_resync(reason: str) -> None:
     assert f"`{reason}`" in SECTIONS["What the server sends"]
-    assert f'"{reason}"' in (HOUSE / "messages" / "sockets.py").read_text()
+    assert f'"{reason}"' in Path(replay.__file__).read_text()
 
 
 # Codes
@@ -131,11 +127,12 @@ def socket_errors() -> set[str]:
     """The codes of the errors that the rooms of sockets name, and of those that checking a token raises."""
     found = {errors.InvalidTokenError.code, errors.TokenExpiredError.code, errors.RateLimitedError.code}
     for room in ROOMS_OF_SOCKETS:
-        tree = ast.parse((HOUSE / f"{room}.py").read_text())
+        assert room.__file__ is not None
+        tree = ast.parse(Path(room.__file__).read_text())
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         names |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
         for name in names:
-            named = getattr(sys.modules[room], name, None)
+            named = getattr(room, name, None)
             if isinstance(named, type) and issubclass(named, errors.PagewireError):
                 found.add(named.code)
     return found - {errors.PagewireError.code}
@@ -159,18 +156,18 @@ def test_the_page_names_the_limits() -> None:
         "a message": [f"{protocol.MAX_MESSAGE_CHARACTERS:,}"],
         "messages of a user": re.findall(r"\d+", defaults["message_rate_limit"].default),
         "other frames of a socket": re.findall(r"\d+", edge.limits.FRAMES_OF_ONE_SOCKET),
-        "sockets and long polls of a user in one process": [str(hub.SOCKETS_PER_USER)],
-        "frames that wait for a slow reader": [str(hub.OUTBOX_FRAMES)],
+        "sockets and long polls of a user in one process": [str(chat.SOCKETS_PER_USER)],
+        "frames that wait for a slow reader": [str(chat.OUTBOX_FRAMES)],
         "messages of a socket that wait to be stored": [str(sockets.MAX_UNSTORED_PER_SOCKET)],
-        "events are kept": [str(messenger.RETENTION_DAYS)],
+        "events are kept": [str(feed.RETENTION_DAYS)],
     }
 
 
 def test_the_page_names_the_other_numbers() -> None:
-    assert hub.FIRST_WORD_SECONDS == 0.25
+    assert replay.FIRST_WORD_SECONDS == 0.25
     assert "a\nquarter of a second" in PAGE
     assert f"pings every {protocol.HEARTBEAT_SECONDS} seconds" in PAGE
-    assert routes.EVENTS_LIMIT == 200
+    assert polling.EVENTS_LIMIT == 200
 
 
 # The clients

@@ -362,7 +362,8 @@ def impatient(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[
     server.start(
         sys.executable,
         "-c",
-        "import main\nfrom edge import envelope, uvicorn\nuvicorn.HEAD_SECONDS = 0.4\nenvelope.BODY_IDLE_SECONDS = 0.4\nmain.serve()",
+        "import main\nfrom edge import envelope, uvicorn\n"
+        "uvicorn.HEAD_SECONDS = 0.4\nenvelope.BODY_IDLE_SECONDS = 0.4\nmain.serve()",
     )
     yield server
     server.stop()

@@ -80,7 +80,7 @@ async def test_senders_take_turns(writer: MessageWriter, ears: Ears) -> None:
     waiting.append(writer.submit(draft(CAROL, content="a word")))
     await asyncio.gather(*waiting)
 
-    place = [message.content for message in ears.heard].index("a word")
+    place = [stored.message.content for stored in ears.heard].index("a word")
     assert place < 2
 
 
@@ -89,7 +89,7 @@ async def test_each_senders_order_is_kept(writer: MessageWriter, ears: Ears) -> 
     await asyncio.gather(*waiting)
 
     for sender in (ALICE, BOB, CAROL):
-        mine = [message for message in ears.heard if message.sender_id == sender]
+        mine = [stored.message for stored in ears.heard if stored.message.sender_id == sender]
         assert [message.content for message in mine] == [str(n) for n in range(700)]
         assert [message.id for message in mine] == sorted(message.id for message in mine)
 
@@ -123,7 +123,7 @@ async def test_whoever_waits_for_what_is_committed_finds_it_published(
     while not waiting.done():
         committed = await database.fetch_all(Id, "SELECT id FROM messages")
         await writer.wait_for_published()
-        assert {row.id for row in committed} <= {message.id for message in ears.heard}
+        assert {row.id for row in committed} <= {stored.message.id for stored in ears.heard}
         looks += 1
     await waiting
 
@@ -139,7 +139,7 @@ async def test_what_is_stored_is_told_even_when_the_time_to_close_is_over(
     assert len(ears.heard) < 100
     await writer.close()
 
-    assert [future.result().content for future in waiting] == [str(n) for n in range(100)]
+    assert [future.result().message.content for future in waiting] == [str(n) for n in range(100)]
     assert len(ears.heard) == 100
 
 
@@ -153,7 +153,7 @@ async def test_a_long_message_makes_a_batch_of_its_own(writer: MessageWriter, ea
     contents = ["x" * 300_000, "y" * 300_000, "z"]
     await asyncio.gather(*(writer.submit(draft(content=content)) for content in contents))
 
-    assert [message.content for message in ears.heard] == contents
+    assert [stored.message.content for stored in ears.heard] == contents
 
 
 async def test_one_sender_cannot_fill_the_queue(writer: MessageWriter) -> None:
@@ -222,7 +222,7 @@ async def test_nothing_is_sent_to_who_is_being_deleted(database: Database, table
             await until_somebody_waits(tables)
         stored = await sending
 
-    assert [message.recipient_id for message in stored] == [CAROL]
+    assert [one.message.recipient_id for one in stored] == [CAROL]
     assert tables.query(LEFT_OF_BOB) == [(0, 0)]
 
 
@@ -241,8 +241,8 @@ async def test_an_account_that_goes_takes_along_what_is_just_being_sent(
 
 
 async def test_a_listener_that_fails_stops_nobody(database: Database) -> None:
-    def fail(message: StoredMessage, origin: object | None) -> None:
-        if message.content == "cursed":
+    def fail(stored: StoredMessage, origin: object | None) -> None:
+        if stored.message.content == "cursed":
             raise RuntimeError("a bug")
 
     writer = MessageWriter(database, fail, node_id=7)
@@ -250,7 +250,7 @@ async def test_a_listener_that_fails_stops_nobody(database: Database) -> None:
     with contextlib.suppress(PagewireError):
         await writer.submit(draft(content="cursed"))
 
-    assert (await writer.submit(draft(content="blessed"))).content == "blessed"
+    assert (await writer.submit(draft(content="blessed"))).message.content == "blessed"
     await writer.close()
 
 
@@ -334,7 +334,7 @@ async def test_a_message_that_is_edited_while_it_is_repeated_holds_up_nobody(
     (first,) = await queries.insert_messages(database, [draft(client_id="a1")], node_id=7)
     async with asyncio.timeout(4):
         async with database.transaction() as tx:
-            await queries.edit_message(tx, message_id=first.id, author_id=ALICE, content="edited", node_id=7)
+            await queries.edit_message(tx, message_id=first.message.id, author_id=ALICE, content="edited", node_id=7)
             repeat = asyncio.create_task(queries.insert_messages(database, [draft(), draft(client_id="a1")], node_id=8))
             await until_somebody_waits(tables)
         stored = await repeat
@@ -396,5 +396,5 @@ async def test_a_large_message_and_a_repeated_one_are_not_told_whole(database: D
         await queries.insert_messages(database, drafts, node_id=7, whole=True)
         whole, numbers = take()
 
-    assert [message.content for message in queries.read_whole_messages(whole.partition(" ")[2])] == ["small"]
+    assert [stored.message.content for stored in queries.read_whole_messages(whole.partition(" ")[2])] == ["small"]
     assert numbers.startswith("e7 ")

@@ -1,0 +1,425 @@
+"""The connection manager: the open sockets of this node; each listener gets its user's events once and in order."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from enum import IntEnum
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
+
+from errors import PagewireError
+
+OUTBOX_FRAMES = 256
+OUTBOX_CHARACTERS = 4 * 1024 * 1024
+SOCKETS_PER_USER = 20
+CLOSE_SECONDS = 1.0
+SLOW_CLOSE_SECONDS = 10.0  # for a slow reader to take its close frame
+STUCK_SECONDS = 30.0  # without reading one frame, while a backlog is sent
+EVENTS_PER_LOAD = 100  # of one user, in one query
+USERS_PER_LOAD = 64
+EVENTS_EACH_PER_LOAD = 8  # of each user, when many are behind
+RETRY_LOAD_SECONDS = 0.2
+NOTE_SECONDS = 0.02  # to wait for another node's note before the event is loaded
+MAX_AHEAD = 256  # events of one user kept until the ones before them arrive; beyond that they are loaded
+
+logger = logging.getLogger("pagewire.chat")
+
+
+class CloseCode(IntEnum):
+    """Why the server closes a socket: RFC 6455 section 7.4.1, and our own from 4000 on."""
+
+    GOING_AWAY = 1001
+    NORMAL = 1000
+    MESSAGE_TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    TRY_AGAIN_LATER = 1013
+    UNAUTHORIZED = 4401
+    FORBIDDEN = 4403
+    TOO_MUCH = 4429  # a slow reader, a flood, or too many sockets
+
+
+class TooManySocketsError(PagewireError):
+    """You have too many open sockets; close one first."""
+
+    status = 429
+    code = "too_many_sockets"
+
+
+class GoingAwayError(PagewireError):
+    """The server is going away; reconnect in a moment and resume."""
+
+    status = 503
+    code = "going_away"
+
+
+class Event(Protocol):
+    """What happened, as each kind of socket receives it."""
+
+    @property
+    def recipient_id(self) -> int | None:
+        """The recipient of a message; None for any other event."""
+
+    def durable(self, user_id: int, seq: int) -> str:
+        """The frame for a v2 socket of *user_id*."""
+
+    def classic(self) -> str | None:
+        """The frame for a classic socket; None if classic sockets do not receive this."""
+
+
+class NumberedEvent(NamedTuple):
+    """An event as one user receives it."""
+
+    user_id: int
+    seq: int
+    event: Event
+
+
+# Loads at most so many events of each user after their number, in order of the numbers.
+LoadEvents = Callable[[Mapping[int, int], int], Awaitable[Sequence[NumberedEvent]]]
+
+
+class Listener(Protocol):
+    """A receiver of one user's events: a socket or a long poll."""
+
+    user_id: int
+
+    def deliver(self, seq: int, event: Event, origin: object | None) -> None:
+        """Take the event *seq*; called for each, in order, without a gap. Must not wait."""
+
+    def deliver_ephemeral(self, frame: str) -> None:
+        """Take a frame that is neither stored nor repeated."""
+
+    def end(self, code: CloseCode) -> None:
+        """Go away soon."""
+
+
+class DescribeError(Protocol):
+    def __call__(self, error: PagewireError, *, ref: str | int | None = None) -> str:
+        """Return an error frame; *ref* is the client's name for what went wrong."""
+
+
+class Connection:
+    """One socket: an outbox of at most `OUTBOX_FRAMES` frames and `OUTBOX_CHARACTERS`, the task that empties it, and
+    the last event put into it.
+    """
+
+    def __init__(self, websocket: WebSocket, user_id: int, *, classic: bool, describe: DescribeError) -> None:
+        self.user_id = user_id
+        self.classic = classic
+        self.position = 0  # v2: the last event put into the outbox
+        self.is_live = False  # v2: there is nothing left to catch up with
+        self.close_code: CloseCode | None = None
+        self._websocket = websocket
+        self._describe = describe
+        self._outbox: deque[str] = deque()
+        self._characters = 0  # in the outbox, and on their way out of it
+        self._more: asyncio.Future[None] | None = None  # what the pump waits for; an Event takes twice as long
+        self._has_room = asyncio.Event()
+        self._lifetime: asyncio.Timeout | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    def deliver(self, seq: int, event: Event, origin: object | None) -> None:
+        if self.classic:
+            # A classic client shows what it sends by itself, and would show it twice.
+            is_echo = origin is self and event.recipient_id != self.user_id
+            if not is_echo and (frame := event.classic()) is not None:
+                self.send(frame)
+        elif self.is_live and seq > self.position:
+            self.position = seq
+            self.send(event.durable(self.user_id, seq))
+
+    def deliver_ephemeral(self, frame: str) -> None:
+        if not self.classic:
+            self.send(frame)
+
+    def send(self, frame: str) -> None:
+        """Put *frame* in the outbox; a socket whose outbox is full reads too slowly and is closed with 4429."""
+        if self._is_full(frame):
+            self.end(CloseCode.TOO_MUCH)
+        elif self.close_code in (None, CloseCode.GOING_AWAY):  # earlier requests may still be answered
+            self._characters += len(frame)
+            self._outbox.append(frame)
+            if self._more is not None and not self._more.done():
+                self._more.set_result(None)
+
+    async def send_patiently(self, frame: str) -> None:
+        """Put *frame* in the outbox once half of it is free; the other half is for events that arrive meanwhile.
+
+        Raises:
+            WebSocketDisconnect: if the reader is gone, or took nothing for `STUCK_SECONDS` (it is closed with 4429).
+        """
+        while self._is_full(frame, share=2):
+            if self.close_code is not None or self._pump is None or self._pump.done():
+                raise WebSocketDisconnect
+            self._has_room.clear()
+            try:
+                async with asyncio.timeout(STUCK_SECONDS):
+                    await self._has_room.wait()
+            except TimeoutError:
+                self.end(CloseCode.TOO_MUCH)
+                raise WebSocketDisconnect from None
+        self.send(frame)
+
+    def _is_full(self, frame: str, share: int = 1) -> bool:
+        frames, characters = len(self._outbox), self._characters + len(frame)
+        return frames >= OUTBOX_FRAMES // share or characters > OUTBOX_CHARACTERS // share
+
+    async def flush(self) -> None:
+        """Wait until the outbox is empty or its reader gone, for `CLOSE_SECONDS` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._characters and self._pump is not None and not self._pump.done():
+                    self._has_room.clear()
+                    await self._has_room.wait()
+
+    async def end_with(self, error: PagewireError, code: CloseCode, *, ref: str | int | None = None) -> None:
+        """Send an error frame, wait a moment for it to leave, and close the socket soon."""
+        self.send(self._describe(error, ref=ref))
+        await self.flush()
+        self.end(code)
+
+    def end(self, code: CloseCode) -> None:
+        """Close the socket soon; the first reason counts."""
+        if self.close_code is None:
+            self.close_code = code
+            if self._lifetime is not None:
+                with suppress(RuntimeError):  # just over
+                    self._lifetime.reschedule(0)
+
+    def live_until(self, when: float) -> asyncio.Timeout:
+        """A block that ends (TimeoutError) at the loop time *when*, with 4401, or as soon as `end` is called."""
+        self._lifetime = asyncio.timeout_at(0 if self.close_code else when)
+        return self._lifetime
+
+    def extend(self, when: float) -> None:
+        """A newer token: the block of `live_until` now ends at *when*."""
+        if self.close_code is None and self._lifetime is not None:
+            self._lifetime.reschedule(when)
+
+    def start(self) -> None:
+        self._pump = asyncio.create_task(self._empty_outbox())
+
+    async def close(self) -> None:
+        """Send the outbox (not to a slow reader), then the close frame; wait only briefly for either."""
+        code = self.close_code or CloseCode.NORMAL
+        reason = code.name.lower()
+        if code != CloseCode.TOO_MUCH:
+            await self.flush()
+        if self._pump is not None:
+            self._pump.cancel()
+        self._outbox.clear()
+        with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
+            async with asyncio.timeout(SLOW_CLOSE_SECONDS if code == CloseCode.TOO_MUCH else CLOSE_SECONDS):
+                if code == CloseCode.GOING_AWAY:
+                    seconds = random.randint(1, 5)  # noqa: S311, so that clients do not all reconnect at once
+                    reason = f"retry_after={seconds}"
+                    if not self.classic:
+                        await self._websocket.send_text(self._describe(GoingAwayError(retry_after=seconds)))
+                await self._websocket.close(code, reason)
+
+    async def _empty_outbox(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                while self._outbox:
+                    frame = self._outbox.popleft()
+                    await self._websocket.send_text(frame)
+                    self._characters -= len(frame)
+                    self._has_room.set()
+                self._more = loop.create_future()
+                await self._more
+        except (WebSocketDisconnect, WebSocketDisconnected, OSError):
+            self._has_room.set()  # there is nothing left to wait for
+
+
+_Published = tuple[Event, object | None]  # an event, and the socket it came in by
+
+
+class _Channel:
+    """One user's listeners and how far they have been delivered to: up to *tail*."""
+
+    __slots__ = ("ahead", "listeners", "tail")
+
+    def __init__(self, tail: int) -> None:
+        self.tail = tail
+        self.listeners: set[Listener] = set()
+        self.ahead: dict[int, _Published] = {}  # published before their turn
+
+
+class ConnectionManager:
+    """Every listener of this node, by user.
+
+    Events may be published out of order and from anywhere (this node's commits, other nodes' notes); missing ones are
+    loaded, so that listeners receive each number once and in order.
+    """
+
+    def __init__(self, load: LoadEvents) -> None:
+        self._load = load
+        self._channels: dict[int, _Channel] = {}
+        self._wanted: dict[int, int] = {}  # by user: an event that was announced and must be loaded
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._load_wanted())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def add(self, listener: Listener, *, seq: int) -> None:
+        """Register *listener*, who has everything up to *seq*.
+
+        Raises:
+            TooManySocketsError: if the user has `SOCKETS_PER_USER` already.
+        """
+        channel = self._channels.get(listener.user_id)
+        if channel is None:
+            channel = self._channels[listener.user_id] = _Channel(seq)
+        elif len(channel.listeners) >= SOCKETS_PER_USER:
+            raise TooManySocketsError
+        channel.listeners.add(listener)
+        self._empty.clear()
+        if self._closing:
+            listener.end(CloseCode.GOING_AWAY)
+
+    def remove(self, listener: Listener) -> None:
+        """Forget *listener*, if it is still registered."""
+        channel = self._channels.get(listener.user_id)
+        if channel is None:
+            return
+        channel.listeners.discard(listener)
+        if not channel.listeners:
+            del self._channels[listener.user_id]
+            self._wanted.pop(listener.user_id, None)
+        if not self._channels:
+            self._empty.set()
+
+    def has_socket(self, user_id: int) -> bool:
+        channel = self._channels.get(user_id)
+        return channel is not None and any(isinstance(listener, Connection) for listener in channel.listeners)
+
+    def tail(self, user_id: int) -> int:
+        """The number of the last event delivered to the listeners of *user_id*, who must have one."""
+        return self._channels[user_id].tail
+
+    @property
+    def user_ids(self) -> list[int]:
+        return list(self._channels)
+
+    def publish(self, user_id: int, seq: int, event: Event, *, origin: object | None = None) -> None:
+        """Deliver the committed event *seq* of *user_id*; never waits. *origin* is the socket it came in by."""
+        channel = self._channels.get(user_id)
+        if channel is None or seq <= channel.tail:
+            return
+        if seq > channel.tail + 1:  # another node's commit came between; its note is on its way
+            if len(channel.ahead) < MAX_AHEAD:
+                channel.ahead[seq] = (event, origin)
+            asyncio.get_running_loop().call_later(NOTE_SECONDS, self._want, user_id, seq)
+            return
+        while True:
+            event, origin = channel.ahead.pop(seq, (event, origin))
+            channel.tail = seq
+            for listener in list(channel.listeners):
+                listener.deliver(seq, event, origin)
+            seq += 1
+            if seq not in channel.ahead:
+                return
+
+    def expect(self, user_id: int, seq: int) -> None:
+        """The event *seq* of *user_id* was committed on some node; load it and those before it."""
+        channel = self._channels.get(user_id)
+        if channel is not None and seq not in channel.ahead:  # else it waits for its turn already
+            self._want(user_id, seq)
+
+    def _want(self, user_id: int, seq: int) -> None:
+        channel = self._channels.get(user_id)
+        if channel is not None and seq > channel.tail:
+            self._wanted[user_id] = max(seq, self._wanted.get(user_id, 0))
+            self._wake.set()
+
+    def send_ephemeral(self, user_id: int, frame: str) -> None:
+        """Hand *frame* to the v2 sockets of *user_id*; it is neither stored nor repeated."""
+        channel = self._channels.get(user_id)
+        if channel is not None:
+            for listener in list(channel.listeners):
+                listener.deliver_ephemeral(frame)
+
+    def close(self) -> None:
+        """End every listener, and any that still comes: the server is going away."""
+        self._closing = True
+        for channel in list(self._channels.values()):
+            for listener in list(channel.listeners):
+                listener.end(CloseCode.GOING_AWAY)
+
+    async def wait_until_empty(self) -> None:
+        await self._empty.wait()
+
+    async def catch_up(self, connection: Connection, *, from_seq: int, to_seq: int) -> bool:
+        """Send a v2 *connection* everything after *from_seq*, at least to *to_seq*, as fast as it reads.
+
+        Then it is live. False if an event after *from_seq* is no longer kept: then it is not live.
+        """
+        connection.is_live = False
+        connection.position = from_seq
+        channel = self._channels[connection.user_id]
+        while connection.position < max(channel.tail, to_seq):
+            found = await self._load({connection.user_id: connection.position}, EVENTS_PER_LOAD)
+            if not found:
+                return False
+            for user_id, seq, event in found:
+                if seq != connection.position + 1:
+                    return False
+                await connection.send_patiently(event.durable(user_id, seq))
+                connection.position = seq
+        connection.is_live = True  # nothing was awaited since position and tail were compared
+        self.expect(connection.user_id, connection.position)  # loaded before it was announced: the others want it too
+        return True
+
+    async def _load_wanted(self) -> None:
+        while True:
+            await self._wake.wait()
+            wanted = dict(islice(self._wanted.items(), USERS_PER_LOAD))
+            for user_id in wanted:
+                del self._wanted[user_id]
+            if not self._wanted:
+                self._wake.clear()
+            tails = {user_id: self._channels[user_id].tail for user_id in wanted}
+            try:
+                found = await self._load(tails, max(EVENTS_EACH_PER_LOAD, EVENTS_PER_LOAD // max(1, len(tails))))
+                self._publish_loaded(found, tails, wanted)
+            except Exception as error:  # whatever it was, these events must still be delivered
+                is_strange = not isinstance(error, PagewireError)
+                logger.warning("events could not be loaded: %s", error, exc_info=is_strange)
+                await asyncio.sleep(RETRY_LOAD_SECONDS)
+            for user_id, seq in wanted.items():
+                self._want(user_id, seq)  # what is still missing
+
+    def _publish_loaded(
+        self, loaded: Sequence[NumberedEvent], asked: Mapping[int, int], wanted: Mapping[int, int]
+    ) -> None:
+        """Publish what was *loaded* after the tails *asked*; a *wanted* event that is missing is past its retention."""
+        found = set()
+        for user_id, seq, event in loaded:
+            found.add(user_id)
+            if seq > wanted[user_id]:
+                continue  # not announced yet; its announcement may say by which socket it came
+            self._skip_forgotten(user_id, asked, seq - 1)
+            self.publish(user_id, seq, event)
+        for user_id in wanted.keys() - found:
+            self._skip_forgotten(user_id, asked, wanted[user_id])
+
+    def _skip_forgotten(self, user_id: int, asked: Mapping[int, int], seq: int) -> None:
+        channel = self._channels.get(user_id)
+        if channel is not None and channel.tail == asked[user_id] < seq:  # else it is another channel by now
+            channel.tail = seq
+            channel.ahead = {number: event for number, event in channel.ahead.items() if number > seq}

@@ -1,0 +1,144 @@
+"""Events on their way to people: numbered in PostgreSQL, delivered to listeners here, announced to other nodes."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from chat import ConnectionManager, Event, Listener, NumberedEvent
+from db import Connection, Database
+from delivery import queries
+from delivery.bus import Bus
+from delivery.events import EventFrames
+from delivery.queries import Delivery, Mailbox
+from edge.background import cancel, repeat
+from errors import PagewireError
+
+FORGET_EVERY_SECONDS = 3600.0
+RETENTION_DAYS = 30
+USERS_PER_NOTE = 200  # of an ephemeral frame; PostgreSQL takes payloads of less than 8,000 bytes
+
+logger = logging.getLogger("pagewire.feed")
+
+
+async def _nothing_to_wait_for() -> None:
+    pass
+
+
+class Feed:
+    """The one way to notify people.
+
+    A durable event is stored for each user by `notify`, in the transaction of what happened, and delivered after the
+    commit: by `expect`, or by `publish` where its frames are known already. An ephemeral frame is not stored.
+    """
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self.node_id = bus.node_id
+        self.connections = ConnectionManager(self._load)
+        # Awaited before an event of the sender's own is delivered from the database: the node that is about to publish
+        # it knows by which socket it came in.
+        self.wait_for_published: Callable[[], Awaitable[None]] = _nothing_to_wait_for
+        self._database = database
+        self._bus = bus
+        self._forgetting: asyncio.Task[None] | None = None
+        bus.subscribe("e", self._hear_events, echo=True)
+        bus.subscribe("w", self._hear_ephemeral)
+        bus.on_repair(self._repair)
+
+    def start(self) -> None:
+        self.connections.start()
+        self._forgetting = asyncio.create_task(
+            repeat(self._forget_events, every_seconds=FORGET_EVERY_SECONDS, logger=logger, name="deleting old events")
+        )
+
+    async def close(self) -> None:
+        self.connections.close()
+        await cancel(self._forgetting)
+        await self.connections.stop()
+
+    # Events
+
+    async def notify(self, tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int) -> list[Delivery]:
+        """Store an event for each of *user_ids*; hand what this returns to `expect` or `publish` after the commit."""
+        return await queries.insert_events(tx, user_ids=user_ids, kind=kind, ref_id=ref_id, node_id=self.node_id)
+
+    def expect(self, deliveries: Iterable[Delivery]) -> None:
+        """These events are committed: load them for the listeners here."""
+        for user_id, seq in deliveries:
+            self.connections.expect(user_id, seq)
+
+    def publish(self, deliveries: Iterable[Delivery], event: Event, *, origin: object | None = None) -> None:
+        """*event* is committed: deliver it to the listeners here. *origin* is the socket it came in by."""
+        for user_id, seq in deliveries:
+            self.connections.publish(user_id, seq, event, origin=origin)
+
+    async def send_ephemeral(self, user_ids: Collection[int], frame: str) -> None:
+        """Hand a frame that is not stored to the v2 sockets of *user_ids*, on every node; it may be lost."""
+        for user_id in user_ids:
+            self.connections.send_ephemeral(user_id, frame)
+        everybody = sorted(user_ids)
+        with suppress(PagewireError):
+            for start in range(0, len(everybody), USERS_PER_NOTE):
+                some = everybody[start : start + USERS_PER_NOTE]
+                await self._bus.send("w", json.dumps([some, frame]))
+
+    # Listening
+
+    @asynccontextmanager
+    async def listen(self, listener: Listener, *, seq: int | None = None) -> AsyncIterator[int]:
+        """Deliver to *listener* every event after the number that this yields, until the block is left.
+
+        *seq* is the user's last event, where that is known already.
+
+        Raises:
+            TooManySocketsError, DatabaseUnavailableError
+        """
+        if seq is None:
+            seq = (await self.position(listener.user_id)).seq
+        self.connections.add(listener, seq=seq)
+        try:
+            tail = self.connections.tail(listener.user_id)
+            self.connections.expect(listener.user_id, (await self.position(listener.user_id)).seq)
+            yield tail
+        finally:
+            self.connections.remove(listener)
+
+    async def position(self, user_id: int) -> Mailbox:
+        """The numbers of *user_id*'s last event, and of the last that is past its retention; 0 if there is none."""
+        found = await queries.list_mailboxes(self._database, user_ids=[user_id])
+        return found[0] if found else Mailbox(user_id, 0, 0)
+
+    async def list_events(self, user_id: int, *, after: int, limit: int) -> list[NumberedEvent]:
+        """*user_id*'s events after a number, in order."""
+        return await self._load({user_id: after}, limit)
+
+    async def _load(self, after: Mapping[int, int], limit: int) -> list[NumberedEvent]:
+        rows = await queries.list_events(self._database, after=after, limit=limit)
+        if any(row.event.message is not None and row.event.message.sender_id == row.user_id for row in rows):
+            await self.wait_for_published()
+        frames = {(event.kind, event.ref_id): EventFrames(event) for _, _, event in rows}  # most go to several people
+        return [NumberedEvent(user_id, seq, frames[event.kind, event.ref_id]) for user_id, seq, event in rows]
+
+    # Other nodes
+
+    def _hear_events(self, text: str) -> None:
+        """Another node's commit: "<user>:<seq> …"."""
+        for part in text.split():
+            user_id, _, seq = part.partition(":")
+            self.connections.expect(int(user_id), int(seq))
+
+    def _hear_ephemeral(self, text: str) -> None:
+        """Another node's ephemeral frame: [users, frame]."""
+        user_ids, frame = json.loads(text)
+        for user_id in user_ids:
+            self.connections.send_ephemeral(user_id, frame)
+
+    async def _repair(self) -> None:
+        """Notes were missed: load what the listeners here have not received."""
+        for mailbox in await queries.list_mailboxes(self._database, user_ids=self.connections.user_ids):
+            self.connections.expect(mailbox.user_id, mailbox.seq)
+
+    async def _forget_events(self) -> None:
+        while await queries.forget_events(self._database, days=RETENTION_DAYS):
+            pass

@@ -1,0 +1,115 @@
+"""The outbox of e-mails: stored first, sent after the answer, retried, never lost by a restart."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from db import Database
+from delivery import queries
+from delivery.queries import NotificationRow
+from delivery.smtp import Mail, MailDelayedError, Mailer, MailRefusedError
+from errors import BusyError, DatabaseUnavailableError, PagewireError
+
+LOOK_EVERY_SECONDS = 30.0  # for e-mails that a dead node left behind
+CLOSE_SECONDS = 2.0  # for the e-mail under way when the server stops
+MAX_ATTEMPTS = 80  # about three days
+LONGEST_WAIT_SECONDS = 3600.0
+RECONNECT_SECONDS = 0.5
+
+logger = logging.getLogger("pagewire.outbox")
+
+Record = Callable[..., Awaitable[None]]
+
+
+class Outbox:
+    """Sends queued e-mails one after the other; what a dead node left behind, any other node takes over."""
+
+    def __init__(self, database: Database, mailer: Mailer, *, node_id: int, retry_seconds: float) -> None:
+        """*retry_seconds* is the first wait after a failure; it doubles each time."""
+        self._database = database
+        self._mailer = mailer
+        self._node_id = node_id
+        self._retry_seconds = retry_seconds
+        self._is_due = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Give the e-mail under way a moment; the others are sent after the next start."""
+        self._closing = True
+        self._is_due.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def queue(self, *, sender_id: int, email: str, message: str) -> None:
+        """Store an e-mail; it is sent soon."""
+        await queries.insert_notification(self._database, sender_id=sender_id, email=email, message=message)
+        self._is_due.set()
+
+    async def _run(self) -> None:
+        while not self._closing:
+            self._is_due.clear()
+            due_in: float | None = RECONNECT_SECONDS
+            try:
+                notification = await queries.claim_notification(self._database, node_id=self._node_id)
+                if notification is not None:
+                    await self._send(notification)
+                    continue
+                due_in = await queries.seconds_to_next_notification(self._database, node_id=self._node_id)
+            except PagewireError as error:
+                logger.info("outbox: %s", error)
+            except Exception:
+                logger.exception("outbox")
+                due_in = LOOK_EVERY_SECONDS
+            wait = LOOK_EVERY_SECONDS if due_in is None else min(max(due_in, 0.05), LOOK_EVERY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._is_due.wait()
+
+    async def _send(self, notification: NotificationRow) -> None:
+        record = await self._attempt(notification)
+        while True:  # an e-mail that was sent must not be sent again because the database was away
+            try:
+                await record(self._database, notification_id=notification.id)
+                return
+            except (DatabaseUnavailableError, BusyError) as error:
+                logger.info("outbox: %s", error)
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _attempt(self, notification: NotificationRow) -> Record:
+        """Try once; return what records the outcome."""
+        if not self._mailer.is_configured:
+            logger.warning("notification %d to %s not sent: SMTP_HOST is not set", notification.id, notification.email)
+            return partial(queries.finish_notification, status="not_sent")
+        mail = Mail(
+            message_id=f"<notification-{notification.id}@{self._mailer.domain}>",
+            to=notification.email,
+            subject=f"A message from {notification.sender_name or 'Pagewire'}",
+            text=notification.message,
+        )
+        try:
+            await self._mailer.send(mail)
+        except MailRefusedError as error:
+            logger.error("notification %d refused: %s", notification.id, error)
+            return partial(queries.finish_notification, status="failed", last_error=str(error))
+        except MailDelayedError as error:
+            return self._postpone(notification, str(error))
+        except Exception as error:
+            logger.exception("notification %d", notification.id)
+            return self._postpone(notification, f"{type(error).__name__}: {error}")
+        return partial(queries.finish_notification, status="sent")
+
+    def _postpone(self, notification: NotificationRow, reason: str) -> Record:
+        if notification.attempts >= MAX_ATTEMPTS:
+            logger.error("giving up notification %d: %s", notification.id, reason)
+            return partial(queries.finish_notification, status="failed", last_error=reason)
+        wait = min(self._retry_seconds * 2 ** (notification.attempts - 1), LONGEST_WAIT_SECONDS)
+        logger.warning("notification %d delayed by %.0f s: %s", notification.id, wait, reason)
+        return partial(queries.postpone_notification, seconds=wait, last_error=reason)

@@ -1,0 +1,98 @@
+"""Events for clients without sockets: a long poll."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from auth import CurrentUser
+from chat import CloseCode, Event, TooManySocketsError
+from delivery.feed import Feed
+from edge.answers import SIGNED_IN, may_fail, operation_id
+from edge.engines import opened
+from errors import PagewireError
+
+EVENTS_LIMIT = 200
+
+router = APIRouter(tags=["messages"], generate_unique_id_function=operation_id)
+
+
+class ResyncError(PagewireError):
+    """The missed events are no longer kept: reload the conversations, then continue from the newest event."""
+
+    status = 410
+    code = "resync"
+
+
+class EventPage(BaseModel):
+    """Events after a number, in order; ask again with `after=` the `seq` of this answer."""
+
+    events: list[dict[str, Any]] = Field(description="the durable frames of the socket, as docs/protocol.md has them")
+    seq: int = Field(examples=[1041])
+
+
+class LongPoll:
+    """A request that waits for its user's next event."""
+
+    def __init__(self, user_id: int, *, after: int) -> None:
+        self.user_id = user_id
+        self.something = asyncio.Event()
+        self._after = after
+
+    def deliver(self, seq: int, event: Event, origin: object | None) -> None:
+        if seq > self._after:
+            self.something.set()
+
+    def deliver_ephemeral(self, frame: str) -> None:
+        """Only durable events end the wait."""
+
+    def end(self, code: CloseCode) -> None:
+        self.something.set()
+
+
+@router.get(
+    "/events",
+    summary="My events after a number (long poll)",
+    responses=may_fail(*SIGNED_IN, ResyncError, TooManySocketsError),
+)
+async def list_events(
+    request: Request,
+    feed: Annotated[Feed, opened(Feed)],
+    user: CurrentUser,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1)],
+    wait: Annotated[float, Query(ge=0, le=60, description="seconds")] = 0,
+) -> EventPage:
+    """The durable frames of the socket, for clients without sockets; at most 200 at once."""
+    _, seq, forgotten_seq = await feed.position(user.id)
+    if after == seq and wait > 0:
+        await _wait_for_event(request, feed, user.id, seq, wait)
+    found = await feed.list_events(user.id, after=after, limit=EVENTS_LIMIT)
+    is_whole = [event.seq for event in found] == list(range(after + 1, after + 1 + len(found)))
+    if not (forgotten_seq <= after <= seq and is_whole and (found or after == seq)):
+        raise ResyncError(
+            f"The missed events are no longer kept: reload the conversations, then continue with after={seq}."
+        )
+    events = [json.loads(event.durable(user_id, number)) for user_id, number, event in found]
+    return EventPage(events=events, seq=found[-1].seq if found else after)
+
+
+async def _wait_for_event(request: Request, feed: Feed, user_id: int, seq: int, seconds: float) -> None:
+    """Return once there is an event after *seq*, the time is over, or the client is gone."""
+    poll = LongPoll(user_id, after=seq)
+    async with feed.listen(poll, seq=seq) as delivered:
+        if delivered > seq:
+            return
+        waiting = [asyncio.create_task(poll.something.wait()), asyncio.create_task(_until_gone(request))]
+        try:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+
+async def _until_gone(request: Request) -> object:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return None
