@@ -17,6 +17,7 @@ from db import Database
 from postgres.embedded import EmbeddedServer
 from support.databases import TestDatabase
 from support.servers import Person, Server, register
+from support.tabs import SECRET_KEY
 
 _database_numbers = count(1)
 
@@ -106,3 +107,41 @@ def alice(server: Server) -> Person:
 @pytest.fixture
 def bob(server: Server) -> Person:
     return register(server, "bob")
+
+
+@pytest.fixture
+def carol(server: Server) -> Person:
+    return register(server, "carol")
+
+
+# Two nodes
+
+
+@pytest.fixture(scope="session")
+def shared(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    """The database of two nodes."""
+    return make_database()
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory, shared: TestDatabase) -> Iterator[Server]:
+    """A node of an installation with two; a file whose people live on it makes it its `server`."""
+    node = Server(tmp_path_factory.mktemp("here"), shared.url, SECRET_KEY=SECRET_KEY).start()
+    register(node, "admin")
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def there(tmp_path_factory: pytest.TempPathFactory, shared: TestDatabase, here: Server) -> Iterator[Server]:
+    """The other node, on the same database."""
+    node = Server(tmp_path_factory.mktemp("there"), shared.url, SECRET_KEY=SECRET_KEY).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def admin(alice: Person, shared: TestDatabase) -> Person:
+    """Alice, made an admin of the two nodes."""
+    shared.query("UPDATE users SET is_admin = true WHERE id = %s", alice.id)
+    return alice

@@ -15,7 +15,8 @@ import pytest
 from support.databases import TestDatabase
 from support.mail import MailServer, smtp
 from support.outages import FragilePostgres, fragile_postgres, open_folder, wait_for_the_end_of
-from support.servers import PASSWORD, Person, Server, closing, receive, register, send, wait_until
+from support.servers import PASSWORD, Person, Server, receive, register, wait_until
+from support.sockets import closing, send
 
 ANSWER_SECONDS = 8.0  # five are promised, the rest is for a busy machine; twice the wait for the database would be nine
 STOP_SECONDS = 10

@@ -17,7 +17,8 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from support.outages import open_folder
-from support.servers import HOUSE, Person, Server, closing, deaf, receive, register, send, wait_until
+from support.servers import HOUSE, Person, Server, receive, register, wait_until
+from support.sockets import closing, deaf, send
 
 STOP_SECONDS = 10  # what SPEC promises
 UVICORN = ["-m", "uvicorn", "main:app", "--app-dir", str(HOUSE), "--port", "0"]
