@@ -38,7 +38,7 @@ from messages import routes as messages
 from messages import sockets
 from messages.messenger import Messenger
 from pdf import PdfEngine
-from postgres.embedded import locate_database
+from postgres.location import locate_database
 from settings import Settings, get_settings
 
 VERSION = "0.1.0"

@@ -83,7 +83,7 @@ def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
         postgres = EmbeddedServer(folder)
         stack.callback(postgres.release)
         postgres.ensure_started()
-        postmaster_pid = int((postgres.cluster / "postmaster.pid").read_text().split()[0])
+        postmaster_pid = int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0])
 
         def start(name: str, command: Sequence[str], **environment: str) -> Server:
             with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:

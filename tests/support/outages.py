@@ -14,6 +14,7 @@ from psycopg2.extensions import make_dsn
 
 from postgres.embedded import EmbeddedServer
 from postgres.host import is_alive
+from postgres.postmaster import stop_postmaster
 from support.servers import wait_until
 
 
@@ -30,7 +31,7 @@ class FragilePostgres(EmbeddedServer):
 
     @property
     def pid(self) -> int:
-        return int((self.cluster / "postmaster.pid").read_text().split()[0])
+        return int((self.folders.cluster / "postmaster.pid").read_text().split()[0])
 
     def ask(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         with contextlib.closing(psycopg2.connect(**self.keywords)) as connection:
@@ -58,7 +59,7 @@ class FragilePostgres(EmbeddedServer):
 
     def restart(self) -> None:
         """As an administrator does: sessions are ended, then it is there again."""
-        self._stop()
+        stop_postmaster(self.folders)
         self.ensure_started()
 
     def freeze(self) -> None:
