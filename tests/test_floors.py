@@ -9,7 +9,8 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "settings"},
+    {"errors"},
+    {"settings"},
     {"postgres", "chat", "extraction"},
     {"db", "pdf"},
     {"edge"},
