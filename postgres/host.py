@@ -1,4 +1,4 @@
-"""The users and processes of this machine, as far as the embedded server is concerned with them."""
+"""System users and processes, as the embedded server needs them."""
 
 import contextlib
 import logging
