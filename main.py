@@ -42,7 +42,7 @@ from messages import sockets
 from messages.messenger import Messenger
 from messages.presence import Presence
 from pdf import PdfEngine
-from postgres.embedded import locate_database
+from postgres.location import locate_database
 from settings import Settings, get_settings
 
 VERSION = "0.1.0"
