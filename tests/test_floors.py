@@ -22,7 +22,7 @@ FLOORS = [
 ]
 DOORS = {
     "psycopg2": {"db", "postgres.embedded", "postgres.location"},
-    "pypdfium2": {"extraction.pdfium", "extraction.edges"},
+    "pypdfium2": {"extraction.native", "extraction.pdfium", "extraction.textpage"},
     "pdfplumber": {"extraction.plumber", "extraction.ruled"},
     "PIL": {"extraction.pictures"},
     "xlsxwriter": {"extraction.tabular"},

@@ -16,9 +16,9 @@ import pdfplumber
 import pytest
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
-from extraction.reader import Extraction, PageMatches, Part
 from extraction.recent import RecentAnswers
 from extraction.text import Excerpt, find_matches
+from extraction.values import Extraction, PageMatches, Part
 from extraction.workers import Limits
 from pdf import PdfEngine, PdfFile, _Total
 from support import pdfs
