@@ -22,6 +22,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
 from extraction import pictures, search, tasks
+from extraction.pool import WorkerDiedError
 from extraction.recent import CHARACTER_BYTES, RecentAnswers
 from extraction.tabular import FileFormat, to_csv
 from extraction.values import (
@@ -41,7 +42,7 @@ from extraction.values import (
     Source,
     Word,
 )
-from extraction.workers import Limits, WorkerDiedError, Workers
+from extraction.workers import Limits, Workers
 from settings import Settings, load_settings
 
 SHARED_MODULES = ("pypdfium2.raw", "pdfplumber", "xlsxwriter")  # imported once for all workers
@@ -101,7 +102,7 @@ class PdfEngine:
             cpu_seconds=cpu_seconds,
             memory_bytes=memory_bytes,
             shared_modules=SHARED_MODULES,
-            modules=[tasks.__name__, "extraction.pdfium", "extraction.plumber"],
+            warm_up=tasks.load_readers,
         )
         self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
 

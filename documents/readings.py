@@ -19,8 +19,8 @@ from documents import queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
 from errors import BadPdfError, BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
+from extraction.turns import Turns
 from extraction.values import DAMAGED, READER_VERSION, Part
-from extraction.workers import Turns
 from messages.messenger import Messenger
 from pdf import PdfEngine, PdfFile
 

@@ -26,7 +26,7 @@ DOORS = {
     "pdfplumber": {"extraction.plumber", "extraction.ruled"},
     "PIL": {"extraction.pictures"},
     "xlsxwriter": {"extraction.tabular"},
-    "pebble": {"extraction.workers"},
+    "pebble": {"extraction.pool"},
     "smtplib": {"delivery.smtp"},
     "limits": {"edge.limits", "settings"},
     "bcrypt": {"auth"},
