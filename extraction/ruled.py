@@ -1,7 +1,7 @@
 """Find the ruled tables of a page and their cells' text: pdfplumber's "lines" rules, with faster data structures.
 
 Coordinates are pdfplumber's: points, x to the right, top and bottom measured downwards. The rules are those of
-pdfplumber 0.11 with its default settings; tests/test_pdf.py compares the two.
+pdfplumber 0.11 with its default settings; tests/extraction/test_reader.py compares the two.
 """
 
 import itertools
