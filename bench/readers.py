@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import pdfplumber
 
 from bench import pdfs
-from extraction.reader import Source, read_part, search
+from extraction.search import search
+from extraction.tasks import read_part
+from extraction.values import Source
 from settings import Settings
 
 ROUNDS = 3  # of the product's reader; the plain one is slow

@@ -17,8 +17,8 @@ from documents import queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
 from errors import BadPdfError, DocumentNotFoundError, PagewireError
-from extraction.reader import DAMAGED, READER_VERSION, Part
-from extraction.workers import Turns
+from extraction.turns import Turns
+from extraction.values import DAMAGED, READER_VERSION, Part
 from pdf import PdfEngine, PdfFile
 
 RECOVERY_SECONDS = 30.0  # between two looks for work that a dead process left

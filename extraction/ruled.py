@@ -1,7 +1,7 @@
 """Find the ruled tables of a page and their cells' text: pdfplumber's "lines" rules, with faster data structures.
 
 Coordinates are pdfplumber's: points, x to the right, top and bottom measured downwards. The rules are those of
-pdfplumber 0.11 with its default settings; tests/test_pdf.py compares the two.
+pdfplumber 0.11 with its default settings; tests/extraction/test_reader.py compares the two.
 """
 
 import itertools
@@ -13,14 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from pdfplumber.utils.text import LIGATURES, extract_text
 
+from extraction.values import Box, Char, Point
+
 TOLERANCE = 3.0  # points: for snapping, joining and crossing lines, and the gap that ends a word
 MINIMUM_EDGE_LENGTH = 3.0  # points, after joining
 MAXIMUM_CROSSINGS = 150_000  # twice those of the fullest real page seen; as many cells
 MAXIMUM_STEPS = 6_000_000  # comparisons for one page: a few seconds
 
-Box = tuple[float, float, float, float]  # x0, top, x1, bottom
-Point = tuple[float, float]  # x, top
-Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
 Item = TypeVar("Item")
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 EXCERPT_CHARS = 60  # shown on each side of a match
 MAXIMUM_EXCERPTS = 100  # a page; the counts have no limit
+HYPHEN_MARKS = "\x02\ufffe"  # what PDFium makes of a hyphen at the end of a line
 
 
 class Excerpt(NamedTuple):
@@ -24,7 +25,8 @@ class Matches(NamedTuple):
 
 # C0 but \n and \t, DEL, and the non-character PDFium uses for what it cannot map
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\uffff]")
-_HYPHEN_MARK = re.compile("[\ufffe\x02]\n?")  # PDFium's for a hyphen at the end of a line
+_HYPHEN_MARK = re.compile(f"[{HYPHEN_MARKS}]\n?")
+_HYPHENS = "-" + HYPHEN_MARKS
 _SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # all of them, and surrogates
 
 
@@ -51,7 +53,7 @@ def trace_origins(raw: str, text: str) -> list[int]:
         if char == "\n":
             originals = "\r\n"
         elif char == "-":
-            originals = "-\x02\ufffe"
+            originals = _HYPHENS
         elif char > "\uffff":
             originals = char + chr(0xD7C0 + (ord(char) >> 10))  # whole, or the first of two surrogates
         else:
