@@ -1,4 +1,4 @@
-"""Read one PDF and tell what was found and what it cost, as JSON: `python -m bench.readers plain|product FILE`.
+"""Extract one PDF and print what was found and what it cost, as JSON: `python -m bench.readers plain|product FILE`.
 
 A process of its own for each file and reader, so that the peak of its memory is the file's.
 """
@@ -72,7 +72,7 @@ def _time(work: Callable[[], Any]) -> float:
 
 
 def _peak_bytes() -> int:
-    """The peak of this process's own memory; ru_maxrss may be that of the one that started it."""
+    """The peak of this process's own memory; ru_maxrss may be the parent's."""
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) * 1024
@@ -83,7 +83,7 @@ READERS: dict[str, Callable[[Path], Reading]] = {"plain": read_plainly, "product
 
 def main() -> None:
     read, path = READERS[sys.argv[1]], Path(sys.argv[2])
-    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:  # what is done once is not this file's
+    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:  # so that what happens only once is not measured
         file.write(pdfs.make_report(3))
         file.flush()
         read(Path(file.name))
