@@ -43,7 +43,7 @@ def read_chars(text: TextPage, to_display: Matrix) -> list[Char]:
         zip(text.chars, struct.iter_unpack("4f", boxes), strict=True)
     ):
         if top == bottom or char == "\0" or not (right - left < LIMIT and top - bottom < LIMIT):
-            continue  # generated, or without a box, or with one that overflowed
+            continue  # generated, or its box is missing or overflowed
         line = lines.get((bottom, top)) or lines.get((left, right))
         if line is None:
             line = _read_line(text.address, index, to_display)

@@ -27,8 +27,8 @@ class ArrangedText:
         self._page = page
         self._turned = objects.turned
         self._turn, self._strays = objects.find_turn()
-        self.main = TextPage(page, self._turn)  # the page turned for most of the text
-        self._others: dict[int, TextPage] = {}  # and for the rest
+        self.main = TextPage(page, self._turn)  # turned so that most of the text is upright
+        self._others: dict[int, TextPage] = {}  # by turn, for the rest of the text
 
     def close(self) -> None:
         for text in (self.main, *self._others.values()):
@@ -58,7 +58,7 @@ class ArrangedText:
         return string, pieces
 
     def _list_stretches(self) -> Iterator[tuple[TextPage, int, int]]:
-        """Yield each stretch of one direction: the text with the page turned for it, its start and its length."""
+        """Yield each stretch of one direction: the page's text turned for it, its start and its length."""
         objects = self.main.objects
         turns: list[int] = []
         for item in objects:

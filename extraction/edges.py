@@ -1,4 +1,4 @@
-"""The paths that a page draws, as the straight edges that pdfplumber's rules for tables look at."""
+"""The paths of a page as straight edges, which pdfplumber's table rules work on."""
 
 import ctypes
 import itertools
@@ -25,7 +25,7 @@ MAXIMUM_SEGMENTS = 1_000_000  # of the paths of one page; the fullest real page 
 
 
 class TooManyPathsError(Exception):
-    """The page draws more than is worth searching for tables."""
+    """The page has more paths than are worth searching for tables."""
 
 
 def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
@@ -54,7 +54,7 @@ def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
 
 
 class _Points:
-    """A buffer that all points of a path are read into at once."""
+    """Reads all points of a path at once, into one buffer."""
 
     def __init__(self) -> None:
         self._size = 0

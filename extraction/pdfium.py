@@ -58,15 +58,15 @@ class Document:
     """An open PDF file; a context manager."""
 
     def __init__(self, path: Path, password: str | None = None) -> None:
-        """Open *path*; an encrypted file opens with its user's or its owner's password, or if its user's is empty.
+        """Open *path*; an encrypted file opens with its user or owner password, or if its user password is empty.
 
         Raises:
             PasswordRequiredError; BadPdfError if the file is empty; UnreadableError if PDFium cannot read it.
         """
-        self._held: Any = None  # the bytes PDFium reads from, when not from the file
+        self._held: Any = None  # the bytes that PDFium reads, if not the file
         if path.stat().st_size == 0:
             raise BadPdfError("Error processing PDF: the file is empty.")
-        for secret in _spellings(password):
+        for secret in _encodings(password):
             self._document = pdfium.FPDF_LoadDocument(os.fsencode(path), secret)
             if not self._document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD:
                 self._open_after_junk(path, secret)
@@ -115,7 +115,7 @@ class Document:
             return None
 
     def render_page(self, index: int, width: int) -> Picture | None:
-        """Return the page, *width* pixels wide, or less if that were too many in all; None if it cannot be loaded."""
+        """Return the page, at most *width* pixels wide and within the limits; None if it cannot be loaded."""
         page = pdfium.FPDF_LoadPage(self._document, index)
         if not page:
             return None
@@ -160,7 +160,6 @@ class Page:
 
     @property
     def is_unmapped(self) -> bool:
-        """See `TextPage.is_unmapped`."""
         return self._text.main.is_unmapped
 
     def read_text(self) -> str:
@@ -168,19 +167,16 @@ class Page:
         return self._text.string
 
     def find_boxes(self, start: int, count: int) -> list[Box]:
-        """Return where these characters of `read_text` are shown, a box a line; none if that is not known."""
+        """Return the boxes of these characters of `read_text`, one a line; none if they are not known."""
         return list(filter(is_on_earth, map(self._show, self._text.find_boxes(start, count))))
 
     def read_words(self) -> list[tuple[str, Box]]:
-        """See `words.read_words`."""
         return read_words(self._text.pieces, self._show)
 
     def read_edges(self) -> Edges:
-        """See `edges.find_edges`."""
         return find_edges(self._objects.paths)
 
     def read_chars(self) -> list[Char]:
-        """See `chars.read_chars`."""
         return read_chars(self._text.main, self._to_display)
 
     def _display(self, box: Box) -> Box:
@@ -192,7 +188,7 @@ class Page:
         return (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
     def _show(self, box: Box) -> Box:
-        """Return where *box*, of page space, is displayed, from the corner."""
+        """Return where *box*, of page space, is displayed, relative to the corner."""
         left, top = self.corner
         x0, y0, x1, y1 = self._display(box)
         return (x0 - left, y0 - top, x1 - left, y1 - top)
@@ -220,14 +216,14 @@ def _render(page: Any, width: int) -> Picture:
     return Picture(columns, rows, stride, pixels, columns / page_width, rows / page_height)
 
 
-def _spellings(password: str | None) -> list[bytes | None]:
-    """Return the bytes a password may stand for: UTF-8 in new files, Latin-1 in old ones."""
+def _encodings(password: str | None) -> list[bytes | None]:
+    """Return the encodings of a password: UTF-8 in new files, Latin-1 in old ones."""
     if password is None:
         return [None]
-    spellings: list[bytes | None] = [password.encode("utf-8", "replace")]
+    encodings: list[bytes | None] = [password.encode("utf-8", "replace")]
     if not password.isascii():
-        spellings.append(password.encode("latin-1", "replace"))
-    return spellings
+        encodings.append(password.encode("latin-1", "replace"))
+    return encodings
 
 
 def _display_matrix(page: Any) -> Matrix:
@@ -246,7 +242,7 @@ def _media_box(page: Any) -> Box:
     left, bottom, right, top = (ctypes.c_float() for _ in range(4))
     if pdfium.FPDFPage_GetMediaBox(page, left, bottom, right, top):
         box = (left.value, bottom.value, right.value, top.value)
-    else:  # inherited: PDFium tells it only as the visible part of the page
+    else:  # inherited: PDFium only knows its visible part
         rect = pdfium.FS_RECTF()
         pdfium.FPDF_GetPageBoundingBox(page, rect)
         box = (rect.left, rect.bottom, rect.right, rect.top)

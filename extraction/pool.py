@@ -1,7 +1,7 @@
-"""A pool of killable processes: pebble's, which survives crashes and kills late tasks, with its weak spots mended.
+"""A pool of killable processes: pebble's, which survives crashes and kills late tasks, without its weak spots.
 
-pebble's pool stays out of order once an idle worker has been killed: here a new one is started. multiprocessing leaves
-files behind when its process is killed, and imports the server's main module into each worker: here it does neither.
+pebble's pool is broken for good once an idle worker is killed: here a new pool is started. multiprocessing leaves files
+behind when its process is killed, and imports the server's main module into each worker: here it does neither.
 """
 
 import asyncio
@@ -128,7 +128,7 @@ class WorkerPool:
             pool = await asyncio.to_thread(self._get_pool)
         try:
             future = pool.schedule(worker_process.work, args=(cpu_seconds, function, args, kwargs), timeout=seconds)
-        except RuntimeError as error:  # the pool broke just now
+        except RuntimeError as error:  # the pool has just broken
             raise NoWorkerError("lost while idle") from error
         answer = asyncio.wrap_future(future)
         patience = time.monotonic() + seconds + START_SECONDS
@@ -146,7 +146,7 @@ class WorkerPool:
         except concurrent.futures.BrokenExecutor as error:
             raise NoWorkerError("lost while idle") from error
         finally:
-            answer.cancel()  # if the caller has gone, the worker stops
+            answer.cancel()  # stops the worker if the caller is gone
 
     def _get_pool(self) -> ProcessPool:
         """Return a running pool; blocks while one starts."""
@@ -212,7 +212,7 @@ def _shorten_socket_path() -> None:
 
 @cache
 def _start_sweeper() -> "subprocess.Popen[bytes]":
-    """Start a process that removes multiprocessing's folder (the forkserver's socket) when this one ends, however."""
+    """Start a process that removes multiprocessing's folder (the forkserver's socket) however this one ends."""
     return subprocess.Popen(  # noqa: S603
         ["/bin/sh", "-c", 'read -r _; exec rm -rf -- "$0"', get_temp_dir()],
         stdin=subprocess.PIPE,
@@ -221,7 +221,7 @@ def _start_sweeper() -> "subprocess.Popen[bytes]":
 
 
 class _BareProcess(ForkServerProcess):
-    """A process that does not import this server's `__main__` (and FastAPI with it) again.
+    """A process that does not import the server's `__main__`, and FastAPI with it.
 
     multiprocessing does so for the sake of functions defined there, unless `__main__` belongs to a package.
     """

@@ -1,4 +1,4 @@
-"""One PDF as its tasks read it: by PDFium, and by pdfplumber where PDFium cannot.
+"""Reads one PDF, with PDFium, or with pdfplumber where PDFium cannot.
 
 Both are imported where they are used: the web process imports the tasks, and must never load PDFium.
 """
@@ -130,7 +130,7 @@ class Reader:
                 yield PageText(page_number, text, page.width, page.height), page
 
     def open_page(self, index: int) -> Page | None:
-        """Return the page, to be closed, as the reader opens it that finds more text; None if neither can."""
+        """Return the page, to be closed, from the library that finds more text; None if neither can open it."""
         page = self.document.open_page(index)
         if page is None:
             return self._open_rescue_page(index)

@@ -1,4 +1,4 @@
-"""What workers find of a term: the pages that match, with excerpts, and the boxes of the matches."""
+"""The search for a term, in workers: matching pages with excerpts, and the boxes of the matches."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ MOST_EXCERPTS = 3000  # and then none: 100,000 would stop the event loop for two
 
 @guarded
 def search(source: Source, max_pages: int, term: str) -> tuple[bytes, bytes]:
-    """Return what `search_text` returns, and the text to give it the next time."""
+    """Return what `search_text` returns, and the text for the next call of it."""
     with open_pdf(source, max_pages) as reader:
         text = "\f".join(page.text for page, _ in reader.read_pages()).encode()
     return search_text(text, term), text

@@ -1,4 +1,4 @@
-"""What workers do with a whole file: extract it, inspect it, write its tables to a file."""
+"""What workers do with a file: extract or inspect it, list the words of a page, export tables."""
 
 import contextlib
 import json

@@ -17,10 +17,10 @@ class NoTextError(Exception):
 
 
 class TextPage:
-    """The text of a page while the page is turned: PDFium puts upright text in good order."""
+    """The text of a page, turned so that the text of one direction is upright: only that is in good order."""
 
     def __init__(self, page: Any, turn: int = 0) -> None:
-        """*turn*: how many quarter turns, clockwise, the text has that is to be upright. Raises NoTextError."""
+        """*turn*: the quarter turns, clockwise, of the text that should become upright. Raises NoTextError."""
         if turn:
             rotation = pdfium.FPDFPage_GetRotation(page)
             pdfium.FPDFPage_SetRotation(page, (rotation - turn) % 4)
@@ -32,7 +32,7 @@ class TextPage:
             raise NoTextError
         self.address: int = address_of(self._handle)
         self.char_count: int = max(0, pdfium.FPDFText_CountChars(self._handle))
-        self._units = ctypes.create_string_buffer(4 * self.char_count + 4)  # room even if each were a surrogate pair
+        self._units = ctypes.create_string_buffer(4 * self.char_count + 4)  # enough even if each is a surrogate pair
         units = ctypes.cast(self._units, ctypes.POINTER(ctypes.c_ushort))
         written = pdfium.FPDFText_GetText(self._handle, 0, self.char_count, units) if self.char_count else 1
         self._unit_count = max(0, written - 1)
@@ -52,7 +52,7 @@ class TextPage:
 
     @property
     def is_exact(self) -> bool:
-        """Whether positions in the string are those of the characters: PDFium omits characters that no text has."""
+        """Whether positions in the string are those of the characters: PDFium omits some that are no text."""
         return len(self.string) == self.char_count
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Turns at a few places: owners are served in rotation, and the queue has an end."""
+"""Fair turns: owners are served in rotation, and the queue is bounded."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ MAXIMUM_WAITING_EACH = 48  # of one owner
 
 
 class Turns:
-    """*count* places; of all who wait, the owner served longest ago is next."""
+    """A semaphore of *count* places; of the owners who wait, the one served longest ago is next."""
 
     def __init__(self, count: int) -> None:
         self._free = count

@@ -1,4 +1,4 @@
-"""The values of extraction: what a worker is given, what it returns, and the limits on both."""
+"""Plain values: what workers are given and what they return, with its limits."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from extraction.text import Excerpt
 
-READER_VERSION = 1  # raise it when the same file would be extracted better: older extractions are then not copied
+READER_VERSION = 1  # raise it with better extraction, so that older extractions are not reused
 MAXIMUM_TEXT_CHARS = 20_000_000
 MAXIMUM_TABLE_CELLS = 2_000_000
 MAXIMUM_WORDS = 20_000  # of one page

@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def prepare(memory_bytes: int, warm_up: Callable[[], object]) -> None:
-    """Limit this process, tie its life to the server's, and call *warm_up*, whose memory does not count."""
+    """Limit this process and tie its life to the server's; the memory that *warm_up* takes is not counted."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
     os.nice(10)
     _leave_session()
@@ -57,7 +57,7 @@ def work(
 
 
 def _leave_session() -> None:
-    """Move to a session of its own and make that give way to the others, as nice does within one.
+    """Move to a session of our own and lower its priority, as nice does within a session.
 
     Where sessions share the processor as groups (sched(7), "The autogroup feature"), nice only ranks the processes of
     one session: PostgreSQL, in its own, would wait for its turn behind a PDF.

@@ -1,7 +1,7 @@
 """Run functions in worker processes that may die at any moment, without harm to this process or to other tasks.
 
-Each task runs in a forked, niced process with limits on its memory, its processor time and the wall clock. Of pebble's
-weak spots two are mended here: a cancelled task that still waits would cost a worker, and its queue has no end.
+Each task runs in a forked, niced process with limits on its memory, its processor time and the wall clock. The queue
+is our own: pebble's is unbounded, and a cancelled task that still waits there costs a worker.
 """
 
 import logging
@@ -31,8 +31,7 @@ class Limits(NamedTuple):
 
 
 class Workers:
-    """*count* processes that share the tasks, and a queue of 64 before them, of which one owner has at most 48; used
-    from one event loop.
+    """*count* processes behind a queue of 64 tasks, at most 48 of one owner; used from one event loop.
 
     A task that is cancelled or passes its deadline costs its worker, never another task. A task whose worker was
     killed from outside is run a second time, so it must be safe to run twice.
@@ -69,9 +68,9 @@ class Workers:
         """Return the value of *function* (a module's), or raise what it raises.
 
         Raises:
-            BusyError: if too many tasks wait, for too long, the workers are closed, or do not start.
+            BusyError: if too many tasks wait, or this one too long; if the workers are closed, or do not start.
             TimeoutError: if it runs longer than the deadline.
-            WorkerDiedError: if its process dies, of the task or, twice, of something else.
+            WorkerDiedError: if the task kills its process, or something else does twice.
         """
         return await self.run_within(self._limits, function, *args, **kwargs)
 

@@ -41,7 +41,7 @@ def make_workers(
         cpu_seconds=cpu_seconds,
         memory_bytes=512 * 1024 * 1024,
         shared_modules=[],
-        warm_up=int,
+        warm_up=int,  # nothing
     )
 
 

@@ -74,14 +74,14 @@ def staircase(steps: int) -> bytes:
 
 
 def deflated(content: bytes, *others: bytes, resources: bytes = b"", page: bytes = b"") -> bytes:
-    """Return a page of much to draw in a small file."""
+    """Return a small file that draws much."""
     return write_page(zlib.compress(content), *others, resources=resources, page=page, content_dictionary=FLATE)
 
 
 def packed(objects: Sequence[bytes], *streams: bytes, table: bytes = b"", bag: bytes | None = None) -> bytes:
     """Return a file of *objects* (number 1, 2, …) in a deflated object stream, then *streams*.
 
-    *table* and *bag* are to stand for the compressed cross-reference and object streams.
+    *table* and *bag* replace the compressed cross-reference and object streams.
     """
     lengths = [0, *(len(content) + 1 for content in objects)]
     index = b" ".join(b"%d %d" % (number, sum(lengths[:number])) for number in range(1, len(lengths))) + b"\n"
@@ -114,7 +114,7 @@ def packed_page(page: bytes, *others: bytes, content: bytes = HELLO) -> bytes:
 
 
 def same_page(times: int, content: bytes = HELLO) -> bytes:
-    """Return a book of so many pages, all of them the same object."""
+    """Return a book of *times* pages, all of them the same object."""
     page = b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources <<%s>>>>" % FONT
     pages = b"<</Type /Pages /Kids [%s] /Count %d>>" % (b"3 0 R " * times, times)
     return packed([CATALOG, pages, page], stream(zlib.compress(content), FLATE))
