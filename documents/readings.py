@@ -18,7 +18,7 @@ from delivery.smtp import Mail, MailDelayedError, Mailer, MailRefusedError
 from documents import queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
-from errors import BadPdfError, BusyError, DatabaseUnavailableError, DocumentNotFoundError, PagewireError
+from errors import BadPdfError, BusyError, DatabaseUnavailableError, DocumentFileMissingError, PagewireError
 from extraction.reader import DAMAGED, READER_VERSION, Part
 from extraction.workers import Turns
 from messages.messenger import Messenger
@@ -169,7 +169,7 @@ class Jobs:
     async def _read(self, document: DocumentRow) -> None:
         path = self._storage.path_of(document.file_path)
         if not path.exists():
-            raise DocumentNotFoundError("The file of this document is missing.")
+            raise DocumentFileMissingError
         warnings: list[str] = []
         last_told = -math.inf
         async with contextlib.aclosing(

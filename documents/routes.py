@@ -24,6 +24,7 @@ from edge.ranges import file_response
 from errors import (
     BusyError,
     ClientIdReusedError,
+    DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
     RequestedRangeError,
@@ -347,7 +348,7 @@ async def read_file(request: Request, database: Db, storage: Files, user: Curren
     try:
         return file_response(request, path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS)
     except OSError as error:
-        raise DocumentNotFoundError("The file of this document is missing.") from error
+        raise DocumentFileMissingError from error
 
 
 @router.get(
