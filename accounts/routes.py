@@ -13,7 +13,7 @@ from accounts import queries
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import CONTROLS, Id, Storable
+from edge.fields import UNPRINTABLE, Id, Storable, pattern_without
 from edge.forms import read_form
 from edge.health import Greeting
 from edge.limits import client_network
@@ -28,7 +28,7 @@ from errors import (
 from settings import Settings
 
 MIN_PASSWORD_CHARACTERS = 8
-NAME_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"  # one line, and not blank
+NAME_PATTERN = pattern_without(UNPRINTABLE, not_only=r"\s")  # one line, and not blank
 
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # inside a company's network .local or .test may well have mail
 
