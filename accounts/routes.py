@@ -2,19 +2,18 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import email_validator
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, ValidationError, validate_email
+from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, validate_email
 
 from accounts import queries
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import UNPRINTABLE, Id, Storable, pattern_without
-from edge.forms import read_form
+from edge.forms import json_or_form, read_body, validate
 from edge.health import Greeting
 from edge.limits import client_network
 from errors import (
@@ -154,32 +153,10 @@ async def register(
 
 async def read_credentials(request: Request) -> Credentials:
     """The body of a login, JSON or a form; never the query string."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    values: Any
-    if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        values = dict(await read_form(request))
-    else:
-        try:
-            values = await request.json()
-        except (ValueError, RecursionError) as error:
-            raise RequestValidationError(
-                [{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]
-            ) from error
-    try:
-        return Credentials.model_validate(values)
-    except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+    return validate(Credentials, await read_body(request))
 
 
-LOGIN_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": Credentials.model_json_schema()},
-            "application/x-www-form-urlencoded": {"schema": Credentials.model_json_schema()},
-        },
-    }
-}
+LOGIN_BODY = json_or_form(Credentials)
 LOGIN_ERRORS = may_fail(InvalidCredentialsError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY)
 
 
