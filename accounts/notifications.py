@@ -37,7 +37,7 @@ async def read_notification(
     email: Annotated[str | None, Query(max_length=320, include_in_schema=False)] = None,
     message: Annotated[str | None, Query(max_length=MAX_MESSAGE_CHARACTERS, include_in_schema=False)] = None,
 ) -> Notification:
-    """From the query, a form or JSON; the body counts where both name a value."""
+    """From the query, a form or JSON; the body takes precedence over the query."""
     values = await read_body(request, required=False, max_field_bytes=MAX_FIELD_BYTES)
     if not isinstance(values, dict):
         raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "must be an object"}])
@@ -58,9 +58,9 @@ async def send_notification(
     user: CurrentUser,
     notification: Annotated[Notification, Depends(read_notification)],
 ) -> Greeting:
-    """Queue an e-mail. Only addresses of registered users, for anybody but an admin.
+    """Queue an e-mail. Only an admin may write to an address that is not a user's.
 
-    `email` and `message` may stand in the query instead of a body.
+    `email` and `message` may be in the query instead of a body.
     """
     if not user.is_admin and not await queries.email_exists(database, email=notification.email):
         raise ForbiddenError("Only registered users can be notified.")
