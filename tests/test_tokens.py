@@ -1,4 +1,4 @@
-"""Tokens, true and forged, and the key that signs them."""
+"""Access tokens, valid and forged, and the key that signs them."""
 
 import base64
 import hashlib
@@ -24,26 +24,28 @@ from support.servers import PASSWORD, Person, Server, register
 
 @pytest.mark.parametrize("path", ["/me", "/protected", "/users", "/users/1", "/documents", "/messages"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": ""}, {"Authorization": "Bearer"}])
-def test_without_a_token_nobody_is_asking(client: httpx.Client, path: str, headers: dict[str, str]) -> None:
+def test_a_request_without_a_token_is_not_authenticated(
+    client: httpx.Client, path: str, headers: dict[str, str]
+) -> None:
     answer = client.get(path, headers=headers)
 
     assert problem(answer) == (401, "Not authenticated", "not_authenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_password_in_basic_style_is_no_token(client: httpx.Client, alice: Person) -> None:
+def test_basic_authentication_is_not_accepted(client: httpx.Client, alice: Person) -> None:
     answer = client.get("/me", auth=(alice.email, PASSWORD))
 
     assert problem(answer) == (401, "Not authenticated", "not_authenticated")
 
 
-def test_the_word_bearer_is_known_in_any_case(client: httpx.Client, alice: Person) -> None:
+def test_the_word_bearer_may_have_any_case(client: httpx.Client, alice: Person) -> None:
     answer = client.get("/protected", headers={"Authorization": f"bEARER {alice.token}"})
 
     assert answer.json() == {"message": f"Hello user {alice.id}"}
 
 
-def test_a_token_in_the_query_is_no_token(client: httpx.Client, alice: Person) -> None:
+def test_a_token_in_the_query_is_ignored(client: httpx.Client, alice: Person) -> None:
     answer = client.get("/me", params={"token": alice.token, "access_token": alice.token})
 
     assert answer.status_code == 401
@@ -61,7 +63,7 @@ def key(server: Server) -> bytes:
 
 @pytest.fixture
 def forge(key: bytes, alice: Person) -> Callable[..., str]:
-    """A token that is alice's and true, but for what is changed; the value `...` leaves a claim out."""
+    """Alice's valid token, but for what is changed; the value `...` leaves a claim out."""
 
     def make(
         header: dict[str, Any] | None = None, raw_claims: bytes | None = None, signed_with: bytes = key, **claims: Any
@@ -84,7 +86,7 @@ def forge(key: bytes, alice: Person) -> Callable[..., str]:
     return make
 
 
-def test_a_token_made_by_the_rules_is_taken(client: httpx.Client, forge: Callable[..., str], alice: Person) -> None:
+def test_a_token_made_by_the_rules_is_accepted(client: httpx.Client, forge: Callable[..., str], alice: Person) -> None:
     answer = client.get("/me", headers={"Authorization": f"Bearer {forge()}"})
 
     assert answer.json()["id"] == alice.id
@@ -171,13 +173,13 @@ def test_a_token_without_a_signature_is_an_invalid_token(client: httpx.Client, f
         "=" * 9,
     ],
 )
-def test_what_is_no_token_is_an_invalid_token(client: httpx.Client, token: str) -> None:
+def test_a_malformed_token_is_an_invalid_token(client: httpx.Client, token: str) -> None:
     answer = client.get("/me", headers=[(b"Authorization", b"Bearer " + token.encode("latin-1"))])
 
     assert problem(answer) == (401, "Invalid token", "invalid_token")
 
 
-def test_a_token_of_yesterday_is_expired(client: httpx.Client, forge: Callable[..., str]) -> None:
+def test_an_old_token_is_expired(client: httpx.Client, forge: Callable[..., str]) -> None:
     token = forge(iat=int(time.time()) - 86_400, exp=int(time.time()) - 1)
 
     answer = client.get("/me", headers={"Authorization": f"Bearer {token}"})

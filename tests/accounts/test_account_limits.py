@@ -29,7 +29,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[],
 
 @pytest.fixture
 def elsewhere(strict: Server) -> Iterator[Callable[[], httpx.Client]]:
-    """Clients of the strict server, an IP of its own each."""
+    """Clients of the strict server, each with an IP of its own."""
     clients: list[httpx.Client] = []
 
     def make() -> httpx.Client:
@@ -47,7 +47,7 @@ def assert_limited(answer: httpx.Response, seconds: int) -> None:
     assert 0 < int(answer.headers["retry-after"]) <= seconds
 
 
-def test_an_address_may_be_tried_so_often_a_minute(elsewhere: Callable[[], httpx.Client]) -> None:
+def test_logins_to_one_address_are_limited(elsewhere: Callable[[], httpx.Client]) -> None:
     email = address()
     sign_up(elsewhere(), email)
     tries = [sign_in(elsewhere(), email, "wrong horse battery").status_code for _ in range(3)]
@@ -69,7 +69,7 @@ def test_the_spellings_of_an_address_are_counted_together(elsewhere: Callable[[]
     assert_limited(answer, 60)
 
 
-def test_both_doors_count_as_one(elsewhere: Callable[[], httpx.Client]) -> None:
+def test_login_and_token_share_one_limit(elsewhere: Callable[[], httpx.Client]) -> None:
     email, somebody = address(), elsewhere()
     for path in ("/login", "/token", "/login"):
         somebody.post(path, data={"username": email, "password": PASSWORD})
@@ -91,7 +91,7 @@ def test_an_ip_may_try_six_times_as_often_as_an_address(elsewhere: Callable[[], 
     assert another.status_code == 401
 
 
-def test_an_ip_may_register_so_often(elsewhere: Callable[[], httpx.Client]) -> None:
+def test_registrations_from_one_ip_are_limited(elsewhere: Callable[[], httpx.Client]) -> None:
     somebody = elsewhere()
     accounts = [sign_up(somebody, address()).status_code for _ in range(2)]
 
@@ -101,7 +101,7 @@ def test_an_ip_may_register_so_often(elsewhere: Callable[[], httpx.Client]) -> N
     assert_limited(refused, 3600)
 
 
-def test_the_word_of_a_proxy_elsewhere_does_not_change_who_is_counted(elsewhere: Callable[[], httpx.Client]) -> None:
+def test_an_untrusted_forwarded_for_does_not_change_whose_limit_it_is(elsewhere: Callable[[], httpx.Client]) -> None:
     somebody = elsewhere()
     for number in range(18):
         somebody.headers["X-Forwarded-For"] = f"203.0.113.{number}"

@@ -15,7 +15,7 @@ from support.servers import WAIT_SECONDS, Person, Server, register
 def server(
     tmp_path_factory: pytest.TempPathFactory, mail_database: TestDatabase, post_office: MailServer
 ) -> Iterator[Server]:
-    """The server of this file's alice and bob; its first account, the admin, is nobody's."""
+    """The server of this file's alice and bob; its first account, the admin, is unused."""
     made = Server(tmp_path_factory.mktemp("mailing"), mail_database.url, **smtp(post_office.port)).start()
     register(made, "admin")
     yield made
@@ -48,7 +48,7 @@ def test_a_notification_is_an_email(alice: Person, bob: Person, post_office: Mai
     ],
     ids=["query", "form", "multipart", "JSON", "query and JSON", "body over query", "empty object", "nothing"],
 )
-def test_it_may_stand_in_the_query_a_form_or_json(
+def test_it_may_come_in_the_query_a_form_or_json(
     alice: Person, bob: Person, post_office: MailServer, how: dict[str, Any]
 ) -> None:
     def fill(value: Any) -> Any:
@@ -69,13 +69,13 @@ def test_the_case_of_an_address_does_not_count(alice: Person, bob: Person, post_
     assert post_office.next_mail()["To"].lower() == bob.email
 
 
-def test_only_users_are_written_to(alice: Person) -> None:
+def test_only_users_can_be_notified(alice: Person) -> None:
     answer = alice.client.post("/send-notification", json={"email": "stranger@example.com", "message": "buy"})
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-def test_an_admin_writes_to_anybody(server: Server, mail_database: TestDatabase, post_office: MailServer) -> None:
+def test_an_admin_may_notify_any_address(server: Server, mail_database: TestDatabase, post_office: MailServer) -> None:
     admin = register(server, "alice")
     mail_database.query("UPDATE users SET is_admin = true WHERE id = %s", admin.id)
 
@@ -84,7 +84,7 @@ def test_an_admin_writes_to_anybody(server: Server, mail_database: TestDatabase,
     assert post_office.next_mail()["To"] == "stranger@example.com"
 
 
-def test_a_stranger_writes_to_nobody(server: Server, bob: Person) -> None:
+def test_without_a_token_nothing_is_sent(server: Server, bob: Person) -> None:
     answer = server.client().post("/send-notification", json={"email": bob.email, "message": "hello"})
 
     assert answer.status_code == 401
@@ -122,7 +122,7 @@ def test_what_is_not_one_address_is_a_422(alice: Person, place: str, address: st
         options: dict[str, Any] = {place: {"email": address.encode("utf-8", "replace").decode(), "message": "hello"}}
         answer = alice.client.post("/send-notification", **options)
 
-    assert answer.status_code in (403, 422)  # a display name may be dropped, and then it is nobody's address
+    assert answer.status_code in (403, 422)  # without its display name it is an address, but no user's
 
 
 @pytest.mark.parametrize("message", ["", " \n", "x" * 10_001, "a\x00b", 5, None, ["hi"]])
@@ -139,7 +139,7 @@ def test_a_body_that_is_not_a_notification_is_refused(alice: Person, body: str) 
     assert answer.status_code in (400, 422)
 
 
-def test_who_writes_too_much_is_told_when_to_go_on(make_server: Callable[..., Server]) -> None:
+def test_notifications_are_limited_and_the_answer_says_when_to_retry(make_server: Callable[..., Server]) -> None:
     server = make_server(NOTIFICATION_RATE_LIMIT="2/hour").start()
     alice, bob = register(server, "alice"), register(server, "bob")
 
@@ -151,7 +151,7 @@ def test_who_writes_too_much_is_told_when_to_go_on(make_server: Callable[..., Se
     assert int(answer.headers["Retry-After"]) > 0
 
 
-# What is in it adds nothing to it
+# Contents that would change the e-mail
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_an_address_that_a_header_would_change_is_refused(
     assert status_of(mail_database, f"to {address!r}") == ("failed", 1)
 
 
-def test_an_address_with_letters_of_its_own_country(
+def test_an_international_domain_is_sent_to_in_ascii(
     server: Server, mail_database: TestDatabase, post_office: MailServer
 ) -> None:
     alice, bob = register(server, "alice"), register(server, "bob")

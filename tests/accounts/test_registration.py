@@ -1,4 +1,4 @@
-"""Registering: which accounts there may be, and the first of them is the admin."""
+"""Registering: what an account may be, and who is the admin."""
 
 import json
 from collections.abc import Callable
@@ -91,7 +91,7 @@ def test_an_installation_has_one_admin_though_ten_come_first(make_server: Callab
 
 
 @pytest.mark.parametrize("password", ["12345678", "x" * 72, EURO * 24, "        ", "tab\tand\x7fdel", "пароль-пароль"])
-def test_a_password_that_fits_is_taken_as_it_is(client: httpx.Client, password: str) -> None:
+def test_a_password_that_fits_is_accepted_as_it_is(client: httpx.Client, password: str) -> None:
     email = address()
     registered = sign_up(client, email, password)
 
@@ -144,7 +144,7 @@ def test_a_password_counts_to_its_last_byte(client: httpx.Client) -> None:
         {"$ne": ""},
     ],
 )
-def test_what_is_no_address_is_refused(client: httpx.Client, email: Any) -> None:
+def test_an_invalid_address_is_refused(client: httpx.Client, email: Any) -> None:
     answer = client.post("/register", json={"email": email, "password": PASSWORD, "name": "Alice"})
 
     assert fields(answer) == {"email"}
@@ -153,7 +153,7 @@ def test_what_is_no_address_is_refused(client: httpx.Client, email: Any) -> None
 @pytest.mark.parametrize(
     "name", ["", "   ", "x" * 201, "with\x00NUL", "two\nlines", "\u202eecilA", "\x1b[31mAlice", None, 7]
 )
-def test_what_is_no_name_is_refused(client: httpx.Client, name: Any) -> None:
+def test_an_invalid_name_is_refused(client: httpx.Client, name: Any) -> None:
     answer = client.post("/register", json={"email": address(), "password": PASSWORD, "name": name})
 
     assert fields(answer) == {"name"}
@@ -166,7 +166,7 @@ def test_a_name_comes_back_as_it_was_given(client: httpx.Client, name: str) -> N
     assert answer.json()["user"]["name"] == name
 
 
-def test_while_registration_is_closed_there_is_nobody_new(make_server: Callable[..., Server]) -> None:
+def test_while_registration_is_closed_users_can_still_sign_in(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     alice = register(server, "alice")
     server.stop()

@@ -1,4 +1,4 @@
-"""Signing in, in every way, and what must not leak by it."""
+"""Signing in, and what must not leak."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ EURO = "€"  # three bytes in UTF-8
 
 
 @pytest.mark.parametrize("password", ["x" * 73, EURO * 25])
-def test_signing_in_with_more_than_bcrypt_reads_is_a_422(client: httpx.Client, alice: Person, password: str) -> None:
+def test_a_password_longer_than_bcrypt_reads_is_a_422(client: httpx.Client, alice: Person, password: str) -> None:
     answer = sign_in(client, alice.email, password)
 
     assert fields(answer) == {"password"}
@@ -39,7 +39,7 @@ WAYS_TO_SIGN_IN: dict[str, Callable[[str, str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("path", ["/login", "/token"])
 @pytest.mark.parametrize("way", WAYS_TO_SIGN_IN)
-def test_one_may_sign_in_in_many_ways(client: httpx.Client, alice: Person, path: str, way: str) -> None:
+def test_credentials_may_come_as_json_or_as_a_form(client: httpx.Client, alice: Person, path: str, way: str) -> None:
     answer = client.post(path, **WAYS_TO_SIGN_IN[way](alice.email, PASSWORD))
 
     assert answer.status_code == 200, answer.text
@@ -49,14 +49,18 @@ def test_one_may_sign_in_in_many_ways(client: httpx.Client, alice: Person, path:
 
 @pytest.mark.parametrize("path", ["/login", "/token"])
 @pytest.mark.parametrize("rest", [{}, {"json": {}}, {"data": {"grant_type": "password"}}])
-def test_the_query_string_signs_nobody_in(client: httpx.Client, alice: Person, path: str, rest: dict[str, Any]) -> None:
+def test_credentials_in_the_query_are_ignored(
+    client: httpx.Client, alice: Person, path: str, rest: dict[str, Any]
+) -> None:
     answer = client.post(path, params={"email": alice.email, "username": alice.email, "password": PASSWORD}, **rest)
 
     assert answer.status_code == 422
 
 
 @pytest.mark.parametrize("change", [str.upper, str.title, lambda email: f" {email}\t"])
-def test_an_address_signs_in_in_any_case(client: httpx.Client, alice: Person, change: Callable[[str], str]) -> None:
+def test_the_case_of_an_address_does_not_matter_when_signing_in(
+    client: httpx.Client, alice: Person, change: Callable[[str], str]
+) -> None:
     answer = sign_in(client, change(alice.email))
 
     assert answer.json()["user"]["id"] == alice.id
@@ -71,7 +75,7 @@ def test_an_unknown_address_and_a_wrong_password_look_alike(client: httpx.Client
     assert wrong.headers["www-authenticate"] == "Bearer"
 
 
-def test_nobodys_password_takes_as_much_work_as_anybodys() -> None:
+def test_an_unknown_address_costs_as_much_hashing_as_a_known_one() -> None:
     passwords = Passwords(rounds=5)
 
     found = passwords._nobodys_hash
@@ -82,7 +86,7 @@ def test_nobodys_password_takes_as_much_work_as_anybodys() -> None:
     passwords.close()
 
 
-def test_an_account_without_a_bcrypt_hash_signs_in_with_nothing(
+def test_an_account_without_a_bcrypt_hash_cannot_sign_in(
     client: httpx.Client, alice: Person, database: TestDatabase
 ) -> None:
     database.query("UPDATE users SET password_hash = 'plain' WHERE id = %s", alice.id)
@@ -96,14 +100,14 @@ def test_an_account_without_a_bcrypt_hash_signs_in_with_nothing(
 @pytest.mark.parametrize(
     "body", ["", "{", "null", "[]", '"alice"', "7", "true", "{}", "NaN", '{"email": NaN}', "[" * 100_000, "1" * 5000]
 )
-def test_a_body_that_is_no_account_is_refused(client: httpx.Client, path: str, body: str) -> None:
+def test_a_body_without_credentials_is_refused(client: httpx.Client, path: str, body: str) -> None:
     answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
 
     assert answer.status_code in (400, 422)
     assert answer.json()["code"] in ("bad_request", "validation_error")
 
 
-def test_a_form_with_a_file_in_it_signs_nobody_in(client: httpx.Client, alice: Person) -> None:
+def test_a_form_with_a_file_is_refused(client: httpx.Client, alice: Person) -> None:
     answer = client.post(
         "/login", data={"username": alice.email}, files={"password": ("password.txt", PASSWORD, "text/plain")}
     )

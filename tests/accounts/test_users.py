@@ -7,7 +7,7 @@ from support.accounts import address, fields, problem, sign_up, unique
 from support.servers import Person, Server
 
 
-def test_one_sees_everyone_but_oneself_by_id(alice: Person, bob: Person) -> None:
+def test_users_are_listed_by_id_without_the_caller(alice: Person, bob: Person) -> None:
     found = alice.client.get("/users").json()
 
     ids = [user["id"] for user in found]
@@ -17,7 +17,7 @@ def test_one_sees_everyone_but_oneself_by_id(alice: Person, bob: Person) -> None
     assert all(set(user) == {"id", "email", "name", "created_at"} for user in found)
 
 
-def test_pages_of_users_lead_to_everyone_once(server: Server, alice: Person) -> None:
+def test_paging_through_users_returns_each_once(server: Server, alice: Person) -> None:
     mark = f"crowd{unique()}"
     crowd = [sign_up(alice.client, address(mark)).json()["user"]["id"] for _ in range(5)]
     pages: list[list[int]] = []
@@ -30,7 +30,7 @@ def test_pages_of_users_lead_to_everyone_once(server: Server, alice: Person) -> 
     assert pages == [crowd[:2], crowd[2:4], crowd[4:]]
 
 
-def test_the_last_page_of_users_leads_nowhere_though_it_is_full(alice: Person) -> None:
+def test_a_full_last_page_of_users_has_no_next_cursor(alice: Person) -> None:
     mark = f"crowd{unique()}"
     for _ in range(2):
         sign_up(alice.client, address(mark))
@@ -42,9 +42,7 @@ def test_the_last_page_of_users_leads_nowhere_though_it_is_full(alice: Person) -
 
 
 @pytest.mark.parametrize("look", ["email", "name"])
-def test_users_are_found_by_a_part_of_name_or_address_in_any_case(
-    client: httpx.Client, alice: Person, look: str
-) -> None:
+def test_users_are_found_by_part_of_name_or_address_in_any_case(client: httpx.Client, alice: Person, look: str) -> None:
     mark = f"Zita{unique()}"
     email, name = (address(mark), "Somebody") if look == "email" else (address(), f"Frau {mark} Ö")
     zita = sign_up(client, email, name=name).json()["user"]["id"]
@@ -78,7 +76,7 @@ def test_a_search_for_users_has_no_wildcards(alice: Person, bob: Person, q: str)
         "q=" + "x" * 201,
     ],
 )
-def test_a_wrong_question_about_users_is_a_422(alice: Person, query: str) -> None:
+def test_an_invalid_query_for_users_is_a_422(alice: Person, query: str) -> None:
     answer = alice.client.get(f"/users?{query}")
 
     assert fields(answer) == {query.partition("=")[0]}
@@ -103,7 +101,7 @@ def test_one_user_is_seen_by_another(alice: Person, bob: Person) -> None:
     }
 
 
-def test_a_user_who_is_not_there_is_not_found(alice: Person) -> None:
+def test_an_unknown_user_is_not_found(alice: Person) -> None:
     answer = alice.client.get(f"/users/{2**63 - 1}")
 
     assert problem(answer) == (404, "User not found", "user_not_found")
@@ -117,7 +115,7 @@ STRANGE_IDS = [
 
 
 @pytest.mark.parametrize("user_id", STRANGE_IDS)
-def test_a_strange_id_is_nobodys(alice: Person, user_id: str) -> None:
+def test_a_strange_id_matches_no_user(alice: Person, user_id: str) -> None:
     answer = alice.client.get(f"/users/{user_id}")
 
     assert answer.status_code in (200, 404, 422)

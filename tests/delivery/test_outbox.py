@@ -15,14 +15,14 @@ from support.servers import Person, Server, register, wait_until
 def server(
     tmp_path_factory: pytest.TempPathFactory, mail_database: TestDatabase, post_office: MailServer
 ) -> Iterator[Server]:
-    """The server of this file's alice and bob; its first account, the admin, is nobody's."""
+    """The server of this file's alice and bob; its first account, the admin, is unused."""
     made = Server(tmp_path_factory.mktemp("mailing"), mail_database.url, **smtp(post_office.port)).start()
     register(made, "admin")
     yield made
     made.stop()
 
 
-def test_what_is_refused_for_good_is_not_sent_again(
+def test_a_refused_mail_is_not_retried(
     alice: Person, bob: Person, post_office: MailServer, mail_database: TestDatabase
 ) -> None:
     post_office.refusals["RCPT"] = ["550 No such user"]
@@ -35,7 +35,7 @@ def test_what_is_refused_for_good_is_not_sent_again(
     assert any("refused: 550 No such user" in line for line in alice.server.lines)
 
 
-def test_whatever_a_mail_server_says_is_written_down_in_one_line(
+def test_the_reason_of_a_refusal_is_stored_in_one_line(
     alice: Person, bob: Person, post_office: MailServer, mail_database: TestDatabase
 ) -> None:
     post_office.refusals["RCPT"] = ["550-No\x00 such\r\n550 user" + " ever" * 200]
@@ -50,7 +50,7 @@ def test_whatever_a_mail_server_says_is_written_down_in_one_line(
 
 
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])
-def test_what_is_deferred_is_sent_later(
+def test_a_deferred_mail_is_sent_later(
     alice: Person, bob: Person, post_office: MailServer, mail_database: TestDatabase, command: str
 ) -> None:
     post_office.refusals[command] = ["451 Greylisted", "450 Greylisted"]
@@ -75,7 +75,7 @@ def test_every_attempt_has_the_same_message_id(
     assert one["Message-ID"].endswith("@example.com>")
 
 
-def test_a_bad_goodbye_does_not_make_a_second_mail(
+def test_an_error_at_quit_does_not_send_the_mail_twice(
     alice: Person, bob: Person, post_office: MailServer, mail_database: TestDatabase
 ) -> None:
     post_office.refusals["QUIT"] = ["421 I am tired"]
@@ -88,7 +88,7 @@ def test_a_bad_goodbye_does_not_make_a_second_mail(
     assert post_office.next_mail().get_content() == "the next\n"
 
 
-def test_after_days_of_delay_it_is_given_up(
+def test_after_days_of_delay_a_mail_is_given_up(
     alice: Person, bob: Person, post_office: MailServer, mail_database: TestDatabase
 ) -> None:
     post_office.refusals["RCPT"] = ["451 Not now"] * 3
@@ -101,7 +101,7 @@ def test_after_days_of_delay_it_is_given_up(
     post_office.refusals["RCPT"] = []
 
 
-def test_a_mail_server_that_is_down_is_tried_again(
+def test_a_mail_server_that_is_down_is_retried(
     make_server: Callable[..., Server], mail_server: Callable[..., MailServer]
 ) -> None:
     gone = mail_server()
@@ -129,7 +129,7 @@ def test_without_a_mail_server_the_log_says_not_sent(
     wait_until(lambda: status_of(database, "hello")[0] == "not_sent")
 
 
-def test_a_mail_server_that_hangs_holds_up_nobody(make_server: Callable[..., Server]) -> None:
+def test_a_mail_server_that_hangs_blocks_nothing_else(make_server: Callable[..., Server]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = make_server(**smtp(silent.getsockname()[1])).start()
         alice, bob = register(server, "alice"), register(server, "bob")

@@ -1,4 +1,4 @@
-"""Handing one e-mail to an SMTP server, and being sure which one it is."""
+"""Handing one e-mail to an SMTP server, safely."""
 
 import asyncio
 import datetime
@@ -24,7 +24,7 @@ from support.mail import MailServer, smtp
 
 
 class Authority:
-    """Certificates for 127.0.0.1, and the file that says whom to trust."""
+    """A certificate for 127.0.0.1, and the file to trust it by."""
 
     def __init__(self, folder: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -56,7 +56,7 @@ class Authority:
 
 @pytest.fixture
 def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """Trusted, as an operator does it: by SSL_CERT_FILE."""
+    """Trusted by SSL_CERT_FILE, as an operator would do it."""
     made = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate_file))
     return made
@@ -70,7 +70,7 @@ HELLO = Mail("<1@example.com>", "bob@example.com", "Hello", "text")
 
 
 def deliver(server: MailServer, **settings: str) -> None:
-    """Hand one mail to *server*, as the jobs do."""
+    """Hand one mail to *server*, as the outbox does."""
     asyncio.run(mailer(server.port, **settings).send(HELLO))
 
 
@@ -79,7 +79,7 @@ def mailer(port: int, **settings: str) -> Mailer:
     return Mailer(Settings(_env_file=None, **wanted))  # type: ignore[call-arg]
 
 
-def test_mail_goes_by_starttls(mail_server: Callable[..., MailServer], authority: Authority) -> None:
+def test_mail_is_sent_by_starttls(mail_server: Callable[..., MailServer], authority: Authority) -> None:
     server = mail_server(tls_context=authority.context, require_starttls=True)
 
     deliver(server, SMTP_SECURITY="starttls")
@@ -87,7 +87,7 @@ def test_mail_goes_by_starttls(mail_server: Callable[..., MailServer], authority
     assert server.next_mail()["Subject"] == "Hello"
 
 
-def test_mail_goes_by_tls(mail_server: Callable[..., MailServer], authority: Authority) -> None:
+def test_mail_is_sent_by_tls(mail_server: Callable[..., MailServer], authority: Authority) -> None:
     server = mail_server(tls=authority.context)
 
     deliver(server, SMTP_SECURITY="tls")
@@ -96,7 +96,7 @@ def test_mail_goes_by_tls(mail_server: Callable[..., MailServer], authority: Aut
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_mail_server_that_nobody_vouches_for_gets_nothing(
+def test_an_untrusted_mail_server_gets_nothing(
     mail_server: Callable[..., MailServer], authority: Authority, monkeypatch: pytest.MonkeyPatch, security: str
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
@@ -118,7 +118,9 @@ def test_a_mail_server_without_tls_gets_nothing_in_the_clear(mail_server: Callab
     assert server.received.empty()
 
 
-def test_who_must_sign_in_does(mail_server: Callable[..., MailServer], authority: Authority) -> None:
+def test_credentials_are_sent_where_the_server_wants_them(
+    mail_server: Callable[..., MailServer], authority: Authority
+) -> None:
     server = mail_server(tls_context=authority.context, authenticator=only_alice, auth_required=True)
 
     deliver(server, SMTP_SECURITY="starttls", SMTP_USER="alice", SMTP_PASSWORD="s3cret")
@@ -126,7 +128,7 @@ def test_who_must_sign_in_does(mail_server: Callable[..., MailServer], authority
     assert server.next_mail()["Subject"] == "Hello"
 
 
-def test_a_wrong_password_may_be_put_right(mail_server: Callable[..., MailServer], authority: Authority) -> None:
+def test_a_wrong_password_only_delays_the_mail(mail_server: Callable[..., MailServer], authority: Authority) -> None:
     server = mail_server(tls_context=authority.context, authenticator=only_alice, auth_required=True)
 
     with pytest.raises(MailDelayedError, match="SMTP_USER and SMTP_PASSWORD") as raised:
@@ -135,7 +137,7 @@ def test_a_wrong_password_may_be_put_right(mail_server: Callable[..., MailServer
     assert "wr0ng" not in str(raised.value)
 
 
-def test_that_nobody_signed_in_may_be_put_right(mail_server: Callable[..., MailServer], authority: Authority) -> None:
+def test_missing_credentials_only_delay_the_mail(mail_server: Callable[..., MailServer], authority: Authority) -> None:
     server = mail_server(tls_context=authority.context, authenticator=only_alice, auth_required=True)
 
     with pytest.raises(MailDelayedError, match="530"):
@@ -158,7 +160,7 @@ def test_a_refused_message_is_refused_for_good(mail_server: Callable[..., MailSe
         deliver(server)
 
 
-def test_a_server_that_is_not_one_for_mail_is_tried_again() -> None:
+def test_a_server_of_another_protocol_only_delays_the_mail() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         threading.Thread(target=lambda: other.accept()[0].sendall(b"SSH-2.0-OpenSSH_9.9\r\n"), daemon=True).start()
 

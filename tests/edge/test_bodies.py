@@ -70,7 +70,7 @@ def test_a_hostile_form_is_refused(shared_alice: Person, path: str, body: str) -
     "kind", ["text/plain", "application/xml", "x" * 3000, "a/b;c", "=", "application/json;charset=x"]
 )
 @pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
-def test_a_body_of_a_strange_kind_is_refused(shared_alice: Person, method: str, path: str, kind: str) -> None:
+def test_a_body_of_a_strange_content_type_is_refused(shared_alice: Person, method: str, path: str, kind: str) -> None:
     answer = shared_alice.client.request(method, path, content=b'{"content": 7}', headers={"Content-Type": kind})
 
     assert_error(answer, 404, 422)

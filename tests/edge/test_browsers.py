@@ -32,7 +32,7 @@ def test_a_preflight_is_answered(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000.evil.example", "\xff", "*"])
-def test_a_preflight_from_elsewhere_is_refused(client: httpx.Client, origin: str) -> None:
+def test_a_preflight_from_an_unknown_origin_is_refused(client: httpx.Client, origin: str) -> None:
     answer = client.options(
         "/me",
         headers=[(b"Origin", origin.encode("latin-1")), (b"Access-Control-Request-Method", b"GET")],
@@ -42,7 +42,7 @@ def test_a_preflight_from_elsewhere_is_refused(client: httpx.Client, origin: str
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_elsewhere_may_not_read_an_answer(shared_alice: Person) -> None:
+def test_an_unknown_origin_may_not_read_an_answer(shared_alice: Person) -> None:
     answer = shared_alice.client.get("/me", headers={"Origin": "https://evil.example"})
 
     assert "access-control-allow-origin" not in answer.headers
@@ -69,7 +69,7 @@ def test_a_browser_may_read_an_error(shared_alice: Person, status: int) -> None:
     assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
 
 
-def test_a_crash_is_a_500_that_a_browser_may_read_and_that_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_is_a_500_that_a_browser_may_read_and_that_reveals_nothing(caplog: pytest.LogCaptureFixture) -> None:
     app = create_app(Settings(secret_key=None))
 
     @app.get("/crash/{what}")
@@ -94,11 +94,11 @@ def test_a_crash_is_a_500_that_a_browser_may_read_and_that_tells_nothing(caplog:
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/readyz", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/me", "/x", "/ws/1"]
 )
-def test_nothing_may_be_sniffed(client: httpx.Client, path: str) -> None:
+def test_every_answer_has_nosniff(client: httpx.Client, path: str) -> None:
     assert client.get(path).headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_documentation_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
+def test_the_documentation_loads_only_what_the_server_has(client: httpx.Client) -> None:
     page = client.get("/docs").text
 
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page)

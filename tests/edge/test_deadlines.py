@@ -48,7 +48,7 @@ def trickle(connection: socket.socket, data: bytes) -> None:
     ids=["announced", "chunked", "form"],
 )
 @pytest.mark.parametrize("drops", [False, True])
-def test_a_body_that_does_not_come_is_a_408(impatient: Server, start: bytes, drops: bool) -> None:
+def test_a_body_that_does_not_arrive_is_a_408(impatient: Server, start: bytes, drops: bool) -> None:
     with connected(impatient) as connection:
         connection.sendall(start.replace(b"Host: x", f"Host: x\r\nOrigin: {ORIGIN}".encode()))
         if drops:
@@ -61,7 +61,7 @@ def test_a_body_that_does_not_come_is_a_408(impatient: Server, start: bytes, dro
     assert headers["Connection"] == "close"
 
 
-def test_a_message_that_does_not_come_is_a_408(impatient: Server) -> None:
+def test_a_message_that_does_not_arrive_is_a_408(impatient: Server) -> None:
     start = head("POST", "/messages", register(impatient, "alice"), Content_Type="application/json", Content_Length="9")
     with connected(impatient) as connection:
         connection.sendall(start + b"{")
@@ -70,7 +70,7 @@ def test_a_message_that_does_not_come_is_a_408(impatient: Server) -> None:
     assert (status, json.loads(body)["code"]) == (408, "request_timeout")
 
 
-def test_an_upload_that_does_not_come_is_a_408_and_leaves_nothing(impatient: Server) -> None:
+def test_an_upload_that_does_not_arrive_is_a_408_and_leaves_nothing(impatient: Server) -> None:
     alice = register(impatient, "alice")
     start = head("POST", "/upload-pdf", alice, Content_Type="multipart/form-data; boundary=B", Content_Length="90000")
     with connected(impatient) as connection:
@@ -83,7 +83,7 @@ def test_an_upload_that_does_not_come_is_a_408_and_leaves_nothing(impatient: Ser
 
 @pytest.mark.parametrize("start", [b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX-Filler: "])
 @pytest.mark.parametrize("drops", [False, True])
-def test_a_head_that_does_not_come_is_cut(impatient: Server, start: bytes, drops: bool) -> None:
+def test_a_head_that_does_not_arrive_ends_the_connection(impatient: Server, start: bytes, drops: bool) -> None:
     with connected(impatient) as connection:
         connection.sendall(start)
         if drops:
@@ -96,7 +96,7 @@ def test_a_head_that_does_not_come_is_cut(impatient: Server, start: bytes, drops
     assert rest == b"" or rest.startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_connection_is_not_cut_between_requests_that_come_in_time(impatient: Server) -> None:
+def test_a_connection_stays_open_between_requests_that_arrive_in_time(impatient: Server) -> None:
     with connected(impatient) as connection:
         for _ in range(3):
             connection.sendall(head("GET", "/healthz"))

@@ -34,7 +34,7 @@ RIGHT = {
     "before": 9,
     "after": 1,
 }
-ROUTES: list[tuple[str, str, str]] = [  # method, path, and what may be asked for there
+ROUTES: list[tuple[str, str, str]] = [  # method, path, and parameters
     ("POST", "/register", "email password name"),
     ("POST", "/login", "email username password"),
     ("POST", "/token", "username password"),
@@ -130,7 +130,7 @@ def shuffled_request(chance: random.Random) -> tuple[str, str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_request_at_random_is_a_crash(server: Server, alice: Person, seed: int) -> None:
+def test_no_random_request_is_a_crash(server: Server, alice: Person, seed: int) -> None:
     chance = random.Random(seed)
     requests = [shuffled_request(chance) for _ in range(60)]
 

@@ -27,7 +27,7 @@ def json_server(
 
 
 @pytest.mark.parametrize("request_id", ["abc-123", "A.b_c-9", "x" * 64])
-def test_a_request_id_goes_round(client: httpx.Client, request_id: str) -> None:
+def test_a_request_id_comes_back(client: httpx.Client, request_id: str) -> None:
     answer = client.get("/unknown", headers={"X-Request-ID": request_id})
 
     assert answer.headers["x-request-id"] == answer.json()["request_id"] == request_id
@@ -42,7 +42,7 @@ def test_a_strange_request_id_is_replaced(client: httpx.Client, request_id: str)
 
 
 def lines_so_far(server: Server, client: httpx.Client) -> int:
-    """How many lines there are, when those of earlier requests have come."""
+    """The number of lines, once those of earlier requests have arrived."""
     request_id = f"mark-{os.getpid()}-{next(_numbers)}"
     client.get("/healthz", headers={"X-Request-ID": request_id})
     server.wait_for_line(request_id)
@@ -50,7 +50,7 @@ def lines_so_far(server: Server, client: httpx.Client) -> int:
 
 
 def log_of(server: Server, client: httpx.Client, method: str, path: str, **options: Any) -> list[str]:
-    """What the server said of this request."""
+    """The lines that the server logged for this request."""
     request_id = f"log-{os.getpid()}-{next(_numbers)}"
     said = lines_so_far(server, client)
     client.request(method, path, headers={**options.pop("headers", {}), "X-Request-ID": request_id}, **options)
@@ -66,7 +66,7 @@ def log_of(server: Server, client: httpx.Client, method: str, path: str, **optio
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("made_of", ["text", "json"])
-def test_nobody_writes_a_line_of_the_log(server: Server, json_server: Server, path: str, made_of: str) -> None:
+def test_no_request_can_forge_a_line_of_the_log(server: Server, json_server: Server, path: str, made_of: str) -> None:
     logging = server if made_of == "text" else json_server
     with logging.client() as client:
         lines = log_of(logging, client, "GET", path)
@@ -110,7 +110,7 @@ def test_the_log_holds_no_token_of_a_socket(server: Server, alice: Person, query
     assert not any(alice.token[-20:] in line for line in server.lines[said:])
 
 
-def test_a_line_of_the_log_tells_what_happened(json_server: Server) -> None:
+def test_a_line_of_the_json_log_has_the_request_in_fields(json_server: Server) -> None:
     with json_server.client() as client:
         (line,) = log_of(json_server, client, "GET", "/users/7")
 

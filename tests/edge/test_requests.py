@@ -45,7 +45,7 @@ def test_the_front_door_welcomes(client: httpx.Client) -> None:
     ],
     ids=lambda data: repr(data[:60]),
 )
-def test_what_is_no_request_is_a_400_and_the_end_of_the_connection(server: Server, data: bytes) -> None:
+def test_a_malformed_request_is_a_400_and_the_end_of_the_connection(server: Server, data: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(data)
         status, headers, body = read_answer(connection)
@@ -107,7 +107,7 @@ def test_a_hostile_query_harms_nothing(server: Server, shared_alice: Person, pat
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "PROPFIND", "OPTIONS", "PURGE", "QUERY"])
-def test_an_unknown_method_is_a_405_that_names_the_known_ones(
+def test_an_unknown_method_is_a_405_that_names_the_allowed_ones(
     server: Server, path: str, methods: str, method: str
 ) -> None:
     status, headers, body = exchange(server, head(method, path))
@@ -146,7 +146,7 @@ def test_a_hostile_header_harms_nothing(server: Server, name: str, value: str) -
     assert set(statuses) <= {200, 400, 401}
 
 
-def test_a_head_that_never_ends_is_cut_by_its_size(server: Server) -> None:
+def test_an_endless_head_is_cut_by_its_size(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
         with contextlib.suppress(ConnectionError):
@@ -163,7 +163,7 @@ def test_two_requests_in_one_packet_are_answered_in_turn(server: Server, shared_
     assert re.findall(rb"HTTP/1.1 (\d+)", stream) == [b"200", b"404"]
 
 
-def test_a_smuggled_request_is_not_looked_at(server: Server) -> None:
+def test_a_smuggled_request_is_not_answered(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(
             b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -174,7 +174,7 @@ def test_a_smuggled_request_is_not_looked_at(server: Server) -> None:
     assert re.findall(rb"HTTP/1.1 (\d+)", stream) == [b"400"]
 
 
-def test_who_asks_to_be_told_to_go_on_is_told(server: Server) -> None:
+def test_expect_100_continue_is_honoured(server: Server) -> None:
     body = b'{"email": "nobody@example.com", "password": "wrong horse"}'
     with connected(server) as connection:
         connection.sendall(

@@ -1,4 +1,4 @@
-"""Accounts, and what the server says of them."""
+"""Requests about accounts, and their errors."""
 
 import os
 from itertools import count
@@ -29,13 +29,13 @@ def sign_in(client: httpx.Client, email: str, password: str = PASSWORD) -> httpx
 
 
 def problem(answer: httpx.Response) -> tuple[int, Any, str]:
-    """Status, detail and code of an error, whose shape is checked by the way."""
+    """Status, detail and code of an error; its request id is checked."""
     body = answer.json()
     assert body["request_id"] == answer.headers["x-request-id"]
     return answer.status_code, body["detail"], body["code"]
 
 
 def fields(answer: httpx.Response) -> set[str]:
-    """The fields that a 422 complains of."""
+    """The fields that a 422 is about."""
     assert answer.status_code == 422, answer.text
     return {str(entry["loc"][-1]) for entry in answer.json()["detail"]}

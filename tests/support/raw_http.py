@@ -42,7 +42,7 @@ def head(method: str, path: str, person: Person | None = None, /, **headers: str
 
 
 def assert_error(answer: httpx.Response, *statuses: int) -> None:
-    """An error in the one shape, and nothing of the inside."""
+    """An error in the one shape, which reveals no internals."""
     assert answer.status_code in statuses, answer.text
     body = answer.json()
     assert set(body) - {"error"} == {"detail", "code", "request_id"}
