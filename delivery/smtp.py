@@ -12,13 +12,14 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from typing import NamedTuple
 
+from edge.fields import CONTROLS
 from settings import Settings
 
 STEP_SECONDS = 60.0  # for one answer: some servers make strangers wait
 SEND_SECONDS = 180.0  # for a whole message
 MAX_SUBJECT_CHARACTERS = 200
 MAX_REASON_CHARACTERS = 500
-NOT_IN_A_LINE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+NOT_IN_A_LINE = re.compile(rf"[\s{CONTROLS}]+")
 
 
 class MailRefusedError(Exception):

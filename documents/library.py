@@ -5,7 +5,7 @@ from documents import queries
 from documents.queries import DocumentRow
 from documents.storage import Storage
 from edge.fields import Id
-from errors import DocumentNotFoundError, DocumentNotReadyError
+from errors import DocumentFileMissingError, DocumentNotFoundError, DocumentNotReadyError
 from pdf import PdfFile
 
 
@@ -49,9 +49,9 @@ def get_stored_file(storage: Storage, user: CurrentUser, row: DocumentRow) -> Pd
     """The document's file, for a question of *user*.
 
     Raises:
-        DocumentNotFoundError: if it is missing.
+        DocumentFileMissingError
     """
     file = stored_file(storage, user, row)
     if not file.path.exists():
-        raise DocumentNotFoundError("The file of this document is missing.")
+        raise DocumentFileMissingError
     return file

@@ -16,7 +16,7 @@ from delivery.queries import Delivery
 from documents import queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
-from errors import BadPdfError, DocumentNotFoundError, PagewireError
+from errors import BadPdfError, DocumentFileMissingError, PagewireError
 from extraction.turns import Turns
 from extraction.values import DAMAGED, READER_VERSION, Part
 from pdf import PdfEngine, PdfFile
@@ -153,7 +153,7 @@ class Jobs:
     async def _read(self, document: DocumentRow) -> None:
         path = self._storage.path_of(document.file_path)
         if not path.exists():
-            raise DocumentNotFoundError("The file of this document is missing.")
+            raise DocumentFileMissingError
         warnings: list[str] = []
         last_told = -math.inf
         async with contextlib.aclosing(

@@ -19,11 +19,12 @@ from documents.storage import Storage
 from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import CONTROLS, ClientId, Id
+from edge.fields import UNPRINTABLE, ClientId, Id, pattern_without
 from edge.ranges import file_response
 from errors import (
     BusyError,
     ClientIdReusedError,
+    DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
     RequestedRangeError,
@@ -33,9 +34,7 @@ from errors import (
 PREVIEW_CHARACTERS = 500
 THUMBNAIL_WIDTH = 240  # pixels
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
-FILE_NAME_PATTERN = (
-    rf"^[^/\\{CONTROLS}]*[^/\\{CONTROLS}. ][^/\\{CONTROLS}]*$"  # no slash, and more than dots and spaces
-)
+FILE_NAME_PATTERN = pattern_without(rf"/\\{UNPRINTABLE}", not_only=". ")  # no slash, and more than dots and spaces
 
 Files = Annotated[Storage, opened(Storage)]
 Work = Annotated[Jobs, opened(Jobs)]
@@ -347,7 +346,7 @@ async def read_file(request: Request, database: Db, storage: Files, user: Curren
     try:
         return file_response(request, path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS)
     except OSError as error:
-        raise DocumentNotFoundError("The file of this document is missing.") from error
+        raise DocumentFileMissingError from error
 
 
 @router.get(

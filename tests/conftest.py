@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg2
@@ -16,6 +17,7 @@ import db
 from db import Database
 from postgres.embedded import EmbeddedServer
 from support.databases import TestDatabase
+from support.mail import MailServer
 from support.servers import Person, Server, register
 from support.tabs import SECRET_KEY
 
@@ -93,6 +95,31 @@ def make_server(tmp_path: Path, make_database: Callable[[], TestDatabase]) -> It
         made.kill()
 
 
+@pytest.fixture(scope="module")
+def post_office() -> Iterator[MailServer]:
+    mail_server = MailServer().start()
+    yield mail_server
+    mail_server.stop()
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Callable[..., MailServer]]:
+    """Mail servers of the test's own."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**options: Any) -> MailServer:
+            made = MailServer(**options).start()
+            stack.callback(made.stop)
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def mail_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    return make_database()
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as open_client:
@@ -145,3 +172,9 @@ def admin(alice: Person, shared: TestDatabase) -> Person:
     """Alice, made an admin of the two nodes."""
     shared.query("UPDATE users SET is_admin = true WHERE id = %s", alice.id)
     return alice
+
+
+@pytest.fixture(scope="module")
+def shared_alice(server: Server) -> Person:
+    """One alice for the tests of a file that change nothing."""
+    return register(server, "alice")
