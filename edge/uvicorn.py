@@ -152,7 +152,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """The server stops. A peer that is still sending has not read our close frame yet, and would lose it by a reset."""
+        """The server stops. A peer that is still sending would lose our close frame by a reset: give it a moment."""
         if self.close_sent and self.close_timer is not None and not self.transport.is_closing():
             self.stop_keepalive()
             self.close_timer.cancel()
