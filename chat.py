@@ -22,6 +22,9 @@ SLOW_CLOSE_SECONDS = 10.0  # for a slow reader to take its close frame
 STUCK_SECONDS = 30.0  # without reading one frame, while a backlog is sent
 EVENTS_PER_LOAD = 100  # of one user, in one query
 USERS_PER_LOAD = 64
+REPLAYS_AT_ONCE = 2  # loads for sockets that catch up; the others wait in line
+REPLAYS_PER_USER = 2  # sockets of one user that catch up at the same time
+FRAMES_PER_TURN = 8  # of a replay, between two turns of other work
 EVENTS_EACH_PER_LOAD = 8  # of each user, when many are behind
 RETRY_LOAD_SECONDS = 0.2
 NOTE_SECONDS = 0.02  # to wait for another node's note before the event is loaded
@@ -94,6 +97,9 @@ class Listener(Protocol):
     def deliver_ephemeral(self, frame: str) -> None:
         """Take a frame that is neither stored nor repeated."""
 
+    def restart(self, seq: int, frame: str) -> None:
+        """The events so far belong to another history: *frame* says so. The next event is the one after *seq*."""
+
     def end(self, code: CloseCode) -> None:
         """Go away soon."""
 
@@ -135,6 +141,11 @@ class Connection:
 
     def deliver_ephemeral(self, frame: str) -> None:
         if not self.classic:
+            self.send(frame)
+
+    def restart(self, seq: int, frame: str) -> None:
+        if not self.classic:
+            self.position = seq
             self.send(frame)
 
     def send(self, frame: str) -> None:
@@ -243,10 +254,11 @@ _Published = tuple[Event, object | None]  # an event, and the socket it came in 
 class _Channel:
     """One user's listeners and how far they have been delivered to: up to *tail*."""
 
-    __slots__ = ("ahead", "listeners", "tail")
+    __slots__ = ("ahead", "listeners", "replays", "tail")
 
     def __init__(self, tail: int) -> None:
         self.tail = tail
+        self.replays = asyncio.Semaphore(REPLAYS_PER_USER)
         self.listeners: set[Listener] = set()
         self.ahead: dict[int, _Published] = {}  # published before their turn
 
@@ -263,6 +275,7 @@ class ConnectionManager:
         self._channels: dict[int, _Channel] = {}
         self._wanted: dict[int, int] = {}  # by user: an event that was announced and must be loaded
         self._wake = asyncio.Event()
+        self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -276,8 +289,8 @@ class ConnectionManager:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def add(self, listener: Listener, *, seq: int) -> None:
-        """Register *listener*, who has everything up to *seq*.
+    def add(self, listener: Listener, *, seq: int) -> int:
+        """Register *listener*, who has everything up to *seq*; return the event after which it receives everything.
 
         Raises:
             TooManySocketsError: if the user has `SOCKETS_PER_USER` already.
@@ -291,6 +304,7 @@ class ConnectionManager:
         self._empty.clear()
         if self._closing:
             listener.end(CloseCode.GOING_AWAY)
+        return channel.tail
 
     def remove(self, listener: Listener) -> None:
         """Forget *listener*, if it is still registered."""
@@ -308,9 +322,10 @@ class ConnectionManager:
         channel = self._channels.get(user_id)
         return channel is not None and any(isinstance(listener, Connection) for listener in channel.listeners)
 
-    def tail(self, user_id: int) -> int:
-        """The number of the last event delivered to the listeners of *user_id*, who must have one."""
-        return self._channels[user_id].tail
+    def tail(self, user_id: int) -> int | None:
+        """The number of the last event delivered to the listeners of *user_id*; None if there are none."""
+        channel = self._channels.get(user_id)
+        return None if channel is None else channel.tail
 
     @property
     def user_ids(self) -> list[int]:
@@ -354,6 +369,17 @@ class ConnectionManager:
             for listener in list(channel.listeners):
                 listener.deliver_ephemeral(frame)
 
+    def restart(self, user_id: int, seq: int, frame: str) -> None:
+        """The database was put back to an older state: send *frame*, and go on after *seq*."""
+        channel = self._channels.get(user_id)
+        if channel is None:
+            return
+        channel.tail = seq
+        channel.ahead.clear()
+        self._wanted.pop(user_id, None)
+        for listener in list(channel.listeners):
+            listener.restart(seq, frame)
+
     def close(self) -> None:
         """End every listener, and any that still comes: the server is going away."""
         self._closing = True
@@ -365,24 +391,32 @@ class ConnectionManager:
         await self._empty.wait()
 
     async def catch_up(self, connection: Connection, *, from_seq: int, to_seq: int) -> bool:
-        """Send a v2 *connection* everything after *from_seq*, at least to *to_seq*, as fast as it reads.
+        """Send a v2 *connection* everything after *from_seq*, at least to *to_seq*, as it reads and turns allow.
 
         Then it is live. False if an event after *from_seq* is no longer kept: then it is not live.
         """
         connection.is_live = False
         connection.position = from_seq
         channel = self._channels[connection.user_id]
-        while connection.position < max(channel.tail, to_seq):
-            found = await self._load({connection.user_id: connection.position}, EVENTS_PER_LOAD)
-            if not found:
-                return False
-            for user_id, seq, event in found:
-                if seq != connection.position + 1:
+        async with channel.replays:
+            while connection.position < max(channel.tail, to_seq):
+                async with self._replays:
+                    found = await self._load({connection.user_id: connection.position}, EVENTS_PER_LOAD)
+                if not found or not await self._send_replay(connection, found):
                     return False
-                await connection.send_patiently(event.durable(user_id, seq))
-                connection.position = seq
-        connection.is_live = True  # nothing was awaited since position and tail were compared
+            connection.is_live = True  # nothing was awaited since position and tail were compared
         self.expect(connection.user_id, connection.position)  # loaded before it was announced: the others want it too
+        return True
+
+    async def _send_replay(self, connection: Connection, events: Sequence[NumberedEvent]) -> bool:
+        """Send the next events to a socket that catches up; False if one is missing."""
+        for count, (user_id, seq, event) in enumerate(events, 1):
+            if seq != connection.position + 1:
+                return False
+            await connection.send_patiently(event.durable(user_id, seq))
+            connection.position = seq
+            if count % FRAMES_PER_TURN == 0:
+                await asyncio.sleep(0)
         return True
 
     async def _load_wanted(self) -> None:

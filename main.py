@@ -21,7 +21,7 @@ from delivery import polling
 from delivery.bus import Bus
 from delivery.feed import Feed
 from delivery.outbox import Outbox
-from delivery.protocol import MAX_FRAME_BYTES
+from delivery.protocol import ABSURD_FRAME_BYTES
 from delivery.smtp import Mailer
 from documents import pages, questions, tables
 from documents import routes as documents
@@ -98,7 +98,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         bus = Bus(database)
         feed = Feed(database, bus)
         presence = Presence(database, feed, bus)
-        messenger = Messenger(database, feed, bus, limits)
+        messenger = Messenger(database, feed, bus, presence, limits)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         jobs = Jobs(database, engine, storage, feed)
         await bus.start()
@@ -247,7 +247,7 @@ def serve() -> None:
         port=settings.port,
         http=BoundedHttpProtocol,
         ws=BoundedWebSocketProtocol,
-        ws_max_size=MAX_FRAME_BYTES,
+        ws_max_size=ABSURD_FRAME_BYTES,
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,

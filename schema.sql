@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; db.apply_schema applies it in one transaction, whenever it has changed.
--- schema version: 4
+-- schema version: 5
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is. Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -141,6 +141,7 @@ ALTER TABLE messages
     ADD COLUMN IF NOT EXISTS client_id text,
     ADD COLUMN IF NOT EXISTS edited_at timestamptz,
     ADD COLUMN IF NOT EXISTS deleted_at timestamptz,   -- a tombstone: its content is gone
+    ADD COLUMN IF NOT EXISTS sent_hash text,           -- of what was first sent with its client_id; a tombstone has none
     ADD COLUMN IF NOT EXISTS conv text GENERATED ALWAYS AS
         (LEAST(sender_id, recipient_id)::text || ':' || GREATEST(sender_id, recipient_id)::text) STORED;
 
@@ -158,6 +159,17 @@ CREATE TABLE IF NOT EXISTS conversations (   -- two rows for each two people, on
 INSERT INTO conversations (user_id, other_id)
     SELECT sender_id, recipient_id FROM messages UNION SELECT recipient_id, sender_id FROM messages
     ON CONFLICT DO NOTHING;
+
+-- What reader has not read of what writer wrote, at most so many (list_conversations, find_unread). The rows are compared as a range of
+-- messages_by_conv: with "conv =" the planner may walk back through all messages.
+CREATE OR REPLACE FUNCTION unread_messages(reader bigint, writer bigint, read_up_to_id bigint, most integer)
+    RETURNS TABLE (id bigint) LANGUAGE sql STABLE AS $$
+    SELECT m.id FROM messages m
+     WHERE (m.conv, m.id) > (LEAST(reader, writer)::text || ':' || GREATEST(reader, writer)::text, read_up_to_id)
+       AND (m.conv, m.id) < (LEAST(reader, writer)::text || ':' || GREATEST(reader, writer)::text, 9223372036854775807)
+       AND m.recipient_id = reader AND m.sender_id <> reader AND m.deleted_at IS NULL
+     LIMIT most
+$$;
 
 ALTER TABLE messages
     DROP CONSTRAINT IF EXISTS messages_sender_id_fkey,
@@ -195,7 +207,9 @@ CREATE TABLE IF NOT EXISTS mailboxes (       -- (no foreign key either: an accou
     last_seen_at timestamptz
 ) WITH (fillfactor = 50);                      -- room to update in place
 
-ALTER TABLE mailboxes DROP CONSTRAINT IF EXISTS mailboxes_user_id_fkey;
+ALTER TABLE mailboxes
+    DROP CONSTRAINT IF EXISTS mailboxes_user_id_fkey,
+    ADD COLUMN IF NOT EXISTS clock timestamptz;   -- of the user's last message: the next one is not dated before it
 
 -- Every account has its mailbox from the start: it is what senders lock, before anything else (messages.queries.insert_messages).
 CREATE OR REPLACE FUNCTION open_mailbox() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -216,6 +230,15 @@ CREATE TABLE IF NOT EXISTS events (
     PRIMARY KEY (user_id, seq)                 -- list_events
 );
 CREATE INDEX IF NOT EXISTS events_by_age ON events USING brin (created_at);           -- forget_events
+
+-- The history of the events. A new epoch begins when a first node starts, and when the database was put back to an older state:
+-- what a client received in an epoch that ended before that event was stored is no part of this history (delivery/history.py).
+CREATE TABLE IF NOT EXISTS epochs (
+    ordinal bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE DEFAULT substr(md5(gen_random_uuid()::text), 1, 16),   -- find_position
+    place text NOT NULL,                       -- which cluster, database and table: another one is a copy
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
 
 CREATE TABLE IF NOT EXISTS presence (
     user_id bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -8,12 +8,12 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 
-from db import Connection, Database, hold_node_lock, ping
-from delivery.queries import CHANNEL, send_note
+from db import Connection, Database
+from delivery.queries import CHANNEL, Epoch, get_epoch, join_epoch, send_note
 from edge.background import cancel
 from errors import BusyError
 
-CHECK_SECONDS = 15.0  # between two checks that the connection still answers
+CHECK_SECONDS = 5.0  # between two checks that the connection answers and the database was not put back
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
 ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this node's own notes
@@ -22,12 +22,15 @@ COMPANY_SECONDS = 60.0
 
 logger = logging.getLogger("pagewire.bus")
 
+Repair = Callable[[str], Awaitable[None]]
+
 
 class Bus:
     """PostgreSQL's LISTEN, on a connection of its own that also holds this node's lock (`node_id`).
 
     A note is "<kind><node id> <text>", a letter for its kind; subscribers get the text of what other nodes sent. Notes
-    are lost while the connection is down; what was registered with `on_repair` is awaited after it is back.
+    are lost while the connection is down; what was registered with `on_repair` is awaited after it is back, with the
+    epoch before. The epoch names a history of the database: another one may lack what was delivered in it.
 
     A subscriber with *echo* gets this node's own notes too, a little later: a note comes if and only if its transaction
     was committed, which the caller that asked for the commit may never learn.
@@ -39,7 +42,8 @@ class Bus:
         self._connection: Connection | None = None
         self._subscribers: dict[str, Callable[[str], None]] = {}
         self._echoes: set[str] = set()
-        self._repairs: list[Callable[[], Awaitable[None]]] = []
+        self._repairs: list[Repair] = []
+        self._epoch: Epoch | None = None
         self._heard_at = -math.inf  # from another node
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -50,9 +54,14 @@ class Bus:
         if echo:
             self._echoes.add(kind)
 
-    def on_repair(self, repair: Callable[[], Awaitable[None]]) -> None:
-        """Have *repair* awaited after notes may have been missed."""
+    def on_repair(self, repair: Repair) -> None:
+        """Have *repair* awaited, with the id of the epoch before, after notes may have been missed."""
         self._repairs.append(repair)
+
+    @property
+    def epoch(self) -> str:
+        """The id of the epoch that this node is in."""
+        return self._epoch.id if self._epoch is not None else ""
 
     async def start(self) -> None:
         """Connect; everybody has subscribed by now."""
@@ -85,7 +94,7 @@ class Bus:
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await self._database.open_connection()
             try:
-                await hold_node_lock(connection, node_id=self.node_id)
+                self._epoch = await join_epoch(connection, node_id=self.node_id, known=self._epoch)
                 await connection.execute(f"LISTEN {CHANNEL}")
             except BaseException:
                 connection.close()
@@ -115,27 +124,34 @@ class Bus:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
                     await self._lost.wait()
-            if self._connection is not None and not await self._answers(self._connection):
+            if self._connection is not None and not await self._is_well(self._connection):
                 self._connection.close()
                 await self._reconnect()
 
-    async def _answers(self, connection: Connection) -> bool:
+    async def _is_well(self, connection: Connection) -> bool:
+        """Whether the connection answers, out of the same history as before."""
         if connection.closed:
             return False
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await ping(connection)
+                epoch = await get_epoch(connection)
         except Exception:
             return False
+        if self._epoch is None or epoch.id != self._epoch.id or epoch.was_put_back(self._epoch):
+            return False
+        self._epoch = epoch
         return True
 
     async def _reconnect(self) -> None:
         logger.warning("Lost contact with the other server processes; reconnecting.")
+        before = self.epoch
         while True:
             try:
                 await self._connect()
+                if self.epoch != before:
+                    logger.info("a new epoch of the database has begun: %s", self.epoch)
                 for repair in self._repairs:
-                    await repair()
+                    await repair(before)
             except Exception as error:
                 logger.info("still reconnecting to the other server processes: %s", error)
                 if self._connection is not None:

@@ -11,12 +11,12 @@ from db import Connection, Database
 from delivery import queries
 from delivery.bus import Bus
 from delivery.events import EventFrames
-from delivery.queries import Delivery, Mailbox
+from delivery.protocol import epoch_frame, resync_frame
+from delivery.queries import RETENTION_DAYS, Delivery, Mailbox
 from edge.background import cancel, repeat
 from errors import PagewireError
 
 FORGET_EVERY_SECONDS = 3600.0
-RETENTION_DAYS = 30
 USERS_PER_NOTE = 200  # of an ephemeral frame; PostgreSQL takes payloads of less than 8,000 bytes
 
 logger = logging.getLogger("pagewire.feed")
@@ -96,9 +96,8 @@ class Feed:
         """
         if seq is None:
             seq = (await self.position(listener.user_id)).seq
-        self.connections.add(listener, seq=seq)
+        tail = self.connections.add(listener, seq=seq)
         try:
-            tail = self.connections.tail(listener.user_id)
             self.connections.expect(listener.user_id, (await self.position(listener.user_id)).seq)
             yield tail
         finally:
@@ -108,6 +107,27 @@ class Feed:
         """The numbers of *user_id*'s last event, and of the last that is past its retention; 0 if there is none."""
         found = await queries.list_mailboxes(self._database, user_ids=[user_id])
         return found[0] if found else Mailbox(user_id, 0, 0)
+
+    @property
+    def epoch(self) -> str:
+        """The id of the database's present history."""
+        return self._bus.epoch
+
+    async def find_gap(self, mailbox: Mailbox, *, seq: int, epoch: str | None) -> str | None:
+        """Why a client that has the events up to *seq*, received in *epoch*, cannot go on from there; None if it can.
+
+        "unknown": that event was never given. "too_old": what follows is past its retention. "put_back": it was given
+        in a history that the database no longer has. A client that names no *epoch* is not asked for it.
+        """
+        if seq > mailbox.seq:
+            return "unknown"
+        if seq < mailbox.forgotten_seq:
+            return "too_old"
+        if epoch in (None, self.epoch) or await queries.is_part_of_history(
+            self._database, user_id=mailbox.user_id, seq=seq, epoch=epoch or ""
+        ):
+            return None
+        return "put_back"
 
     async def list_events(self, user_id: int, *, after: int, limit: int) -> list[NumberedEvent]:
         """*user_id*'s events after a number, in order."""
@@ -134,10 +154,28 @@ class Feed:
         for user_id in user_ids:
             self.connections.send_ephemeral(user_id, frame)
 
-    async def _repair(self) -> None:
-        """Notes were missed: load what the listeners here have not received."""
-        for mailbox in await queries.list_mailboxes(self._database, user_ids=self.connections.user_ids):
-            self.connections.expect(mailbox.user_id, mailbox.seq)
+    async def _repair(self, epoch_before: str) -> None:
+        """Notes were missed: load what the listeners here lack, or resync them if the history is another."""
+        user_ids = self.connections.user_ids
+        found = await queries.list_mailboxes(self._database, user_ids=user_ids)
+        mailboxes = {mailbox.user_id: mailbox for mailbox in found}
+        for user_id in user_ids:
+            mailbox = mailboxes.get(user_id, Mailbox(user_id, 0, 0))
+            if epoch_before != self.epoch and await self._restart(mailbox, epoch_before):
+                continue
+            self.connections.expect(user_id, mailbox.seq)
+
+    async def _restart(self, mailbox: Mailbox, epoch_before: str) -> bool:
+        """Name the new epoch to a user's listeners; whether they had events that this history does not have."""
+        seq = self.connections.tail(mailbox.user_id)
+        if seq is None:
+            return True  # gone meanwhile
+        if await self.find_gap(mailbox, seq=max(seq, mailbox.forgotten_seq), epoch=epoch_before) is None:
+            self.connections.send_ephemeral(mailbox.user_id, epoch_frame(epoch=self.epoch))
+            return False
+        frame = resync_frame(reason="put_back", seq=mailbox.seq, epoch=self.epoch)
+        self.connections.restart(mailbox.user_id, mailbox.seq, frame)
+        return True
 
     async def _forget_events(self) -> None:
         while await queries.forget_events(self._database, days=RETENTION_DAYS):

@@ -31,6 +31,7 @@ class EventPage(BaseModel):
 
     events: list[dict[str, Any]] = Field(description="the durable frames of the socket, as docs/protocol.md has them")
     seq: int = Field(examples=[1041])
+    epoch: str = Field(description="send it along with `after`", examples=["9f86d081884c7d65"])
 
 
 class LongPoll:
@@ -48,6 +49,9 @@ class LongPoll:
     def deliver_ephemeral(self, frame: str) -> None:
         """Only durable events end the wait."""
 
+    def restart(self, seq: int, frame: str) -> None:
+        self.something.set()
+
     def end(self, code: CloseCode) -> None:
         self.something.set()
 
@@ -62,20 +66,22 @@ async def list_events(
     feed: Annotated[Feed, opened(Feed)],
     user: CurrentUser,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)],
+    epoch: Annotated[str | None, Query(max_length=64, description="of the answer that `after` comes from")] = None,
     wait: Annotated[float, Query(ge=0, le=60, description="seconds")] = 0,
 ) -> EventPage:
     """The durable frames of the socket, for clients without sockets; at most 200 at once."""
-    _, seq, forgotten_seq = await feed.position(user.id)
-    if after == seq and wait > 0:
-        await _wait_for_event(request, feed, user.id, seq, wait)
+    mailbox = await feed.position(user.id)
+    if after == mailbox.seq and wait > 0 and await feed.find_gap(mailbox, seq=after, epoch=epoch) is None:
+        await _wait_for_event(request, feed, user.id, after, wait)
     found = await feed.list_events(user.id, after=after, limit=EVENTS_LIMIT)
     is_whole = [event.seq for event in found] == list(range(after + 1, after + 1 + len(found)))
-    if not (forgotten_seq <= after <= seq and is_whole and (found or after == seq)):
+    has_gap = await feed.find_gap(mailbox, seq=after, epoch=epoch) is not None
+    if has_gap or not (is_whole and (found or after == mailbox.seq)):
         raise ResyncError(
-            f"The missed events are no longer kept: reload the conversations, then continue with after={seq}."
+            f"The missed events are no longer kept: reload the conversations, then continue with after={mailbox.seq}."
         )
     events = [json.loads(event.durable(user_id, number)) for user_id, number, event in found]
-    return EventPage(events=events, seq=found[-1].seq if found else after)
+    return EventPage(events=events, seq=found[-1].seq if found else after, epoch=feed.epoch)
 
 
 async def _wait_for_event(request: Request, feed: Feed, user_id: int, seq: int, seconds: float) -> None:

@@ -12,7 +12,8 @@ from errors import PagewireError
 
 SUBPROTOCOL = "pagewire.v2"
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105
-MAX_FRAME_BYTES = 64 * 1024
+MAX_FRAME_BYTES = 400 * 1024  # 32,000 characters fit in any script, escaped too: an emoji takes 12 bytes then
+ABSURD_FRAME_BYTES = 2 * 1024 * 1024  # ends the socket; one that is merely too large is answered by an error frame
 MAX_MESSAGE_CHARACTERS = 32_000
 HEARTBEAT_SECONDS = 20
 
@@ -49,7 +50,8 @@ class ResumeFrame(_Frame):
     """What did I miss after this event?"""
 
     type: Literal["resume"]
-    last_seq: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    last_seq: Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+    epoch: Annotated[str, Field(max_length=64)] | None = None  # in which the client received it
 
 
 class ReadFrame(_Frame):
@@ -130,6 +132,7 @@ def parse_frame(text: str | None, *, classic: bool) -> ClientFrame:
     """
     if text is None:
         raise BadFrameError("Frames are JSON text, not bytes.")
+    text = text.removeprefix("\ufeff")
     try:
         return SendFrame.model_validate_json(text) if classic else _client_frame.validate_json(text)
     except ValidationError as error:
@@ -141,7 +144,7 @@ def parse_frame(text: str | None, *, classic: bool) -> ClientFrame:
 def peek_reference(text: str | None) -> tuple[str | int | None, str | None]:
     """The `ref` and `client_id` of a malformed frame, where they can be made out."""
     try:
-        frame = json.loads(text or "")
+        frame = json.loads((text or "").removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None, None
     if not isinstance(frame, dict):
@@ -164,7 +167,7 @@ def _is_reference(ref: object) -> bool:
 # Frames out
 
 
-def ready_frame(*, user_id: int, seq: int, resumed: bool, messages: str, sockets: int) -> str:
+def ready_frame(*, user_id: int, seq: int, epoch: str, resumed: bool, messages: str, sockets: int) -> str:
     """After signing in, and after a replay: from here on everything after *seq* comes by itself."""
     limits = {
         "frame_bytes": MAX_FRAME_BYTES,
@@ -177,6 +180,7 @@ def ready_frame(*, user_id: int, seq: int, resumed: bool, messages: str, sockets
             "type": "ready",
             "user_id": user_id,
             "seq": seq,
+            "epoch": epoch,
             "resumed": resumed,
             "heartbeat": HEARTBEAT_SECONDS,
             "limits": limits,
@@ -220,9 +224,14 @@ def error_frame(error: PagewireError, *, ref: str | int | None = None, client_id
     )
 
 
-def resync_frame(*, reason: str, seq: int) -> str:
-    """What was missed is no longer known: reload by REST, then go on from *seq*."""
-    return json.dumps({"type": "resync", "reason": reason, "seq": seq})
+def resync_frame(*, reason: str, seq: int, epoch: str) -> str:
+    """The missed events are no longer kept, or the history is another: reload by REST, then go on from *seq*."""
+    return json.dumps({"type": "resync", "reason": reason, "seq": seq, "epoch": epoch})
+
+
+def epoch_frame(*, epoch: str) -> str:
+    """The history goes on under a new name: resume with it from now on."""
+    return json.dumps({"type": "epoch", "epoch": epoch})
 
 
 def typing_frame(*, user_id: int, active: bool) -> str:
@@ -241,10 +250,16 @@ def read_frame(*, user_id: int, other_id: int, up_to_id: int) -> str:
     return json.dumps({"type": "read", "user_id": user_id, "other_id": other_id, "up_to_id": up_to_id})
 
 
-def unread_frame(*, user_id: int, unread_count: int, read_up_to_id: int) -> str:
-    """To my own sockets: how much of what *user_id* wrote I have not read."""
+def unread_frame(*, user_id: int, unread_count: int, read_up_to_id: int, total: int) -> str:
+    """To my own sockets: how much of what *user_id* wrote I have not read, and how much in all."""
     return json.dumps(
-        {"type": "unread", "user_id": user_id, "unread_count": unread_count, "read_up_to_id": read_up_to_id}
+        {
+            "type": "unread",
+            "user_id": user_id,
+            "unread_count": unread_count,
+            "read_up_to_id": read_up_to_id,
+            "total": total,
+        }
     )
 
 

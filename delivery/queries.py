@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared
+from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared, hold_node_lock
 from delivery.events import Event
 
 NOTES_PER_CALL = 190  # users in one NOTIFY, whose payload has less than 8,000 bytes: two numbers of 19 digits each
 FORGOTTEN_PER_CALL = 5000  # events
 CHANNEL = "pagewire"
+RETENTION_DAYS = 30  # of events
+EPOCH_LOCK = 7_267_004  # who decides whether a new epoch begins
 
 
 class _Total(NamedTuple):
@@ -105,6 +107,31 @@ async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mai
     )
 
 
+class _IsPart(NamedTuple):
+    is_part: bool
+
+
+async def is_part_of_history(conn: Executor, *, user_id: int, seq: int, epoch: str) -> bool:
+    """Whether what a client received as *user_id*'s event *seq*, in an epoch that may be over, is in this database.
+
+    It is not if the epoch is unknown here, or was over before that event was stored: then it was another event.
+    """
+    row = await conn.fetch_one(
+        _IsPart,
+        """
+        SELECT next.began_at IS NULL OR %(seq)s = 0
+               OR coalesce((SELECT created_at FROM events WHERE user_id = %(user_id)s AND seq = %(seq)s),
+                           now() - %(days)s * interval '1 day') < next.began_at
+          FROM epochs e
+          LEFT JOIN LATERAL (
+               SELECT began_at FROM epochs WHERE ordinal > e.ordinal ORDER BY ordinal LIMIT 1) AS next ON true
+         WHERE e.id = %(epoch)s
+        """,
+        {"user_id": user_id, "seq": seq, "epoch": epoch, "days": RETENTION_DAYS},
+    )
+    return row is not None and row.is_part
+
+
 async def forget_events(conn: Executor, *, days: int) -> bool:
     """Delete events older than *days*, a batch at a time; False if there were none."""
     row = await conn.fetch_one(
@@ -133,6 +160,71 @@ async def forget_events(conn: Executor, *, days: int) -> bool:
 async def send_note(conn: Executor, *, payload: str) -> None:
     """Send the other nodes something that is not stored."""
     await conn.execute("SELECT pg_notify(%(channel)s, %(payload)s)", {"channel": CHANNEL, "payload": payload})
+
+
+# Epochs
+
+
+class Epoch(NamedTuple):
+    id: str
+    place: str  # which cluster, database and table
+    lsn: int  # how much the cluster had written when it was asked
+
+    def was_put_back(self, known: "Epoch") -> bool:
+        """Whether the database is in an older state, or another copy, than where *known* was seen."""
+        return self.place != known.place or self.lsn < known.lsn
+
+
+_CURRENT_EPOCH = """
+    SELECT coalesce((SELECT id FROM epochs ORDER BY ordinal DESC LIMIT 1), ''), here.place,
+           (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint
+      FROM (SELECT md5(concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
+                                 (SELECT oid FROM pg_database WHERE datname = current_database()),
+                                 'events'::regclass::oid)) AS place) AS here
+"""
+
+
+async def get_epoch(conn: Executor) -> Epoch:
+    epoch = await conn.fetch_one(Epoch, _CURRENT_EPOCH)
+    assert epoch is not None
+    return epoch
+
+
+async def join_epoch(connection: Connection, *, node_id: int, known: Epoch | None) -> Epoch:
+    """Hold this node's lock, and return the epoch; a new one, if this node is the first or the database was put back.
+
+    *known* is the epoch this node was in before it lost its connection: then being the first is no reason, since its
+    clients are still there. The last epoch's place says whether this is another copy of the database.
+    """
+    await connection.execute("BEGIN")
+    await connection.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": EPOCH_LOCK})
+    current = await get_epoch(connection)
+    others = await connection.fetch_one(
+        _Total,
+        """
+        SELECT count(*) FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = %(node_lock)s AND objid <> %(node_id)s AND objsubid = 2 AND granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """,
+        {"node_lock": NODE_LOCK, "node_id": node_id},
+    )
+    last = await connection.fetch_one(_Place, "SELECT place FROM epochs ORDER BY ordinal DESC LIMIT 1")
+    is_first = others is None or others.value == 0
+    is_copy = last is None or last.place != current.place
+    if is_copy or (is_first if known is None else current.was_put_back(known)):
+        await connection.execute("INSERT INTO epochs (place) VALUES (%(place)s)", {"place": current.place})
+        await connection.execute(
+            "DELETE FROM epochs WHERE ordinal < (SELECT max(ordinal) FROM epochs WHERE began_at < now() - %(days)s * interval '1 day')",
+            {"days": RETENTION_DAYS},
+        )
+        current = await get_epoch(connection)
+    await hold_node_lock(connection, node_id=node_id)
+    await connection.execute("COMMIT")
+    return current
+
+
+class _Place(NamedTuple):
+    place: str
 
 
 # Notifications

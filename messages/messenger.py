@@ -1,29 +1,41 @@
 """What can be done with messages, by REST or by socket: send, edit, delete, mark as read, announce."""
 
 import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from db import Database
 from delivery.bus import Bus
 from delivery.events import Event, EventFrames, MessageRow
 from delivery.feed import Feed
 from delivery.protocol import MAX_MESSAGE_CHARACTERS, read_frame, typing_frame, unread_frame
+from edge.background import cancel
 from edge.limits import RateLimits
-from errors import PayloadTooLargeError, UserNotFoundError
+from errors import PagewireError, PayloadTooLargeError, UserNotFoundError
 from messages import queries
-from messages.queries import MessageDraft, ReadMark, StoredMessage
+from messages.presence import Presence
+from messages.queries import MessageDraft, StoredMessage, Unread
 from messages.writer import MessageWriter
 
 ANNOUNCE_SECONDS = 60.0  # an event for every user
+MAX_TYPING = 10_000  # pairs of people; beyond that a message no longer ends the typing before it
+MAX_BACKGROUND = 1000  # tasks
+
+logger = logging.getLogger("pagewire.messages")
 
 
 class Messenger:
     """Stores what people write, and delivers it by the feed. The length rule and the message limit are kept here."""
 
-    def __init__(self, database: Database, feed: Feed, bus: Bus, limits: RateLimits) -> None:
+    def __init__(self, database: Database, feed: Feed, bus: Bus, presence: Presence, limits: RateLimits) -> None:
         self._database = database
         self._feed = feed
+        self._presence = presence
         self._limits = limits
-        self._writer = MessageWriter(database, self._publish, node_id=feed.node_id, has_company=bus.has_company)
+        self._typing: set[tuple[int, int]] = set()  # who is typing to whom, by the sockets of this node
+        self._background: set[asyncio.Task[None]] = set()
+        self._writer = MessageWriter(database, self._publish_own, node_id=feed.node_id, has_company=bus.has_company)
         feed.wait_for_published = self._writer.wait_for_published
         bus.subscribe("m", self._hear_messages)
 
@@ -34,6 +46,7 @@ class Messenger:
         """End the sockets, then store what was accepted."""
         self._feed.connections.close()
         await self._writer.close()
+        await cancel(*self._background)
 
     async def send(self, draft: MessageDraft) -> StoredMessage:
         """Store a message; this returns after the commit, when it has been delivered to the sockets here.
@@ -65,6 +78,8 @@ class Messenger:
             )
         kind = "deleted" if content is None else "edited"
         self._feed.publish(deliveries, EventFrames(Event(kind, row.id, message=row)))
+        if content is None and row.recipient_id != author_id:
+            self._later(self._count_again(row))
         return row, next(delivery.seq for delivery in deliveries if delivery.user_id == author_id)
 
     async def announce(self, *, sender_id: int, content: str) -> int:
@@ -81,24 +96,40 @@ class Messenger:
         self._feed.expect(deliveries)
         return announcement_id
 
-    async def mark_read(self, *, user_id: int, other_id: int, up_to_id: int) -> ReadMark:
-        """Store how far *user_id* has read, and show it on all tabs of both.
+    # Read marks and typing
+
+    async def mark_read(self, *, user_id: int, other_id: int, up_to_id: int) -> Unread:
+        """Store how far *user_id* has read, and show it on all tabs of both; return what is left.
 
         Raises:
             UserNotFoundError: if the two have no conversation.
         """
-        mark = await queries.mark_read(self._database, user_id=user_id, other_id=other_id, up_to_id=up_to_id)
-        if mark is None:
+        moved = await queries.mark_read(self._database, user_id=user_id, other_id=other_id, up_to_id=up_to_id)
+        unread = await queries.find_unread(self._database, user_id=user_id, other_id=other_id)
+        if moved is None or unread is None:
             raise UserNotFoundError
-        if mark.moved:
-            frame = read_frame(user_id=user_id, other_id=other_id, up_to_id=mark.read_up_to_id)
+        if moved:
+            frame = read_frame(user_id=user_id, other_id=other_id, up_to_id=unread.read_up_to_id)
             await self._feed.send_ephemeral({user_id, other_id}, frame)
-            count = unread_frame(user_id=other_id, unread_count=mark.unread_count, read_up_to_id=mark.read_up_to_id)
-            await self._feed.send_ephemeral({user_id}, count)
-        return mark
+            await self._feed.send_ephemeral({user_id}, unread_frame(user_id=other_id, **unread._asdict()))
+        return unread
 
     async def typing(self, *, user_id: int, recipient_id: int, active: bool) -> None:
+        """Show *recipient_id* that *user_id* is typing, or no longer. Strangers are not shown it."""
+        if not await self._have_talked(user_id, recipient_id):
+            return
+        if active:
+            if len(self._typing) >= MAX_TYPING:
+                self._typing.clear()
+            self._typing.add((user_id, recipient_id))
+        else:
+            self._typing.discard((user_id, recipient_id))
         await self._feed.send_ephemeral({recipient_id}, typing_frame(user_id=user_id, active=active))
+
+    async def _have_talked(self, user_id: int, other_id: int) -> bool:
+        return self._writer.knows(user_id, other_id) or await queries.have_talked(
+            self._database, user_id=user_id, other_id=other_id
+        )
 
     async def _allow(self, user_id: int, content: str) -> None:
         if len(content) > MAX_MESSAGE_CHARACTERS:
@@ -111,5 +142,38 @@ class Messenger:
             self._publish(stored, None)
 
     def _publish(self, stored: StoredMessage, origin: object | None) -> None:
+        """Deliver a message that was stored, on this node or on another."""
         frames = EventFrames(Event("message", stored.message.id, message=stored.message))
         self._feed.publish(stored.deliveries, frames, origin=origin)
+
+    def _publish_own(self, stored: StoredMessage, origin: object | None) -> None:
+        """Deliver a message that this node has stored, and what follows from it."""
+        self._publish(stored, origin)
+        sender_id, recipient_id = stored.message.sender_id, stored.message.recipient_id
+        if (sender_id, recipient_id) in self._typing:  # it has come to its end
+            self._typing.remove((sender_id, recipient_id))
+            self._later(self._feed.send_ephemeral({recipient_id}, typing_frame(user_id=sender_id, active=False)))
+        if stored.begins_conversation and sender_id != recipient_id:
+            self._later(self._presence.introduce(sender_id, recipient_id))
+
+    async def _count_again(self, deleted: MessageRow) -> None:
+        """The recipient of a message that is gone has one less to read, if it was unread."""
+        unread = await queries.find_unread(self._database, user_id=deleted.recipient_id, other_id=deleted.sender_id)
+        if unread is not None and deleted.id > unread.read_up_to_id:
+            frame = unread_frame(user_id=deleted.sender_id, **unread._asdict())
+            await self._feed.send_ephemeral({deleted.recipient_id}, frame)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what nobody waits for and what may be lost, in the background; not when too much of it waits already."""
+        if len(self._background) >= MAX_BACKGROUND:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
+
+    def _background_done(self, task: "asyncio.Task[None]") -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            is_expected = isinstance(error, PagewireError)
+            logger.warning("after a message: %s", error, exc_info=None if is_expected else error)

@@ -62,6 +62,13 @@ class Presence:
         found = await queries.list_presence(self._database, user_ids=partners) if partners else []
         return [presence_frame(**person._asdict()) for person in found if person.is_online]
 
+    async def introduce(self, one_id: int, other_id: int) -> None:
+        """Two people have a conversation now: each learns whether the other is online."""
+        found = await queries.list_presence(self._database, user_ids=[one_id, other_id])
+        for person in found:
+            partner = other_id if person.user_id == one_id else one_id
+            await self._feed.send_ephemeral({partner}, presence_frame(**person._asdict()))
+
     async def _notify_partners(self, user_id: int) -> None:
         partners = await queries.list_partners(self._database, user_id=user_id, limit=MAX_PARTNERS)
         if partners:
@@ -74,7 +81,7 @@ class Presence:
         for user_id in list(self._unsettled):
             await self.settle(user_id)
 
-    async def _repair(self) -> None:
+    async def _repair(self, _epoch: str) -> None:
         """This node's lock was lost, and its presence perhaps with it: store it again."""
         connections = self._feed.connections
         here = list(filter(connections.has_socket, connections.user_ids))

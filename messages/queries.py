@@ -1,5 +1,6 @@
 """Every SQL statement about messages, conversations, announcements and presence, one function a question."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,6 +38,8 @@ class StoredMessage(NamedTuple):
     duplicate: bool  # its client_id was known: this is the first message sent with it
     sender_seq: int | None  # the number of the sender's event; None for a duplicate
     recipient_seq: int | None
+    begins_conversation: bool = False  # the two have had none before
+    is_repeat: bool = True  # of a duplicate: the draft says what was first sent with its client_id
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -51,8 +54,10 @@ class StoredMessage(NamedTuple):
 
 _INSERT = """
 WITH turn AS MATERIALIZED (
-    SELECT user_id FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
+    SELECT user_id, clock FROM mailboxes WHERE user_id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[])
      ORDER BY user_id FOR NO KEY UPDATE
+), moment AS MATERIALIZED (
+    SELECT GREATEST(clock_timestamp(), max(clock)) AS at FROM turn
 ), people AS MATERIALIZED (
     SELECT id, name FROM users
      WHERE id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[]) AND (SELECT count(*) FROM turn) >= 0
@@ -60,16 +65,16 @@ WITH turn AS MATERIALIZED (
 ), draft AS MATERIALIZED (
     SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
            d.sender_id, d.recipient_id, d.content, NULLIF(d.client_id, '') AS client_id, d.is_first,
-           s.name AS sender_name
+           NULLIF(d.sent_hash, '') AS sent_hash, s.name AS sender_name
       FROM unnest(%(senders)s::bigint[], %(recipients)s::bigint[], %(contents)s::text[], %(client_ids)s::text[],
-                  %(firsts)s::boolean[])
-           WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, ordinal)
+                  %(firsts)s::boolean[], %(hashes)s::text[])
+           WITH ORDINALITY AS d (sender_id, recipient_id, content, client_id, is_first, sent_hash, ordinal)
       JOIN people s ON s.id = d.sender_id
       JOIN people r ON r.id = d.recipient_id
      ORDER BY d.ordinal
 ), inserted AS (
-    INSERT INTO messages (id, sender_id, recipient_id, content, client_id)
-    SELECT id, sender_id, recipient_id, content, client_id FROM draft
+    INSERT INTO messages (id, sender_id, recipient_id, content, client_id, sent_hash, created_at)
+    SELECT id, sender_id, recipient_id, content, client_id, sent_hash, moment.at FROM draft, moment
     ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
     RETURNING id, sender_id, recipient_id, created_at
 ), talk AS (
@@ -78,15 +83,16 @@ WITH turn AS MATERIALIZED (
     UNION
     SELECT recipient_id, sender_id FROM draft JOIN inserted USING (id, sender_id, recipient_id) WHERE is_first
     ON CONFLICT DO NOTHING
+    RETURNING user_id, other_id
 ), event AS MATERIALIZED (
     SELECT user_id, message_id, row_number() OVER (PARTITION BY user_id ORDER BY message_id) AS nth
       FROM (SELECT sender_id AS user_id, id AS message_id FROM inserted
             UNION ALL
             SELECT recipient_id, id FROM inserted WHERE recipient_id <> sender_id) AS notified
 ), box AS (
-    INSERT INTO mailboxes (user_id, seq)
-    SELECT user_id, count(*) FROM event GROUP BY user_id ORDER BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + EXCLUDED.seq
+    INSERT INTO mailboxes (user_id, seq, clock)
+    SELECT user_id, count(*), (SELECT at FROM moment) FROM event GROUP BY user_id ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + EXCLUDED.seq, clock = EXCLUDED.clock
     RETURNING user_id, seq
 ), numbered AS MATERIALIZED (
     SELECT event.user_id, event.message_id,
@@ -101,7 +107,9 @@ _STORED = """
 SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
        draft.sender_name, draft.client_id, NULL::timestamptz AS edited_at, NULL::timestamptz AS deleted_at,
        inserted.id IS NULL AS duplicate,
-       to_sender.seq AS sender_seq, to_recipient.seq AS recipient_seq
+       to_sender.seq AS sender_seq, to_recipient.seq AS recipient_seq,
+       draft.is_first AND (draft.sender_id, draft.recipient_id) IN (SELECT user_id, other_id FROM talk) AS begins_conversation,
+       true AS is_repeat
   FROM draft
   LEFT JOIN inserted USING (id)
   LEFT JOIN numbered AS to_sender
@@ -133,7 +141,8 @@ _INSERT_MESSAGES = Prepared(f"""
 _INSERT_AND_SHOW_MESSAGES = Prepared(f"""
 {_INSERT}, stored AS MATERIALIZED ({_STORED}), whole AS ({_WHOLE}), note AS ({_NOTE} HAVING (SELECT count(*) FROM whole) >= 0)
 SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, edited_at, deleted_at,
-       duplicate, sender_seq, recipient_seq
+       duplicate, sender_seq, recipient_seq, begins_conversation,
+       is_repeat
   FROM stored
  WHERE (SELECT count(*) FROM note) >= 0
 """)
@@ -146,7 +155,7 @@ async def insert_messages(
     with *whole* of the small messages themselves.
 
     A draft whose recipient does not exist has no row in the answer. A draft whose client_id its sender has used before
-    answers with that earlier message, whatever it says.
+    answers with that earlier message, as it is now; `is_repeat` says whether it is the same message again.
 
     Mailboxes are locked before anything else, in the order of their users, as every change of a user's messages does:
     no deadlocks, and a conversation's ids rise in the order of its events. Then the people, so that none of them is
@@ -161,20 +170,45 @@ async def insert_messages(
             "contents": [draft.content for draft in drafts],
             "client_ids": [draft.client_id or "" for draft in drafts],
             "firsts": _array([draft.is_first for draft in drafts]),
+            "hashes": [_hash(draft.content) if draft.client_id else "" for draft in drafts],
             "channel": CHANNEL,
             "node_id": node_id,
             "notes_per_call": NOTES_PER_CALL,
         },
     )
-    repeated = [one.message for one in stored if one.duplicate]
+    repeated = [row for row in stored if row.duplicate]
     if not repeated:
         return stored
-    first = {(message.sender_id, message.client_id): message for message in await _list_by_client_id(conn, repeated)}
-    return [
-        one._replace(message=first[one.message.sender_id, one.message.client_id]) if one.duplicate else one
-        for one in stored
-        if not one.duplicate or (one.message.sender_id, one.message.client_id) in first
-    ]
+    firsts = {(first.message.sender_id, first.message.client_id): first for first in await _list_firsts(conn, repeated)}
+    found = []
+    for row in stored:
+        if row.duplicate:
+            first = firsts.get((row.message.sender_id, row.message.client_id))
+            if first is None:
+                continue
+            row = row._replace(message=first.message, is_repeat=first.was_sent_as(drafts[row.ordinal]))
+        found.append(row)
+    return found
+
+
+def _hash(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+class _FirstMessage(NamedTuple):
+    """The first message that was sent with a client_id, as it is now."""
+
+    message: MessageRow
+    sent_hash: str | None
+
+    def was_sent_as(self, draft: MessageDraft) -> bool:
+        """Whether *draft* says what it said at first. A deleted one keeps nothing to compare with: then it does."""
+        if self.message.recipient_id != draft.recipient_id:
+            return False
+        if self.sent_hash is not None:
+            return self.sent_hash == _hash(draft.content)
+        is_changed = self.message.edited_at is not None or self.message.deleted_at is not None
+        return is_changed or self.message.content == draft.content
 
 
 def read_whole_messages(text: str) -> list[StoredMessage]:
@@ -208,18 +242,18 @@ def _array(values: Sequence[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-async def _list_by_client_id(conn: Executor, repeated: Sequence[MessageRow]) -> list[MessageRow]:
+async def _list_firsts(conn: Executor, repeated: Sequence[StoredMessage]) -> list[_FirstMessage]:
     return await conn.fetch_all(
-        MessageRow,
+        _FirstMessage,
         f"""
-        SELECT {_MESSAGE_COLUMNS}
+        SELECT {_MESSAGE_COLUMNS}, m.sent_hash
           FROM unnest(%(senders)s::bigint[], %(client_ids)s::text[]) AS k (sender_id, client_id)
           JOIN messages m ON m.sender_id = k.sender_id AND m.client_id = k.client_id
           JOIN users s ON s.id = m.sender_id
         """,
         {
-            "senders": [message.sender_id for message in repeated],
-            "client_ids": [message.client_id for message in repeated],
+            "senders": [row.message.sender_id for row in repeated],
+            "client_ids": [row.message.client_id for row in repeated],
         },
     )
 
@@ -259,7 +293,8 @@ async def edit_message(
             UPDATE messages
                SET content = coalesce(%(content)s, ''),
                    edited_at = CASE WHEN %(content)s IS NULL THEN edited_at ELSE now() END,
-                   deleted_at = CASE WHEN %(content)s IS NULL THEN now() END
+                   deleted_at = CASE WHEN %(content)s IS NULL THEN now() END,
+                   sent_hash = CASE WHEN %(content)s IS NULL THEN NULL ELSE sent_hash END
              WHERE id = %(message_id)s
             RETURNING id, sender_id, recipient_id, content, created_at, client_id, edited_at, deleted_at
         )
@@ -351,84 +386,118 @@ async def list_conversation(
 class ConversationRow(NamedTuple):
     other: UserRow
     read_up_to_id: int
+    their_read_up_to_id: int
     unread_count: int
+    position_id: int  # its place in the list: of its last message when the first page was made
     last_message: MessageRow
 
 
 async def list_conversations(
-    conn: Executor, *, user_id: int, before_id: int | None = None, limit: int
+    conn: Executor, *, user_id: int, before_id: int | None = None, as_of_id: int | None = None, limit: int
 ) -> list[ConversationRow]:
-    """*user_id*'s conversations with their last message, the newest first; those whose last is before *before_id*."""
+    """*user_id*'s conversations with their last message, in the order of the last ones, the newest first.
+
+    *before_id* leads to the next page: conversations whose place is before it. *as_of_id*, the first place of the first
+    page, keeps the places as they were then, so that a conversation which moves up meanwhile is not missed.
+    """
     return await conn.fetch_all(
         ConversationRow,
         f"""
-        SELECT o.id, o.email, o.name, o.created_at, o.is_admin, c.read_up_to_id, unread.count, {_MESSAGE_COLUMNS}
-          FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, last.id AS last_id,
+        SELECT o.id, o.email, o.name, o.created_at, o.is_admin,
+               c.read_up_to_id, coalesce(theirs.read_up_to_id, 0), unread.count, c.position_id, {_MESSAGE_COLUMNS}
+          FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, place.id AS position_id,
                        LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text AS conv
                   FROM conversations c
                  CROSS JOIN LATERAL (
                        SELECT id FROM messages
                         WHERE conv = LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text
-                        ORDER BY conv DESC, id DESC LIMIT 1) AS last
-                 WHERE c.user_id = %(user_id)s AND last.id < %(before_id)s
-                 ORDER BY last.id DESC
+                          AND id <= %(as_of_id)s
+                        ORDER BY conv DESC, id DESC LIMIT 1) AS place
+                 WHERE c.user_id = %(user_id)s AND place.id < %(before_id)s
+                 ORDER BY place.id DESC
                  LIMIT %(limit)s) AS c
-          JOIN messages m ON m.id = c.last_id
+         CROSS JOIN LATERAL (
+               SELECT id FROM messages WHERE conv = c.conv ORDER BY conv DESC, id DESC LIMIT 1) AS last
+          JOIN messages m ON m.id = last.id
           JOIN users s ON s.id = m.sender_id
           JOIN users o ON o.id = c.other_id
+          LEFT JOIN conversations theirs ON theirs.user_id = c.other_id AND theirs.other_id = c.user_id
          CROSS JOIN LATERAL (
-               SELECT count(*) FROM (
-                   SELECT 1 FROM messages u
-                    WHERE (u.conv, u.id) > (c.conv, c.read_up_to_id) AND (u.conv, u.id) <= (c.conv, c.last_id)
-                      AND u.recipient_id = c.user_id
-                      AND u.sender_id <> c.user_id AND u.deleted_at IS NULL
-                    LIMIT %(max_unread)s) AS counted) AS unread
-         ORDER BY c.last_id DESC
+               SELECT count(*) FROM unread_messages(c.user_id, c.other_id, c.read_up_to_id, %(max_unread)s)) AS unread
+         ORDER BY c.position_id DESC
         """,
-        {"user_id": user_id, "before_id": before_id or 2**63 - 1, "limit": limit, "max_unread": MAX_UNREAD},
+        {
+            "user_id": user_id,
+            "before_id": before_id or 2**63 - 1,
+            "as_of_id": as_of_id or 2**63 - 1,
+            "limit": limit,
+            "max_unread": MAX_UNREAD,
+        },
     )
 
 
-class ReadMark(NamedTuple):
-    read_up_to_id: int
-    unread_count: int
-    moved: bool
+async def have_talked(conn: Executor, *, user_id: int, other_id: int) -> bool:
+    """Whether the two have a conversation."""
+    row = await conn.fetch_one(
+        _Id,
+        Prepared("""
+        SELECT other_id FROM conversations WHERE user_id = %(user_id)s::bigint AND other_id = %(other_id)s::bigint
+        """),
+        {"user_id": user_id, "other_id": other_id},
+    )
+    return row is not None
 
 
-async def mark_read(conn: Executor, *, user_id: int, other_id: int, up_to_id: int) -> ReadMark | None:
-    """Say that *user_id* has read what *other_id* wrote, up to a message id; never backwards. None without a conversation."""
+async def mark_read(conn: Executor, *, user_id: int, other_id: int, up_to_id: int) -> bool | None:
+    """Store that *user_id* has read what *other_id* wrote, up to a message; never backwards.
+
+    Whether that is further than before; None if they have no conversation.
+    """
     low, high = sorted((user_id, other_id))
-    return await conn.fetch_one(
-        ReadMark,
+    row = await conn.fetch_one(
+        _Moved,
         """
         WITH before AS (
             SELECT read_up_to_id FROM conversations WHERE user_id = %(user_id)s AND other_id = %(other_id)s FOR UPDATE
         ), reach AS (
             SELECT max(id) AS id FROM messages WHERE conv = %(conv)s AND id <= %(up_to_id)s
-        ), mark AS (
-            UPDATE conversations SET read_up_to_id = GREATEST(conversations.read_up_to_id, reach.id)
-              FROM before, reach
-             WHERE user_id = %(user_id)s AND other_id = %(other_id)s
-            RETURNING conversations.read_up_to_id, conversations.read_up_to_id > before.read_up_to_id AS moved
         )
-        SELECT mark.read_up_to_id,
-               (SELECT count(*) FROM (
-                    SELECT 1 FROM messages u
-                     WHERE (u.conv, u.id) > (%(conv)s, mark.read_up_to_id) AND (u.conv, u.id) < (%(conv)s, %(last_id)s)
-                       AND u.recipient_id = %(user_id)s
-                       AND u.sender_id <> %(user_id)s AND u.deleted_at IS NULL
-                     LIMIT %(max_unread)s) AS counted),
-               mark.moved
-          FROM mark
+        UPDATE conversations SET read_up_to_id = GREATEST(conversations.read_up_to_id, reach.id)
+          FROM before, reach
+         WHERE user_id = %(user_id)s AND other_id = %(other_id)s
+        RETURNING conversations.read_up_to_id > before.read_up_to_id
         """,
-        {
-            "user_id": user_id,
-            "other_id": other_id,
-            "up_to_id": up_to_id,
-            "conv": f"{low}:{high}",
-            "last_id": 2**63 - 1,
-            "max_unread": MAX_UNREAD,
-        },
+        {"user_id": user_id, "other_id": other_id, "up_to_id": up_to_id, "conv": f"{low}:{high}"},
+    )
+    return None if row is None else row.moved
+
+
+class _Moved(NamedTuple):
+    moved: bool
+
+
+class Unread(NamedTuple):
+    read_up_to_id: int
+    unread_count: int  # of the other person's messages, up to MAX_UNREAD
+    total: int  # of all conversations, up to MAX_UNREAD
+
+
+async def find_unread(conn: Executor, *, user_id: int, other_id: int) -> Unread | None:
+    """How much *user_id* has not read, of what *other_id* wrote and in all. None if they have no conversation."""
+    return await conn.fetch_one(
+        Unread,
+        """
+        SELECT mine.read_up_to_id,
+               (SELECT count(*) FROM unread_messages(%(user_id)s, %(other_id)s, mine.read_up_to_id, %(max_unread)s)),
+               (SELECT count(*) FROM (
+                    SELECT 1 FROM conversations c
+                     CROSS JOIN LATERAL unread_messages(c.user_id, c.other_id, c.read_up_to_id, %(max_unread)s)
+                     WHERE c.user_id = %(user_id)s
+                     LIMIT %(max_unread)s) AS counted)
+          FROM conversations mine
+         WHERE mine.user_id = %(user_id)s AND mine.other_id = %(other_id)s
+        """,
+        {"user_id": user_id, "other_id": other_id, "max_unread": MAX_UNREAD},
     )
 
 

@@ -48,14 +48,15 @@ class Replay:
         async with self._catching_up:
             self._connection.is_live = False
             try:
-                _, seq, forgotten_seq = await self._feed.position(self._connection.user_id)
-                if not forgotten_seq <= frame.last_seq <= seq:
-                    await self._resync("unknown" if frame.last_seq > seq else "too_old")
+                mailbox = await self._feed.position(self._connection.user_id)
+                gap = await self._feed.find_gap(mailbox, seq=frame.last_seq, epoch=frame.epoch)
+                if gap is not None:
+                    await self._resync(gap)
                     return
             except PagewireError as error:
                 await self._connection.end_with(error, CloseCode.TRY_AGAIN_LATER, ref=frame.ref)
                 return
-            if await self._catch_up(frame.last_seq, to_seq=seq):
+            if await self._catch_up(frame.last_seq, to_seq=mailbox.seq):
                 self._send_ready()
 
     async def _go_live_soon(self) -> None:
@@ -86,5 +87,5 @@ class Replay:
 
     async def _resync(self, reason: str) -> None:
         seq = (await self._feed.position(self._connection.user_id)).seq
-        self._connection.send(resync_frame(reason=reason, seq=seq))
+        self._connection.send(resync_frame(reason=reason, seq=seq, epoch=self._feed.epoch))
         await self._catch_up(seq, to_seq=seq)

@@ -13,7 +13,7 @@ from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
 from delivery.events import MessageRow, timestamp
 from edge.answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
-from edge.fields import ClientId, Id, NotBlank
+from edge.fields import MAX_ID, ClientId, Id, NotBlank
 from edge.forms import read_json
 from errors import (
     AdminRequiredError,
@@ -31,6 +31,8 @@ from messages.queries import ConversationRow, MessageDraft
 Chat = Annotated[Messenger, opened(Messenger)]
 MAX_PAGE = 1_000_000
 CONVERSATION_LIMIT = 1000
+
+ConversationCursor = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,18}(\.[1-9][0-9]{0,18})?$")]
 
 router = APIRouter(tags=["messages"], generate_unique_id_function=operation_id)
 
@@ -105,7 +107,8 @@ class Conversation(BaseModel):
     user: User
     last_message: Message
     unread_count: int = Field(description="counted up to 1,000", examples=[3])
-    read_up_to_id: int = Field(description="a message id", examples=[990])
+    read_up_to_id: int = Field(description="by me: a message id", examples=[990])
+    their_read_up_to_id: int = Field(description="by the other person: a message id", examples=[991])
 
     @classmethod
     def from_row(cls, row: ConversationRow, reader: UserRow) -> "Conversation":
@@ -114,6 +117,7 @@ class Conversation(BaseModel):
             last_message=Message.from_row(row.last_message, reader),
             unread_count=row.unread_count,
             read_up_to_id=row.read_up_to_id,
+            their_read_up_to_id=row.their_read_up_to_id,
         )
 
 
@@ -121,7 +125,7 @@ class ConversationPage(BaseModel):
     """Some conversations, the one with the newest message first; `next_cursor` leads to older ones."""
 
     conversations: list[Conversation]
-    next_cursor: str | None = Field(examples=["990"])
+    next_cursor: str | None = Field(examples=["990.1012"])
 
 
 class ReadUpTo(BaseModel):
@@ -136,7 +140,8 @@ class ReadMark(BaseModel):
     """How far I have read, and what is left."""
 
     read_up_to_id: int = Field(examples=[991])
-    unread_count: int = Field(examples=[0])
+    unread_count: int = Field(description="of this conversation, counted up to 1,000", examples=[0])
+    total: int = Field(description="unread messages of all conversations, counted up to 1,000", examples=[3])
 
 
 class AnnouncementCreate(BaseModel):
@@ -192,7 +197,7 @@ async def list_messages(
     database: Db,
     user: CurrentUser,
     page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
     order: Annotated[Literal["asc", "desc"], Query()] = "desc",
 ) -> MessagePage:
     """Messages to and from me, newest first, or oldest first with `order=asc`."""
@@ -270,14 +275,27 @@ async def list_conversations(
     database: Db,
     user: CurrentUser,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[Id | None, Query()] = None,
+    cursor: Annotated[ConversationCursor | None, Query()] = None,
 ) -> ConversationPage:
-    """With the last message and how many I have not read, the newest first."""
-    rows = await queries.list_conversations(database, user_id=user.id, before_id=cursor, limit=limit + 1)
-    return ConversationPage(
-        conversations=[Conversation.from_row(row, user) for row in rows[:limit]],
-        next_cursor=str(rows[limit - 1].last_message.id) if len(rows) > limit else None,
+    """With the last message and how much I have not read, the newest first. One that moves up between two pages is in
+    the second at its old place.
+    """
+    before_id, as_of_id = _read_cursor(cursor)
+    rows = await queries.list_conversations(
+        database, user_id=user.id, before_id=before_id, as_of_id=as_of_id, limit=limit + 1
     )
+    next_cursor = None
+    if len(rows) > limit:
+        next_cursor = f"{rows[limit - 1].position_id}.{as_of_id or rows[0].position_id}"
+    return ConversationPage(
+        conversations=[Conversation.from_row(row, user) for row in rows[:limit]], next_cursor=next_cursor
+    )
+
+
+def _read_cursor(cursor: str | None) -> tuple[int | None, int | None]:
+    """The place before which the page begins, and the first place of the first page."""
+    before_id, _, as_of_id = (cursor or "").partition(".")
+    return (min(int(before_id), MAX_ID) if before_id else None, min(int(as_of_id), MAX_ID) if as_of_id else None)
 
 
 @router.post(
@@ -287,8 +305,8 @@ async def list_conversations(
 )
 async def mark_read(messenger: Chat, user: CurrentUser, user_id: Id, body: ReadUpTo) -> ReadMark:
     """Up to a message, never backwards. The other person and my other tabs see it."""
-    mark = await messenger.mark_read(user_id=user.id, other_id=user_id, up_to_id=body.up_to_id)
-    return ReadMark(read_up_to_id=mark.read_up_to_id, unread_count=mark.unread_count)
+    unread = await messenger.mark_read(user_id=user.id, other_id=user_id, up_to_id=body.up_to_id)
+    return ReadMark(**unread._asdict())
 
 
 @router.post(

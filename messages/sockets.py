@@ -16,6 +16,7 @@ from auth import Claims, UserRow, authenticate
 from chat import CLOSE_SECONDS, SOCKETS_PER_USER, CloseCode, Connection
 from delivery.feed import Feed
 from delivery.protocol import (
+    ABSURD_FRAME_BYTES,
     MAX_FRAME_BYTES,
     SUBPROTOCOL,
     TOKEN_SUBPROTOCOL,
@@ -39,7 +40,7 @@ from delivery.protocol import (
 from edge.answers import operation_id
 from edge.engines import get_engine
 from edge.limits import RateLimits
-from errors import NotAuthenticatedError, PagewireError, RateLimitedError
+from errors import NotAuthenticatedError, PagewireError, PayloadTooLargeError, RateLimitedError
 from messages.messenger import Messenger
 from messages.presence import Presence
 from messages.queries import MessageDraft, StoredMessage
@@ -65,6 +66,10 @@ class ForbiddenOriginError(PagewireError):
 
     status = 403
     code = "forbidden_origin"
+
+
+class FrameTooLargeError(PayloadTooLargeError):
+    """The frame is larger than this server accepts; a message has at most 32,000 characters."""
 
 
 class FloodError(PagewireError):
@@ -221,6 +226,7 @@ class Session:
             ready_frame(
                 user_id=self._user.id,
                 seq=self._connection.position,
+                epoch=get_engine(self._websocket, Feed).epoch,
                 resumed=resumed,
                 messages=get_engine(self._websocket, Settings).message_rate_limit,
                 sockets=SOCKETS_PER_USER,
@@ -233,13 +239,16 @@ class Session:
             if received["type"] == "websocket.disconnect":
                 return
             text: str | None = received.get("text")
-            if _byte_count(text if text is not None else received["bytes"]) > MAX_FRAME_BYTES:
+            byte_count = _byte_count(text if text is not None else received["bytes"])
+            if byte_count > ABSURD_FRAME_BYTES:
                 self._connection.end(CloseCode.MESSAGE_TOO_BIG)
                 return
             ref: str | int | None = None
             client_id: str | None = None
             is_message = False
             try:
+                if byte_count > MAX_FRAME_BYTES:
+                    raise FrameTooLargeError
                 frame = parse_frame(text, classic=self._connection.classic)
                 is_message = isinstance(frame, SendFrame)
                 ref, client_id = frame.ref, getattr(frame, "client_id", None)
@@ -248,8 +257,8 @@ class Session:
                 await self._handle(frame)
             except PagewireError as error:
                 is_message = False
-                if isinstance(error, BadFrameError):
-                    ref, client_id = peek_reference(text)
+                if isinstance(error, BadFrameError | FrameTooLargeError):
+                    ref, client_id = await asyncio.to_thread(peek_reference, text)
                 await self._connection.send_patiently(error_frame(error, ref=ref, client_id=client_id))
             if not is_message and await self._is_flood():
                 return

@@ -213,10 +213,7 @@ class MessageWriter:
             row = by_ordinal.get(ordinal)
             if row is None:
                 _fail([job], UserNotFoundError())
-            elif row.duplicate and (row.message.recipient_id, row.message.content) != (
-                job.draft.recipient_id,
-                job.draft.content,
-            ):
+            elif row.duplicate and not row.is_repeat:
                 _fail([job], ClientIdReusedError())
             else:
                 stored.append((job, row))
@@ -244,6 +241,10 @@ class MessageWriter:
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
                     raise
                 attempt += 1
+
+    def knows(self, sender_id: int, recipient_id: int) -> bool:
+        """Whether the two surely have a conversation."""
+        return (sender_id, recipient_id) in self._known_pairs
 
     def _mark_first(self, draft: MessageDraft) -> MessageDraft:
         return draft if _pair(draft) in self._known_pairs else draft._replace(is_first=True)

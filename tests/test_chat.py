@@ -170,15 +170,14 @@ class EverybodyIsTold(RuleBasedStateMachine):
         device, tail = self.loop.run_until_complete(self._join(user_id, classic, late))
         inbox = Inbox(tail)
         if not classic:
-            device.connection.position = inbox.last_seq = self.manager.tail(user_id)
+            device.connection.position = inbox.last_seq = tail
             self._catch_up(device, inbox.last_seq)
         self.open.append((device, inbox, inbox.last_seq))
         return device, inbox
 
     async def _join(self, user_id: int, classic: bool, late: int) -> tuple[Device, int]:
         device = Device(user_id, classic=classic)
-        self.manager.add(device.connection, seq=max(0, self.table.last[user_id] - late))
-        tail = self.manager.tail(user_id)
+        tail = self.manager.add(device.connection, seq=max(0, self.table.last[user_id] - late))
         await device.open()
         return device, tail
 

@@ -19,11 +19,6 @@ LISTENERS = """
 """
 
 
-@pytest.fixture(scope="module")
-def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    return make_database()
-
-
 @pytest.fixture
 async def database(tables: TestDatabase) -> AsyncIterator[Database]:
     opened = Database(tables.keywords, size=2)
@@ -45,7 +40,7 @@ async def open_bus(database: Database, quick: None) -> AsyncIterator[OpenBus]:
     opened: list[Bus] = []
 
     async def start(heard: "asyncio.Queue[str]", *, echo: bool = False, repair: Any = None) -> Bus:
-        async def nothing() -> None:
+        async def nothing(_epoch: str) -> None:
             pass
 
         bus = Bus(database)
@@ -120,7 +115,7 @@ async def test_a_lost_line_comes_back_and_is_repaired(
 ) -> None:
     repaired = asyncio.Event()
 
-    async def repair() -> None:
+    async def repair(_epoch: str) -> None:
         repaired.set()
 
     await open_bus(heard, repair=repair)
@@ -138,7 +133,7 @@ async def test_a_repair_that_fails_is_tried_again_on_one_connection(
     tries = 0
     repaired = asyncio.Event()
 
-    async def repair() -> None:
+    async def repair(_epoch: str) -> None:
         nonlocal tries
         tries += 1
         if tries < 4:
@@ -162,7 +157,7 @@ async def test_a_line_that_hangs_is_found_out(
     monkeypatch.setattr(bus_room, "ANSWER_SECONDS", 0.05)
     repaired = asyncio.Event()
 
-    async def repair() -> None:
+    async def repair(_epoch: str) -> None:
         repaired.set()
 
     bus = await open_bus(heard, repair=repair)

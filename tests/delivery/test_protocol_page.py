@@ -3,13 +3,7 @@
 import ast
 import json
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,10 +15,11 @@ import errors
 import settings
 from chat import CloseCode
 from delivery import feed, polling, protocol
+from delivery import queries as queries_of_delivery
 from delivery.events import AnnouncementRow, Event, EventFrames, MessageRow
 from delivery.protocol import parse_frame
 from messages import messenger, queries, replay, sockets, writer
-from support.servers import HOUSE, Person, Server, register
+from support.servers import HOUSE
 
 PAGE = (HOUSE / "docs" / "protocol.md").read_text()
 SECTIONS = {
@@ -83,14 +78,15 @@ def frames_out() -> list[dict[str, Any]]:
     made = [durable(kind) for kind in ("message", "edited", "deleted", "announcement")]
     made += [durable_document(f"document.{kind}") for kind in ("ready", "failed", "deleted")]
     written = [
-        protocol.ready_frame(user_id=1, seq=1, resumed=False, messages="off", sockets=20),
+        protocol.ready_frame(user_id=1, seq=1, epoch="e1", resumed=False, messages="off", sockets=20),
         protocol.ack_frame(ref=1, client_id=None, message_id=1, created_at=NOON, duplicate=False, seq=1),
         protocol.error_frame(errors.BusyError()),
-        protocol.resync_frame(reason="too_old", seq=1),
+        protocol.resync_frame(reason="too_old", seq=1, epoch="e1"),
+        protocol.epoch_frame(epoch="e1"),
         protocol.typing_frame(user_id=1, active=True),
         protocol.presence_frame(user_id=1, is_online=True, last_seen_at=None),
         protocol.read_frame(user_id=1, other_id=2, up_to_id=1),
-        protocol.unread_frame(user_id=1, unread_count=1, read_up_to_id=1),
+        protocol.unread_frame(user_id=1, unread_count=1, read_up_to_id=1, total=1),
         protocol.progress_frame(document_id=7, page=1, pages=2, stage="reading"),
         protocol.pong_frame(ref=1),
     ]
@@ -110,10 +106,10 @@ def test_the_page_has_an_example_of_every_frame_that_is_sent() -> None:
     assert shown == sorted(shape(frame) for frame in frames_out())
 
 
-@pytest.mark.parametrize("reason", ["too_old", "unknown"])
+@pytest.mark.parametrize("reason", ["too_old", "unknown", "put_back"])
 def test_the_page_names_the_reasons_of_a_resync(reason: str) -> None:
     assert f"`{reason}`" in SECTIONS["What the server sends"]
-    assert f'"{reason}"' in Path(replay.__file__).read_text()
+    assert f'"{reason}"' in Path(feed.__file__).read_text()
 
 
 # Codes
@@ -159,7 +155,7 @@ def test_the_page_names_the_limits() -> None:
         "sockets and long polls of a user in one process": [str(chat.SOCKETS_PER_USER)],
         "frames that wait for a slow reader": [str(chat.OUTBOX_FRAMES)],
         "messages of a socket that wait to be stored": [str(sockets.MAX_UNSTORED_PER_SOCKET)],
-        "events are kept": [str(feed.RETENTION_DAYS)],
+        "events are kept": [str(queries_of_delivery.RETENTION_DAYS)],
     }
 
 
@@ -168,103 +164,3 @@ def test_the_page_names_the_other_numbers() -> None:
     assert "a\nquarter of a second" in PAGE
     assert f"pings every {protocol.HEARTBEAT_SECONDS} seconds" in PAGE
     assert polling.EVENTS_LIMIT == 200
-
-
-# The clients
-
-
-@cache
-def node() -> tuple[str, ...] | None:
-    """A Node with WebSocket, from version 22 on without being asked."""
-    for command in (("node",), ("node", "--experimental-websocket")):
-        if shutil.which("node"):
-            probe = [*command, "-e", "process.exit(typeof WebSocket === 'function' ? 0 : 1)"]
-            if subprocess.run(probe, capture_output=True).returncode == 0:
-                return command
-    return None
-
-
-JAVASCRIPT = """
-const [url, token, other] = process.argv.slice(2);
-const print = (line) => console.log(JSON.stringify(line));
-const chat = openChat({ url, token, onEvent: print });
-chat.send(Number(other), "hello from JavaScript").then(print);
-"""
-PYTHON = """
-import sys
-
-url, token, other = sys.argv[1:]
-show = lambda frame: print(json.dumps(frame), flush=True)
-
-async def main():
-    chat = Chat(url, token, show)
-    running = asyncio.create_task(chat.run())
-    show(await chat.send(int(other), "hello from Python"))
-    await running
-
-asyncio.run(main())
-"""
-
-
-@contextmanager
-def running_client(command: list[str]) -> Iterator[Iterator[dict[str, Any]]]:
-    """The frames that a client prints, as they come."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield map(json.loads, process.stdout)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-@pytest.fixture(params=["JavaScript", "Python"])
-def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """How to run a client of the page."""
-    (code,) = blocks(f"A client in {request.param}", "js" if request.param == "JavaScript" else "python")
-    if request.param == "Python":
-        (tmp_path / "client.py").write_text(code + PYTHON)
-        return [sys.executable, str(tmp_path / "client.py")]
-    if (found := node()) is None:
-        pytest.skip("no node with WebSocket: 22 or newer, or 20 that has it as an experiment")
-    (tmp_path / "client.mjs").write_text(code + JAVASCRIPT)
-    return [*found, str(tmp_path / "client.mjs")]
-
-
-def send(sender: Person, recipient: Person, content: str) -> None:
-    answer = sender.client.post("/messages", json={"recipient_id": recipient.id, "content": content})
-    assert answer.status_code == 200
-
-
-def test_a_client_of_the_page_misses_nothing_when_the_server_is_killed(
-    command: list[str], make_server: Callable[..., Server]
-) -> None:
-    server = make_server().start()
-    server.environment["PORT"] = server.url.rpartition(":")[2]
-    alice, bob = register(server, "alice"), register(server, "bob")
-    url = server.url.replace("http", "ws")
-
-    with running_client([*command, url, alice.token, str(bob.id)]) as frames:
-        first = [next(frames), next(frames)]
-        for number in range(5):
-            send(bob, alice, str(number))
-        received = [next(frames) for _ in range(5)]
-        server.kill()
-        server.start()
-        bob.client = server.client()
-        bob.client.headers.update(bob.headers)
-        for number in range(5, 10):
-            send(bob, alice, str(number))
-        received += [next(frames) for _ in range(5)]
-
-    ack, own = sorted(first, key=lambda frame: str(frame["type"]))
-    assert (ack["type"], ack["id"], ack["seq"]) == ("ack", own["id"], own["seq"])
-    assert [frame["content"] for frame in received] == [str(number) for number in range(10)]
-    assert [frame["seq"] for frame in received] == list(range(2, 12))
-
-
-def test_the_clients_of_the_page_fit_on_a_screen() -> None:
-    for section, language in (("A client in JavaScript", "js"), ("A client in Python", "python")):
-        (code,) = blocks(section, language)
-        assert len(code.splitlines()) <= 80

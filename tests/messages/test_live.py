@@ -297,11 +297,49 @@ def test_bytes_are_no_frame(alice: Person) -> None:
         assert tab.expect("error")["code"] == "bad_frame"
 
 
-def test_a_frame_of_more_than_64_KiB_closes_with_1009(alice: Person) -> None:  # noqa: N802
+@pytest.mark.parametrize("character", ["x", "文", "é", "\U0001f600", '"'])
+@pytest.mark.parametrize("is_escaped", [False, True], ids=["as it is", "escaped"])
+def test_a_message_of_the_most_characters_fits_in_a_frame_in_any_script(
+    alice: Person, bob: Person, character: str, is_escaped: bool
+) -> None:
+    frame = {"ref": 1, "recipient_id": bob.id, "content": character * 32_000}
     with Tab(alice) as tab:
-        tab.socket.send("x" * 65_537)
+        tab.socket.send(json.dumps(frame, ensure_ascii=is_escaped))
+
+        assert tab.expect("ack", "error")["type"] == "ack"
+
+    assert bob.client.get(f"/messages/{alice.id}").json()[0]["content"] == character * 32_000
+
+
+@pytest.mark.parametrize("character", ["x", "文"])
+def test_a_message_that_is_too_long_is_an_error_frame_and_the_socket_stays(alice: Person, character: str) -> None:
+    with Tab(alice) as tab:
+        answer = tab.ask(recipient_id=alice.id, content=character * 32_001, client_id="a1")
+
+        assert (answer["code"], answer["client_id"]) == ("payload_too_large", "a1")
+        assert tab.ask(type="ping")["type"] == "pong"
+
+
+def test_a_frame_that_is_too_large_is_an_error_frame_and_the_socket_stays(alice: Person) -> None:
+    with Tab(alice) as tab:
+        answer = tab.ask(recipient_id=alice.id, content="文" * 500_000, client_id="a1")
+
+        assert (answer["code"], answer["client_id"], answer["retry_after"]) == ("payload_too_large", "a1", None)
+        assert tab.ask(type="ping")["type"] == "pong"
+
+
+def test_an_absurd_frame_closes_with_1009(alice: Person) -> None:
+    with Tab(alice) as tab, contextlib.suppress(ConnectionClosed):
+        tab.socket.send("x" * (2 * 1024 * 1024 + 1))
 
         assert tab.closing()[1] == 1009
+
+
+def test_a_byte_order_mark_before_a_frame_does_not_count(alice: Person) -> None:
+    with Tab(alice) as tab:
+        tab.socket.send('\ufeff{"type": "ping", "ref": 7}')
+
+        assert tab.expect("pong", "error") == {"type": "pong", "ref": 7}
 
 
 def test_messages_over_the_limit_are_told_to_wait(make_server: Callable[..., Server], tmp_path: Any) -> None:

@@ -243,7 +243,7 @@ def test_my_messages_come_newest_first(alice: Person, bob: Person, carol: Person
     page = alice.client.get("/messages").json()
 
     assert contents(page["messages"]) == ["3", "2", "1"]
-    assert (page["page"], page["limit"], page["has_more"]) == (1, 50, False)
+    assert (page["page"], page["limit"], page["has_more"]) == (1, 20, False)
 
 
 def test_a_listed_message_has_the_classic_keys(alice: Person, bob: Person) -> None:
