@@ -25,7 +25,8 @@ from delivery.protocol import MAX_FRAME_BYTES
 from delivery.smtp import Mailer
 from documents import pages, questions, tables
 from documents import routes as documents
-from documents.readings import Jobs
+from documents.library import Library
+from documents.readings import Readings
 from documents.storage import Storage
 from edge import health
 from edge.answers import add_error_handlers, operation_id
@@ -48,7 +49,6 @@ from settings import Settings, get_settings
 VERSION = "0.1.0"
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
 CONNECT_SECONDS = 30.0  # for a database that is still starting when we do
-JOB_SECONDS = 2.0  # for mails and extractions, when the server stops
 TAGS = [
     {"name": "app", "description": "Is it there?"},
     {"name": "accounts", "description": "Who is who, and tokens."},
@@ -106,7 +106,8 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
         presence = Presence(database, feed, bus)
         messenger = Messenger(database, feed, bus, limits)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
-        jobs = Jobs(database, engine, storage, feed)
+        readings = Readings(database, engine, storage, feed)
+        library = Library(database, storage, readings, feed)
         await bus.start()
         stack.push_async_callback(bus.close)
         feed.start()
@@ -116,8 +117,8 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
         messenger.start()
         stack.push_async_callback(messenger.close)
         outbox.start()
-        await jobs.start()
-        stack.push_async_callback(_close_together, outbox.close, partial(jobs.close, seconds=JOB_SECONDS))
+        await readings.start()
+        stack.push_async_callback(_close_together, outbox.close, readings.close)
 
         logger.info("Pagewire %s", VERSION)
         logger.info("database: %s", location.description)
@@ -135,7 +136,7 @@ async def open_engines(app: FastAPI, settings: Settings) -> AsyncIterator[Engine
             presence,
             messenger,
             outbox,
-            jobs,
+            library,
             limits,
             Readiness({"database": partial(db.ping, database), "storage": storage.ping, "bus": bus.ping}),
         )

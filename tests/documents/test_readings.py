@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from db import Database
 from documents import queries
-from documents.readings import PATIENT_EXTRACTIONS
+from documents.readings import BACKGROUND_EXTRACTIONS
 from support.databases import TestDatabase
 from support.hostile import make_hostile
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
@@ -263,7 +263,7 @@ def test_who_brings_one_file_does_not_wait_for_all_that_another_one_brought(
 
         waiting = alice.client.get("/documents", params={"status": "processing"}).json()["documents"]
 
-    assert len(waiting) > PATIENT_EXTRACTIONS
+    assert len(waiting) > BACKGROUND_EXTRACTIONS
 
 
 # Not read twice
@@ -387,7 +387,7 @@ async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Per
         began = await queries.begin_extraction(
             tx, document_id=document_id, node_id=1, page_count=9, metadata={}, encrypted=False
         )
-        removed = await queries.delete_document(tx, document_id=document_id, unread_by=1)
+        removed = await queries.discard_document(tx, document_id=document_id, node_id=1)
     await loser.close()
 
     assert (began, removed) == (False, None)

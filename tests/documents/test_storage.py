@@ -52,7 +52,8 @@ def names(folder: Path) -> list[str]:
 async def save(storage: Storage, data: bytes, *, max_bytes: int = MEGABYTE, keep: bool = True) -> Incoming:
     async with storage.receive(io.BytesIO(data), max_bytes=max_bytes) as incoming:
         if keep:
-            await storage.keep(incoming)
+            async with storage.keep(incoming):
+                pass
     return incoming
 
 
@@ -77,12 +78,13 @@ def test_a_file_that_is_not_kept_is_gone_with_its_request(storage: Storage, fold
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("after_keeping", [False, True])
-def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, after_keeping: bool) -> None:
+@pytest.mark.parametrize("while_recording", [False, True])
+def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, while_recording: bool) -> None:
     async def fail() -> None:
-        async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
-            if after_keeping:
-                await storage.keep(incoming)
+        async with (
+            storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming,
+            storage.keep(incoming) if while_recording else contextlib.nullcontext(),
+        ):
             raise RuntimeError("bad luck")
 
     with pytest.raises(RuntimeError, match="bad luck"):
@@ -91,15 +93,29 @@ def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, after_k
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("after_keeping", [False, True])
-def test_a_cancelled_request_leaves_no_file(storage: Storage, folder: Path, after_keeping: bool) -> None:
+def test_a_file_is_kept_when_its_request_fails_later(storage: Storage, folder: Path) -> None:
+    async def fail() -> None:
+        async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
+            async with storage.keep(incoming):
+                pass
+            raise RuntimeError("bad luck")
+
+    with pytest.raises(RuntimeError, match="bad luck"):
+        asyncio.run(fail())
+
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"%PDF-"]
+
+
+@pytest.mark.parametrize("while_recording", [False, True])
+def test_a_cancelled_request_leaves_no_file(storage: Storage, folder: Path, while_recording: bool) -> None:
     async def leave() -> None:
         reached = asyncio.Event()
 
         async def receive() -> None:
-            async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
-                if after_keeping:
-                    await storage.keep(incoming)
+            async with (
+                storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming,
+                storage.keep(incoming) if while_recording else contextlib.nullcontext(),
+            ):
                 reached.set()
                 await asyncio.Event().wait()
 
@@ -179,9 +195,9 @@ def test_a_file_may_be_deleted_twice(storage: Storage, folder: Path) -> None:
 def test_what_a_living_request_holds_is_no_orphan(storage: Storage, folder: Path) -> None:
     async def look() -> tuple[list[str], list[str]]:
         async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
-            received = await storage.list_orphans()
-            await storage.keep(incoming)
-            return received, await storage.list_orphans()
+            received = await storage.list_unlocked()
+            async with storage.keep(incoming):
+                return received, await storage.list_unlocked()
 
     assert asyncio.run(look()) == ([], [])
 
@@ -191,7 +207,7 @@ def test_what_nobody_holds_is_an_orphan(storage: Storage, folder: Path) -> None:
     half = f".{MARK}-{'0' * 32}.part"
     (folder / half).touch()
 
-    assert sorted(asyncio.run(storage.list_orphans())) == sorted([kept, half])
+    assert sorted(asyncio.run(storage.list_unlocked())) == sorted([kept, half])
 
 
 @pytest.mark.parametrize(
@@ -209,7 +225,7 @@ def test_what_nobody_holds_is_an_orphan(storage: Storage, folder: Path) -> None:
 def test_anothers_file_is_never_an_orphan(storage: Storage, folder: Path, name: str) -> None:
     (folder / name).touch()
 
-    assert asyncio.run(storage.list_orphans()) == []
+    assert asyncio.run(storage.list_unlocked()) == []
 
 
 def test_what_somebody_took_hold_of_meanwhile_is_not_deleted(storage: Storage, folder: Path) -> None:
@@ -217,7 +233,7 @@ def test_what_somebody_took_hold_of_meanwhile_is_not_deleted(storage: Storage, f
 
     async def delete() -> None:
         async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
-            await storage.delete_orphans([kept, incoming.path.name])
+            await storage.delete_unlocked([kept, incoming.path.name])
             assert names(folder) == [incoming.path.name]
 
     asyncio.run(delete())
