@@ -8,15 +8,9 @@ from PIL import Image, ImageChops, ImageOps
 
 from extraction.text import clean_text, trace_origins
 from support.databases import TestDatabase
+from support.documents import refusal, upload
 from support.pdfs import make_book, make_pdf, write_page
 from support.servers import Person
-
-
-def upload(person: Person, data: bytes) -> int:
-    answer = person.upload(data)
-    assert answer.status_code == 200, answer.text
-    document_id: int = answer.json()["document_id"]
-    return document_id
 
 
 @pytest.fixture
@@ -29,11 +23,6 @@ def picture(person: Person, document_id: int, page_number: int = 1, **query: Any
     answer = person.client.get(f"/documents/{document_id}/pages/{page_number}/image", params=query)
     assert answer.status_code == 200, answer.text
     return Image.open(io.BytesIO(answer.content))
-
-
-def refusal(person: Person, path: str) -> tuple[int, str]:
-    answer = person.client.get(path)
-    return answer.status_code, answer.json()["code"]
 
 
 # Pages
@@ -49,7 +38,7 @@ def test_a_page_is_told_with_its_size(alice: Person, book: int) -> None:
 @pytest.mark.parametrize("number", [4, 2**31 - 1])
 @pytest.mark.parametrize("what", ["", "/image"])
 def test_a_page_that_is_not_there_is_not_found(alice: Person, book: int, number: int, what: str) -> None:
-    assert refusal(alice, f"/documents/{book}/pages/{number}{what}") == (404, "page_not_found")
+    assert refusal(alice.client.get(f"/documents/{book}/pages/{number}{what}")) == (404, "page_not_found")
 
 
 def words_of(person: Person, document_id: int, page_number: int = 1) -> list[dict[str, Any]]:
@@ -98,13 +87,13 @@ def test_the_words_of_a_document_whose_file_is_gone_are_not_found(
 ) -> None:
     database.query("UPDATE documents SET file_path = 'gone.pdf' WHERE id = %s", book)
 
-    assert refusal(alice, f"/documents/{book}/pages/1?words=true") == (404, "document_not_found")
+    assert refusal(alice.client.get(f"/documents/{book}/pages/1?words=true")) == (404, "document_not_found")
 
 
 @pytest.mark.parametrize("path", ["pages/1", "pages/1?words=true", "pages/1/image"])
 def test_what_is_in_somebody_elses_document_is_not_found(alice: Person, bob: Person, book: int, path: str) -> None:
     assert alice.client.get(f"/documents/{book}/{path}").status_code == 200
-    assert refusal(bob, f"/documents/{book}/{path}") == (404, "document_not_found")
+    assert refusal(bob.client.get(f"/documents/{book}/{path}")) == (404, "document_not_found")
 
 
 # Pictures
@@ -139,7 +128,7 @@ def test_a_picture_has_at_most_four_million_pixels(alice: Person, box: bytes) ->
 
 @pytest.mark.parametrize("query", ["width=0", "width=4001", "width=x", "format=gif", "width=-1"])
 def test_a_picture_that_cannot_be_is_refused(alice: Person, book: int, query: str) -> None:
-    assert refusal(alice, f"/documents/{book}/pages/1/image?{query}") == (422, "validation_error")
+    assert refusal(alice.client.get(f"/documents/{book}/pages/1/image?{query}")) == (422, "validation_error")
 
 
 def test_a_picture_that_is_known_is_not_sent_again(alice: Person, book: int) -> None:
@@ -200,7 +189,7 @@ def test_a_document_of_an_older_installation_is_searched_too(alice: Person, book
 
 @pytest.mark.parametrize("query", ["", "q=", "q=%20", "q=a%00", "q=a&limit=0", "q=a&cursor=x"])
 def test_a_search_that_cannot_be_is_refused(alice: Person, book: int, query: str) -> None:
-    assert refusal(alice, f"/documents/{book}/search?{query}") == (422, "validation_error")
+    assert refusal(alice.client.get(f"/documents/{book}/search?{query}")) == (422, "validation_error")
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg2
 import pytest
 
 from documents.storage import Incoming, Storage
 from errors import PayloadTooLargeError, StartupError, StorageUnavailableError
 from support.databases import TestDatabase
+from support.documents import MEGABYTE, locked
 from support.hostile import make_hostile
 from support.pdfs import make_book, make_pdf
 from support.servers import HOUSE, WAIT_SECONDS, Person, Server, register, wait_until
 
-MEGABYTE = 1024 * 1024
 MARK = "0123456789ab"
 
 
@@ -258,15 +257,6 @@ def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
 
 
 # Bad luck
-
-
-@contextlib.contextmanager
-def locked(database: TestDatabase, table: str) -> Iterator[None]:
-    """*table* may be read but not written to meanwhile."""
-    with contextlib.closing(psycopg2.connect(database.url)) as connection:
-        connection.cursor().execute(f"LOCK TABLE {table} IN SHARE MODE")
-        yield
-        connection.rollback()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from support.databases import TestDatabase
+from support.documents import refusal, upload
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from support.servers import Person
 from support.workbooks import Cell, read_workbook
@@ -16,13 +17,6 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ROWS = [["item", "price"], ["paper", "-12.50"], ["=1+1", '@home, "quoted"']]
 SAFE_ROWS = [*ROWS[:2], ["'=1+1", '\'@home, "quoted"']]
 LONG = [["item", "price"], *([f"item {number}", f"{number}.50"] for number in range(1, 81))]
-
-
-def upload(person: Person, data: bytes, filename: str = "book.pdf") -> int:
-    answer = person.upload(data, filename)
-    assert answer.status_code == 200, answer.text
-    document_id: int = answer.json()["document_id"]
-    return document_id
 
 
 @pytest.fixture
@@ -50,10 +44,6 @@ def extract(person: Person, data: bytes, filename: str = "book.pdf", **query: An
 
 def rows_of(answer: httpx.Response) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.text, newline="")))
-
-
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 # Of a document
