@@ -1,4 +1,4 @@
-"""What may be done with documents, whoever asks: add, find, rename, delete."""
+"""What may be done with documents, independent of HTTP: add, find, rename, delete."""
 
 import asyncio
 from typing import NamedTuple
@@ -64,7 +64,7 @@ class Library:
         return AddedDocument(await self.get_document(document_id, user_id=user_id), duplicate)
 
     async def _wait_for_extraction(self, document_id: int, *, duplicate: bool) -> None:
-        """A client that goes away does not stop it; one that is told to come back later has uploaded nothing."""
+        """A client that disconnects does not stop it; an upload that is refused as busy leaves nothing behind."""
         try:
             await asyncio.shield(self._readings.extract(document_id))
         except BusyError:

@@ -23,7 +23,7 @@ def test_the_text_is_plain_with_form_feeds_between_pages(alice: Person, hello: b
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_the_text_is_json_for_those_who_ask(alice: Person, hello: bytes) -> None:
+def test_the_text_is_json_on_request(alice: Person, hello: bytes) -> None:
     document_id = uploaded(alice, hello)["document_id"]
 
     answer = alice.client.get(f"/documents/{document_id}/text", headers={"Accept": "application/json"})
@@ -38,13 +38,13 @@ def test_the_text_is_json_for_those_who_ask(alice: Person, hello: bytes) -> None
     }
 
 
-def test_there_is_no_text_while_a_document_is_read(alice: Person, processing: int) -> None:
+def test_a_processing_document_has_no_text_yet(alice: Person, processing: int) -> None:
     answer = alice.client.get(f"/documents/{processing}/text")
 
     assert refusal(answer) == (409, "document_not_ready")
 
 
-def test_a_document_being_read_has_its_file_already_and_nulls(alice: Person, processing: int, hello: bytes) -> None:
+def test_a_processing_document_has_its_file_already_and_nulls(alice: Person, processing: int, hello: bytes) -> None:
     details = alice.client.get(f"/documents/{processing}").json()
 
     assert (details["status"], details["page_count"], details["tables_found"]) == ("processing", None, None)
@@ -56,12 +56,12 @@ def test_a_document_being_read_has_its_file_already_and_nulls(alice: Person, pro
 
 @pytest.fixture
 def digits(alice: Person) -> tuple[str, bytes]:
-    """Where a file of alice's is, and its bytes."""
+    """The path of a file of alice's, and its bytes."""
     data = make_pdf("0123456789" * 5)
     return f"/documents/{uploaded(alice, data)['document_id']}/file", data
 
 
-def test_a_file_comes_back_as_it_was_sent(alice: Person, digits: tuple[str, bytes]) -> None:
+def test_a_file_is_served_as_it_was_uploaded(alice: Person, digits: tuple[str, bytes]) -> None:
     path, data = digits
 
     answer = alice.client.get(path)
@@ -76,7 +76,7 @@ def test_a_file_comes_back_as_it_was_sent(alice: Person, digits: tuple[str, byte
     assert "private" in answer.headers["cache-control"]
 
 
-def test_head_tells_the_same_without_the_bytes(alice: Person, digits: tuple[str, bytes]) -> None:
+def test_head_has_the_headers_of_get_without_the_bytes(alice: Person, digits: tuple[str, bytes]) -> None:
     path, _ = digits
     got = alice.client.get(path)
 
@@ -157,7 +157,7 @@ def test_a_range_beyond_the_file_is_a_416(alice: Person, digits: tuple[str, byte
         *("bytes=\u0663-\u0664".encode().decode("latin-1"), "bytes=0x1-0x2", "bytes=,", "bytes=1-2,x"),
     ],
 )
-def test_a_range_that_makes_no_sense_is_not_looked_at(alice: Person, digits: tuple[str, bytes], header: str) -> None:
+def test_a_malformed_range_is_ignored(alice: Person, digits: tuple[str, bytes], header: str) -> None:
     path, data = digits
 
     answer = alice.client.get(path, headers=[(b"Range", header.encode("latin-1"))])
@@ -166,7 +166,7 @@ def test_a_range_that_makes_no_sense_is_not_looked_at(alice: Person, digits: tup
     assert answer.content == data
 
 
-def test_a_range_is_for_getting_alone(alice: Person, digits: tuple[str, bytes]) -> None:
+def test_a_range_of_a_head_request_is_ignored(alice: Person, digits: tuple[str, bytes]) -> None:
     path, data = digits
 
     answer = alice.client.head(path, headers={"Range": "bytes=0-4"})
@@ -174,7 +174,7 @@ def test_a_range_is_for_getting_alone(alice: Person, digits: tuple[str, bytes]) 
     assert (answer.status_code, answer.headers["content-length"]) == (200, str(len(data)))
 
 
-def test_if_range_with_the_etag_gets_the_part(alice: Person, digits: tuple[str, bytes]) -> None:
+def test_if_range_with_the_etag_gets_the_range(alice: Person, digits: tuple[str, bytes]) -> None:
     path, data = digits
     etag = alice.client.head(path).headers["etag"]
 
@@ -183,7 +183,7 @@ def test_if_range_with_the_etag_gets_the_part(alice: Person, digits: tuple[str, 
     assert (answer.status_code, answer.content) == (206, data[:5])
 
 
-def test_if_range_with_another_etag_gets_the_whole(alice: Person, digits: tuple[str, bytes]) -> None:
+def test_if_range_with_another_etag_gets_the_whole_file(alice: Person, digits: tuple[str, bytes]) -> None:
     path, data = digits
     etag = alice.client.head(path).headers["etag"]
 
@@ -195,7 +195,7 @@ def test_if_range_with_another_etag_gets_the_whole(alice: Person, digits: tuple[
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', '"a,b",{}', "*", 'W/"x", W/{}, "y"'])
-def test_what_one_has_already_is_not_sent_again(
+def test_a_file_that_the_client_has_is_not_modified(
     alice: Person, digits: tuple[str, bytes], method: str, form: str
 ) -> None:
     path, _ = digits
@@ -209,7 +209,7 @@ def test_what_one_has_already_is_not_sent_again(
 
 
 @pytest.mark.parametrize("form", ['"other"', "", "nonsense", "{bare}", '"x{bare}"', '"{bare}', '"*"', "W/*"])
-def test_what_one_has_not_is_sent(alice: Person, digits: tuple[str, bytes], form: str) -> None:
+def test_a_file_that_the_client_does_not_have_is_sent(alice: Person, digits: tuple[str, bytes], form: str) -> None:
     path, data = digits
     bare = alice.client.head(path).headers["etag"].strip('"')
 
@@ -222,7 +222,7 @@ def test_what_one_has_not_is_sent(alice: Person, digits: tuple[str, bytes], form
     "filename",
     ["plain.pdf", "with space.pdf", 'quo"te.pdf', "semi;colon.pdf", "100%.pdf", "Überweisung 李 🙂.pdf", "a\\\\b"],
 )
-def test_a_download_bears_its_name_as_rfc_6266_writes_it(alice: Person, hello: bytes, filename: str) -> None:
+def test_a_download_is_named_as_in_rfc_6266(alice: Person, hello: bytes, filename: str) -> None:
     found = uploaded(alice, hello, filename)
 
     header = alice.client.head(f"/documents/{found['document_id']}/file").headers["content-disposition"]
@@ -235,7 +235,7 @@ def test_a_download_bears_its_name_as_rfc_6266_writes_it(alice: Person, hello: b
     assert re.search(r'; filename="[^"\\%]+"', header), "for those who do not know filename*"
 
 
-def test_a_file_that_is_missing_on_disk_is_told_so(alice: Person, server: Server, hello: bytes) -> None:
+def test_a_file_missing_on_disk_is_a_404(alice: Person, server: Server, hello: bytes) -> None:
     before = set(server.files())
     document_id = uploaded(alice, hello)["document_id"]
     (kept,) = set(server.files()) - before

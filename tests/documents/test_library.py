@@ -24,7 +24,7 @@ DOCUMENT_ROUTES = [
 # The library
 
 
-def test_a_library_is_listed_newest_first(alice: Person, bob: Person, hello: bytes) -> None:
+def test_documents_are_listed_newest_first(alice: Person, bob: Person, hello: bytes) -> None:
     first = uploaded(alice, hello, "first.pdf")
     uploaded(bob, hello, "bob's.pdf")
     second = uploaded(alice, make_table_pdf([["a", "b"], ["1", "2"]]), "second.pdf")
@@ -47,7 +47,7 @@ def test_an_empty_library_is_an_empty_list(alice: Person) -> None:
     assert alice.client.get("/documents").json() == {"documents": [], "next_cursor": None}
 
 
-def test_pages_of_documents_are_stable_while_more_arrive(alice: Person, hello: bytes) -> None:
+def test_pages_of_the_list_are_stable_while_documents_arrive(alice: Person, hello: bytes) -> None:
     ids = [uploaded(alice, hello)["document_id"] for _ in range(4)]
     first = alice.client.get("/documents", params={"limit": 2}).json()
     uploaded(alice, hello)
@@ -66,13 +66,13 @@ def test_documents_are_listed_by_status(alice: Person, processing: int) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=201", "limit=x", "cursor=0", "cursor=-1", "cursor=x", "cursor=%00", "status=broken"]
 )
-def test_a_wrong_question_about_documents_is_a_422(alice: Person, query: str) -> None:
+def test_a_list_with_wrong_parameters_is_a_422(alice: Person, query: str) -> None:
     answer = alice.client.get(f"/documents?{query}")
 
     assert refusal(answer) == (422, "validation_error")
 
 
-def test_a_document_tells_of_its_file(alice: Person, hello: bytes) -> None:
+def test_a_document_has_the_metadata_of_its_file(alice: Person, hello: bytes) -> None:
     found = uploaded(alice, hello, "hello.pdf")
 
     details = alice.client.get(f"/documents/{found['document_id']}").json()
@@ -84,7 +84,7 @@ def test_a_document_tells_of_its_file(alice: Person, hello: bytes) -> None:
 
 
 @pytest.mark.parametrize(("method", "rest"), DOCUMENT_ROUTES)
-def test_anothers_document_is_not_there(alice: Person, bob: Person, hello: bytes, method: str, rest: str) -> None:
+def test_another_users_document_is_a_404(alice: Person, bob: Person, hello: bytes, method: str, rest: str) -> None:
     document_id = uploaded(alice, hello, "hello.pdf")["document_id"]
 
     answer = bob.client.request(method, f"/documents/{document_id}{rest}", json={"filename": "bob's.pdf"})
@@ -99,14 +99,14 @@ def test_anothers_document_is_not_there(alice: Person, bob: Person, hello: bytes
 @pytest.mark.parametrize(
     "document_id", ["0", "-1", "x", "9" * 30, str(2**63), str(2**63 - 1), "%00", "1.0", "9" * 5000]
 )
-def test_a_strange_id_is_no_document(alice: Person, method: str, rest: str, document_id: str) -> None:
+def test_a_strange_id_is_not_a_document(alice: Person, method: str, rest: str, document_id: str) -> None:
     answer = alice.client.request(method, f"/documents/{document_id}{rest}", json={"filename": "x.pdf"})
 
     assert answer.status_code in (404, 422)
 
 
 @pytest.mark.parametrize(("method", "rest"), DOCUMENT_ROUTES)
-def test_a_document_asks_who_you_are(client: httpx.Client, method: str, rest: str) -> None:
+def test_a_document_requires_authentication(client: httpx.Client, method: str, rest: str) -> None:
     answer = client.request(method, f"/documents/1{rest}", json={"filename": "x.pdf"})
 
     assert answer.status_code == 401
@@ -116,7 +116,7 @@ def test_a_document_asks_who_you_are(client: httpx.Client, method: str, rest: st
 
 
 @pytest.mark.parametrize("filename", ["new.pdf", " Neu 李.pdf ", "no ending", "x" * 255, "a\"b'c;.pdf", "..a"])
-def test_a_document_takes_a_new_name(alice: Person, hello: bytes, filename: str) -> None:
+def test_a_document_is_renamed(alice: Person, hello: bytes, filename: str) -> None:
     document_id = uploaded(alice, hello)["document_id"]
 
     answer = alice.client.patch(f"/documents/{document_id}", json={"filename": filename})
@@ -156,7 +156,7 @@ def test_a_wrong_name_is_refused(alice: Person, hello: bytes, body: str) -> None
     assert refusal(answer) == (422, "validation_error")
 
 
-def test_deleting_a_document_takes_its_file_along(
+def test_deleting_a_document_deletes_its_file(
     alice: Person, server: Server, database: TestDatabase, hello: bytes, nothing_is_left: None
 ) -> None:
     document_id = uploaded(alice, hello)["document_id"]
@@ -169,7 +169,7 @@ def test_deleting_a_document_takes_its_file_along(
     assert database.query("SELECT 1 FROM pages WHERE document_id = %s", document_id) == []
 
 
-def test_of_many_who_delete_one_document_one_does(alice: Person, hello: bytes) -> None:
+def test_of_eight_deletions_of_a_document_one_succeeds(alice: Person, hello: bytes) -> None:
     document_id = uploaded(alice, hello)["document_id"]
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: alice.client.delete(f"/documents/{document_id}").status_code, range(8)))
@@ -177,7 +177,7 @@ def test_of_many_who_delete_one_document_one_does(alice: Person, hello: bytes) -
     assert sorted(answers) == [204] + [404] * 7
 
 
-def test_a_document_may_be_deleted_while_it_is_read(
+def test_a_document_can_be_deleted_while_it_is_processing(
     alice: Person, server: Server, database: TestDatabase, hello: bytes, nothing_is_left: None
 ) -> None:
     with ThreadPoolExecutor(2) as threads:
@@ -188,5 +188,5 @@ def test_a_document_may_be_deleted_while_it_is_read(
         answer = upload.result(WAIT_SECONDS)
 
     assert deletion.result().status_code == 204
-    assert answer.status_code in (200, 404)  # it was ready for a moment, or not
+    assert answer.status_code in (200, 404)  # 200 if it was ready for a moment
     assert documents_of(alice) == []

@@ -10,7 +10,7 @@ from support.pdfs import make_pdf, make_table_pdf
 from support.servers import Person
 
 
-def test_pdf_info_tells_of_a_file(alice: Person, nothing_is_left: None, hello: bytes) -> None:
+def test_pdf_info_describes_a_file(alice: Person, nothing_is_left: None, hello: bytes) -> None:
     found = post(alice, "/pdf-info", hello, "../hello.pdf").json()
 
     metadata = found.pop("metadata")
@@ -25,7 +25,7 @@ def test_pdf_info_tells_of_a_file(alice: Person, nothing_is_left: None, hello: b
     assert metadata["Title"] == "A greeting"
 
 
-def test_pdf_info_knows_of_tables_and_of_pages_without_text(alice: Person, nothing_is_left: None) -> None:
+def test_pdf_info_detects_tables_and_pages_without_text(alice: Person, nothing_is_left: None) -> None:
     with_table = post(alice, "/pdf-info", make_table_pdf([["a", "b"], ["1", "2"]])).json()
     blank = post(alice, "/pdf-info", make_pdf("", "")).json()
 
@@ -33,7 +33,7 @@ def test_pdf_info_knows_of_tables_and_of_pages_without_text(alice: Person, nothi
     assert (blank["has_text"], blank["has_tables"], blank["page_count"]) == (False, False, 2)
 
 
-def test_extract_tells_everything(alice: Person, nothing_is_left: None, hello: bytes) -> None:
+def test_extract_returns_text_pages_and_metadata(alice: Person, nothing_is_left: None, hello: bytes) -> None:
     found = post(alice, "/extract", hello).json()
 
     assert found["text"] == "Hello world\nfrom the first page\fand the second"
@@ -44,7 +44,7 @@ def test_extract_tells_everything(alice: Person, nothing_is_left: None, hello: b
     assert (found["page_count"], found["tables"], found["metadata"]["Title"]) == (2, [], "A greeting")
 
 
-def test_extract_tells_of_tables(alice: Person) -> None:
+def test_extract_returns_tables(alice: Person) -> None:
     found = post(alice, "/extract", make_table_pdf([["item", "price"], ["tea", "3"]])).json()
 
     assert found["tables"] == [{"page": 1, "table_index": 0, "data": [["item", "price"], ["tea", "3"]]}]
@@ -65,7 +65,7 @@ def search(person: Person, data: bytes, term: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("where", ["query", "form"])
-def test_a_term_is_searched_from_query_or_form(alice: Person, nothing_is_left: None, poem: bytes, where: str) -> None:
+def test_the_term_is_in_the_query_or_the_form(alice: Person, nothing_is_left: None, poem: bytes, where: str) -> None:
     answer = alice.client.post(
         "/search-pdf",
         files={"file": ("poem.pdf", poem)},
@@ -97,7 +97,7 @@ def test_a_term_is_searched_from_query_or_form(alice: Person, nothing_is_left: N
 
 @pytest.mark.parametrize("term", [None, "", "  ", "\t\n"])
 @pytest.mark.parametrize("where", ["query", "form"])
-def test_without_a_term_there_is_nothing_to_search(
+def test_a_search_without_a_term_is_refused(
     alice: Person, nothing_is_left: None, poem: bytes, where: str, term: str | None
 ) -> None:
     given = {} if term is None else {"search_term": term}
@@ -113,7 +113,7 @@ def test_without_a_term_there_is_nothing_to_search(
     assert answer.json()["detail"] == "Search term is required"
 
 
-def test_a_phrase_is_found_across_a_line_end_in_any_case(alice: Person, poem: bytes) -> None:
+def test_a_phrase_is_found_across_a_line_break_in_any_case(alice: Person, poem: bytes) -> None:
     found = search(alice, poem, "quick brown fox")
 
     assert found["total_matches"] == 4
@@ -136,7 +136,7 @@ def test_positions_index_the_text_of_the_page(alice: Person, poem: bytes, term: 
             assert " ".join(hit["match"].lower().split()) == term.lower()
 
 
-def test_counts_are_whole_though_contexts_are_capped(alice: Person) -> None:
+def test_all_matches_are_counted_although_contexts_are_capped(alice: Person) -> None:
     found = search(alice, make_pdf("tea " * 900), "tea")
 
     (page,) = found["matches_by_page"]
@@ -145,16 +145,14 @@ def test_counts_are_whole_though_contexts_are_capped(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("term", ["(", "[a-z]+", ".*", "\\", "$^", "%", "a\x00b", "\ufffd", "x" * 1000, "🙂", "İ", "ﬁ"])
-def test_a_term_is_text_and_not_a_pattern(alice: Person, poem: bytes, term: str) -> None:
+def test_a_term_is_not_a_pattern(alice: Person, poem: bytes, term: str) -> None:
     found = search(alice, poem, term)
 
     assert (found["total_matches"], found["matches_by_page"]) == (0, [])
 
 
 @pytest.mark.parametrize("where", ["query", "form"])
-def test_a_term_of_a_thousand_and_one_characters_is_refused(
-    alice: Person, nothing_is_left: None, poem: bytes, where: str
-) -> None:
+def test_a_term_of_1001_characters_is_refused(alice: Person, nothing_is_left: None, poem: bytes, where: str) -> None:
     given = {"search_term": "x" * 1001}
 
     answer = alice.client.post(
@@ -167,7 +165,7 @@ def test_a_term_of_a_thousand_and_one_characters_is_refused(
     assert refusal(answer) == (422, "validation_error")
 
 
-def test_many_questions_at_once_are_all_answered(alice: Person, nothing_is_left: None, hello: bytes) -> None:
+def test_many_requests_at_once_are_all_answered(alice: Person, nothing_is_left: None, hello: bytes) -> None:
     with ThreadPoolExecutor(12) as threads:
         answers = list(threads.map(lambda n: post(alice, PDF_ROUTES[1 + n % 3], hello).status_code, range(24)))
 

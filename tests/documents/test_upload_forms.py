@@ -1,4 +1,4 @@
-"""The form around a PDF: file names, and broken forms, which leave nothing behind."""
+"""The form around a PDF: file names, malformed forms, and requests that end early."""
 
 import re
 import socket
@@ -40,7 +40,9 @@ NAMES = {
 
 
 @pytest.mark.parametrize("filename", NAMES, ids=lambda name: ascii(name)[:40])
-def test_a_name_is_its_last_part_without_tricks(alice: Person, hello: bytes, filename: str) -> None:
+def test_a_file_name_is_its_last_component_without_control_characters(
+    alice: Person, hello: bytes, filename: str
+) -> None:
     found = uploaded(alice, hello, filename)
 
     assert found["filename"] == NAMES[filename]
@@ -48,7 +50,7 @@ def test_a_name_is_its_last_part_without_tricks(alice: Person, hello: bytes, fil
 
 
 @pytest.mark.parametrize("filename", [b"", b"\x00", b"\xff\xfe.pdf", b"a\x00b.pdf", b'a\\"b.pdf', b"\xed\xa0\x80.pdf"])
-def test_any_bytes_may_be_a_name(alice: Person, hello: bytes, filename: bytes) -> None:
+def test_any_bytes_may_be_a_file_name(alice: Person, hello: bytes, filename: bytes) -> None:
     body = b'--B\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n--B--\r\n' % (
         filename,
         hello,
@@ -61,7 +63,7 @@ def test_any_bytes_may_be_a_name(alice: Person, hello: bytes, filename: bytes) -
     assert not re.search("[\x00-\x1f]", answer.json()["filename"])
 
 
-def test_files_are_kept_under_names_of_our_own(alice: Person, server: Server, hello: bytes) -> None:
+def test_files_are_stored_under_names_of_our_own(alice: Person, server: Server, hello: bytes) -> None:
     before = set(server.files())
 
     uploaded(alice, hello, "../../../tmp/evil.pdf")
@@ -70,7 +72,7 @@ def test_files_are_kept_under_names_of_our_own(alice: Person, server: Server, he
     assert re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]{32}\.pdf", kept)
 
 
-# Broken requests
+# Malformed requests
 
 
 def part(disposition: bytes, data: bytes = b"x") -> bytes:
@@ -123,7 +125,7 @@ CHARSETS = [
 
 
 @pytest.mark.parametrize("charset", CHARSETS)
-def test_a_form_is_utf8_whatever_its_charset_claims(alice: Person, hello: bytes, charset: str) -> None:
+def test_a_form_is_utf8_whatever_charset_it_claims(alice: Person, hello: bytes, charset: str) -> None:
     body = part(b'name="search_term"', "é \\ud800 +2AA-".encode()) + part(b'name="file"; filename="\xc3\xa9"', hello)
 
     answer = alice.client.post(
@@ -149,7 +151,7 @@ def test_a_charset_by_any_name_crashes_nothing(alice: Person, path: str, charset
 
 
 @pytest.mark.parametrize("path", PDF_ROUTES)
-def test_who_leaves_in_the_middle_of_an_upload_leaves_nothing(
+def test_a_client_that_disconnects_during_an_upload_leaves_nothing(
     alice: Person, server: Server, nothing_is_left: None, path: str
 ) -> None:
     request_id = f"gone-{alice.id}"
@@ -165,7 +167,7 @@ def test_who_leaves_in_the_middle_of_an_upload_leaves_nothing(
     assert alice.client.get("/healthz").status_code == 200
 
 
-def test_nobody_need_send_a_file_to_be_told_who_they_are_not(client: httpx.Client, server: Server) -> None:
+def test_an_upload_without_a_token_is_refused_before_its_file_is_sent(client: httpx.Client, server: Server) -> None:
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), WAIT_SECONDS) as connection:
         connection.sendall(
             b"POST /upload-pdf HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n"
@@ -177,7 +179,7 @@ def test_nobody_need_send_a_file_to_be_told_who_they_are_not(client: httpx.Clien
 
 
 @pytest.mark.parametrize("path", PDF_ROUTES)
-def test_a_pdf_asks_who_you_are(client: httpx.Client, hello: bytes, path: str) -> None:
+def test_a_pdf_requires_authentication(client: httpx.Client, hello: bytes, path: str) -> None:
     answer = client.post(path, files={"file": ("a.pdf", hello)})
 
     assert refusal(answer) == (401, "not_authenticated")

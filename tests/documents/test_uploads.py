@@ -25,7 +25,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], 
 # Uploading
 
 
-def test_an_upload_answers_what_was_read(alice: Person, hello: bytes) -> None:
+def test_an_upload_answers_what_was_extracted(alice: Person, hello: bytes) -> None:
     found = uploaded(alice, hello, "hello.pdf")
 
     assert found == {
@@ -76,7 +76,7 @@ def test_a_pdf_is_a_pdf_by_its_content(alice: Person, hello: bytes, filename: st
 
 
 @pytest.mark.parametrize("junk", [b"\n", b"x" * 1019])
-def test_a_pdf_may_begin_a_little_later(alice: Person, hello: bytes, junk: bytes) -> None:
+def test_a_pdf_may_begin_with_junk(alice: Person, hello: bytes, junk: bytes) -> None:
     found = uploaded(alice, junk + hello, "book.bin")
 
     assert found["page_count"] == 2
@@ -84,7 +84,7 @@ def test_a_pdf_may_begin_a_little_later(alice: Person, hello: bytes, junk: bytes
 
 @pytest.mark.parametrize("path", PDF_ROUTES)
 @pytest.mark.parametrize("data", [b"hello", b"", b"PK\x03\x04", b"x" * 1020 + b"%PDF-1.7", b"%pdf-1.7"])
-def test_what_neither_is_nor_is_called_a_pdf_is_refused(
+def test_a_file_that_neither_is_nor_is_named_a_pdf_is_refused(
     alice: Person, nothing_is_left: None, path: str, data: bytes
 ) -> None:
     answer = post(alice, path, data, "notes.txt")
@@ -95,7 +95,7 @@ def test_what_neither_is_nor_is_called_a_pdf_is_refused(
 
 @pytest.mark.parametrize("path", PDF_ROUTES)
 @pytest.mark.parametrize("kind", ["empty", "html", "zip", "header only", "random bytes", "no root"])
-def test_what_is_only_called_a_pdf_is_refused(alice: Person, nothing_is_left: None, path: str, kind: str) -> None:
+def test_a_file_that_is_only_named_a_pdf_is_refused(alice: Person, nothing_is_left: None, path: str, kind: str) -> None:
     answer = post(alice, path, make_hostile(kind))
 
     assert refusal(answer) == (400, "bad_pdf")
@@ -134,7 +134,7 @@ def test_a_pdf_with_a_password_opens_with_it(alice: Person, password: str) -> No
     assert extracted["text"] == "a secret page"
 
 
-def test_a_document_with_a_password_can_be_looked_at_later(alice: Person) -> None:
+def test_a_document_with_a_password_can_be_viewed_later(alice: Person) -> None:
     data = make_encrypted_pdf("a secret page", user_password="opensesame")
     path = f"/documents/{uploaded(alice, data, password='opensesame')['document_id']}"
 
@@ -152,7 +152,7 @@ def test_a_wrong_password_is_refused(alice: Person, nothing_is_left: None, path:
 
 
 @pytest.mark.parametrize("password", ["x" * 256, "a\x00b"])
-def test_what_cannot_be_a_password_is_refused_and_not_repeated(
+def test_an_invalid_password_is_refused_and_not_echoed(
     alice: Person, nothing_is_left: None, hello: bytes, password: str
 ) -> None:
     answer = post(alice, "/upload-pdf", hello, password=password)
@@ -165,7 +165,7 @@ def test_a_password_that_is_not_needed_does_no_harm(alice: Person, hello: bytes)
     assert uploaded(alice, hello, password="opensesame")["status"] == "ready"
 
 
-def test_a_pdf_that_opens_without_a_password_is_taken_and_called_encrypted(alice: Person) -> None:
+def test_an_encrypted_pdf_that_opens_without_a_password_is_accepted(alice: Person) -> None:
     found = uploaded(alice, make_encrypted_pdf("not so secret"))
 
     details = alice.client.get(f"/documents/{found['document_id']}").json()
@@ -192,7 +192,7 @@ def test_characters_that_cannot_be_stored_are_cleaned_away(alice: Person, databa
 # Too large
 
 
-def test_a_file_of_just_the_limit_is_taken(small: Server, hello: bytes) -> None:
+def test_a_file_of_just_the_limit_is_accepted(small: Server, hello: bytes) -> None:
     alice = register(small, "alice")
 
     found = uploaded(alice, hello.ljust(MEGABYTE))
@@ -226,7 +226,7 @@ def test_a_file_over_the_limit_is_refused_and_gone(
 
 
 @pytest.mark.parametrize("path", PDF_ROUTES)
-def test_a_pdf_over_the_limits_of_reading_is_refused_and_gone(small: Server, path: str) -> None:
+def test_a_pdf_over_the_page_limit_is_refused_and_gone(small: Server, path: str) -> None:
     alice = register(small, "alice")
     before = small.files()
 
@@ -238,7 +238,7 @@ def test_a_pdf_over_the_limits_of_reading_is_refused_and_gone(small: Server, pat
     assert len(small.files()) - len(before) == len(documents_of(alice)) == (path == "/upload-pdf")
 
 
-def test_a_server_goes_on_after_large_files(small: Server, hello: bytes) -> None:
+def test_a_server_keeps_working_after_large_files(small: Server, hello: bytes) -> None:
     alice = register(small, "alice")
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: alice.upload(hello.ljust(3 * MEGABYTE)).status_code, range(8)))
@@ -278,7 +278,7 @@ def test_a_client_id_with_other_content_is_a_conflict(alice: Person, server: Ser
     assert server.files() == files
 
 
-def test_a_client_id_is_ones_own(alice: Person, bob: Person, hello: bytes) -> None:
+def test_a_client_id_belongs_to_its_user(alice: Person, bob: Person, hello: bytes) -> None:
     first = uploaded(alice, hello, client_id="upload-1")
 
     second = uploaded(bob, make_pdf("Bob's"), client_id="upload-1")
