@@ -37,13 +37,14 @@ from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
 CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti"]
-MAX_PASSWORD_BYTES = 72  # bcrypt reads no more
+MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest
 MAX_QUEUED_HASHES = 64
 MAX_VERIFIED_TOKENS = 10_000
+
 T = TypeVar("T")
 
 
-# Accounts
+# Who is asking?
 
 
 class UserRow(NamedTuple):
@@ -54,6 +55,76 @@ class UserRow(NamedTuple):
     is_admin: bool
 
 
+class Claims(NamedTuple):
+    user_id: int
+    expires_at: float  # seconds since 1970
+
+
+async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow, Claims]:
+    """The account that *token* was issued to.
+
+    Raises:
+        InvalidTokenError: also when the account is deleted; TokenExpiredError.
+    """
+    gatekeeper = get_engine(connection, Gatekeeper)
+    claims = gatekeeper.tokens.verify(token)
+    user = await gatekeeper.users.find(get_engine(connection, Database), claims.user_id)
+    if user is None:
+        raise InvalidTokenError
+    return user, claims
+
+
+bearer = OAuth2PasswordBearer(tokenUrl="token", auto_error=False, description="An access token from /login.")
+
+
+async def get_current_user(request: Request, token: Annotated[str | None, Depends(bearer)]) -> UserRow:
+    if not token:
+        raise NotAuthenticatedError
+    user, _ = await authenticate(request, token)
+    return user
+
+
+CurrentUser = Annotated[UserRow, Depends(get_current_user)]
+
+
+async def get_current_admin(user: CurrentUser) -> UserRow:
+    if not user.is_admin:
+        raise AdminRequiredError
+    return user
+
+
+CurrentAdmin = Annotated[UserRow, Depends(get_current_admin)]
+
+
+async def current_user(request: Request) -> UserRow:
+    """CurrentUser without FastAPI's dependencies, which take 90 µs to resolve: hot routes call this themselves."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return await get_current_user(request, token if scheme.lower() == "bearer" else None)
+
+
+# FastAPI describes the security of dependencies only: such a route adds it by `openapi_extra=`.
+FOR_USERS: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}
+
+
+class Gatekeeper:
+    """The engine of this module: access tokens, password hashing, and the lookup of accounts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.tokens = Tokens(load_secret_key(settings), life_seconds=settings.access_token_expire_minutes * 60)
+        self.passwords = Passwords(rounds=settings.bcrypt_rounds)
+        self.users = UserLookup()
+
+    def close(self) -> None:
+        self.passwords.close()
+
+
+Gate = Annotated[Gatekeeper, opened(Gatekeeper)]
+Db = Annotated[Database, opened(Database)]
+Limits = Annotated[RateLimits, opened(RateLimits)]
+
+
+# Accounts
+
 _FIND_USERS = Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = ANY(%(user_ids)s::bigint[])")
 
 
@@ -62,74 +133,74 @@ async def find_users(conn: Executor, *, user_ids: Sequence[int]) -> list[UserRow
     return await conn.fetch_all(UserRow, _FIND_USERS, {"user_ids": list(user_ids)})
 
 
-# Passwords
+Waiting = dict[int, list["asyncio.Future[UserRow | None]"]]  # by account id
 
 
-class Passwords:
-    """bcrypt on threads of its own, at low priority, so that a storm of logins holds up nobody else.
+class UserLookup:
+    """Finds accounts, with one query for all requests that arrived while the last query ran.
 
-    At most `MAX_QUEUED_HASHES` wait; one more is refused with RateLimitedError.
+    Nothing is cached: the query always starts after the request arrived. (GET /me: 410 → 289 µs at 16 connections.)
     """
 
-    def __init__(self, *, rounds: int) -> None:
-        self._rounds = rounds
-        self._threads = ThreadPoolExecutor(
-            max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="bcrypt", initializer=_yield_to_others
-        )
-        self._queued = 0
-        self._nobodys_hash = bcrypt.gensalt(rounds) + b"." * 31  # matches nothing, takes as long as any
+    def __init__(self) -> None:
+        self._waiting: Waiting = {}
+        self._is_querying = False
+        self._is_busy = False  # the last query was for several requests
+        self._task: asyncio.Task[None] | None = None
 
-    def close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)
+    async def find(self, database: Database, user_id: int) -> UserRow | None:
+        """The account, or None.
 
-    async def hash(self, password: str) -> str:
-        return await self._in_thread(
-            lambda: bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._rounds)).decode("ascii")
-        )
+        Raises:
+            DatabaseUnavailableError, BusyError
+        """
+        future: asyncio.Future[UserRow | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(user_id, []).append(future)
+        if not self._is_querying:
+            self._is_querying = True  # this request runs the query: a task would take two more turns of the event loop
+            try:
+                await self._query(database)
+            finally:
+                future.cancel()  # without effect if it has its result; else this request was cancelled
+        return await future
 
-    async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Compare; with no hash to compare with, take the same time and say no."""
-        expected = self._nobodys_hash if password_hash is None else password_hash.encode()
-        return await self._in_thread(lambda: _check(password.encode(), expected))
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._queued >= MAX_QUEUED_HASHES:
-            raise RateLimitedError("Too many people are signing in; try again in a moment.", retry_after=5)
-        self._queued += 1
+    async def _query(self, database: Database) -> None:
+        batch: Waiting = {}
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            if self._is_busy:
+                await asyncio.sleep(0)  # let others join in this turn of the event loop
+            batch, self._waiting = self._waiting, {}
+            self._is_busy = sum(map(len, batch.values())) > 1
+            found = {row.id: row for row in await find_users(database, user_ids=list(batch))}
+            for user_id, futures in batch.items():
+                for future in futures:
+                    if not future.done():  # its request was cancelled
+                        future.set_result(found.get(user_id))
+        except Exception as error:  # fails those who joined meanwhile too: a second wait would take too long
+            waiting, self._waiting = self._waiting, {}
+            for future in itertools.chain(*batch.values(), *waiting.values()):
+                if not future.done():
+                    future.set_exception(error)
+        except asyncio.CancelledError:  # this request was cancelled, the others were not
+            for user_id, futures in batch.items():
+                self._waiting.setdefault(user_id, []).extend(futures)
+            raise
         finally:
-            self._queued -= 1
-
-
-def _check(password: bytes, password_hash: bytes) -> bool:
-    try:
-        return bcrypt.checkpw(password, password_hash)
-    except ValueError:  # what is stored is not a bcrypt hash
-        return False
-
-
-def _yield_to_others() -> None:
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+            self._is_querying = bool(self._waiting)
+            if self._waiting:
+                self._task = asyncio.create_task(self._query(database))
 
 
 # Tokens
 
 
-class Claims(NamedTuple):
-    user_id: int
-    expires_at: float  # seconds since 1970
-
-
 class Tokens:
-    """Sign and verify access tokens (RFC 7519), HS256."""
+    """Issues and verifies access tokens (JWT, RFC 7519), signed with HS256."""
 
     def __init__(self, secret_key: str, *, life_seconds: int) -> None:
         self._secret_key = secret_key
         self.life_seconds = life_seconds
-        self._verified: dict[str, Claims] = {}  # tokens are asked about again and again; a signature takes 60 µs
+        self._verified: dict[str, Claims] = {}  # clients repeat their token, and a signature takes 60 µs
 
     def issue(self, user: UserRow) -> str:
         now = int(time.time())
@@ -144,11 +215,7 @@ class Tokens:
         return jwt.encode(claims, self._secret_key, algorithm=ALGORITHM)
 
     def verify(self, token: str) -> Claims:
-        """Whose token it is.
-
-        Raises:
-            TokenExpiredError, InvalidTokenError
-        """
+        """Raises TokenExpiredError or InvalidTokenError."""
         known = self._verified.get(token)
         if known is not None and known.expires_at > time.time():
             return known
@@ -176,11 +243,67 @@ class Tokens:
         return Claims(user_id, expires_at)
 
 
+# Passwords
+
+
+class Passwords:
+    """bcrypt on low-priority threads of its own, so that a burst of logins does not slow down other requests.
+
+    At most `MAX_QUEUED_HASHES` wait; one more is refused with RateLimitedError.
+    """
+
+    def __init__(self, *, rounds: int) -> None:
+        self._rounds = rounds
+        self._threads = ThreadPoolExecutor(
+            max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="bcrypt", initializer=_lower_priority
+        )
+        self._queued = 0
+        self._nobodys_hash = bcrypt.gensalt(rounds) + b"." * 31  # matches nothing, takes as long as any
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    async def hash(self, password: str) -> str:
+        return await self._in_thread(
+            lambda: bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._rounds)).decode("ascii")
+        )
+
+    async def matches(self, password: str, password_hash: str | None) -> bool:
+        """Whether *password* is the one that was hashed; without a hash False, after the same time."""
+        expected = self._nobodys_hash if password_hash is None else password_hash.encode()
+        return await self._in_thread(lambda: _check(password.encode(), expected))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._queued >= MAX_QUEUED_HASHES:
+            raise RateLimitedError("Too many people are signing in; try again in a moment.", retry_after=5)
+        self._queued += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._queued -= 1
+
+
+def _check(password: bytes, password_hash: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password, password_hash)
+    except ValueError:  # the stored text is not a bcrypt hash
+        return False
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+# The key
+
+
 def load_secret_key(settings: Settings) -> str:
-    """SECRET_KEY, or the key that was made for this data folder at its first start (mode 0600).
+    """SECRET_KEY, else the key that the first start generated in the data folder (mode 0600).
 
     Raises:
-        StartupError: if the key can be neither read nor kept.
+        StartupError: if that file can be neither read nor written.
     """
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
@@ -193,12 +316,12 @@ def load_secret_key(settings: Settings) -> str:
     except OSError as error:
         raise StartupError(f"SECRET_KEY: cannot keep one in {path}: {error.strerror}") from error
     if len(key) < MINIMUM_SECRET_KEY_BYTES or not key.isascii():
-        raise StartupError(f"SECRET_KEY: {path} is damaged; delete it and a new one is made")
+        raise StartupError(f"SECRET_KEY: {path} is damaged; delete it to have a new one generated")
     return key.decode()
 
 
 def _publish_once(path: Path, text: str) -> None:
-    """Write *path* whole or not at all; the first of several processes wins."""
+    """Write *path* whole or not at all; of several processes the first one wins."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -209,124 +332,3 @@ def _publish_once(path: Path, text: str) -> None:
             os.link(temporary, path)
     finally:
         Path(temporary).unlink()
-
-
-Waiting = dict[int, list["asyncio.Future[UserRow | None]"]]  # by the account that they ask for
-
-
-class UserLookup:
-    """Find accounts: one question to the database for all that were asked for while the last one was answered.
-
-    Nothing is remembered; each question is put after it was asked here. (GET /me: 410 → 289 µs at 16 connections.)
-    """
-
-    def __init__(self) -> None:
-        self._waiting: Waiting = {}
-        self._is_asking = False
-        self._many_ask = False  # as far as the last question tells
-        self._task: asyncio.Task[None] | None = None
-
-    async def find(self, database: Database, user_id: int) -> UserRow | None:
-        """The account, or None.
-
-        Raises:
-            DatabaseUnavailableError, BusyError
-        """
-        future: asyncio.Future[UserRow | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(user_id, []).append(future)
-        if not self._is_asking:
-            self._is_asking = True  # this request asks itself: a task would take two more turns of the event loop
-            try:
-                await self._ask(database)
-            finally:
-                future.cancel()  # no answer came of it: this request is gone
-        return await future
-
-    async def _ask(self, database: Database) -> None:
-        asked: Waiting = {}
-        try:
-            if self._many_ask:
-                await asyncio.sleep(0)  # for the others who come in this turn of the event loop
-            asked, self._waiting = self._waiting, {}
-            self._many_ask = sum(map(len, asked.values())) > 1
-            found = {row.id: row for row in await find_users(database, user_ids=list(asked))}
-            for user_id, futures in asked.items():
-                for future in futures:
-                    if not future.done():  # its request is gone
-                        future.set_result(found.get(user_id))
-        except Exception as error:  # whoever came meanwhile is told as well: waiting again would take too long
-            waiting, self._waiting = self._waiting, {}
-            for future in itertools.chain(*asked.values(), *waiting.values()):
-                if not future.done():
-                    future.set_exception(error)
-        except asyncio.CancelledError:  # this request is gone, the others are not
-            for user_id, futures in asked.items():
-                self._waiting.setdefault(user_id, []).extend(futures)
-            raise
-        finally:
-            self._is_asking = bool(self._waiting)
-            if self._waiting:
-                self._task = asyncio.create_task(self._ask(database))
-
-
-class Gatekeeper:
-    """What this room needs while the server runs: the key, the hashing threads, and who is who."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.tokens = Tokens(load_secret_key(settings), life_seconds=settings.access_token_expire_minutes * 60)
-        self.passwords = Passwords(rounds=settings.bcrypt_rounds)
-        self.users = UserLookup()
-
-    def close(self) -> None:
-        self.passwords.close()
-
-
-Gate = Annotated[Gatekeeper, opened(Gatekeeper)]
-Db = Annotated[Database, opened(Database)]
-Limits = Annotated[RateLimits, opened(RateLimits)]
-
-
-# Who is asking?
-
-bearer = OAuth2PasswordBearer(tokenUrl="token", auto_error=False, description="An access token from /login.")
-
-
-async def get_current_user(connection: Request, token: Annotated[str | None, Depends(bearer)]) -> UserRow:
-    if not token:
-        raise NotAuthenticatedError
-    return (await authenticate(connection, token))[0]
-
-
-async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow, Claims]:
-    """The account that *token* belongs to.
-
-    Raises:
-        InvalidTokenError: also when the account is gone; TokenExpiredError.
-    """
-    gatekeeper = get_engine(connection, Gatekeeper)
-    claims = gatekeeper.tokens.verify(token)
-    user = await gatekeeper.users.find(get_engine(connection, Database), claims.user_id)
-    if user is None:
-        raise InvalidTokenError
-    return user, claims
-
-
-CurrentUser = Annotated[UserRow, Depends(get_current_user)]
-
-
-async def get_current_admin(user: CurrentUser) -> UserRow:
-    if not user.is_admin:
-        raise AdminRequiredError
-    return user
-
-
-CurrentAdmin = Annotated[UserRow, Depends(get_current_admin)]
-
-
-async def current_user(request: Request) -> UserRow:
-    """What CurrentUser is, for the routes asked so often that resolving dependencies (90 µs) counts."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return await get_current_user(request, token if scheme.lower() == "bearer" else None)
-
-
-FOR_USERS: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}  # what OpenAPI says of such a route

@@ -21,13 +21,13 @@ from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 
 from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
 
-ANSWER_SECONDS = 4.5  # to wait for a connection and one statement: people are told within five
-PING_AFTER_SECONDS = 30.0  # an idle connection may have been dropped by a firewall on the way
+ANSWER_SECONDS = 4.5  # for a connection and one statement together: requests are answered within five
+PING_AFTER_SECONDS = 30.0  # a firewall on the way may have dropped an idle connection
 PING_SECONDS = 1.0
-STATEMENT_GRACE_SECONDS = 0.5  # between our giving up on a statement and the server's
+STATEMENT_GRACE_SECONDS = 0.5  # the server gives up on a statement this much later than we do
 RETRY_CONNECT_SECONDS = 0.1
-MAX_CALLERS = 1000  # served and waiting; one more is told to come back
-# Whoever vanishes without a word, we or the server, is found out within a minute.
+MAX_CALLERS = 1000  # running and waiting; the next one is refused
+# Either side notices within a minute when the other vanishes without closing the connection.
 KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000"}
 SESSION = """
     SET TIME ZONE 'UTC';
@@ -38,8 +38,8 @@ SESSION = """
 """
 
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
-SCHEMA_LOCK = 7_267_001  # any number, the same in every process: who applies the schema
-NODE_LOCK = 7_267_003  # first key of the lock that a living process holds; the second is its node id
+SCHEMA_LOCK = 7_267_001  # any number, the same in every process; held while the schema is applied
+NODE_LOCK = 7_267_003  # first key of the lock that a live node holds; the second is its node id
 
 Params = Mapping[str, object]
 Row = TypeVar("Row", bound=tuple[Any, ...])
@@ -47,9 +47,9 @@ logger = logging.getLogger("pagewire.db")
 
 
 class Prepared(str):
-    """A statement that each connection parses and plans once. Every parameter's type must be known: cast it.
+    """A statement that each connection parses and plans once. PostgreSQL must know every parameter's type: cast it.
 
-    Planning costs more than running for a small question (find_user: 108 → 60 µs of PostgreSQL's time).
+    A small query takes longer to plan than to run (find_user: 108 → 60 µs of PostgreSQL's time).
     """
 
     __slots__ = ()
@@ -57,7 +57,7 @@ class Prepared(str):
 
 @functools.cache
 def _compile(sql: str) -> tuple[str, str, str, list[str]]:
-    """A name, the text to prepare, the text to execute, and the parameters in its order."""
+    """Return its name, the SQL to prepare it, the SQL to execute it, and the names of its parameters in order."""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
     text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", sql).replace("%%", "%")
     name = "pagewire_" + hashlib.sha256(sql.encode()).hexdigest()[:16]
@@ -75,9 +75,9 @@ def _row_maker(row: type[Row]) -> Callable[[Sequence[Any]], Row]:
     fields: list[tuple[int, int, Callable[[Sequence[Any]], Any] | None, bool]] = []
     start = 0
     for hint in get_type_hints(row).values():
-        inner = next((kind for kind in (hint, *get_args(hint)) if hasattr(kind, "_fields")), None)
-        stop = start + (1 if inner is None else _count_columns(inner))
-        fields.append((start, stop, inner and _row_maker(inner), type(None) in get_args(hint)))
+        nested_row = _nested_row(hint)
+        stop = start + _count_columns(nested_row)
+        fields.append((start, stop, nested_row and _row_maker(nested_row), type(None) in get_args(hint)))
         start = stop
     if all(nested is None for _, _, nested, _ in fields):
         return make
@@ -95,32 +95,33 @@ def _row_maker(row: type[Row]) -> Callable[[Sequence[Any]], Row]:
     return make_nested
 
 
-def _count_columns(row: type[tuple[Any, ...]]) -> int:
-    inner = [
-        next((kind for kind in (hint, *get_args(hint)) if hasattr(kind, "_fields")), None)
-        for hint in get_type_hints(row).values()
-    ]
-    return sum(1 if kind is None else _count_columns(kind) for kind in inner)
+def _nested_row(hint: Any) -> Any:
+    """The NamedTuple that *hint* names, alone or as an option; None if it names none."""
+    return next((kind for kind in (hint, *get_args(hint)) if hasattr(kind, "_fields")), None)
+
+
+def _count_columns(row: Any) -> int:
+    return 1 if row is None else sum(_count_columns(_nested_row(hint)) for hint in get_type_hints(row).values())
 
 
 class Executor(Protocol):
-    """What runs one statement: the pool (its own transaction each) or an open transaction."""
+    """Runs single statements: the pool (each in its own transaction) or an open transaction."""
 
     async def fetch_all(self, row: type[Row], sql: str, params: Params | None = None) -> list[Row]:
-        """Return every row, as *row*: a NamedTuple whose fields are in the order of the columns, and may be NamedTuples."""
+        """Return all rows as *row*: a NamedTuple whose fields are in the order of the columns, and may be NamedTuples."""
 
     async def fetch_one(self, row: type[Row], sql: str, params: Params | None = None) -> Row | None:
         """Return the first row or None."""
 
     async def execute(self, sql: str, params: Params | None = None) -> int:
-        """Run a statement; return how many rows it touched."""
+        """Run a statement; return how many rows it affected."""
 
 
 class Connection:
     """One psycopg2 connection, driven by the event loop. One statement at a time.
 
-    A statement that fails to finish (cancelled, timed out, connection lost) closes the connection: nobody can know what
-    the server made of it.
+    A statement that fails to finish (cancelled, timed out, connection lost) closes the connection, because its
+    outcome on the server is unknown.
     """
 
     def __init__(self, raw: psycopg2.extensions.connection, loop: asyncio.AbstractEventLoop) -> None:
@@ -130,13 +131,13 @@ class Connection:
         self._reader_fd: int | None = None
         self._input = select.poll()
         self._prepared: set[str] = set()
-        self.on_lost: Callable[[], None] | None = None  # called once, if an idle connection is closed by the other side
+        self.on_lost: Callable[[], None] | None = None  # called once, if the server closes an idle connection
         self.on_note: Callable[[str], None] | None = None  # called with the payload of each notification
         self.idle_since = loop.time()
 
     @classmethod
     async def open(cls, connect_kwargs: Mapping[str, str], *, statement_seconds: float) -> Self:
-        """Connect; the caller sets the time limit. The server itself ends a statement after *statement_seconds*.
+        """Connect, under the caller's timeout. The server itself cancels a statement after *statement_seconds*.
 
         Raises:
             psycopg2.OperationalError: if the server refuses.
@@ -217,7 +218,7 @@ class Connection:
                     self._loop.remove_writer(raw.fileno())
 
     async def _finish_connecting(self) -> None:
-        # libpq may try several addresses, a new socket each, so nothing is watched for longer than one step.
+        # libpq may try several addresses, each on a new socket, so a descriptor is watched for one step only.
         while (state := self._raw.poll()) != POLL_OK:
             descriptor = self._raw.fileno()
             watch, unwatch = (
@@ -250,9 +251,9 @@ class Connection:
             self.look()
 
     def look(self) -> None:
-        """Take in what the server said unasked: a notice, a notification, or the end of the connection."""
+        """Read what the server sent unasked: a notice, a notification, or the end of the connection."""
         try:
-            while self._input.poll(0):  # the last words come before the end
+            while self._input.poll(0):  # what it sent last comes before the end
                 self._raw.poll()
                 self._pass_notes_on()
         except psycopg2.Error:
@@ -262,14 +263,14 @@ class Connection:
 
 
 async def _resolve(connect_kwargs: Mapping[str, str], loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    """Look the host up without blocking the event loop, as libpq would; `host` stays, for TLS."""
+    """Resolve the host here, because libpq would block the event loop; `host` stays, for TLS."""
     kwargs: dict[str, Any] = dict(connect_kwargs)
     host = kwargs.get("host", "")
     if host and "/" not in host and "," not in host and "hostaddr" not in kwargs:
         try:
             found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise psycopg2.OperationalError(f"could not find the host {host}: {error}") from error
+            raise psycopg2.OperationalError(f"could not resolve the host {host}: {error}") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         kwargs["hostaddr"] = ",".join(addresses)
         kwargs["host"] = ",".join([host] * len(addresses))
@@ -277,16 +278,16 @@ async def _resolve(connect_kwargs: Mapping[str, str], loop: asyncio.AbstractEven
 
 
 def _statement_timeout(seconds: float, *, local: bool = False) -> str:
-    """Have the server end a statement that nobody here waits for any more; it would not notice by itself."""
+    """Have the server cancel a statement that we have given up on; it would not notice by itself."""
     return f"SET {'LOCAL ' if local else ''}statement_timeout = {round(seconds * 1000)}"
 
 
 class Database:
     """A small pool of connections to one PostgreSQL.
 
-    Callers wait in line when every connection is busy, at most *answer_seconds* together with their statement, then
-    DatabaseUnavailableError. A lost server is looked for again by whoever asks next; *revive* (blocking, run in a
-    thread) is called first when the server refuses connections, so that an embedded one is started again.
+    When every connection is busy, callers wait in line: at most *answer_seconds*, their statement included, then
+    DatabaseUnavailableError. When the server is lost, the next caller reconnects; *revive* (blocking, run in a thread)
+    is called when the server refuses connections, so that an embedded one is started again.
     """
 
     def __init__(
@@ -326,7 +327,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, seconds: float | None = None) -> AsyncIterator[Connection]:
-        """Commit what is done inside, all or nothing, before the block is left; *seconds* bounds the whole block."""
+        """Run the block in a transaction, committed before the block is left; *seconds* bounds the whole block."""
         async with self.connection(seconds=seconds) as connection:
             await connection.execute(
                 "BEGIN" if seconds is None else f"BEGIN; {_statement_timeout(seconds, local=True)}"
@@ -337,18 +338,18 @@ class Database:
                 if not connection.closed:
                     await connection.execute("ROLLBACK")
                 raise
-            except BaseException:  # cancelled: there may be no time left to ask for a rollback
+            except BaseException:  # cancelled: there may be no time left for a ROLLBACK
                 connection.close()
                 raise
             if (await connection.run("COMMIT", None)).statusmessage != "COMMIT":
-                raise psycopg2.errors.InFailedSqlTransaction("a statement failed and its error was not passed on")
+                raise psycopg2.errors.InFailedSqlTransaction("a statement failed and its error was suppressed")
 
     @asynccontextmanager
     async def connection(self, *, seconds: float | None = None) -> AsyncIterator[Connection]:
-        """Borrow a connection for at most *seconds* (None: as long as an answer may take), the wait for it included.
+        """Borrow a connection for at most *seconds* (None: *answer_seconds* of the pool), the wait for it included.
 
         Raises:
-            DatabaseUnavailableError: if time runs out or the connection is lost; BusyError: if too many wait already.
+            DatabaseUnavailableError: if time runs out or the connection is lost; BusyError: if too many are waiting.
         """
         if self._callers >= MAX_CALLERS:
             raise BusyError(retry_after=2)
@@ -376,12 +377,12 @@ class Database:
     async def _take(self) -> Connection:
         now = asyncio.get_running_loop().time()
         while self._idle:
-            connection = self._idle.pop()  # the one used last: warm, and the others may grow old
+            connection = self._idle.pop()  # the most recently used one is warm; surplus ones may grow old
             connection.look()
             if connection.closed:
                 continue
             if now - connection.idle_since > PING_AFTER_SECONDS and not await _answers(connection):
-                while self._idle:  # they have been silent for longer still
+                while self._idle:  # idle for even longer
                     self._idle.pop().close()
                 break
             return connection
@@ -395,7 +396,7 @@ class Database:
         self._idle.append(connection)
 
     async def open_connection(self) -> Connection:
-        """Connect, trying again until the caller's time is over while the server is away or still starting."""
+        """Connect; while the server is down or starting, retry until the caller's timeout."""
         while True:
             try:
                 connection = await Connection.open(
@@ -420,7 +421,7 @@ class Database:
             return
         if self._reviving is None or self._reviving.done():
             self._reviving = asyncio.create_task(asyncio.to_thread(self._revive))
-        with contextlib.suppress(Exception):  # the next attempt to connect tells what is wrong
+        with contextlib.suppress(Exception):  # the next attempt to connect reports what is wrong
             await asyncio.shield(self._reviving)
 
 
@@ -443,7 +444,7 @@ class _SchemaVersion(NamedTuple):
 
 
 async def apply_schema(database: Database) -> None:
-    """Bring the database to schema.sql; any number of processes may do this at once.
+    """Bring the database up to schema.sql; any number of processes may do so at once.
 
     Raises:
         StartupError: if the database was made by a newer Pagewire.
@@ -472,8 +473,8 @@ async def apply_schema(database: Database) -> None:
             return
         try:
             await tx.execute(text)
-        except IntegrityError as error:  # addresses that differ in case alone, say
-            raise StartupError(f"the database cannot move in: {' '.join(str(error).split())}") from error
+        except IntegrityError as error:  # e-mail addresses that differ only in case, for example
+            raise StartupError(f"the database cannot be migrated: {' '.join(str(error).split())}") from error
         await tx.execute(
             "INSERT INTO schema_version (version, content_hash) VALUES (%(version)s, %(content_hash)s)",
             {"version": version, "content_hash": content_hash},
@@ -485,7 +486,7 @@ class _Mark(NamedTuple):
 
 
 async def get_installation_mark(conn: Executor) -> str:
-    """The twelve hex digits that are in the name of each file stored by this installation."""
+    """Return the twelve hex digits in the name of every file that this installation stores."""
     row = await conn.fetch_one(_Mark, "SELECT mark FROM installation")
     assert row is not None
     return row.mark
@@ -500,16 +501,16 @@ async def ping(conn: Executor) -> None:
 
 
 async def hold_node_lock(connection: Connection, *, node_id: int) -> None:
-    """Say "this process lives" for as long as *connection* does; the server notices its end at once.
+    """Mark the node as alive for as long as *connection* is open; the server notices its end at once.
 
-    Shared: a process that lost its connection gets it again even while the server has not noticed the loss.
+    Shared: a node that lost its connection can lock again even before the server has noticed the loss.
     """
     await connection.execute(
         "SELECT pg_advisory_lock_shared(%(key)s, %(node_id)s)", {"key": NODE_LOCK, "node_id": node_id}
     )
 
 
-# A row's node is gone: nobody, or a process whose lock the server has dropped.
+# True of a row whose node is gone: it has none, or one whose lock the server has released.
 NODE_IS_GONE = """
     (node_id IS NULL OR NOT EXISTS (
         SELECT 1 FROM pg_locks

@@ -1,4 +1,4 @@
-"""Everything Pagewire refuses or cannot do: one tree, whose docstrings are what the user reads."""
+"""Everything Pagewire refuses or cannot do; the first line of each docstring is what the user reads."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ class PagewireError(Exception):
     code: ClassVar[str] = "internal_error"
 
     def __init__(self, detail: str | None = None, *, retry_after: int | None = None) -> None:
-        """*detail* replaces the class's own sentence; *retry_after* is in seconds."""
+        """*detail* replaces the docstring's first line; *retry_after* is in seconds."""
         self.detail = detail or (type(self).__doc__ or "").splitlines()[0]
         self.retry_after = retry_after
         super().__init__(self.detail)
@@ -52,7 +52,7 @@ class InvalidCredentialsError(PagewireError):
 
 
 class ForbiddenError(PagewireError):
-    """You may not do that."""
+    """You are not allowed to do that."""
 
     status = 403
     code = "forbidden"
@@ -79,11 +79,11 @@ class EmailTakenError(PagewireError):
     code = "email_taken"
 
 
-# What is asked for
+# Requests
 
 
 class BadRequestError(PagewireError):
-    """The request could not be read."""
+    """The request could not be parsed."""
 
     status = 400
     code = "bad_request"
@@ -114,6 +114,10 @@ class DocumentNotFoundError(NotFoundError):
     code = "document_not_found"
 
 
+class DocumentFileMissingError(DocumentNotFoundError):
+    """The file of this document is missing."""
+
+
 class PageNotFoundError(NotFoundError):
     """The document has no such page."""
 
@@ -127,7 +131,7 @@ class TableNotFoundError(NotFoundError):
 
 
 class ConflictError(PagewireError):
-    """The request contradicts an earlier one."""
+    """The request conflicts with an earlier one."""
 
     status = 409
     code = "conflict"
@@ -140,20 +144,20 @@ class ClientIdReusedError(ConflictError):
 
 
 class DocumentNotReadyError(ConflictError):
-    """The document is still being read."""
+    """The document is still being processed."""
 
     code = "document_not_ready"
 
 
 class RequestedRangeError(PagewireError):
-    """The file has no such bytes."""
+    """The file does not contain the requested range."""
 
     status = 416
     code = "range_not_satisfiable"
 
 
 class UnstorableTextError(PagewireError):
-    """The text holds characters that cannot be stored (NUL or half of a surrogate pair)."""
+    """The text contains characters that cannot be stored (NUL or lone surrogates)."""
 
     status = 422
     code = "unstorable_text"
@@ -204,7 +208,7 @@ class ExtractionLimitError(PagewireError):
     code = "extraction_limit"
 
 
-# Pressure and failure
+# Load and outages
 
 
 class RateLimitedError(PagewireError):
@@ -222,7 +226,7 @@ class BusyError(PagewireError):
 
 
 class DatabaseUnavailableError(PagewireError):
-    """The database does not answer; try again in a moment."""
+    """The database is unavailable; try again in a moment."""
 
     status = 503
     code = "database_error"
@@ -236,7 +240,7 @@ class StorageFullError(PagewireError):
 
 
 class StorageUnavailableError(PagewireError):
-    """The server's file storage does not answer; try again in a moment."""
+    """The server's file storage is unavailable; try again in a moment."""
 
     status = 503
     code = "storage_error"

@@ -1,8 +1,8 @@
-"""Have PDFs read: a path in, values out; the reading happens in worker processes that may die without harm.
+"""The engine that extracts PDFs in worker processes, a path in, values out; and the command `python pdf.py`.
 
-PDFium aborts when memory runs out and a hostile file can keep it busy for ever, so this process never loads it. Each
-task runs in a forked, niced worker with limits on its memory, its CPU time and the wall clock. A long document is read
-in parts, so that all workers read it, others get their turn between, and its first pages are there early.
+PDFium aborts when memory runs out, and a hostile file can keep it busy for ever, so this process never loads it. Each
+task runs in a forked, niced worker with limits on its memory, its CPU time and the wall clock. A long document is
+extracted in parts, so that all workers share it, other tasks run in between, and its first pages are ready early.
 """
 
 import argparse
@@ -16,14 +16,16 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
-from extraction import reader
-from extraction.reader import (
+from extraction import pictures, search, tasks
+from extraction.pool import WorkerDiedError
+from extraction.recent import CHARACTER_BYTES, RecentAnswers
+from extraction.tabular import FileFormat, to_csv
+from extraction.values import (
     DAMAGED,
     MAXIMUM_TABLE_CELLS,
     MAXIMUM_TEXT_CHARS,
@@ -40,29 +42,29 @@ from extraction.reader import (
     Source,
     Word,
 )
-from extraction.recent import CHARACTER_BYTES, RecentAnswers
-from extraction.tabular import FileFormat, to_csv
-from extraction.workers import Limits, WorkerDiedError, Workers
+from extraction.workers import Limits, Workers
 from settings import Settings, load_settings
 
+SHARED_MODULES = ("pypdfium2.raw", "pdfplumber", "xlsxwriter")  # imported once for all workers
 FIRST_PAGES = 16  # of a document, to learn how long its pages take
 PART_SECONDS = 0.75  # what a part of a long document should take
 PART_PAGES = 256  # at most
-GROWTH = 4  # times the pages of the part before, at most
+GROWTH = 4  # at most, from one part to the next, in pages
 REMEMBERED_BYTES = 64 * 1024 * 1024
 REMEMBERED_SECONDS = 15 * 60.0
 PROGRESS_COLUMNS = 40  # of the bar on a terminal
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("pagewire.pdf")
 
 Value = TypeVar("Value")
+Load = TypeVar("Load")
 
 
 class PdfFile(NamedTuple):
     path: Path
-    password: str | None = None  # its user's or its owner's
-    sha256: str | None = None  # where it is known, answers are remembered for a while
-    user_id: int | None = None  # who asks; people take turns
+    password: str | None = None  # user or owner password
+    sha256: str | None = None  # if known, answers are cached for a while
+    user_id: int | None = None  # of the caller; users take turns
 
     @property
     def source(self) -> Source:
@@ -75,14 +77,14 @@ class PdfFile(NamedTuple):
 
 
 class PdfEngine:
-    """Reads PDFs in worker processes; used from one event loop.
+    """Extracts PDFs in worker processes; used from one event loop.
 
-    At most *workers* tasks are done at once and 64 wait, at most 48 of one user; users take turns. A caller that is
-    cancelled stops its task.
+    At most *workers* tasks run at once and 64 wait, at most 48 of one user; users take turns. Cancelling a caller
+    stops its task.
 
     Every method raises, whatever the file holds:
-        BadPdfError: it is empty, damaged, or has no pages. PasswordRequiredError: it does not open with
-            this password, or without one.
+        BadPdfError: it is empty, damaged, or has no pages.
+        PasswordRequiredError: it does not open with this password, or without one.
         ExtractionLimitError: it needs more time, memory, pages or text than allowed; the detail says which.
         BusyError: too many tasks wait, or the engine is closed.
     """
@@ -90,7 +92,7 @@ class PdfEngine:
     def __init__(
         self, *, workers: int, deadline_seconds: float, cpu_seconds: float, memory_bytes: int, max_pages: int
     ) -> None:
-        """*deadline_seconds* and *cpu_seconds* are for one file, whatever number of tasks it takes."""
+        """*deadline_seconds* and *cpu_seconds* are for one file, however many tasks it takes."""
         self._limits = Limits(deadline_seconds, cpu_seconds)
         self._max_pages = max_pages
         self._worker_count = workers
@@ -99,8 +101,8 @@ class PdfEngine:
             deadline_seconds=deadline_seconds,
             cpu_seconds=cpu_seconds,
             memory_bytes=memory_bytes,
-            shared_modules=["pypdfium2.raw", "pdfplumber", "xlsxwriter"],
-            modules=["extraction.reader", "extraction.pdfium", "extraction.plumber"],
+            shared_modules=SHARED_MODULES,
+            warm_up=tasks.load_readers,
         )
         self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
 
@@ -115,7 +117,7 @@ class PdfEngine:
         )
 
     def start(self) -> None:
-        """Start the workers in the background; a task that comes before they are ready waits for them."""
+        """Start the workers in the background; a task that arrives before they are ready waits for them."""
         self._workers.start()
 
     def close(self) -> None:
@@ -123,9 +125,9 @@ class PdfEngine:
         self._workers.close()
 
     async def read(self, file: PdfFile) -> AsyncGenerator[Part]:
-        """Yield the text and the tables of all pages in parts, in page order, with the tables' indexes in the document.
+        """Yield the text and the tables of all pages in parts, in page order; tables are numbered over the document.
 
-        The parts after the first are read while the caller is busy with one, as many as there are workers and one more.
+        While the caller handles a part, the next ones are extracted: as many as there are workers, and one more.
         """
         total = _Total(self._limits._replace(owner=file.user_id))
         part = await self._read_part(file, 1, FIRST_PAGES, total)
@@ -151,35 +153,35 @@ class PdfEngine:
     async def _read_part(self, file: PdfFile, first_page: int, count: int, total: "_Total") -> Part:
         limits = total.limits(patient=first_page > 1)
         return await self._run(
-            limits, reader.read_part, file.source, self._max_pages, first_page, count, total.rescue_seconds
+            limits, tasks.read_part, file.source, self._max_pages, first_page, count, total.rescue_seconds
         )
 
     async def extract(self, file: PdfFile) -> Extraction:
         """Return the text and the tables of every page."""
         async with aclosing(self.read(file)) as parts:
-            return reader.join_parts([part async for part in parts])
+            return Extraction.join([part async for part in parts])
 
     async def inspect(self, file: PdfFile) -> Inspection:
-        """Return what can be said of the file; no more pages are read than it takes."""
+        """Return the facts about the file; it reads no more pages than that takes."""
         key = (*file.content, "inspection")
         found: Inspection | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, reader.inspect, file.source, self._max_pages)
+            found = await self._ask(file, tasks.inspect, file.source, self._max_pages)
             self._recent.keep(key, found, size=CHARACTER_BYTES * sum(map(len, chain(*found.metadata.items()))))
         return found
 
     async def search(self, file: PdfFile, term: str) -> bytes:
-        """Return the pages on which *term* is found, see `find_matches`, as JSON, see `extraction.search_text`."""
+        """Return the pages on which `find_matches` finds *term*, as the JSON of `search_text`."""
         key = (*file.content, "matches", term)
         known: bytes | None = self._recent.find(key)
         if known is not None:
             return known
         text: bytes | None = self._recent.find((*file.content, "text"))
         if text is None:
-            found, read = await self._ask(file, reader.search, file.source, self._max_pages, term)
+            found, read = await self._ask(file, search.search, file.source, self._max_pages, term)
             self._recent.keep((*file.content, "text"), read, size=len(read))
         else:
-            found = await self._ask(file, reader.search_text, text, term)
+            found = await self._ask(file, search.search_text, text, term)
         self._recent.keep(key, found, size=len(found))
         return found
 
@@ -192,19 +194,15 @@ class PdfEngine:
         first_page: int,
         limit: int,
     ) -> tuple[int, list[PageMatches]]:
-        """Return how often *term* is in the texts of the pages, and those from *first_page* on where it is, at most
+        """Return the number of matches of *term* in the pages, and the matching pages from *first_page* on, at most
         *limit*, with boxes.
 
-        *load* gives the pages (number and text, as extracted from the file) when it is their turn.
+        *load* returns the pages (number and text, as extracted from the file) when the task's turn comes.
         """
-        search = partial(reader.guard, reader.search_pages)
-        limits = self._limits._replace(owner=file.user_id)
-        return await self._within_limits(
-            self._workers.run_with(limits, load, search, file.source, term, first_page, limit)
-        )
+        return await self._ask_with(file.user_id, load, search.search_pages, file.source, term, first_page, limit)
 
     async def extract_json(self, file: PdfFile) -> bytes:
-        """Return the extraction as the JSON body of `POST /extract`, made in the worker.
+        """Return the extraction as the JSON body of `POST /extract`, serialized in the worker.
 
         {"text", "pages": [{"page_number", "text", "char_count"}], "page_count", "tables": [{"page", "table_index",
         "data"}], "metadata"}; "text" is the pages joined by form feeds.
@@ -212,16 +210,16 @@ class PdfEngine:
         key = (*file.content, "json")
         found: bytes | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, reader.extract_json, file.source, self._max_pages)
+            found = await self._ask(file, tasks.extract_json, file.source, self._max_pages)
             self._recent.keep(key, found, size=len(found))
         return found
 
     async def extract_tables(self, file: PdfFile, *, file_format: FileFormat, merge: bool) -> bytes:
-        """Return the tables as a file made in the worker, see `tabular.to_file`; joined over pages if *merge*."""
+        """Return the tables as a file, see `tabular.to_file`; joined over pages if *merge*."""
         key = (*file.content, "tables", file_format, merge)
         found: bytes | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, reader.extract_tables, file.source, self._max_pages, file_format, merge)
+            found = await self._ask(file, tasks.extract_tables, file.source, self._max_pages, file_format, merge)
             self._recent.keep(key, found, size=len(found))
         return found
 
@@ -235,27 +233,24 @@ class PdfEngine:
         page_number: int | None = None,
         table_index: int | None = None,
     ) -> bytes | None:
-        """Return tables that were extracted before, as `extract_tables` does; None if none has that *table_index*.
+        """Return stored tables as `extract_tables` does; None if none has that *table_index*.
 
-        *load* gives them, as `library.get_placed_tables_json` does, when it is their turn. Joined ones count as
-        standing on each of their pages, and go by the index of each of their parts.
+        *load* returns them when the task's turn comes, as `get_placed_tables_json` does. A joined table is found by
+        any of its pages, and by the index of any of its parts.
         """
-        limits = self._limits._replace(owner=user_id)
-        return await self._within_limits(
-            self._workers.run_with(limits, load, reader.write_tables, file_format, merge, page_number, table_index)
-        )
+        return await self._ask_with(user_id, load, tasks.write_tables, file_format, merge, page_number, table_index)
 
     async def render_page(
         self, file: PdfFile, page_number: int, *, width: int, image_format: ImageFormat, term: str | None = None
     ) -> bytes | None:
-        """Return the page as a picture *width* pixels wide, of at most four million pixels, with *term* painted over.
+        """Return the page as a picture *width* pixels wide, of at most four million pixels, with *term* highlighted.
 
-        None if there is no such page, or nothing that can be shown of it.
+        None if there is no such page, or PDFium cannot draw it.
         """
         key = (*file.content, "picture", page_number, width, image_format, term)
         picture: bytes | None = self._recent.find(key)
         if picture is None:
-            picture = await self._ask(file, reader.render_page, file.source, page_number, width, image_format, term)
+            picture = await self._ask(file, pictures.render_page, file.source, page_number, width, image_format, term)
             if picture is not None:
                 self._recent.keep(key, picture, size=len(picture))
         return picture
@@ -263,23 +258,32 @@ class PdfEngine:
     async def read_words(self, file: PdfFile, page_number: int) -> list[Word] | None:
         """Return the words of the page in the order of its text, at most 20,000; None if it cannot be read.
 
-        A word that is parted at the end of a line is two, the first with its hyphen: each has one box.
+        A word that is hyphenated at a line end is two words, the first with its hyphen: each has one box.
         """
-        return await self._ask(file, reader.read_words, file.source, page_number)
+        return await self._ask(file, tasks.read_words, file.source, page_number)
 
-    async def _ask(self, file: PdfFile, function: Callable[..., Value], *args: object) -> Value:
-        return await self._run(self._limits._replace(owner=file.user_id), function, *args)
+    async def _ask(self, file: PdfFile, task: Callable[..., Value], *args: object) -> Value:
+        return await self._run(self._limits._replace(owner=file.user_id), task, *args)
 
-    async def _run(self, limits: Limits, function: Callable[..., Value], *args: object) -> Value:
+    async def _ask_with(
+        self, user_id: int | None, load: Callable[[], Awaitable[Load]], task: Callable[..., Value], *args: object
+    ) -> Value:
+        limits = self._limits._replace(owner=user_id)
+        return await self._explained(task, self._workers.run_with(limits, load, task, *args))
+
+    async def _run(self, limits: Limits, task: Callable[..., Value], *args: object) -> Value:
+        return await self._explained(task, self._workers.run_within(limits, task, *args))
+
+    async def _explained(self, task: Callable[..., Value], outcome: Awaitable[Value]) -> Value:
         try:
-            return await self._within_limits(self._workers.run_within(limits, reader.guard, function, *args))
+            return await self._within_limits(outcome)
         except BadPdfError as error:
-            logger.debug("%s: %s", function.__name__, error.detail, exc_info=error.__cause__)
+            logger.debug("%s: %s", task.__name__, error.detail, exc_info=error.__cause__)
             raise
 
-    async def _within_limits(self, task: Awaitable[Value]) -> Value:
+    async def _within_limits(self, outcome: Awaitable[Value]) -> Value:
         try:
-            return await task
+            return await outcome
         except TimeoutError:
             seconds = f"{self._limits.seconds:g}"
             raise ExtractionLimitError(f"The PDF needs more than the {seconds} seconds this server allows.") from None
@@ -295,13 +299,13 @@ class PdfEngine:
 
 
 def _next_size(part: Part) -> int:
-    """How many pages the next part should have, by how long *part* took."""
+    """Return the number of pages for the next part, by the time that *part* took."""
     seconds_per_page = max(part.ended - part.began, 0.001) / max(len(part.pages), 1)
     return max(1, min(int(PART_SECONDS / seconds_per_page), GROWTH * len(part.pages), PART_PAGES))
 
 
 class _Total:
-    """What the parts of one document took and hold together, and what that leaves."""
+    """What the parts of one document have taken and hold together, and what is left of the limits."""
 
     def __init__(self, limits: Limits) -> None:
         self.rescue_seconds = RESCUE_SECONDS  # left
@@ -310,7 +314,7 @@ class _Total:
         self._tables = self._cells = self._characters = self._unreadable = 0
 
     def limits(self, *, patient: bool) -> Limits:
-        """What one more part may take."""
+        """Return the limits of one more part."""
         return self._limits._replace(
             seconds=max(self._limits.seconds - self._seconds, 0.1),
             cpu_seconds=max(self._limits.cpu_seconds - self._cpu_seconds, 1.0),
@@ -318,10 +322,11 @@ class _Total:
         )
 
     def add(self, part: Part) -> Part:
-        """Return *part* with its tables numbered on.
+        """Return *part* with its tables numbered over the document.
 
         Raises:
-            BadPdfError, ExtractionLimitError: if that is too much, or it was the last and no page could be read.
+            ExtractionLimitError: if the parts together hold too much.
+            BadPdfError: if it was the last and no page could be read.
         """
         self._seconds += max(0.0, part.ended - max(part.began, self._ended))  # two at once count once
         self._ended = max(part.ended, self._ended)
@@ -345,20 +350,20 @@ class _Total:
 
 def main() -> None:
     """python pdf.py FILE… [--text | --tables | --json]"""
-    parser = argparse.ArgumentParser(prog="python pdf.py", description="Read PDFs, without a server.")
+    parser = argparse.ArgumentParser(prog="python pdf.py", description="Extract PDFs, without a server.")
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path)
     forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--text", action="store_true", help="the text, a form feed between pages (as a rule)")
-    forms.add_argument("--tables", action="store_true", help="the tables as CSV, an empty line between them")
-    forms.add_argument("--json", action="store_true", help="all that /extract answers, a line a file")
-    parser.add_argument("--password", help="what opens them")
+    forms.add_argument("--text", action="store_true", help="the text, with a form feed between pages (the default)")
+    forms.add_argument("--tables", action="store_true", help="the tables as CSV, with an empty line between them")
+    forms.add_argument("--json", action="store_true", help="the answer of POST /extract, one line per file")
+    parser.add_argument("--password", help="user or owner password of the files")
     arguments = parser.parse_args()
     write = _write_json if arguments.json else _write_tables if arguments.tables else _write_text
     try:
-        failures = asyncio.run(_read_files(arguments.files, arguments.password, write))
+        failures = asyncio.run(_write_files(arguments.files, arguments.password, write))
     except StartupError as error:
         parser.exit(2, f"{error}\n")
-    except BrokenPipeError:  # whoever read this has seen enough
+    except BrokenPipeError:  # as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         failures = 0
     except KeyboardInterrupt:
@@ -369,8 +374,8 @@ def main() -> None:
 Write = Callable[[AsyncGenerator[Part], Path], Awaitable[None]]
 
 
-async def _read_files(paths: Sequence[Path], password: str | None, write: Write) -> int:
-    """Read one file after the other; return how many could not be read."""
+async def _write_files(paths: Sequence[Path], password: str | None, write: Write) -> int:
+    """Write one file after the other; return how many failed."""
     engine = PdfEngine.from_settings(load_settings())
     failures = 0
     try:
@@ -391,7 +396,7 @@ async def _read_files(paths: Sequence[Path], password: str | None, write: Write)
 
 
 async def _show_progress(parts: AsyncGenerator[Part], path: Path) -> AsyncGenerator[Part]:
-    """Pass *parts* on, with a bar on the terminal, if there is one, while the next is waited for."""
+    """Pass *parts* on; while the next one is awaited, show a progress bar, if there is a terminal."""
     async with aclosing(parts):
         _draw(f"{path.name} …")
         try:
@@ -407,7 +412,7 @@ async def _show_progress(parts: AsyncGenerator[Part], path: Path) -> AsyncGenera
 
 
 def _draw(line: str) -> None:
-    """Put *line* in place of what stands in the terminal's last."""
+    """Replace the last line of the terminal by *line*."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{line}")
         sys.stderr.flush()
@@ -427,8 +432,8 @@ async def _write_tables(parts: AsyncGenerator[Part], _path: Path) -> None:
 
 
 async def _write_json(parts: AsyncGenerator[Part], path: Path) -> None:
-    found = reader.join_parts([part async for part in parts])
-    sys.stdout.write(json.dumps({"filename": path.name, **reader.as_json(found)}, ensure_ascii=False) + "\n")
+    found = Extraction.join([part async for part in parts])
+    sys.stdout.write(json.dumps({"filename": path.name, **found.as_json()}, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

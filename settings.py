@@ -29,12 +29,12 @@ SAMPLE_SECRET_KEYS = (
 
 def _rate(value: str) -> str:
     if value != "off" and parse(value).amount < 1:
-        raise ValueError("nobody could do it")
+        raise ValueError("must allow at least one")
     return value
 
 
 class Settings(BaseSettings):
-    """One installation's settings; every field is the environment variable of the same name in capitals."""
+    """One installation's settings; each field is the environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
 
     # The server
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0 takes a free port
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0 picks a free port
     data_dir: Path = Path("data")
     upload_dir: Path = Path("uploads")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000", "http://localhost:5173")
@@ -59,31 +59,31 @@ class Settings(BaseSettings):
     db_pool_size: Annotated[int, Field(ge=2, le=100)] = 8
 
     # Accounts
-    secret_key: SecretStr | None = None  # made once and kept in data_dir when unset
+    secret_key: SecretStr | None = None  # if unset, generated once and kept in data_dir
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 30
     registration: Literal["open", "closed"] = "open"
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
-    login_rate_limit: str = "10/minute"  # an address; one IP may try six times as often
-    register_rate_limit: str = "30/hour"  # an IP
-    message_rate_limit: str = "30/10 second"  # a user
-    notification_rate_limit: str = "60/hour"  # a user
+    login_rate_limit: str = "10/minute"  # per e-mail address; six times as many per IP
+    register_rate_limit: str = "30/hour"  # per IP
+    message_rate_limit: str = "30/10 second"  # per user
+    notification_rate_limit: str = "60/hour"  # per user
 
     # PDFs
     max_upload_mb: Annotated[int, Field(ge=1, le=4096)] = 50
     pdf_workers: Annotated[int, Field(ge=1, le=64)] = 2
-    pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of reading, a file
-    pdf_cpu_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of processor time, a file
+    pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # to extract one file
+    pdf_cpu_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of processor time, to extract one file
     pdf_memory_mb: Annotated[int, Field(ge=256, le=65536)] = 1536
     pdf_max_pages: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
 
-    # Mail; without SMTP_HOST nothing is sent and the log says so
+    # E-mail; without SMTP_HOST nothing is sent, and the log says so
     smtp_host: str | None = None
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_from: str = "pagewire@localhost"
-    smtp_retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0  # the first wait; doubled each time
+    smtp_retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0  # before the first retry; doubles each time
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -107,22 +107,22 @@ class Settings(BaseSettings):
             return value
         secret = value.get_secret_value()
         if len(secret.encode()) < MINIMUM_SECRET_KEY_BYTES:
-            raise ValueError(f"shorter than {MINIMUM_SECRET_KEY_BYTES} bytes; leave it unset and one is made for you")
+            raise ValueError(f"shorter than {MINIMUM_SECRET_KEY_BYTES} bytes; leave it unset and one is generated")
         if any(sample in secret.lower() for sample in SAMPLE_SECRET_KEYS) or len(set(secret)) < 8:
-            raise ValueError("a well-known sample; leave it unset and one is made for you")
+            raise ValueError("a well-known sample; leave it unset and one is generated")
         return value
 
     @field_validator("smtp_from")
     @classmethod
     def _check_sender(cls, value: str) -> str:
         if not value.isprintable() or "@" not in parseaddr(value)[1]:
-            raise ValueError("write an address, or Name <address>")  # found at the first mail, it would delay them all
+            raise ValueError("write an address, or Name <address>")  # a malformed sender would hold up every e-mail
         return value
 
     @model_validator(mode="after")
-    def _mail_is_whole(self) -> Self:
+    def _check_smtp_login(self) -> Self:
         if (self.smtp_user is None) != (self.smtp_password is None):
-            raise ValueError("SMTP_USER and SMTP_PASSWORD are set together or not at all")
+            raise ValueError("set both SMTP_USER and SMTP_PASSWORD, or neither")
         return self
 
     @property
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment and `.env`; a wrong value is a StartupError of one line that names the variable."""
+    """Read the environment and `.env`; an invalid value raises a one-line StartupError that names the variable."""
     try:
         return Settings()
     except ValidationError as error:

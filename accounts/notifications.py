@@ -1,10 +1,10 @@
 """E-mail to a user: stored first, sent after the answer."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, EmailStr, Field, ValidationError
+from pydantic import BaseModel, EmailStr, Field
 
 from accounts import queries
 from auth import CurrentUser, Db, Limits
@@ -12,11 +12,12 @@ from delivery.outbox import Outbox
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import NotBlank
-from edge.forms import read_form
+from edge.forms import json_or_form, read_body, validate
 from edge.health import Greeting
 from errors import ForbiddenError, RateLimitedError
 
 MAX_MESSAGE_CHARACTERS = 10_000
+MAX_FIELD_BYTES = 64 * 1024
 
 router = APIRouter(tags=["notifications"], generate_unique_id_function=operation_id)
 
@@ -30,49 +31,23 @@ class Notification(BaseModel):
     message: Annotated[NotBlank, Field(max_length=MAX_MESSAGE_CHARACTERS)]
 
 
-NOTIFICATION_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": Notification.model_json_schema()},
-            "application/x-www-form-urlencoded": {"schema": Notification.model_json_schema()},
-        },
-    }
-}
-
-
 async def read_notification(
     request: Request,
     email: Annotated[str | None, Query(max_length=320, include_in_schema=False)] = None,
     message: Annotated[str | None, Query(max_length=MAX_MESSAGE_CHARACTERS, include_in_schema=False)] = None,
 ) -> Notification:
-    """From the query, a form or JSON; the body counts where both name a value."""
-    values: dict[str, Any] = {}
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        values = dict(await read_form(request, max_field_bytes=64 * 1024))
-    elif await request.body():
-        try:
-            body = await request.json()
-        except (ValueError, RecursionError) as error:
-            raise RequestValidationError(
-                [{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]
-            ) from error
-        if not isinstance(body, dict):
-            raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "must be an object"}])
-        values = body
+    """From the query, a form or JSON; the body takes precedence over the query."""
+    values = await read_body(request, required=False, max_field_bytes=MAX_FIELD_BYTES)
+    if not isinstance(values, dict):
+        raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "must be an object"}])
     given = {name: value for name, value in (("email", email), ("message", message)) if value is not None}
-    try:
-        return Notification.model_validate({**given, **values})
-    except ValidationError as error:
-        where = "body" if values or not given else "query"
-        raise RequestValidationError([{**e, "loc": (where, *e["loc"])} for e in error.errors()]) from error
+    return validate(Notification, {**given, **values}, where="body" if values or not given else "query")
 
 
 @router.post(
     "/send-notification",
     summary="Send an e-mail to a user",
-    openapi_extra=NOTIFICATION_BODY,
+    openapi_extra=json_or_form(Notification),
     responses=may_fail(*SIGNED_IN, *WITH_BODY, ForbiddenError, RateLimitedError),
 )
 async def send_notification(
@@ -82,9 +57,9 @@ async def send_notification(
     user: CurrentUser,
     notification: Annotated[Notification, Depends(read_notification)],
 ) -> Greeting:
-    """Queue an e-mail. Only addresses of registered users, for anybody but an admin.
+    """Queue an e-mail. Only an admin may write to an address that is not a user's.
 
-    `email` and `message` may stand in the query instead of a body.
+    `email` and `message` may be in the query instead of a body.
     """
     if not user.is_admin and not await queries.email_exists(database, email=notification.email):
         raise ForbiddenError("Only registered users can be notified.")

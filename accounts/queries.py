@@ -1,4 +1,4 @@
-"""Every SQL statement about accounts, one function a question."""
+"""All SQL on accounts, one function per query."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from auth import UserRow
 from db import Connection, Executor, Prepared
 
-FIRST_ACCOUNT_LOCK = 7_267_002  # who is the first account, and so the admin
+FIRST_ACCOUNT_LOCK = 7_267_002  # decides which account is the first, and so the admin
 
 
 class _One(NamedTuple):
@@ -20,6 +20,10 @@ class CredentialsRow(NamedTuple):
     created_at: datetime
     is_admin: bool
     password_hash: str
+
+    @property
+    def user(self) -> UserRow:
+        return UserRow(self.id, self.email, self.name, self.created_at, self.is_admin)
 
 
 async def insert_user(tx: Connection, *, email: str, name: str, password_hash: str) -> UserRow | None:
@@ -64,7 +68,7 @@ async def email_exists(conn: Executor, *, email: str) -> bool:
 async def list_users(
     conn: Executor, *, except_id: int, words: str | None = None, after_id: int = 0, limit: int | None = None
 ) -> list[UserRow]:
-    """Everyone but *except_id*, by id; *words* must be in the name or the address; *limit* None is no limit."""
+    """All but *except_id*, by id; *words* must be in the name or the address; *limit* None is no limit."""
     return await conn.fetch_all(
         UserRow,
         """

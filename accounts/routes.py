@@ -2,19 +2,18 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import email_validator
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, ValidationError, validate_email
+from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, validate_email
 
 from accounts import queries
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import CONTROLS, Id, Storable
-from edge.forms import read_form
+from edge.fields import UNPRINTABLE, Id, Storable, pattern_without
+from edge.forms import json_or_form, read_body, validate
 from edge.health import Greeting
 from edge.limits import client_network
 from errors import (
@@ -28,9 +27,9 @@ from errors import (
 from settings import Settings
 
 MIN_PASSWORD_CHARACTERS = 8
-NAME_PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"  # one line, and not blank
+NAME_PATTERN = pattern_without(UNPRINTABLE, not_only=r"\s")  # one line, and not blank
 
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # inside a company's network .local or .test may well have mail
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # a company's own network may have mail at .local or .test
 
 router = APIRouter(generate_unique_id_function=operation_id)
 
@@ -45,7 +44,7 @@ def _fits_bcrypt(password: str) -> str:
 
 
 def _as_registered(email: str) -> str:
-    """The spelling that registration stores; what is no address stays as it is, and nobody's."""
+    """The spelling that registration stores; text that is not an address stays as it is, and matches no account."""
     with suppress(ValueError):
         return validate_email(email)[1]
     return email.strip()
@@ -87,7 +86,7 @@ class Credentials(BaseModel):
 
 
 class User(BaseModel):
-    """Somebody with an account."""
+    """An account, as every user may see it."""
 
     id: int = Field(examples=[2])
     email: str = Field(examples=["bob@example.com"])
@@ -100,7 +99,7 @@ class User(BaseModel):
 
 
 class Me(User):
-    """The one who is asking."""
+    """The caller's own account."""
 
     is_admin: bool = Field(examples=[False])
 
@@ -110,7 +109,7 @@ class Me(User):
 
 
 class AccessToken(BaseModel):
-    """A Bearer token and whose it is."""
+    """A Bearer token and the account that it is for."""
 
     access_token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
@@ -124,7 +123,7 @@ class AccessToken(BaseModel):
 @router.post(
     "/register",
     tags=["accounts"],
-    summary="Make an account",
+    summary="Create an account",
     responses=may_fail(
         EmailTakenError, RegistrationClosedError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY
     ),
@@ -138,7 +137,7 @@ async def register(
     limits: Limits,
     gate: Gate,
 ) -> AccessToken:
-    """Make an account and sign it in. The first account of an installation is its admin."""
+    """Create an account and sign in. The first account of an installation is its admin."""
     if settings.registration == "closed":
         raise RegistrationClosedError
     await limits.hit(limits.register, client_network(request))
@@ -154,32 +153,10 @@ async def register(
 
 async def read_credentials(request: Request) -> Credentials:
     """The body of a login, JSON or a form; never the query string."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    values: Any
-    if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        values = dict(await read_form(request))
-    else:
-        try:
-            values = await request.json()
-        except (ValueError, RecursionError) as error:
-            raise RequestValidationError(
-                [{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]
-            ) from error
-    try:
-        return Credentials.model_validate(values)
-    except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+    return validate(Credentials, await read_body(request))
 
 
-LOGIN_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": Credentials.model_json_schema()},
-            "application/x-www-form-urlencoded": {"schema": Credentials.model_json_schema()},
-        },
-    }
-}
+LOGIN_BODY = json_or_form(Credentials)
 LOGIN_ERRORS = may_fail(InvalidCredentialsError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY)
 
 
@@ -192,13 +169,13 @@ async def login(
     gate: Gate,
     credentials: Annotated[Credentials, Depends(read_credentials)],
 ) -> AccessToken:
-    """Trade an address and a password for a Bearer token. An unknown address and a wrong password look alike."""
+    """Exchange an address and a password for a Bearer token. The answer does not tell which of the two is wrong."""
     await limits.hit(limits.login_ip, client_network(request))
     await limits.hit(limits.login, credentials.email.lower())
     found = await queries.find_credentials(database, email=credentials.email)
     if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
         raise InvalidCredentialsError
-    return _signed_in(UserRow(*found[:5]), gate, response)
+    return _signed_in(found.user, gate, response)
 
 
 router.add_api_route(
@@ -238,7 +215,7 @@ async def read_protected(user: CurrentUser) -> Greeting:
     return Greeting(message=f"Hello user {user.id}")
 
 
-@router.get("/users", tags=["accounts"], summary="Everybody else", responses=may_fail(*SIGNED_IN))
+@router.get("/users", tags=["accounts"], summary="All other users", responses=may_fail(*SIGNED_IN))
 async def list_users(
     response: Response,
     database: Db,
@@ -247,7 +224,7 @@ async def list_users(
     limit: Annotated[int | None, Query(ge=1, le=200)] = None,
     cursor: Annotated[Id | None, Query()] = None,
 ) -> list[User]:
-    """Everybody but me, by id; *q* must be in the name or the address. With *limit*, `X-Next-Cursor` leads on."""
+    """Ordered by id; with *q*, those whose name or address contains it. With *limit*, `X-Next-Cursor` continues."""
     rows = await queries.list_users(
         database, except_id=user.id, words=q or None, after_id=cursor or 0, limit=limit and limit + 1
     )

@@ -1,6 +1,6 @@
-"""Measure Pagewire beside the plain server; print one table, and keep it in bench/results.
+"""Measure Pagewire against the plain server; print one table, and save it in bench/results.
 
-`folder PATH…` compares the readers alone, over all PDFs below some folders; it needs no servers.
+`folder PATH…` compares extraction alone, over all PDFs in the given folders; it needs no servers.
 """
 
 import argparse
@@ -24,7 +24,7 @@ RESULTS = HOUSE / "bench" / "results"
 async def measure(servers: tuple[Server, Server], names: list[str], effort: Effort) -> list[Row]:
     sides = await asyncio.gather(*map(prepare, servers))
     rows: dict[str, list[Row]] = {}
-    for name in sorted(names, key=lambda name: name != "memory"):  # first, before free memory piles up
+    for name in sorted(names, key=lambda name: name != "memory"):  # first, before free memory accumulates
         print(f"measuring {name} …", flush=True)
         rows[name] = await MEASUREMENTS[name](sides, effort)
     return [row for name in names for row in rows[name]]
@@ -33,26 +33,26 @@ async def measure(servers: tuple[Server, Server], names: list[str], effort: Effo
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = list(MEASUREMENTS)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}; all, if none is named")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}; default: all")
     parser.add_argument("--long", action="store_true", help="many rounds, about ten minutes")
     arguments = parser.parse_args()
     if arguments.names[:1] == ["folder"]:
         report(time.monotonic(), folder.main(arguments.names[1:]))
         return
     if unknown := set(arguments.names) - set(MEASUREMENTS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}")
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pagewire-bench-") as name:
         place = Path(name)
-        place.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must pass
+        place.chmod(0o711)  # under root, PostgreSQL runs as another user, who must be able to pass
         with running_servers(place) as servers:
-            gc.disable()  # a pause of ours would look like one of theirs
+            gc.disable()  # a pause here would look like a slow server
             rows = uvloop.run(measure(servers, arguments.names or names, LONG if arguments.long else QUICK))
     report(began, "\n".join([*format_table(rows), ""]))
 
 
 def report(began: float, figures: str) -> None:
-    """Print the figures, and keep them."""
+    """Print the figures, and save them."""
     circumstances = (
         f"{time.monotonic() - began:.0f} s on {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end"
     )

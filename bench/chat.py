@@ -1,4 +1,4 @@
-"""Chat as its users feel it: many sockets that write to one another, on both servers in turn."""
+"""Chat as its users experience it: many sockets that write to each other, on both servers in turn."""
 
 import asyncio
 import base64
@@ -17,14 +17,14 @@ import psycopg2
 
 from bench.servers import SECRET_KEY, Server, cpu_seconds
 
-FIRST_USER = 1_000_000  # of those that are made for this, past the ones that registered
+FIRST_USER = 1_000_000  # ids of the users created for this, beyond those that register
 SETTLE_SECONDS = 0.7
 LAST_DELIVERY_SECONDS = 20.0
 WARM_UP_SECONDS = 1.0
 
 
 class ChatSocket(asyncio.Protocol):
-    """One user's classic socket (RFC 6455), as cheap as can be; frames are masked with zeros."""
+    """One user's classic socket (RFC 6455), as cheap as possible; frames are masked with zeros."""
 
     def __init__(self, user_id: int, crowd: "Crowd") -> None:
         self.user_id = user_id
@@ -90,14 +90,14 @@ class ChatSocket(asyncio.Protocol):
 
 
 class Crowd:
-    """Everybody's sockets, and what came of what was sent."""
+    """The sockets of all users, and the fate of what they sent."""
 
     def __init__(self, circles: Sequence[Sequence[int]]) -> None:
         self.sockets: dict[int, ChatSocket] = {}
-        self.circles = circles  # the users n, n + len(circles), … write to somebody in circles[n]
+        self.circles = circles  # the users n, n + len(circles), … write to users in circles[n]
         self.sent = 0
         self.latencies: list[float] = []  # seconds from sending to the recipient's socket
-        self.waiting: dict[int, asyncio.Future[None]] = {}  # by sender: until the last message arrived
+        self.waiting: dict[int, asyncio.Future[None]] = {}  # by sender: done when its last message arrives
         self._all_here = asyncio.Event()
 
     def received(self, frame: dict[str, str | int]) -> None:
@@ -127,7 +127,7 @@ class Crowd:
 
 
 class ChatFigures(NamedTuple):
-    cpu_seconds: float  # a message delivered, server and PostgreSQL
+    cpu_seconds: float  # per message delivered, server and PostgreSQL
     delivered_per_second: float
     lost: int
     p99_seconds: float
@@ -152,9 +152,9 @@ def make_token(user_id: int) -> str:
 
 @contextlib.asynccontextmanager
 async def open_crowd(servers: Sequence[Server], count: int) -> AsyncIterator[Crowd]:
-    """Sockets of *count* users, spread over *servers*; if these are two, everybody writes to somebody on the other one.
+    """Open sockets for *count* users, spread over *servers*; with two, each user writes to users on the other one.
 
-    (The same server named twice has the same pairs write to each other.)
+    (Naming the same server twice has the same pairs write to each other.)
     """
     user_ids = range(FIRST_USER, FIRST_USER + count)
     crowd = Crowd([user_ids] if len(servers) == 1 else [user_ids[1::2], user_ids[::2]])
@@ -176,7 +176,7 @@ async def open_crowd(servers: Sequence[Server], count: int) -> AsyncIterator[Cro
 
 
 async def keep_talking(crowd: Crowd, stop: asyncio.Event) -> None:
-    """Everybody sends the next message as soon as the last one has arrived, until *stop* is set."""
+    """Each user sends the next message as soon as the last one has arrived, until *stop* is set."""
     loop = asyncio.get_running_loop()
 
     async def chatter(user_id: int) -> None:
@@ -193,12 +193,12 @@ async def keep_talking(crowd: Crowd, stop: asyncio.Event) -> None:
 
 
 async def measure_full_rate(servers: Sequence[Server], *, users: int, seconds: float) -> ChatFigures:
-    """Everybody sends the next message as soon as the last one has arrived; measured after a second of it."""
+    """Each user sends the next message as soon as the last one has arrived; measured after a warm-up."""
     async with open_crowd(servers, users) as crowd:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         talk = asyncio.create_task(keep_talking(crowd, stop))
-        await asyncio.sleep(WARM_UP_SECONDS)  # who is online has been told by then
+        await asyncio.sleep(WARM_UP_SECONDS)  # by then everyone knows who is online
         already, before, began = len(crowd.latencies), cpu_seconds(servers), loop.time()
         loop.call_later(seconds, stop.set)
         await talk
@@ -206,7 +206,7 @@ async def measure_full_rate(servers: Sequence[Server], *, users: int, seconds: f
 
 
 async def measure_steady_rate(server: Server, *, users: int, per_second: float, seconds: float) -> ChatFigures:
-    """Somebody sends a message so many times a second."""
+    """A random user sends a message, *per_second* times a second."""
     async with open_crowd([server], users) as crowd:
         loop = asyncio.get_running_loop()
         randomness = random.Random(57)
@@ -222,7 +222,7 @@ async def measure_steady_rate(server: Server, *, users: int, per_second: float, 
 def _figures(
     servers: Sequence[Server], crowd: Crowd, cpu_before: float, seconds: float, *, already: int = 0
 ) -> ChatFigures:
-    """Of what was delivered after the first *already*."""
+    """Return the figures of the deliveries after the first *already*."""
     delivered = len(crowd.latencies) - already
     return ChatFigures(
         cpu_seconds=(cpu_seconds(servers) - cpu_before) / max(delivered, 1),

@@ -1,4 +1,4 @@
-"""Read every PDF below some folders with pdfplumber and with Pagewire: compare times, memory and tables."""
+"""Extract every PDF in some folders with pdfplumber and with Pagewire; compare times, memory and tables."""
 
 import json
 import subprocess
@@ -18,13 +18,13 @@ HEAD = ("", "pages", "plain", "Pagewire", "ratio", "text", "tables", "found", "s
 
 
 class Parity(NamedTuple):
-    """How far the tables are pdfplumber's: so many of so many."""
+    """How far the tables match pdfplumber's: pairs of a count and its total."""
 
     found: int = 0  # pages on which both find tables, or neither does
     pages: int = 0
     shapes: int = 0  # tables with as many rows and columns
     tables: int = 0
-    cells: int = 0  # of those tables, with the same text, white space aside
+    cells: int = 0  # of those tables, with the same text, ignoring white space
     all_cells: int = 0
 
     def plus(self, other: "Parity") -> "Parity":
@@ -32,7 +32,7 @@ class Parity(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One file, or many."""
+    """One file, or several together."""
 
     name: str
     plain_text_seconds: float
@@ -54,7 +54,7 @@ class Comparison(NamedTuple):
 
 
 def main(paths: Sequence[str]) -> str:
-    """Print a line for each file as it is read; return the summary."""
+    """Print a line for each file as it is done; return the summary."""
     files = sorted({file for path in paths for file in find_pdfs(Path(path))})
     compared: list[Comparison] = []
     for file in files:
@@ -65,7 +65,7 @@ def main(paths: Sequence[str]) -> str:
         else:
             print(file.name, *(outcome for outcome in readings if isinstance(outcome, str)), sep="  ", flush=True)
     if not compared:
-        raise SystemExit("no PDF that both can read")
+        raise SystemExit("no PDF that both can extract")
     lines = format_lines([HEAD, *map(format_file, [*compared, join("all together", compared)])])
     return "\n".join([*lines, "", *format_table(summarise(compared)), ""])
 
@@ -75,7 +75,7 @@ def find_pdfs(path: Path) -> Iterable[Path]:
 
 
 def read(reader: str, file: Path) -> Reading | str:
-    """What the reader finds in the file, or why it finds nothing."""
+    """Return what the reader finds in the file, or an error message."""
     command = [sys.executable, "-m", "bench.readers", reader, str(file.absolute())]
     try:
         done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
@@ -170,7 +170,7 @@ def summarise(compared: Sequence[Comparison]) -> list[Row]:
     if with_tables:
         book = max(with_tables, key=lambda each: each.plain_tables)
         rows += [
-            _times_row(f"Table book: {book.name[:40]}", book, 12),
+            _times_row(f"Most tables: {book.name[:40]}", book, 12),
             _times_row(f"{len(with_tables)} files with tables, together", join("", with_tables), 12),
         ]
     if without_tables:
@@ -178,16 +178,16 @@ def summarise(compared: Sequence[Comparison]) -> list[Row]:
     rows += [
         _times_row("All together", whole),
         Row(
-            "Text alone, all together",
+            "Text only, all together",
             f"{whole.plain_text_seconds:.2f} s",
             f"{whole.text_seconds:.2f} s",
             whole.text_ratio,
             Target(">=", 30, "x"),
         ),
         Row("Peak memory", "", f"{whole.peak_bytes / MB:.0f} MB", None, Target("<", 200, " MB"), whole.peak_bytes / MB),
-        _share_row("Pages with tables, or without, as for plain", parity.found, parity.pages, 99.5),
+        _share_row("Pages where both find tables, or neither", parity.found, parity.pages, 99.5),
         _share_row("Tables of the same shape", parity.shapes, parity.tables, 98.5),
-        _share_row("Cells of the same text, white space aside", parity.cells, parity.all_cells, 98),
+        _share_row("Cells with the same text, ignoring white space", parity.cells, parity.all_cells, 98),
     ]
     return rows
 

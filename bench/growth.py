@@ -1,4 +1,4 @@
-"""A table of messages that grows, in a database of its own; asked by the product's own function."""
+"""Tables of messages of any size, each in its own database, queried by the product's own function."""
 
 import contextlib
 import itertools
@@ -14,7 +14,7 @@ from bench.servers import Server
 from db import Database
 from messages import queries
 
-CONVERSATION_MESSAGES = 200  # of two people each, interleaved with everybody's
+CONVERSATION_MESSAGES = 200  # between two users, interleaved with all others
 QUESTIONS = 200  # one after another
 
 
@@ -23,7 +23,7 @@ class Table(NamedTuple):
     pairs: "itertools.cycle[tuple[int, int]]"
 
     async def ask(self, limit: int) -> float:
-        """The seconds that the last *limit* messages of a conversation take, a different one each time."""
+        """Return the seconds that the last *limit* messages of a conversation take, of each pair in turn."""
         began = time.perf_counter()
         for user_id, other_id in itertools.islice(self.pairs, QUESTIONS):
             found = await queries.list_conversation(self.database, user_id=user_id, other_id=other_id, limit=limit)
@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def open_table(server: Server, messages: int) -> AsyncIterator[Table]:
-    """A new database on the PostgreSQL of *server*, with so many messages."""
+    """Create a database with so many messages on the PostgreSQL of *server*."""
     name = f"table_{messages}"
     connect_kwargs = {**parse_dsn(server.database_url), "dbname": name}
     with contextlib.closing(psycopg2.connect(server.database_url)) as connection:
@@ -51,7 +51,7 @@ async def open_table(server: Server, messages: int) -> AsyncIterator[Table]:
                 "SELECT n, 'user' || n || '@example.com', 'none', 'User ' || n FROM generate_series(1, %s) AS n",
                 (2 * conversations,),
             )
-            cursor.execute("SET session_replication_role = replica")  # the senders are there: no look for each
+            cursor.execute("SET session_replication_role = replica")  # no foreign key checks: the senders exist
             cursor.execute(
                 "INSERT INTO messages (sender_id, recipient_id, content) "
                 "SELECT 2 * pair + 1 + turn %% 2, 2 * pair + 2 - turn %% 2, "
@@ -59,7 +59,7 @@ async def open_table(server: Server, messages: int) -> AsyncIterator[Table]:
                 "FROM generate_series(1, %s) AS turn, generate_series(0, %s) AS pair",
                 (CONVERSATION_MESSAGES, conversations - 1),
             )
-            cursor.execute("VACUUM ANALYZE")  # as PostgreSQL does by itself, a minute later
+            cursor.execute("VACUUM ANALYZE")  # as autovacuum would, a minute later
         yield Table(database, itertools.cycle([(2 * pair + 1, 2 * pair + 2) for pair in range(min(conversations, 50))]))
     finally:
         await database.close()

@@ -26,7 +26,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._size = 0  # of the answer, 0 while its head is not complete
+        self._size = 0  # of the response, 0 until its head is complete
         self._body_start = 0
         self._answer: asyncio.Future[Answer] | None = None
 
@@ -59,10 +59,10 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     async def ask(self, request: bytes) -> bytes:
-        """Send *request* and return the body of the answer.
+        """Send *request* and return the body of the response.
 
         Raises:
-            RuntimeError: if the answer is not a success: a fast error would look like a fast server.
+            RuntimeError: if its status is not 200: a fast error would look like a fast server.
         """
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
@@ -87,7 +87,7 @@ def post_json(path: str, value: Any, token: str = "") -> bytes:
 
 
 def post_pdf(path: str, data: bytes, token: str) -> bytes:
-    """A multipart form with *data* as the field `file`, as curl would send it."""
+    """A multipart form with *data* as the field `file`, as curl sends it."""
     field = b'Content-Disposition: form-data; name="file"; filename="bench.pdf"\r\nContent-Type: application/pdf'
     body = b"--edge\r\n" + field + b"\r\n\r\n" + data + b"\r\n--edge--\r\n"
     return _post(path, token, "multipart/form-data; boundary=edge", body)
@@ -100,12 +100,12 @@ def _post(path: str, token: str, content_type: str, body: bytes) -> bytes:
 
 
 def fresh(request: bytes) -> bytes:
-    """The same upload with bytes that were never sent before, if it has the mark: what is known is not read again."""
+    """Make an upload's bytes unique where they have the mark: a file already known is not extracted again."""
     return request.replace(FRESH_MARK, b"%%fresh %012d" % next(_numbers))
 
 
 async def saturate(connections: Sequence[Connection], requests: Sequence[bytes], *, seconds: float) -> int:
-    """Each connection asks again as soon as it is answered; return how many answers came."""
+    """Keep every connection busy; return the number of responses."""
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
 
@@ -121,7 +121,7 @@ async def saturate(connections: Sequence[Connection], requests: Sequence[bytes],
 
 
 async def keep_asking(connections: Sequence[Connection], request: bytes, stop: asyncio.Event) -> None:
-    """Each connection asks again as soon as it is answered, until *stop* is set; then wait for the last answers."""
+    """Keep every connection busy until *stop* is set; then wait for the last responses."""
 
     async def ask_on(connection: Connection) -> None:
         while not stop.is_set():
@@ -133,12 +133,12 @@ async def keep_asking(connections: Sequence[Connection], request: bytes, stop: a
 async def probe(
     connections: Sequence[Connection], request: bytes, *, per_second: float, seconds: float, stop: asyncio.Event
 ) -> list[float]:
-    """Ask at a steady rate; return the seconds each answer took, then set *stop*.
+    """Send requests at a steady rate; set *stop* after *seconds*, and return each one's latency.
 
-    A request that could not be sent when it was due, because the one before it was unanswered, took time from then on:
-    a server that stalls answers for everybody it kept waiting, not for one request a connection.
+    A request that could not be sent when it was due, because the previous one was still unanswered, counts from when
+    it was due: a stall counts for all requests it delayed, not for one per connection.
     """
-    clock = time.perf_counter  # the loop's own counts in milliseconds
+    clock = time.perf_counter  # uvloop's clock counts in milliseconds
     interval = len(connections) / per_second
     began = clock()
     asyncio.get_running_loop().call_later(seconds, stop.set)
@@ -148,7 +148,7 @@ async def probe(
         while due < began + seconds:
             if (wait := due - clock()) > 0:
                 await asyncio.sleep(wait)
-                sent = clock()  # the timer's own lateness is not the server's
+                sent = clock()  # a late timer is not the server's fault
             else:
                 sent = due
             await connection.ask(request)

@@ -1,4 +1,4 @@
-"""The measurements: each asks both servers in turn, several rounds, and takes medians."""
+"""The measurements: each runs on both servers in turn, for several rounds, and takes medians."""
 
 import asyncio
 import contextlib
@@ -26,21 +26,21 @@ from pdf import PdfEngine, PdfFile
 PASSWORD = "correct horse battery"
 CONVERSATION_MESSAGES = 200
 CONVERSATION_LIMIT = 50
-CONNECTIONS = 16  # that ask without a pause, when processor time is measured
-PROBES = 8  # connections that ask at a steady rate, when latency is measured
-PROBES_PER_SECOND = 50.0  # light for both
+CONNECTIONS = 16  # all busy, when processor time is measured
+PROBES = 8  # connections at a steady rate, when latency is measured
+PROBES_PER_SECOND = 50.0  # a light load for both servers
 UPLOADERS = 2
 LOGINS_AT_ONCE = 8
-SETTLE_SECONDS = 0.2  # for processes that have just ended to be counted
+SETTLE_SECONDS = 0.2  # until processes that have just exited are accounted for
 WARM_UP_SECONDS = 0.5
 LARGE_UPLOAD_BYTES = 50 * 1024 * 1024
-CROWDS = ((50, 50, 40), (500, 60, 70))  # users, and how many times better: processor time, messages a second
-TALKERS = 50  # users, where chat is the load
-LOAD_NICE = 10  # of the process that talks
-TALKERS_ACROSS = 500  # where one process is compared with two
+CROWDS = ((50, 50, 40), (500, 60, 70))  # users, target ratios of processor time and of messages per second
+TALKERS = 50  # users, when chat is the load
+LOAD_NICE = 10  # of the process that generates the chat
+TALKERS_ACROSS = 500  # when one process is compared with two
 SMALL_TABLE, LARGE_TABLE = 10_000, 1_000_000  # messages
 STEADY_USERS = 500
-STEADY_RATE = 100.0  # messages a second
+STEADY_RATE = 100.0  # messages per second
 FILES_AT_ONCE = 20
 BOOKS_AT_ONCE = 4
 PAGES_PER_BOOK = 350
@@ -48,7 +48,7 @@ MB = 1024 * 1024
 
 
 class Effort(NamedTuple):
-    """How long to measure."""
+    """How long and how often to measure."""
 
     cpu_rounds: int
     cpu_seconds: float
@@ -89,7 +89,7 @@ LONG = Effort(
 
 
 class Side(NamedTuple):
-    """One of the two servers with its people: alice and bob have a conversation, carol and dave write each other."""
+    """One of the two servers and its users: alice and bob have a conversation, carol and dave write to each other."""
 
     server: Server
     tokens: dict[str, str]
@@ -108,18 +108,18 @@ class Side(NamedTuple):
         return get("/me", self.tokens["alice"])
 
     def upload(self, data: bytes) -> bytes:
-        """To be sent as `fresh` makes it."""
+        """An upload to pass through `fresh` before sending."""
         return post_pdf("/upload-pdf", data + b"\n" + FRESH_MARK, self.tokens["alice"])
 
     def login(self) -> bytes:
         return post_json("/login", {"email": "alice@example.com", "password": PASSWORD})
 
 
-Sides = Sequence[Side]  # the plain one, the product
+Sides = Sequence[Side]  # plain, product
 
 
 async def prepare(server: Server) -> Side:
-    """Register the people and let alice and bob talk."""
+    """Register the users and fill the conversation of alice and bob."""
     connection = await Connection.open(server.port)
     tokens: dict[str, str] = {}
     ids: dict[str, int] = {}
@@ -184,7 +184,7 @@ async def _compare_cpu(
 async def _alternate(
     rounds: int, sides: Sides, one_round: Callable[[Side], Awaitable[float]]
 ) -> tuple[float, float, float]:
-    """Return the medians of both and of their ratio, round by round."""
+    """Return the medians of both sides, and of each round's ratio."""
     pairs = [(await one_round(sides[0]), await one_round(sides[1])) for _ in range(rounds)]
     return (
         median(plain for plain, _ in pairs),
@@ -237,7 +237,7 @@ async def _upload(side: Side, data: bytes, pages: int) -> float:
 # Latency
 
 
-Load = Callable[[Side], tuple[int, bytes]]  # so many connections that ask this without a pause
+Load = Callable[[Side], tuple[int, bytes]]  # the number of busy connections, and their request
 
 
 class Percentiles(NamedTuple):
@@ -265,7 +265,7 @@ async def measure_latency(sides: Sides, effort: Effort) -> list[Row]:
     found = {key: _percentiles(seconds) for key, seconds in latencies.items()}
 
     rows: list[Row] = []
-    for name, title in (("idle", "nothing else"), ("uploads", "during uploads"), ("logins", "during a login storm")):
+    for name, title in (("idle", "idle"), ("uploads", "during uploads"), ("logins", "during a login storm")):
         plain, product = (found[side.server.name, name] for side in sides)
         rows.append(
             Row(
@@ -281,7 +281,7 @@ async def measure_latency(sides: Sides, effort: Effort) -> list[Row]:
             )
             rows.append(
                 Row(
-                    "    p99, times its own with nothing else",
+                    "    p99, relative to idle",
                     f"{plain_times:.2f}x",
                     f"{product_times:.2f}x",
                     target=Target("<=", 3, "x"),
@@ -312,7 +312,7 @@ def _percentiles(latencies: Sequence[float]) -> Percentiles:
 
 
 async def measure_memory(sides: Sides, effort: Effort) -> list[Row]:
-    """The peak of the process that serves, above what it held just before the upload."""
+    """Peak memory of the server process, less what it held just before the upload."""
     data = pdfs.pad(pdfs.make_report(3), LARGE_UPLOAD_BYTES - len(FRESH_MARK) - 1)
 
     async def one_round(side: Side) -> float:
@@ -355,14 +355,14 @@ async def measure_chat(sides: Sides, effort: Effort) -> list[Row]:
         plain_lost, lost = (sum(figures[side].lost for figures in rounds) for side in (0, 1))
         rows += [
             Row(
-                f"Chat, {users} users: CPU a message",
+                f"Chat, {users} users: CPU per message",
                 _milliseconds(plain_cpu),
                 _milliseconds(cpu),
                 median(plain.cpu_seconds / product.cpu_seconds for plain, product in rounds),
                 Target(">=", cpu_target, "x"),
             ),
             Row(
-                f"Chat, {users} users: messages a second",
+                f"Chat, {users} users: messages per second",
                 f"{plain_rate:.0f}",
                 f"{rate:.0f}",
                 median(product.delivered_per_second / plain.delivered_per_second for plain, product in rounds),
@@ -373,16 +373,16 @@ async def measure_chat(sides: Sides, effort: Effort) -> list[Row]:
     steady = await chat.measure_steady_rate(
         sides[1].server, users=STEADY_USERS, per_second=STEADY_RATE, seconds=effort.chat_seconds
     )
-    name = f"Chat, {STEADY_RATE:.0f} messages a second over {STEADY_USERS} sockets: p99"
+    name = f"Chat, {STEADY_RATE:.0f} messages per second over {STEADY_USERS} sockets: p99"
     p99 = steady.p99_seconds * 1000
     return [*rows, Row(name, "", _milliseconds(steady.p99_seconds), None, Target("<=", 10, " ms"), p99)]
 
 
-# Reading PDFs
+# Extracting PDFs
 
 
 async def measure_workers(_sides: Sides, effort: Effort) -> list[Row]:
-    """Reports of 10 pages through the engine alone, with one worker and with two, in turn."""
+    """Extract reports of 10 pages with the engine alone: one worker and two, in turn."""
     with tempfile.TemporaryDirectory(prefix="pagewire-bench-") as folder:
         path = Path(folder, "report.pdf")
         await asyncio.to_thread(path.write_bytes, pdfs.make_report(10))
@@ -403,19 +403,17 @@ async def measure_workers(_sides: Sides, effort: Effort) -> list[Row]:
             await asyncio.to_thread(engine.close)
     one, two = (median(seconds) for seconds in zip(*pairs, strict=True))
     ratio = median(alone / together for alone, together in pairs)
-    name = f"{FILES_AT_ONCE} reports of 10 pages: one worker's time, in two workers'"
+    name = f"{FILES_AT_ONCE} reports of 10 pages: one worker, two workers"
     return [Row(name, _seconds(one), _seconds(two), ratio, Target(">=", 1.8, "x"))]
 
 
 def _times_row(idle: Percentiles, busy: Percentiles) -> Row:
     times = busy.p99 / idle.p99
-    return Row(
-        "    p99, times its own with nothing else", "", f"{times:.2f}x", target=Target("<=", 3, "x"), judged=times
-    )
+    return Row("    p99, relative to idle", "", f"{times:.2f}x", target=Target("<=", 3, "x"), judged=times)
 
 
 async def measure_books(sides: Sides, effort: Effort) -> list[Row]:
-    """GET /me of Pagewire while four books are read at once; the plain server would take minutes."""
+    """GET /me of Pagewire while four books are extracted at once; the plain server would take minutes."""
     _, side = sides
     upload = side.upload(pdfs.make_report(PAGES_PER_BOOK))
     idle, busy = [
@@ -424,7 +422,7 @@ async def measure_books(sides: Sides, effort: Effort) -> list[Row]:
     ]
     return [
         Row(
-            f"GET /me, {BOOKS_AT_ONCE} books of {PAGES_PER_BOOK} pages: p50 / p99",
+            f"GET /me, during {BOOKS_AT_ONCE} uploads of {PAGES_PER_BOOK} pages: p50 / p99",
             "",
             f"{_milliseconds(busy.p50)} / {_milliseconds(busy.p99)}",
         ),
@@ -433,7 +431,7 @@ async def measure_books(sides: Sides, effort: Effort) -> list[Row]:
 
 
 async def measure_repeats(sides: Sides, effort: Effort) -> list[Row]:
-    """The same questions of the same file again, of Pagewire; the first is measured with files never seen before."""
+    """Pagewire answers the same search of the same file again; the first time, the file is new."""
     _, side = sides
     times: list[tuple[float, float]] = []
     async with side.connections(1) as (connection,):
@@ -447,15 +445,15 @@ async def measure_repeats(sides: Sides, effort: Effort) -> list[Row]:
             times.append((seconds[0], median(seconds[1:])))
     first, again = (median(seconds) for seconds in zip(*times, strict=True))
     ratio = median(before / after for before, after in times)
-    name = "/search-pdf of 100 pages: the first time, and again"
+    name = "/search-pdf of 100 pages: first time, again"
     return [Row(name, _milliseconds(first), _milliseconds(again), ratio, Target(">=", 50, "x"))]
 
 
-# Chat, more of it
+# Chat across processes, and as a load
 
 
 async def measure_processes(sides: Sides, effort: Effort) -> list[Row]:
-    """The same pairs write to each other, in one process and across two."""
+    """The same pairs write to each other within one process, then across two."""
     product = sides[1].server
     chat.make_users(product, TALKERS_ACROSS)
 
@@ -471,14 +469,14 @@ async def measure_processes(sides: Sides, effort: Effort) -> list[Row]:
         ]
     one, two, share = (median(values) for values in zip(*((a, b, b / a) for a, b in pairs), strict=True))
     return [
-        Row(f"Chat, {TALKERS_ACROSS} users, in one process: messages a CPU second", "", f"{one:.0f}"),
-        Row(f"Chat, {TALKERS_ACROSS} users, across two: messages a CPU second", "", f"{two:.0f}"),
-        Row("    times that of one", "", f"{share:.2f}x", target=Target(">=", 0.85, "x"), judged=share),
+        Row(f"Chat, {TALKERS_ACROSS} users, one process: messages per CPU second", "", f"{one:.0f}"),
+        Row(f"Chat, {TALKERS_ACROSS} users, across two: messages per CPU second", "", f"{two:.0f}"),
+        Row("    relative to one process", "", f"{share:.2f}x", target=Target(">=", 0.85, "x"), judged=share),
     ]
 
 
 async def measure_crowded(sides: Sides, effort: Effort) -> list[Row]:
-    """GET /me while a crowd writes as fast as it can, from a process that gives way to the servers and to who asks."""
+    """GET /me while users write at full rate, from a process of lower priority than the servers and the probes."""
     product = sides[1]
     chat.make_users(product.server, TALKERS)
     loop = asyncio.get_running_loop()
@@ -489,14 +487,14 @@ async def measure_crowded(sides: Sides, effort: Effort) -> list[Row]:
         for _ in range(effort.chat_rounds):
             latencies["idle"] += await _measure_me_under(product, (0, b""), effort.latency_seconds)
             talk = loop.run_in_executor(apart, _talk_apart, product.server, 2 * effort.latency_seconds)
-            await asyncio.sleep(effort.latency_seconds / 2)  # until everybody has come
+            await asyncio.sleep(effort.latency_seconds / 2)  # until everyone is connected
             latencies["crowded"] += await _measure_me_under(product, (0, b""), effort.latency_seconds)
             rates.append(await talk)
     idle, crowded = (_percentiles(seconds) for seconds in latencies.values())
     return [
-        Row("GET /me, nothing else: p50 / p99", "", f"{_milliseconds(idle.p50)} / {_milliseconds(idle.p99)}"),
+        Row("GET /me, idle: p50 / p99", "", f"{_milliseconds(idle.p50)} / {_milliseconds(idle.p99)}"),
         Row(
-            f"GET /me, during {median(rates):.0f} messages a second of {TALKERS} users: p50 / p99",
+            f"GET /me, during chat of {TALKERS} users at {median(rates):.0f} a second: p50 / p99",
             "",
             f"{_milliseconds(crowded.p50)} / {_milliseconds(crowded.p99)}",
         ),
@@ -505,7 +503,7 @@ async def measure_crowded(sides: Sides, effort: Effort) -> list[Row]:
 
 
 def _talk_apart(server: Server, seconds: float) -> float:
-    """Return how many messages a second were delivered."""
+    """Return the messages delivered per second."""
 
     async def run() -> float:
         async with chat.open_crowd([server], TALKERS) as crowd:
@@ -517,26 +515,26 @@ def _talk_apart(server: Server, seconds: float) -> float:
     return uvloop.run(run())
 
 
-# A table that grows
+# A growing table
 
 
 async def measure_growth(sides: Sides, effort: Effort) -> list[Row]:
-    """The last page of a conversation, asked of history.list_conversation, in a small table and in a large one."""
+    """The last page of a conversation, by messages.queries.list_conversation, in a small table and a large one."""
     async with (
         growth.open_table(sides[1].server, SMALL_TABLE) as small,
         growth.open_table(sides[1].server, LARGE_TABLE) as large,
     ):
-        for history in (small, large):
-            await history.ask(CONVERSATION_LIMIT)
+        for table in (small, large):
+            await table.ask(CONVERSATION_LIMIT)
         pairs = [
             (await small.ask(CONVERSATION_LIMIT), await large.ask(CONVERSATION_LIMIT))
             for _ in range(effort.growth_rounds)
         ]
     few, many, times = (median(values) for values in zip(*((a, b, b / a) for a, b in pairs), strict=True))
     return [
-        Row(f"Last {CONVERSATION_LIMIT} of a conversation, {SMALL_TABLE:,} messages", "", _milliseconds(few)),
-        Row(f"Last {CONVERSATION_LIMIT} of a conversation, {LARGE_TABLE:,} messages", "", _milliseconds(many)),
-        Row("    times that of the small table", "", f"{times:.2f}x", target=Target("<=", 1.3, "x"), judged=times),
+        Row(f"Last {CONVERSATION_LIMIT} of a conversation, {SMALL_TABLE:,} messages in all", "", _milliseconds(few)),
+        Row(f"Last {CONVERSATION_LIMIT} of a conversation, {LARGE_TABLE:,} messages in all", "", _milliseconds(many)),
+        Row("    relative to the small table", "", f"{times:.2f}x", target=Target("<=", 1.3, "x"), judged=times),
     ]
 
 

@@ -15,11 +15,11 @@ VOCABULARY = (
 )
 ROWS_PER_TABLE = 14
 LINES_PER_PAGE = 44
-PAGES_PER_TABLE = 3  # every third page has one
+PAGES_PER_TABLE = 3  # every third page has a table
 
 
 def make_report(pages: int) -> bytes:
-    """Return a report: pages full of text, a ruled table with five columns on every third."""
+    """Return a report: pages of text, every third with a ruled table of five columns."""
     chance = random.Random(pages)
     words = VOCABULARY.split()
     document = FPDF(unit="pt", format="a4")
@@ -45,7 +45,7 @@ def make_report(pages: int) -> bytes:
 
 
 def pad(data: bytes, size: int) -> bytes:
-    """Return the PDF *data* grown to *size* bytes, by an object that nothing refers to (an incremental update)."""
+    """Pad the PDF *data* to *size* bytes with an unreferenced object (an incremental update)."""
     previous = data.rindex(b"startxref")
     start = int(data[previous:].split()[1])
     trailer = data[data.rindex(b"trailer") + len(b"trailer") : previous].strip()

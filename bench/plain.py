@@ -1,6 +1,6 @@
-"""The yardstick: the measured part of the contract as tutorials teach it, a competent person's afternoon of work.
+"""The yardstick: the measured part of the contract as tutorials teach it, a competent developer's afternoon of work.
 
-One connection a request, psycopg2 and bcrypt in sync routes, pdfplumber where the upload is, a dict of sockets.
+One connection per request, psycopg2 and bcrypt in sync routes, pdfplumber in the upload route, a dict of sockets.
 """
 
 import io

@@ -1,6 +1,6 @@
-"""Read one PDF and tell what was found and what it cost, as JSON: `python -m bench.readers plain|product FILE`.
+"""Extract one PDF; print the result and its cost as JSON: `python -m bench.readers plain|product FILE`.
 
-A process of its own for each file and reader, so that the peak of its memory is the file's.
+Each file and reader gets its own process, so that its peak memory is that file's.
 """
 
 import json
@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import pdfplumber
 
 from bench import pdfs
-from extraction.reader import Source, read_part, search
+from extraction.search import search
+from extraction.tasks import read_part
+from extraction.values import Source
 from settings import Settings
 
-ROUNDS = 3  # of the product's reader; the plain one takes its time
+ROUNDS = 3  # of the product's reader; the plain one is slow
 MAX_PAGES = int(Settings.model_fields["pdf_max_pages"].default)
 NOWHERE = "a term that is on no page"
 
@@ -27,16 +29,16 @@ Cells = list[list[str | None]]
 
 
 class Reading(NamedTuple):
-    """What one reader made of one file."""
+    """What one reader found in one file, and what it cost."""
 
     text_seconds: float  # of processor time, for the text alone
     seconds: float  # for text and tables
     peak_bytes: int
-    pages: list[list[Cells]]  # the tables of each
+    pages: list[list[Cells]]  # the tables of each page
 
 
 def read_plainly(path: Path) -> Reading:
-    """As tutorials do it: extract_text and extract_tables of each page."""
+    """As tutorials do it: extract_text and extract_tables for each page."""
     text_seconds = table_seconds = 0.0
     pages: list[list[Cells]] = []
     with pdfplumber.open(path) as file:
@@ -51,7 +53,7 @@ def read_plainly(path: Path) -> Reading:
 
 
 def read_as_product(path: Path) -> Reading:
-    """With the functions that the workers run."""
+    """As the workers do it, with the same functions."""
     source = Source(path, None)
     times = [_time(lambda: read_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
     found = read_part(source, MAX_PAGES, 1, None)
@@ -70,7 +72,7 @@ def _time(work: Callable[[], Any]) -> float:
 
 
 def _peak_bytes() -> int:
-    """The peak of this process's own memory; ru_maxrss may be that of the one that started it."""
+    """This process's own peak memory; ru_maxrss may be the one of its parent."""
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) * 1024
@@ -81,7 +83,7 @@ READERS: dict[str, Callable[[Path], Reading]] = {"plain": read_plainly, "product
 
 def main() -> None:
     read, path = READERS[sys.argv[1]], Path(sys.argv[2])
-    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:  # what is done once is not this file's
+    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:  # warm up: one-time costs are not this file's
         file.write(pdfs.make_report(3))
         file.flush()
         read(Path(file.name))

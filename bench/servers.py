@@ -1,4 +1,4 @@
-"""Both servers, started side by side on one PostgreSQL, and what the kernel counts of them (/proc, so Linux only)."""
+"""Both servers side by side on one PostgreSQL, and what the kernel accounts to them (/proc, so Linux only)."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ PAGEWIRE_ENVIRONMENT = {"PORT": "0", **dict.fromkeys(RATE_LIMITS, "off")}
 
 
 class Server(NamedTuple):
-    """A running server, and the PostgreSQL both of them share."""
+    """A running server, and the PostgreSQL that both share."""
 
     name: str
     port: int
@@ -36,7 +36,7 @@ class Server(NamedTuple):
     database_url: str
 
     def cpu_seconds(self) -> float:
-        """Processor time of the server and of PostgreSQL so far, with all their processes, living and ended."""
+        """Processor time so far of all processes of the server and of PostgreSQL, including those that have exited."""
         return cpu_seconds([self])
 
     def resident_bytes(self) -> int:
@@ -55,12 +55,12 @@ class Server(NamedTuple):
 
 
 def cpu_seconds(servers: Sequence[Server]) -> float:
-    """Processor time of *servers* and of their PostgreSQL; one that is named twice counts once."""
+    """Processor time of *servers* and their PostgreSQL; a server named twice counts once."""
     return sum(map(_cpu_seconds, {pid for server in servers for pid in (server.pid, server.postmaster_pid)}))
 
 
 def _cpu_seconds(root: int) -> float:
-    """Sum over the process *root* and its descendants; each answers for its own children that have ended."""
+    """Sum over the process *root* and its descendants; each includes its children that have exited."""
     ticks: dict[int, int] = {}
     children: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
@@ -78,12 +78,12 @@ def _cpu_seconds(root: int) -> float:
 
 @contextlib.contextmanager
 def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
-    """The plain server and Pagewire, each with a database and a *folder* of its own; all is stopped after the block."""
+    """Run the plain server and Pagewire, each with its own database and subfolder; all stop after the block."""
     with contextlib.ExitStack() as stack:
         postgres = EmbeddedServer(folder)
         stack.callback(postgres.release)
         postgres.ensure_started()
-        postmaster_pid = int((postgres.cluster / "postmaster.pid").read_text().split()[0])
+        postmaster_pid = int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0])
 
         def start(name: str, command: Sequence[str], **environment: str) -> Server:
             with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
@@ -102,7 +102,7 @@ def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
 
 @contextlib.contextmanager
 def another_process(server: Server) -> Iterator[Server]:
-    """One more Pagewire on the database of *server*."""
+    """Run another Pagewire on the database of *server*."""
     with (
         tempfile.TemporaryDirectory(prefix="pagewire-bench-") as folder,
         _server(

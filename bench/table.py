@@ -16,14 +16,14 @@ class Target(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table; the target is for the ratio, or for the product's own number where there is none."""
+    """A row of the table; the target applies to *judged*, else to the ratio."""
 
     name: str
     plain: str
     product: str
-    ratio: float | None = None  # how many times less the product takes
+    ratio: float | None = None  # how many times less the product needs
     target: Target | None = None
-    judged: float | None = None  # what the target is compared with, when not the ratio
+    judged: float | None = None  # compared with the target instead of the ratio
 
 
 def format_table(rows: Sequence[Row]) -> Iterator[str]:
@@ -41,7 +41,7 @@ def format_table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def format_lines(cells: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table; the first row is its head."""
+    """Yield the lines of a Markdown table; the first row is the header."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
 
     def line(values: Sequence[str]) -> str:

@@ -1,1 +1,1 @@
-"""How people are notified: numbered events to their sockets in every process, and e-mail."""
+"""How people are notified: numbered events to their sockets on every node, and e-mail."""

@@ -37,7 +37,7 @@ class _Frame(BaseModel):
 
 
 class SendFrame(_Frame):
-    """Send a message; also understood without a type, as classic clients write it."""
+    """Send a message. The type may be left out, as classic clients do."""
 
     type: Literal["message"] = "message"
     recipient_id: Id
@@ -139,7 +139,7 @@ def parse_frame(text: str | None, *, classic: bool) -> ClientFrame:
 
 
 def peek_reference(text: str | None) -> tuple[str | int | None, str | None]:
-    """The `ref` and `client_id` of a frame that was not understood, where they can be made out."""
+    """The `ref` and `client_id` of a malformed frame, where they can be made out."""
     try:
         frame = json.loads(text or "")
     except (ValueError, RecursionError):
@@ -237,7 +237,7 @@ def presence_frame(*, user_id: int, is_online: bool, last_seen_at: datetime | No
 
 
 def read_frame(*, user_id: int, other_id: int, up_to_id: int) -> str:
-    """*user_id* has read what *other_id* wrote; both people are told."""
+    """For both people: *user_id* has read what *other_id* wrote, up to a message."""
     return json.dumps({"type": "read", "user_id": user_id, "other_id": other_id, "up_to_id": up_to_id})
 
 

@@ -37,7 +37,7 @@ async def insert_events(
             SELECT id, 1 FROM unnest(%(user_ids)s::bigint[]) AS id ORDER BY id
             ON CONFLICT (user_id) DO UPDATE SET seq = mailboxes.seq + 1
             RETURNING user_id, seq
-        ), told AS (
+        ), stored AS (
             INSERT INTO events (user_id, seq, kind, ref_id) SELECT user_id, seq, %(kind)s, %(ref_id)s FROM box
         ), note AS (
             SELECT pg_notify(%(channel)s, 'e' || %(node_id)s || ' ' || string_agg(user_id || ':' || seq, ' '))
@@ -165,7 +165,7 @@ async def insert_notification(conn: Executor, *, sender_id: int, email: str, mes
 
 
 async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow | None:
-    """Take the next notification that is due and in nobody else's hands; its attempts count this one."""
+    """Claim the next notification that is due and that no other living node is sending; its attempts count this one."""
     return await conn.fetch_one(
         NotificationRow,
         f"""

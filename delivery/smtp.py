@@ -12,13 +12,14 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from typing import NamedTuple
 
+from edge.fields import CONTROLS
 from settings import Settings
 
 STEP_SECONDS = 60.0  # for one answer: some servers make strangers wait
 SEND_SECONDS = 180.0  # for a whole message
 MAX_SUBJECT_CHARACTERS = 200
 MAX_REASON_CHARACTERS = 500
-NOT_IN_A_LINE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+NOT_IN_A_LINE = re.compile(rf"[\s{CONTROLS}]+")
 
 
 class MailRefusedError(Exception):
@@ -56,7 +57,7 @@ class Mailer:
         return parseaddr(self._sender)[1].rpartition("@")[2] or "localhost"
 
     async def send(self, mail: Mail) -> None:
-        """Hand *mail* over, in a thread that keeps nobody from stopping the server.
+        """Hand *mail* over, in a thread that does not keep the server from stopping.
 
         Raises:
             MailRefusedError, MailDelayedError
@@ -70,7 +71,7 @@ class Mailer:
                 self._hand_over(mail)
             except BaseException as raised:
                 error = raised
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed: the caller is gone
                 loop.call_soon_threadsafe(_settle, handed_over, error)
 
         threading.Thread(target=work, name="smtp", daemon=True).start()
@@ -103,7 +104,7 @@ class Mailer:
                 smtp.close()
         except smtplib.SMTPAuthenticationError as error:
             raise MailDelayedError("the SMTP server refuses SMTP_USER and SMTP_PASSWORD") from error
-        except smtplib.SMTPResponseException as error:  # of us, not of this message: somebody may put it right
+        except smtplib.SMTPResponseException as error:  # about us, not this message: an operator may fix it
             raise MailDelayedError(_reason(error.smtp_code, error.smtp_error)) from error
         except (OSError, smtplib.SMTPException) as error:
             raise MailDelayedError(_one_line(f"{type(error).__name__}: {error}")[:MAX_REASON_CHARACTERS]) from error
@@ -128,7 +129,7 @@ def _one_line(text: str) -> str:
 
 
 def _only(recipient: str) -> Address:
-    """*recipient* and nobody else, whatever the string holds.
+    """*recipient* as exactly one address, whatever the string holds.
 
     Raises:
         MailRefusedError: if that cannot be written.

@@ -4,7 +4,7 @@ from itertools import repeat
 
 from pydantic import BaseModel, Field
 
-from extraction.reader import Box, PageMatches
+from extraction.values import Box, PageMatches
 
 MAX_TERM_CHARACTERS = 1000
 

@@ -9,7 +9,7 @@ from documents import queries
 from documents.queries import DocumentRow
 from documents.readings import Readings
 from documents.storage import Incoming, Storage
-from errors import BusyError, DocumentNotFoundError, DocumentNotReadyError
+from errors import BusyError, DocumentFileMissingError, DocumentNotFoundError, DocumentNotReadyError
 from pdf import PdfFile
 
 PREVIEW_CHARACTERS = 500
@@ -108,11 +108,11 @@ class Library:
         """The document's file, for a question of *user_id*.
 
         Raises:
-            DocumentNotFoundError: if it is missing.
+            DocumentFileMissingError
         """
         file = self.file_of(row, user_id=user_id)
         if not file.path.exists():
-            raise DocumentNotFoundError("The file of this document is missing.")
+            raise DocumentFileMissingError
         return file
 
     async def rename(self, document_id: int, *, user_id: int, filename: str) -> DocumentRow:

@@ -25,7 +25,7 @@ from errors import (
     PageNotFoundError,
     PasswordRequiredError,
 )
-from extraction.reader import ImageFormat
+from extraction.values import ImageFormat
 from pdf import PdfEngine, PdfFile
 
 DEFAULT_WIDTH = 850  # pixels: 100 dpi on US Letter

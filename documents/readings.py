@@ -17,9 +17,9 @@ from documents import queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
 from edge.background import cancel, repeat
-from errors import BadPdfError, DocumentNotFoundError, PagewireError
-from extraction.reader import DAMAGED, READER_VERSION, Part
-from extraction.workers import Turns
+from errors import BadPdfError, DocumentFileMissingError, PagewireError
+from extraction.turns import Turns
+from extraction.values import DAMAGED, READER_VERSION, Part
 from pdf import PdfEngine, PdfFile
 
 RECOVER_EVERY_SECONDS = 30.0
@@ -156,7 +156,7 @@ class Readings:
     async def _read(self, document: DocumentRow) -> None:
         path = self._storage.path_of(document.file_path)
         if not path.exists():
-            raise DocumentNotFoundError("The file of this document is missing.")
+            raise DocumentFileMissingError
         warnings: list[str] = []
         reported_at = -math.inf
         file = PdfFile(path, document.password, user_id=document.user_id)

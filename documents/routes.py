@@ -15,10 +15,11 @@ from documents.queries import DocumentRow, Status
 from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import CONTROLS, ClientId, Id
+from edge.fields import UNPRINTABLE, ClientId, Id, pattern_without
 from edge.ranges import file_response
 from errors import (
     ClientIdReusedError,
+    DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
     RequestedRangeError,
@@ -27,9 +28,7 @@ from errors import (
 
 THUMBNAIL_WIDTH = 240  # pixels
 MAX_LISTED = 1000  # documents, if the client sets no limit
-FILE_NAME_PATTERN = (
-    rf"^[^/\\{CONTROLS}]*[^/\\{CONTROLS}. ][^/\\{CONTROLS}]*$"  # no slash, and more than dots and spaces
-)
+FILE_NAME_PATTERN = pattern_without(rf"/\\{UNPRINTABLE}", not_only=". ")  # no slash, and more than dots and spaces
 
 Docs = Annotated[Library, opened(Library)]
 
@@ -314,7 +313,7 @@ async def read_file(request: Request, library: Docs, user: CurrentUser, document
     try:
         return file_response(request, file.path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS)
     except OSError as error:
-        raise DocumentNotFoundError("The file of this document is missing.") from error
+        raise DocumentFileMissingError from error
 
 
 @router.get(

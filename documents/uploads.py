@@ -13,7 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from documents.storage import Incoming, Storage, storage_error
 from edge.answers import SIGNED_IN, WITH_BODY
 from edge.engines import get_engine
-from edge.fields import CONTROLS, Storable
+from edge.fields import UNPRINTABLE, Storable
 from edge.forms import read_form
 from errors import (
     BadPdfError,
@@ -28,7 +28,7 @@ from settings import Settings
 
 MAX_FILENAME_CHARACTERS = 255
 MAX_PASSWORD_CHARACTERS = 255
-CONTROL_CHARACTERS = re.compile(f"[{CONTROLS}]")
+CONTROL_CHARACTERS = re.compile(f"[{UNPRINTABLE}]")
 
 WITH_PDF = (
     *SIGNED_IN,

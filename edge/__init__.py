@@ -1,1 +1,1 @@
-"""What every request passes: envelope, limits, fields, forms, error answers, logs, and uvicorn's protocols."""
+"""What every request passes: envelope, rate limits, fields, forms, error answers, logs, and uvicorn's protocols."""

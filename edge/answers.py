@@ -1,4 +1,4 @@
-"""The one shape of every error: as an answer, and in the OpenAPI description."""
+"""The one shape of every error, as a response and in the OpenAPI description."""
 
 import json
 from collections import defaultdict
@@ -33,15 +33,13 @@ SIGNED_IN = (
     TokenExpiredError,
     DatabaseUnavailableError,
     BusyError,
-)  # what any route for users may answer
-WITH_BODY = (BadRequestError, PayloadTooLargeError, RequestTimeoutError)  # what any route with a body may answer
-
-
+)  # errors of any route that needs a token
+WITH_BODY = (BadRequestError, PayloadTooLargeError, RequestTimeoutError)  # errors of any route with a body
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
 
 
 class ErrorAnswer(BaseModel):
-    """What every error looks like."""
+    """The body of every error response."""
 
     detail: str = Field(description="for people")
     code: str = Field(description="for programs: snake_case, never changed")
@@ -71,7 +69,7 @@ class ValidationAnswer(BaseModel):
 
 
 class DirectRoute(APIRoute):
-    """A route whose function takes the request and answers a Response: FastAPI only describes it (65 µs less)."""
+    """A route whose function takes a Request and returns a Response: FastAPI only describes it (saves 65 µs)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
@@ -79,12 +77,12 @@ class DirectRoute(APIRoute):
 
 
 def operation_id(route: APIRoute) -> str:
-    """What a generated client calls the route: its function's name."""
+    """The name of the route in a generated client: its function's."""
     return route.name
 
 
 def may_fail(*errors: type[PagewireError]) -> dict[int | str, dict[str, Any]]:
-    """The `responses=` of a route that may raise *errors*; any route may answer 422."""
+    """The `responses=` of a route that may raise *errors*; every route may answer 422."""
     by_status: defaultdict[int, list[type[PagewireError]]] = defaultdict(list)
     for error in errors:
         by_status[error.status].append(error)
@@ -115,7 +113,7 @@ def _example(kind: type[PagewireError]) -> dict[str, object]:
 def error_response(
     scope: Scope, status: int, code: str, detail: object, *, headers: dict[str, str] | None = None
 ) -> Response:
-    """Plain ASCII, so that whatever was sent in can be shown back."""
+    """Plain ASCII: what the client sent may be quoted in it, lone surrogates too."""
     body: dict[str, object] = {"detail": detail, "code": code, "request_id": scope.get("request_id")}
     if status == 404:
         body["error"] = "Resource not found"
@@ -144,7 +142,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
     assert isinstance(error, HTTPException)
     code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
     headers = dict(error.headers or {})
-    if error.status_code == 405:  # the router names the methods of the first route of this path only
+    if error.status_code == 405:  # the router lists the methods of the first route of this path only
         headers["Allow"] = ", ".join(sorted(_methods_of(request)))
     return error_response(request.scope, error.status_code, code, error.detail, headers=headers)
 
@@ -160,7 +158,6 @@ def _methods_of(request: Request) -> set[str]:
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    detail = [
-        {"type": e["type"], "loc": e["loc"], "msg": e["msg"]} for e in error.errors()
-    ]  # what was sent may be secret
+    # without `input`, which may be a secret
+    detail = [{"type": problem["type"], "loc": problem["loc"], "msg": problem["msg"]} for problem in error.errors()]
     return error_response(request.scope, 422, "validation_error", detail)

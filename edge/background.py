@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests, for as long as the server runs."""
+"""Work that goes on in the background for as long as the server runs."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Stop gently: on SIGTERM or SIGINT the sockets are closed first, then the server goes down as it would."""
+"""Graceful shutdown: on SIGTERM or SIGINT close the sockets first, then let the server shut down as usual."""
 
 import asyncio
 import contextlib
@@ -11,9 +11,9 @@ import uvicorn
 
 from edge.health import Readiness
 
-# All in all less than ten seconds, which is what containers are given; the rest is for mails and extractions.
+# Containers are given ten seconds to stop; what these leave is for e-mails and extractions.
 DRAIN_SECONDS = 2.0  # for sockets to close
-REQUEST_SECONDS = 5.0  # for these and for requests to end
+REQUEST_SECONDS = 5.0  # for sockets to close and requests to end
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -22,7 +22,7 @@ class Sockets(Protocol):
     """The open sockets of this process."""
 
     def close(self) -> None:
-        """Tell each of them, and any that still comes, that the server is going away."""
+        """Close each of them, and any that still connects, as "going away"."""
 
     async def wait_until_empty(self) -> None:
         """Return when none is left."""
@@ -30,7 +30,7 @@ class Sockets(Protocol):
 
 @contextlib.contextmanager
 def drain_before_exit(readiness: Readiness, sockets: Sockets) -> Iterator[None]:
-    """On the first SIGTERM or SIGINT refuse /readyz and close *sockets*, then let the server's own handler run."""
+    """On the first SIGTERM or SIGINT fail /readyz and close *sockets*, then run the server's own handler."""
     loop = asyncio.get_running_loop()
     servers_own: dict[int, Handler] = {}
     asked: set[int] = set()
@@ -47,16 +47,16 @@ def drain_before_exit(readiness: Readiness, sockets: Sockets) -> Iterator[None]:
         servers_own[number](number, None)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if number in asked:  # twice: at once
+        if number in asked:  # for the second time: stop at once
             servers_own[number](number, frame)
-        elif not asked:  # Ctrl-C reaches us directly, and again as its supervisor's SIGTERM
+        elif not asked:  # Ctrl-C arrives directly, and again as the supervisor's SIGTERM
             loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(drain(number))))
         asked.add(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         handler = signal.getsignal(number)
         if callable(handler):
-            with contextlib.suppress(ValueError):  # not in the main thread: the thread's owner stops us
+            with contextlib.suppress(ValueError):  # not in the main thread: its owner stops the server
                 signal.signal(number, on_signal)
                 servers_own[number] = handler
     try:
@@ -67,7 +67,7 @@ def drain_before_exit(readiness: Readiness, sockets: Sockets) -> Iterator[None]:
 
 
 def _limit_wait(handler: Handler, seconds: float) -> None:
-    """uvicorn waits for open requests without limit, unless its timeout was set when it was started."""
+    """By default uvicorn waits for open requests without limit."""
     server = getattr(handler, "__self__", None)
     if isinstance(server, uvicorn.Server) and server.config.timeout_graceful_shutdown is None:
         server.config.timeout_graceful_shutdown = max(1, round(seconds))

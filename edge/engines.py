@@ -1,9 +1,8 @@
 """The engines that main opens, asked for by their type."""
 
-from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from fastapi import Depends
+from fastapi import params
 from starlette.requests import HTTPConnection
 
 Engine = TypeVar("Engine")
@@ -22,16 +21,14 @@ class Engines:
 
 
 def get_engine(connection: HTTPConnection, kind: type[Engine]) -> Engine:
-    """The engine of this type; for a route, `Annotated[kind, opened(kind)]` says the same."""
     engines: Engines = connection.app.state.engines
     return engines[kind]
 
 
-@cache
-def opened(kind: type[Engine]) -> Any:
-    """The dependency of a route on the engine of this type."""
+def opened(kind: type[Engine]) -> params.Depends:
+    """A route's dependency on the engine of type *kind*, as in `Annotated[Database, opened(Database)]`."""
 
     async def get(connection: HTTPConnection) -> Engine:
         return get_engine(connection, kind)
 
-    return Depends(get)
+    return params.Depends(get)

@@ -1,4 +1,4 @@
-"""Around every request, in plain ASGI: its id, deadlines and limits, safe headers, one log line, and no bare crash."""
+"""Around every request, in plain ASGI: an id, deadlines and limits, safe headers, one log line, no bare crash."""
 
 import asyncio
 import itertools
@@ -16,12 +16,12 @@ from edge.answers import error_response
 from errors import StartupError
 
 MAX_BODY_BYTES = 1024 * 1024
-FORM_OVERHEAD_BYTES = 1024 * 1024  # what a form with a file may hold beside the file
-BODY_IDLE_SECONDS = 30.0  # without a byte of a body that has begun
+FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
+BODY_IDLE_SECONDS = 30.0  # without a byte of the body
 BODY_BYTES_PER_SECOND = 1024  # on average, after the first BODY_IDLE_SECONDS
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-KNOWN_REASON = f"{StartupError.__module__}.{StartupError.__qualname__}: "  # as a traceback's last line names it
+KNOWN_REASON = f"{StartupError.__module__}.{StartupError.__qualname__}: "  # in the last line of a traceback
 
 access_log = logging.getLogger("pagewire.access")
 logger = logging.getLogger("pagewire")
@@ -34,12 +34,12 @@ class Envelope:
         self._app = app
         self._max_upload_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
         self._large_bodies = large_bodies
-        self._name = uuid.uuid4().hex[:16]  # of this process
+        self._name = uuid.uuid4().hex[:16]  # of this process, in request ids
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, _briefly(send))
+            await self._app(scope, receive, _without_traceback(send))
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
@@ -49,7 +49,7 @@ class Envelope:
         scope["request_id"] = request_id
         status = 0
         if scope["type"] == "websocket":
-            del headers  # it lives long
+            del headers  # a socket lives long
             await self._app(scope, receive, send)
         else:
 
@@ -68,7 +68,7 @@ class Envelope:
         _log(scope, status, request_id, time.perf_counter() - started)
 
     def _bounded(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
-        """Refuse a body that is too large (413) or comes too slowly (408)."""
+        """Refuse a body that is too large (413) or arrives too slowly (408)."""
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
         limit = self._max_upload_bytes if scope["path"] in self._large_bodies else MAX_BODY_BYTES
@@ -101,7 +101,7 @@ class Envelope:
 
 
 class CrashBoundary:
-    """Turn what nobody expected into one logged 500, inside the CORS layer; a gone client is not an error."""
+    """Turn an unexpected exception into one logged 500, inside the CORS layer; a disconnect is not an error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -130,7 +130,7 @@ class CrashBoundary:
 
 
 def _path_of(scope: Scope) -> str:
-    """As it was sent, so that an escaped newline stays escaped."""
+    """As the client sent it, so that an escaped newline stays escaped."""
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode("unicode_escape")
     return raw_path.decode("latin-1")
 
@@ -142,7 +142,7 @@ def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
     client = scope["client"][0] if scope.get("client") else "-"
     path = _path_of(scope)
     milliseconds = round(seconds * 1000, 1)
-    # A record of our own: `access_log.info` looks up who calls.
+    # Not `access_log.info`, which looks up its caller.
     record = logging.LogRecord(
         access_log.name,
         logging.INFO,
@@ -163,8 +163,8 @@ def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
     access_log.handle(record)
 
 
-def _briefly(send: Send) -> Send:
-    """A start that fails for a known reason says that reason, not where in the program it was found."""
+def _without_traceback(send: Send) -> Send:
+    """Reduce the message of a start that failed with a StartupError to the reason."""
 
     async def send_reason(message: Message) -> None:
         if message["type"] == "lifespan.startup.failed":

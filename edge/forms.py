@@ -1,7 +1,7 @@
-"""Read a body: JSON into a model, or a form, whose text is UTF-8 whatever its header says."""
+"""Read a body: JSON, a form, or whichever of the two it is."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -12,6 +12,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 MAX_FIELDS = 20
+MAX_FIELD_BYTES = 4096
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -21,26 +24,53 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     Raises:
         RequestValidationError: as FastAPI's own.
     """
-    body = await request.body()  # first: one that is too large is told so, whatever it is
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()  # first: one that is too large is a 413, whatever its type
+    kind = _content_type(request)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        message = "Input should be JSON, with Content-Type: application/json"
-        raise RequestValidationError([{"type": "model_type", "loc": ("body",), "msg": message}])
+        raise _invalid_body("model_type", "Input should be JSON, with Content-Type: application/json")
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in found]) from error
+        raise _located(error, "body") from error
 
 
-async def read_form(request: Request, *, max_files: int = 0, max_field_bytes: int = 4096) -> FormData:
-    """The fields and files of a form, of either kind; none, if the body is something else.
-
-    The charset that a header may name is dropped (RFC 7578, section 5.1.2: text is UTF-8). Python knows some that crash
-    while decoding, and some that make half surrogate pairs.
+async def read_body(request: Request, *, required: bool = True, max_field_bytes: int = MAX_FIELD_BYTES) -> Any:
+    """The fields of a form, else the body as JSON whatever its Content-Type; {} if it is empty and not *required*.
 
     Raises:
-        HTTPException: 400, if it is broken or holds too much.
+        RequestValidationError: if it is neither.
+        HTTPException: 400, if a form is malformed or holds too much.
+    """
+    if _content_type(request) in FORMS:
+        return dict(await read_form(request, max_field_bytes=max_field_bytes))
+    if not required and not await request.body():
+        return {}
+    try:
+        return await request.json()
+    except (ValueError, RecursionError) as error:
+        raise _invalid_body("json_invalid", "JSON decode error") from error
+
+
+def validate(model: type[Model], values: object, *, where: str = "body") -> Model:
+    """*values*, which came in the body or the query, as *model*.
+
+    Raises:
+        RequestValidationError: as FastAPI's own.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _located(error, where) from error
+
+
+async def read_form(request: Request, *, max_files: int = 0, max_field_bytes: int = MAX_FIELD_BYTES) -> FormData:
+    """The fields and files of a form of either kind; none if the body is something else.
+
+    The charset that a header may name is dropped (RFC 7578, section 5.1.2: text is UTF-8): Python knows some that crash
+    while decoding, and some that produce lone surrogates.
+
+    Raises:
+        HTTPException: 400, if it is malformed or holds too much.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if b"charset" in options:
@@ -53,8 +83,31 @@ async def read_form(request: Request, *, max_files: int = 0, max_field_bytes: in
     return await request.form(max_files=max_files, max_fields=MAX_FIELDS, max_part_size=max_field_bytes)
 
 
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _invalid_body(kind: str, message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": kind, "loc": ("body",), "msg": message}])
+
+
+def _located(error: ValidationError, where: str) -> RequestValidationError:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return RequestValidationError([{**problem, "loc": (where, *problem["loc"])} for problem in found])
+
+
+# In the OpenAPI description
+
+
+def json_or_form(model: type[BaseModel]) -> dict[str, Any]:
+    """The `openapi_extra=` of a route that takes *model* as JSON or as a form."""
+    schema = {"schema": model.model_json_schema()}
+    content = {"application/json": schema, "application/x-www-form-urlencoded": schema}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def list_paths_with_files(routes: Iterable[BaseRoute]) -> frozenset[str]:
-    """The paths of the *routes* whose description says that their body is a form with a file."""
+    """The paths of those *routes* whose body is described as a form with a file."""
     bodies = {
         route.path: route.openapi_extra for route in routes if isinstance(route, APIRoute) and route.openapi_extra
     }

@@ -1,4 +1,4 @@
-"""The routes of the app itself: a welcome, its documentation, whether it lives, whether it can serve."""
+"""The routes of the app itself: a welcome, the documentation, and the health checks."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated
@@ -22,17 +22,17 @@ class Greeting(BaseModel):
 
 
 class Readiness:
-    """Whether this process can serve: what each of *checks* raises says why it cannot."""
+    """Whether this process can serve; each of *checks* raises the reason why it cannot."""
 
     def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-        self.is_draining = False  # the server is about to stop
+        self.is_draining = False  # the server is stopping
         self._checks = checks
 
     async def check(self) -> dict[str, str]:
         """Return "ok" for each check.
 
         Raises:
-            BusyError: if the server is stopping; else what a check raises.
+            BusyError: if the server is stopping; whatever a check raises.
         """
         if self.is_draining:
             raise BusyError("The server is stopping.", retry_after=10)
@@ -64,5 +64,5 @@ async def read_health() -> dict[str, str]:
 
 @router.get("/readyz", tags=["app"], summary="Can it serve?", responses=may_fail(BusyError, DatabaseUnavailableError))
 async def read_readiness(readiness: Annotated[Readiness, opened(Readiness)]) -> dict[str, str]:
-    """The database, the upload folder and the other processes answer, and the server is not about to stop."""
+    """The database, the upload folder and the message bus respond, and the server is not stopping."""
     return await readiness.check()

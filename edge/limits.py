@@ -1,4 +1,4 @@
-"""Rate limits: so many of one thing from one somebody in a stretch of time."""
+"""Rate limits: how often one key (an account, an address) may do one thing."""
 
 import ipaddress
 import math
@@ -13,13 +13,13 @@ from starlette.requests import HTTPConnection
 from errors import RateLimitedError
 from settings import Settings
 
-LOGINS_FROM_ONE_IP = 6  # times what one address may
+LOGINS_FROM_ONE_IP = 6  # times the limit of one account
 FRAMES_OF_ONE_SOCKET = "300/10 second"  # other than messages; more is a flood
 FORGOTTEN_AT_ONCE = 2  # expired windows dropped at each hit: more than one, so that they cannot pile up
 
 
 class Rate:
-    """A named rule: *text* as `limits` writes it ("10/minute"), or "off"; *times* multiplies the amount."""
+    """A named rule: *text* in the notation of `limits` ("10/minute"), or "off"; *times* multiplies the amount."""
 
     def __init__(self, name: str, text: str, *, times: int = 1) -> None:
         self.name = name
@@ -30,21 +30,21 @@ class Rate:
 
 
 class RateLimiter:
-    """Counts in this process's memory; a moving window, so that nobody gets two windows' worth at a boundary.
+    """Counts in this process's memory, in a moving window: no key gets twice its share at a boundary.
 
-    Not `limits`' own memory storage: at each hit that one visits every window there is, in a thread (60 % of a core at
-    200 messages a second from 200 people; this takes 0.1 %).
+    Not by `limits`' own memory storage, which at each hit visits every window in a thread (60 % of a core at 200
+    messages a second from 200 people; this takes 0.1 %).
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._windows: dict[str, OrderedDict[str, deque[float]]] = {}  # by rule and key, the oldest use first
+        self._windows: dict[str, OrderedDict[str, deque[float]]] = {}  # by rule and key, least recently used first
 
     async def hit(self, rule: Rate, key: str) -> None:
-        """Count one; what is refused does not count.
+        """Count one; a refused hit does not count.
 
         Raises:
-            RateLimitedError: if *key* has had its share; `retry_after` says when there is room again.
+            RateLimitedError: if *key* has used up its limit; `retry_after` says when there is room again.
         """
         if rule.limit is None:
             return
@@ -70,7 +70,7 @@ def _forget_expired(windows: OrderedDict[str, deque[float]], *, before: float) -
 
 
 class RateLimits(RateLimiter):
-    """The rules of this installation, and what was counted."""
+    """The rules of this installation, and their counters."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class RateLimits(RateLimiter):
 
 
 def client_network(connection: HTTPConnection) -> str:
-    """The client's address as a key for limits; IPv6 by its /64, which one household has whole."""
+    """The client's address as a key for rate limits; IPv6 by its /64, the network of one household."""
     host = connection.client.host if connection.client else ""
     with suppress(ValueError):
         if isinstance(address := ipaddress.ip_address(host), ipaddress.IPv6Address):

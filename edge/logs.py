@@ -1,4 +1,4 @@
-"""What the operator sees: log lines, without secrets, as text or JSON."""
+"""Log lines for the operator, as text or JSON, without secrets."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _MaskTokens(logging.Filter):
-    """uvicorn logs the query of a socket's address, and a browser's token stands in it."""
+    """uvicorn logs the URL of a socket with its query, which may hold a browser's token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -35,11 +35,11 @@ class _MaskTokens(logging.Filter):
 
 
 def mask_secrets(text: str) -> str:
-    return QUERY.sub("***", text)  # whole: a token's name may be escaped, %74oken=
+    return QUERY.sub("***", text)  # all of it: the name of a token may be escaped, as in %74oken=
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our lines, and uvicorn's, to standard error; the access log is ours."""
+    """Send our log and uvicorn's to standard error, without uvicorn's access log: the envelope writes one."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
         handler.setFormatter(_JsonFormatter())

@@ -1,4 +1,4 @@
-"""The bytes of a stored file over HTTP: all of them, some of them, or none because the client has them (RFC 9110)."""
+"""A stored file over HTTP: all of its bytes, some, or none because the client has them (RFC 9110)."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from edge.answers import error_response
 from errors import RequestedRangeError
 
-MAX_RANGES = 100  # more are asked for by attackers alone: they get the whole file
+MAX_RANGES = 100  # only attackers ask for more: they get the whole file
 RANGE = re.compile(r"[ \t]*(?:([0-9]{1,20})-([0-9]{0,20})|-([0-9]{1,20}))[ \t]*", re.ASCII)
 ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
@@ -21,7 +21,7 @@ def file_response(
 ) -> Response:
     """Answer 200, 206, 304 or 416, as the request's conditions and ranges say.
 
-    *etag* without its quotes; without one, it is made of the file's size and age.
+    *etag* is without quotes; None makes one from the size and the age of the file.
 
     Raises:
         OSError: if there is no such file.
@@ -46,12 +46,12 @@ def file_response(
 
 
 class _FileResponse(FileResponse):
-    """Starlette's, which would answer a range that it does not understand with an error in plain text."""
+    """FileResponse for ranges parsed by us: Starlette answers a malformed one with an error in plain text."""
 
     ranges: list[tuple[int, int]] | None = None
 
     def is_range_wanted(self, request: Request) -> bool:
-        """If-Range: only if the file is still the one that the client has a part of."""
+        """Whether If-Range, where it is sent, names this version of the file."""
         return request.headers.get("if-range") in (None, self.headers["etag"], self.headers["last-modified"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +63,7 @@ class _FileResponse(FileResponse):
 
 
 def find_ranges(header: str, size: int) -> list[tuple[int, int]] | None:
-    """The first and last byte of each range that a file of *size* bytes has; None if the header is to be ignored."""
+    """The first and last byte of each satisfiable range of a file of *size* bytes; None: ignore the header."""
     unit, _, ranges = header.partition("=")
     found = [RANGE.fullmatch(part) for part in ranges.split(",")]
     if unit.strip().lower() != "bytes" or len(found) > MAX_RANGES:
@@ -90,6 +90,6 @@ def knows_etag(if_none_match: str, etag: str) -> bool:
 
 
 def content_disposition(filename: str) -> str:
-    """Show it, or save it as *filename* (RFC 6266), with a plain name for those who do not know `filename*`."""
+    """Display inline, or save as *filename* (RFC 6266); the plain name is for clients that ignore `filename*`."""
     plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"

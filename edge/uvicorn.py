@@ -1,4 +1,4 @@
-"""uvicorn's protocols with what they lack: limits for the head of a request, for stuck peers, and for floods."""
+"""uvicorn's protocols, with the limits they lack: on the head of a request, on stuck peers, and on floods."""
 
 import asyncio
 import contextlib
@@ -17,14 +17,15 @@ from edge.answers import error_response
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024
-UNACKNOWLEDGED_MILLISECONDS = 30_000  # a peer that takes nothing for so long is gone
+UNACKNOWLEDGED_MILLISECONDS = 30_000  # then the peer is considered gone
 SMALL_BODY_BYTES = 64 * 1024
+LAST_WORD_SECONDS = 1.0  # for a peer to answer our close frame, when the server stops
 MAX_FRAGMENTS = 1024  # of one message
-MAX_UNREAD_BYTES = 1024 * 1024  # answers to pings among them, which nothing else limits
+MAX_UNREAD_BYTES = 1024 * 1024  # of pongs among others, which nothing else limits
 
 
 class _OneWrite:
-    """A transport that sends the head of an answer together with the body that follows at once: one packet, not two."""
+    """A transport that sends the head of a response with the body that follows at once: one packet, not two."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -56,7 +57,7 @@ class _OneWrite:
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection, until it is a socket."""
+    """One connection, until it becomes a WebSocket."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
@@ -89,7 +90,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.cycle.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
 
     def send_400_response(self, msg: str) -> None:
-        """In the one shape of every error; what is no request never gets as far as the envelope."""
+        """In the one shape of every error: a malformed request never reaches the envelope."""
         request_id = uuid.uuid4().hex
         answer = error_response({"type": "http", "request_id": request_id}, 400, "bad_request", msg)
         headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), *ALWAYS]
@@ -119,10 +120,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """One socket."""
+    """One WebSocket."""
 
     async def send(self, message: Any) -> None:
-        """A text is written as its one frame at once (RFC 6455, section 5.2), whenever nothing stands against it."""
+        """Write a text as one frame at once (RFC 6455, section 5.2), if nothing prevents it."""
         text = message.get("text")
         if (
             text is None
@@ -147,8 +148,17 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.transport.is_closing():
-            self.transport.write(b"".join(self.conn.data_to_send()))  # the refusal, which uvicorn keeps to itself
+            self.transport.write(b"".join(self.conn.data_to_send()))  # the refusal, which uvicorn does not send
             self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops. A peer that is still sending would lose our close frame by a reset: give it a moment."""
+        if self.close_sent and self.close_timer is not None and not self.transport.is_closing():
+            self.stop_keepalive()
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(LAST_WORD_SECONDS, self.transport.close)
+        else:
+            super().shutdown()
 
     def handle_ping(self) -> None:
         super().handle_ping()

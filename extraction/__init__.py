@@ -1,1 +1,1 @@
-"""What is read from a PDF, inside a worker process; knows neither HTTP nor SQL."""
+"""Extraction of a PDF inside a worker process, and the workers; knows neither HTTP nor SQL."""

@@ -1,4 +1,4 @@
-"""Numbers and dates as people write them in tables: read where it is certain, left as text where it is not."""
+"""Numbers and dates as people write them in tables: parsed where the reading is certain, else left as text."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import NamedTuple
 MAXIMUM_DIGITS = 15  # that a double keeps, and Excel shows
 MAXIMUM_NUMBER_CHARACTERS = 40
 MAXIMUM_PHONELESS_DIGITS = 7  # after a plus
-FIRST_DATE = date(1900, 3, 1)  # before it, Excel counts a day that never was
+FIRST_DATE = date(1900, 3, 1)  # before that, Excel counts a day that never was
 
 _CURRENCIES = "$€£¥"
 _SPACES = " \u00a0\u2009\u202f"
@@ -32,11 +32,11 @@ _OTHER_DATE = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}\.(?:[0-9]{2}|[0-9]{4})")
 
 class Number(NamedTuple):
     value: float
-    number_format: str  # Excel's, to show it as it was; "" for its own way
+    number_format: str  # Excel's, to show it as it was; "" for General
 
 
 class _Written(NamedTuple):
-    """A number as it is written, if its decimal mark is the one it was looked for with."""
+    """A number as written, under the assumption of one decimal mark."""
 
     sign: str  # "(" for parentheses
     whole: str
@@ -68,7 +68,7 @@ class _Written(NamedTuple):
 
 
 class Habits(NamedTuple):
-    """How the numbers of one column are written, as far as it is certain."""
+    """How the numbers of one column are written, as far as that is certain."""
 
     is_text: bool
     decimal_mark: str  # "" if not known
@@ -78,14 +78,14 @@ class Habits(NamedTuple):
 
 
 class _Evidence:
-    """What the cells of one column tell of its numbers."""
+    """What the cells of one column reveal about its numbers."""
 
     def __init__(self) -> None:
-        self.marks: set[str] = set()  # decimal ones that a cell cannot be read without
-        self.has_codes = False  # 007, 1.2.3, 192.168.100.200: nothing here is to be calculated with
-        self.has_spaced = False  # 1 234,50: its spaces are no gaps between two numbers
+        self.marks: set[str] = set()  # decimal marks without which some cell is no number
+        self.has_codes = False  # 007, 1.2.3, 192.168.100.200: not a column to calculate with
+        self.has_spaced = False  # 1 234,50: its spaces separate thousands, not two numbers
         self.has_plain = False  # a number without parentheses
-        self.has_others = False  # 1234, 1.234: not as they are where commas set thousands apart
+        self.has_others = False  # 1234, 1.234: not how numbers look where commas separate thousands
 
     def add(self, cell: str) -> None:
         text = cell.strip()
@@ -120,8 +120,8 @@ def _is_phone(number: _Written) -> bool:
 
 
 def find_habits(rows: Sequence[Sequence[str | None]]) -> list[Habits]:
-    """How each column's numbers are written. A mark that could be either kind ("1,234", "1.234") is known by another
-    cell of its column, else of the table; commas alone set thousands apart if all numbers of the column agree.
+    """Return how each column's numbers are written. An ambiguous mark ("1,234", "1.234") is decided by another cell of
+    the column, else of the table; commas alone separate thousands if all numbers of the column agree.
     """
     columns: list[_Evidence] = [_Evidence() for _ in range(max(map(len, rows), default=0))]
     for row in rows:
@@ -146,7 +146,7 @@ def find_habits(rows: Sequence[Sequence[str | None]]) -> list[Habits]:
 
 
 def read_cell(cell: str, habits: Habits) -> str | Number | date:
-    """*cell* as a number or, if it is `YYYY-MM-DD`, a date; as it stands where that is not certain."""
+    """Return *cell* as a number or, if it is `YYYY-MM-DD`, a date; unchanged where that is not certain."""
     if habits.is_text:
         return cell
     text = cell.strip()

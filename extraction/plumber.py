@@ -1,4 +1,4 @@
-"""Read with pdfplumber what PDFium cannot: files it refuses, pages whose fonts it has not got. Slow, rarely needed."""
+"""PDF files as pdfplumber reads them: files that PDFium refuses, pages whose fonts it lacks. Slow, rarely needed."""
 
 from pathlib import Path
 from types import TracebackType
@@ -8,16 +8,12 @@ import pdfplumber
 from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
-from extraction.edges import MINIMUM_LINE_LENGTH, Edges, Point, is_on_earth
-
-MAXIMUM_WORDS = 20_000  # of one page
-
-Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
-Word = tuple[str, float, float, float, float]  # text, x0, top, x1, bottom
+from extraction.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth
+from extraction.values import MAXIMUM_WORDS, Box, Char, Point
 
 
 class Document:
-    """An open PDF file, with the methods of `reading.Document`."""
+    """An open PDF file: a `reader.Document`."""
 
     def __init__(self, path: Path, password: str | None = None) -> None:
         """Raise PasswordRequiredError, or BadPdfError if pdfplumber cannot read the file either."""
@@ -27,7 +23,7 @@ class Document:
             self.encrypted = self._pdf.doc.encryption is not None
         except MemoryError:
             raise
-        except Exception as error:  # pdfminer lets out whatever a damaged file makes it stumble over
+        except Exception as error:  # pdfminer raises anything on a damaged file
             if any(isinstance(cause, PDFPasswordIncorrect) for cause in (error, *error.args)):
                 raise PasswordRequiredError from error
             raise BadPdfError("Error processing PDF: the file is damaged or not a PDF.") from error
@@ -45,7 +41,7 @@ class Document:
         return {key: value for key, value in self._pdf.metadata.items() if isinstance(value, str)}
 
     def open_page(self, index: int) -> "Page | None":
-        """Return the page, to be closed; None if it cannot be read. *index* counts from 0."""
+        """Return the page, to be closed; None if pdfplumber cannot read it. *index* counts from 0."""
         if index >= self.page_count:
             return None
         page = self._pages[index]
@@ -55,14 +51,14 @@ class Document:
                 return Page(page)
         except MemoryError:
             raise
-        except Exception:  # noqa: S110  pdfminer lets out whatever a damaged page makes it stumble over
+        except Exception:  # noqa: S110  pdfminer raises anything on a damaged page
             pass
         page.close()
         return None
 
 
 class Page:
-    """A page that pdfplumber has read, with the methods of `reading.Page`."""
+    """A page that pdfplumber has read: a `reader.Page`."""
 
     has_lost_text = False
     is_unmapped = False
@@ -79,11 +75,11 @@ class Page:
     def read_text(self) -> str:
         return str(self._page.extract_text())
 
-    def read_words(self) -> list[Word]:
-        """Return the words from top to bottom, with their boxes; at most 20,000."""
+    def read_words(self) -> list[tuple[str, Box]]:
+        """Return the words from top to bottom, at most 20,000."""
         left, top = self.corner
         return [
-            (word["text"], word["x0"] - left, word["top"] - top, word["x1"] - left, word["bottom"] - top)
+            (word["text"], (word["x0"] - left, word["top"] - top, word["x1"] - left, word["bottom"] - top))
             for word in self._page.extract_words()[:MAXIMUM_WORDS]
         ]
 
@@ -91,7 +87,7 @@ class Page:
         edges = Edges([], [])
         for edge in self._page.edges:
             box = (edge["x0"], edge["top"], edge["x1"], edge["bottom"])
-            if not is_on_earth(box):  # pdfminer's numbers have no end, those of a database do
+            if not is_on_earth(box):  # pdfminer's numbers have no limits, a database's do
                 continue
             if edge["orientation"] == "v" and edge["height"] >= MINIMUM_LINE_LENGTH:
                 edges.vertical.append(box)

@@ -1,10 +1,10 @@
-"""Answers that are remembered for a while."""
+"""A cache of answers."""
 
 import time
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
-ENTRY_BYTES = 1000  # what remembering takes beside the key's and the answer's own
+ENTRY_BYTES = 1000  # of an entry, besides its key and its answer
 CHARACTER_BYTES = 4  # at most
 
 
@@ -15,16 +15,16 @@ class _Answer(NamedTuple):
 
 
 class RecentAnswers:
-    """Answers that may be asked for again: the latest, of at most *capacity* bytes together, none above a quarter."""
+    """The least recently used answers go first: at most *capacity* bytes together, none of more than a quarter."""
 
     def __init__(self, capacity: int, *, seconds: float) -> None:
         self._capacity = capacity
         self._seconds = seconds
-        self.size = 0  # bytes, of all together
-        self._answers: OrderedDict[tuple[object, ...], _Answer] = OrderedDict()  # the one used last is last
+        self.size = 0  # bytes, all together
+        self._answers: OrderedDict[tuple[object, ...], _Answer] = OrderedDict()  # most recently used last
 
     def find(self, key: tuple[object, ...]) -> Any:
-        """The answer, or None. A key begins with the sha256 of the file; without one nothing is remembered."""
+        """Return the answer, or None. A key begins with the sha256 of the file; without one nothing is cached."""
         answer = self._answers.get(key)
         if answer is None:
             return None
@@ -35,7 +35,7 @@ class RecentAnswers:
         return answer.value
 
     def keep(self, key: tuple[object, ...], value: object, *, size: int) -> None:
-        """Remember *value*, whose *size* is in bytes; the key is counted here."""
+        """Cache *value*; *size* is its bytes, without the key."""
         size += ENTRY_BYTES + CHARACTER_BYTES * sum(len(part) for part in key if isinstance(part, str))
         if key[0] is None or size > self._capacity // 4:
             return

@@ -1,7 +1,7 @@
 """Find the ruled tables of a page and their cells' text: pdfplumber's "lines" rules, with faster data structures.
 
 Coordinates are pdfplumber's: points, x to the right, top and bottom measured downwards. The rules are those of
-pdfplumber 0.11 with its default settings; tests/test_pdf.py compares the two.
+pdfplumber 0.11 with its default settings; tests/extraction/test_reader.py compares the two.
 """
 
 import itertools
@@ -13,14 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from pdfplumber.utils.text import LIGATURES, extract_text
 
+from extraction.values import Box, Char, Point
+
 TOLERANCE = 3.0  # points: for snapping, joining and crossing lines, and the gap that ends a word
 MINIMUM_EDGE_LENGTH = 3.0  # points, after joining
 MAXIMUM_CROSSINGS = 150_000  # twice those of the fullest real page seen; as many cells
 MAXIMUM_STEPS = 6_000_000  # comparisons for one page: a few seconds
 
-Box = tuple[float, float, float, float]  # x0, top, x1, bottom
-Point = tuple[float, float]  # x, top
-Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
 Item = TypeVar("Item")
 
 
@@ -36,7 +35,7 @@ class TooManyLinesError(Exception):
 
 
 class _Steps:
-    """The work one page may cost."""
+    """The work that one page may cost."""
 
     def __init__(self) -> None:
         self._left = MAXIMUM_STEPS
@@ -62,7 +61,7 @@ def find_grids(vertical: list[Box], horizontal: list[Box]) -> list[Grid]:
 
 
 def _snap(edges: list[Box], *, axis: int) -> list[Box]:
-    """Move edges that lie within the tolerance of one another, in a chain, to their mean."""
+    """Move edges that form a chain of steps within the tolerance to their mean."""
     snapped: list[Box] = []
     for cluster in cluster_by(edges, itemgetter(axis)):
         mean = sum(edge[axis] for edge in cluster) / len(cluster)
@@ -95,7 +94,7 @@ def _spanning(edge: Box, low: float, high: float, axis: int) -> Box:
 
 
 class _Crossing:
-    """A point where edges meet: the numbers of the vertical and of the horizontal ones."""
+    """A point where edges meet, by their numbers."""
 
     __slots__ = ("horizontal", "vertical")
 
@@ -124,7 +123,7 @@ def _find_crossings(vertical: list[Box], horizontal: list[Box], steps: _Steps) -
 
 
 def _find_cells(crossings: dict[Point, _Crossing], steps: _Steps) -> list[Box]:
-    """Return, for each crossing, the smallest cell of which it is the top left corner."""
+    """Return the smallest cell of which each crossing is the top left corner, if there is one."""
     columns: defaultdict[float, list[float]] = defaultdict(list)  # x → the tops of its crossings, downwards
     rows: defaultdict[float, list[float]] = defaultdict(list)  # top → the x of its crossings, to the right
     points = sorted(crossings)
@@ -142,7 +141,7 @@ def _find_cells(crossings: dict[Point, _Crossing], steps: _Steps) -> list[Box]:
 def _find_smallest_cell(
     crossings: dict[Point, _Crossing], point: Point, column: list[float], row: list[float], steps: _Steps
 ) -> Box | None:
-    # An edge that reaches a crossing passes all those before it: the first that is not connected ends the search
+    # An edge that reaches a crossing passes all those before it: the first that is not connected ends the loop
     x, top = point
     corner = crossings[point]
     right = bisect_right(row, x)
@@ -168,7 +167,7 @@ def _find_smallest_cell(
 
 
 def _group_cells(cells: list[Box]) -> list[Grid]:
-    """Cells that share a corner, directly or through others, are a table; a single cell is none."""
+    """Cells that share a corner, directly or through others, form a table; a single cell does not."""
     parents = list(range(len(cells)))
 
     def find_root(number: int) -> int:
@@ -228,7 +227,7 @@ def cluster_by(items: list[Item], position: Callable[[Item], float]) -> list[lis
 
 
 class CellReader:
-    """Tells the text of any cell of a page."""
+    """Reads the cells of one page, from its characters."""
 
     def __init__(self, chars: list[Char]) -> None:
         self._chars = chars
@@ -260,7 +259,7 @@ class CellReader:
 
 
 def join_chars(chars: list[Char]) -> str:
-    """Return the text of one cell's characters, all upright, spaced as by pdfplumber's `extract_text`."""
+    """Return the text of one cell's characters, all upright, spaced as pdfplumber's `extract_text` does."""
     lines = cluster_by(chars, itemgetter(2))
     words = [word for line in lines for word in _split_words(sorted(line, key=itemgetter(1)))]
     return "\n".join(" ".join(map(itemgetter(1), line)) for line in cluster_by(words, itemgetter(0)))
@@ -287,7 +286,7 @@ def _split_words(line: list[Char]) -> Iterator[tuple[float, str]]:
 
 
 def join_turned_chars(chars: list[Char]) -> str:
-    """Return the text of one cell's characters, some of them turned: by pdfplumber itself."""
+    """Return the text of one cell's characters; pdfplumber itself reads it if some are turned."""
     if all(char[5] for char in chars):
         return join_chars(chars)
     fields: list[dict[str, Any]] = [

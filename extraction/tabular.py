@@ -1,4 +1,4 @@
-"""Tables as other programs read them: joined over pages, as CSV, as JSON, as workbooks."""
+"""Tables for other programs: joined over pages, as CSV, JSON or workbooks."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ class FoundTable(Protocol):
 
 
 class Table(NamedTuple):
-    """A table, whole; it stands on *pages*, and *bbox* is its place on the first of them."""
+    """A whole table, which runs over *pages*; *bbox* is its place on the first of them."""
 
     pages: list[int]
     table_index: int  # of its first part; the next pages have the next indexes
@@ -38,7 +38,7 @@ class Table(NamedTuple):
 
     @property
     def indexes(self) -> range:
-        """Those of its parts."""
+        """The indexes of its parts."""
         return range(self.table_index, self.table_index + len(self.pages))
 
 
@@ -48,17 +48,15 @@ MAXIMUM_SHIFT = 3.0  # points, between the edges of two parts
 
 
 def take_tables(found: Iterable[FoundTable]) -> list[Table]:
-    """The tables one by one, as they were found."""
     return [Table([table.page_number], table.table_index, table.data, table.bbox) for table in found]
 
 
 def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> list[Table]:
-    """Join what runs on over pages; *found* in the order of the document, *heights* (points) by page number.
+    """Join tables that run over pages; *found* is in document order, *heights* (points) by page number.
 
     The last table of a page and the first of the next are one if both have the same number of columns, more than one,
-    the same left and right edges, and either the same first row, which is then dropped, or a place where a table is
-    broken: the upper ends in the lower half of its page, the lower begins in the upper half. What else stands between
-    them is not known.
+    the same left and right edges, and either the same first row, which is then dropped, or a place where tables break:
+    the upper ends in the lower half of its page, the lower begins in the upper half. Text between them is ignored.
     """
     joined: list[Table] = []
     parts: list[FoundTable] = []  # each table's last
@@ -101,14 +99,14 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV Injection"
 
 
 def to_csv(rows: Rows) -> str:
-    """The cells as CSV (RFC 4180); one that a spreadsheet would run as a formula gets an apostrophe before it."""
+    """Return the cells as CSV (RFC 4180); an apostrophe is put before any that a spreadsheet would run as a formula."""
     target = io.StringIO()
     csv.writer(target).writerows([neutralized(cell or "") for cell in row] for row in rows)
     return target.getvalue()
 
 
 def neutralized(cell: str) -> str:
-    """*cell*, harmless to spreadsheets; numbers with a sign stay as they are."""
+    """Return *cell*, made harmless to spreadsheets; signed numbers stay as they are."""
     start = cell.lstrip(" \n\x0b\x0c\u00a0\ufeff")
     if start.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(start.strip()):
         return "'" + cell
@@ -119,8 +117,8 @@ def neutralized(cell: str) -> str:
 
 
 def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: bool) -> bytes:
-    """The tables as JSON, `{"tables": [{page, table_index, data, bbox, fragment}]}`, with the *pages* of each if they
-    are wanted; as CSV with an empty line between two tables; or as a workbook, see `to_xlsx`.
+    """Return the tables as JSON, `{"tables": [{page, table_index, data, bbox, fragment}]}`, plus `pages` if
+    *with_pages*; as CSV, with an empty line between tables; or as a workbook, see `to_xlsx`.
 
     Raises:
         ExtractionLimitError: if a table is too large for a worksheet.
@@ -150,16 +148,16 @@ MAXIMUM_ROWS = 1_048_576  # of a worksheet, in Excel
 MAXIMUM_COLUMNS = 16_384
 MAXIMUM_CELL_UNITS = 32_767  # of UTF-16
 MAXIMUM_FORMATS = 200  # of numbers; Excel takes 200 to 250
-MAXIMUM_SHEETS = 1000  # with a table each; Excel takes what memory holds, and seconds for each hundred
+MAXIMUM_SHEETS = 1000  # with a table each; Excel has no limit, but takes seconds for each hundred
 REFUSED_BY_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def to_xlsx(tables: Sequence[Table]) -> bytes:
-    """A workbook with a sheet for each table, called "p57 t3" by its page and its index, or "p57-58 t3".
+    """Return a workbook with a sheet for each table, named "p57 t3" after its page and index, or "p57-58 t3".
 
     Numbers are numbers where `read_cell` is certain; nothing is a formula or a link. Excel's limits: a cell keeps its
-    first 32,767 characters; tables after the 1,000th stand on one last sheet, below their names. Without any table, the
-    one sheet says so.
+    first 32,767 characters; tables after the 1,000th share one last sheet, each below its name. Without any table, the
+    only sheet says so.
 
     Raises:
         ExtractionLimitError: if a table has more rows or columns than a worksheet.
@@ -189,7 +187,7 @@ def _sheet_name(table: Table) -> str:
 
 
 class _Formats(dict[str, Any]):
-    """The formats of a workbook, by how they show a number; after 200, Excel's own way for what is new."""
+    """The formats of a workbook, by number format; after 200, new ones become General."""
 
     def __init__(self, book: Any) -> None:
         self._book = book
@@ -206,7 +204,7 @@ def _write_rows(sheet: Any, start: int, table: Table, formats: _Formats) -> None
     habits = find_habits(table.data)
     if start + len(table.data) > MAXIMUM_ROWS or len(habits) > MAXIMUM_COLUMNS:
         raise ExtractionLimitError(
-            f"Table {table.table_index} has more rows or columns than a worksheet holds. Its CSV has them all."
+            f"Table {table.table_index} has more rows or columns than a worksheet can hold; use CSV instead."
         )
     for row, column, cell in _filled_cells(table.data):
         found = read_cell(cell, habits[column])
@@ -229,7 +227,7 @@ def _write_text(sheet: Any, row: int, column: int, text: str, look: Any) -> None
     text = REFUSED_BY_XML.sub("", text)
     if len(text) > MAXIMUM_CELL_UNITS // 2:
         text = text.encode("utf-16-le")[: 2 * MAXIMUM_CELL_UNITS].decode("utf-16-le", "ignore")
-    if text.startswith("<r>") and text.endswith("</r>"):  # XlsxWriter would take it for its own XML, unescaped
+    if text.startswith("<r>") and text.endswith("</r>"):  # which XlsxWriter would write as XML, unescaped
         sheet.write_rich_string(row, column, "<", "r", text[2:])
     elif text:
         sheet.write_string(row, column, text, look)

@@ -1,4 +1,4 @@
-"""The text of a page: how it is cleaned, and how a term is found in it."""
+"""The text of a page: cleaning it, and finding a term in it."""
 
 import re
 from array import array
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 EXCERPT_CHARS = 60  # shown on each side of a match
 MAXIMUM_EXCERPTS = 100  # a page; the counts have no limit
+HYPHEN_MARKS = "\x02\ufffe"  # what PDFium makes of a hyphen at the end of a line
 
 
 class Excerpt(NamedTuple):
@@ -24,12 +25,13 @@ class Matches(NamedTuple):
 
 # C0 but \n and \t, DEL, and the non-character PDFium uses for what it cannot map
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\uffff]")
-_HYPHEN_MARK = re.compile("[\ufffe\x02]\n?")  # PDFium's for a hyphen at the end of a line
+_HYPHEN_MARK = re.compile(f"[{HYPHEN_MARKS}]\n?")
+_HYPHENS = "-" + HYPHEN_MARKS
 _SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # all of them, and surrogates
 
 
 def clean_text(raw: str) -> str:
-    """Return *raw* as it is stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
+    """Return *raw* as stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
     text = raw.replace("\r\n", "\n").replace("\r", "\n")
     if not _SPECIAL.search(text):
         return text
@@ -38,20 +40,20 @@ def clean_text(raw: str) -> str:
 
 
 def _join(mark: re.Match[str]) -> str:
-    """Return the hyphen if it belongs to the word wherever its line ends: COVID-19, Franco-Prussian."""
+    """Return the hyphen if it belongs to the word, line end or not: COVID-19, Franco-Prussian."""
     before, after = mark.string[mark.start() - 1 : mark.start()], mark.string[mark.end() : mark.end() + 1]
     return "-" if after.isdigit() or (after.isupper() and not before.isupper()) else ""
 
 
 def trace_origins(raw: str, text: str) -> list[int]:
-    """Return where in *raw* each character of *text* stands, which is `clean_text(raw)`."""
+    """Return the position in *raw* of each character of *text*, which is `clean_text(raw)`."""
     origins: list[int] = []
     place = 0
     for char in text:
         if char == "\n":
             originals = "\r\n"
         elif char == "-":
-            originals = "-\x02\ufffe"
+            originals = _HYPHENS
         elif char > "\uffff":
             originals = char + chr(0xD7C0 + (ord(char) >> 10))  # whole, or the first of two surrogates
         else:
@@ -64,9 +66,9 @@ def trace_origins(raw: str, text: str) -> list[int]:
 
 
 def find_matches(text: str, term: str) -> Matches:
-    """Find *term* in *text*: no matter the case, and white space in it matches any run of white space.
+    """Find *term* in *text*, ignoring case; white space in it matches any run of white space.
 
-    Matches do not overlap. Takes time in proportion to both lengths, whatever they hold.
+    Matches do not overlap. The time is proportional to both lengths, whatever they hold.
     """
     needle = " ".join(term.split()).casefold()
     if not needle:
@@ -86,7 +88,7 @@ def find_matches(text: str, term: str) -> Matches:
 
 
 class _FoldedText:
-    """A text without case and with single spaces, that knows where each of its characters came from."""
+    """A text without case and with single spaces; it knows where each of its characters came from."""
 
     def __init__(self, text: str, *, fold_spaces: bool) -> None:
         spaced = re.sub(r"\s", " ", text) if fold_spaces else text
@@ -110,7 +112,7 @@ class _FoldedText:
         return self._locate(start)[0], self._locate(end - 1)[1]
 
     def _locate(self, position: int) -> tuple[int, int]:
-        """Return the start and the end, in the original, of what stands at *position*."""
+        """Return the start and the end, in the original, of the character at *position*."""
         piece = bisect_right(self._starts, position) - 1
         if piece < 0:
             return position, position + 1
@@ -121,5 +123,5 @@ class _FoldedText:
 
 @cache
 def _expanding_chars() -> str:
-    """Return the characters that become several when case is folded, such as ß and the ligature ﬁ."""
+    """Return the characters that case folding expands to several, such as ß and the ligature ﬁ."""
     return "".join(char for char in map(chr, range(0x80, 0x10000)) if len(char.casefold()) > 1)

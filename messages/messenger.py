@@ -1,4 +1,4 @@
-"""What may be done with messages, whoever asks and by whatever way: send, edit, delete, mark as read, announce."""
+"""What can be done with messages, by REST or by socket: send, edit, delete, mark as read, announce."""
 
 import asyncio
 

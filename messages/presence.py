@@ -10,8 +10,8 @@ from delivery.protocol import presence_frame
 from edge.background import cancel, repeat
 from messages import queries
 
-MAX_PARTNERS = 500  # who are notified when somebody comes or goes
-REAP_SECONDS = 5.0  # between two looks for the presence that dead nodes left behind
+MAX_PARTNERS = 500  # notified when a user comes or goes
+REAP_SECONDS = 5.0  # between two sweeps of the presence that dead nodes left behind
 LOCKS = 64
 
 logger = logging.getLogger("pagewire.presence")

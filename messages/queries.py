@@ -12,7 +12,7 @@ from delivery.queries import CHANNEL, NOTES_PER_CALL, Delivery, insert_events
 from errors import ForbiddenError, MessageNotFoundError
 
 MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
-MAX_WHOLE_BYTES = 900  # of a message that is told whole; with WHOLE_BYTES_PER_CALL less than 8,000
+MAX_WHOLE_BYTES = 900  # of a message that other nodes receive whole; with WHOLE_BYTES_PER_CALL less than 8,000
 WHOLE_BYTES_PER_CALL = 7000
 
 # A MessageRow of `messages m` and its sender `users s`.
@@ -82,7 +82,7 @@ WITH turn AS MATERIALIZED (
     SELECT user_id, message_id, row_number() OVER (PARTITION BY user_id ORDER BY message_id) AS nth
       FROM (SELECT sender_id AS user_id, id AS message_id FROM inserted
             UNION ALL
-            SELECT recipient_id, id FROM inserted WHERE recipient_id <> sender_id) AS told
+            SELECT recipient_id, id FROM inserted WHERE recipient_id <> sender_id) AS notified
 ), box AS (
     INSERT INTO mailboxes (user_id, seq)
     SELECT user_id, count(*) FROM event GROUP BY user_id ORDER BY user_id
@@ -92,7 +92,7 @@ WITH turn AS MATERIALIZED (
     SELECT event.user_id, event.message_id,
            box.seq - count(*) OVER (PARTITION BY event.user_id) + event.nth AS seq
       FROM event JOIN box USING (user_id)
-), told AS (
+), stored_events AS (
     INSERT INTO events (user_id, seq, kind, ref_id)
     SELECT user_id, seq, 'message', message_id FROM numbered
 )"""
@@ -114,7 +114,7 @@ SELECT pg_notify(%(channel)s::text, 'e' || %(node_id)s::integer || ' ' || string
   FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s::integer AS call FROM box) AS boxes
  GROUP BY call"""
 
-# What is small is told whole, before its number is: then nobody has to ask for it.
+# Small messages go to the other nodes whole, ahead of their numbers: then no node has to load them.
 _WHOLE = f"""
 SELECT pg_notify(%(channel)s::text, 'm' || %(node_id)s::integer || ' [' || string_agg(body, ',' ORDER BY ordinal) || ']')
   FROM (SELECT ordinal, body, sum(octet_length(body) + 1) OVER (ORDER BY ordinal) / {WHOLE_BYTES_PER_CALL} AS call
@@ -142,15 +142,15 @@ SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, c
 async def insert_messages(
     conn: Executor, drafts: Sequence[MessageDraft], *, node_id: int, whole: bool = False
 ) -> list[StoredMessage]:
-    """Store *drafts* in their order with both users' events, in one statement, and tell the other processes: their
-    numbers, and the *whole* of them too.
+    """Store *drafts* in order with both users' events, in one statement, and notify the other nodes: of the numbers, and
+    with *whole* of the small messages themselves.
 
     A draft whose recipient does not exist has no row in the answer. A draft whose client_id its sender has used before
     answers with that earlier message, whatever it says.
 
-    Mailboxes are locked before anything else, in the order of their users: whoever changes a user's messages holds it,
-    so that nobody waits in a circle, and a conversation's ids rise in the order of its events. Then the people, so that
-    none of them is deleted meanwhile.
+    Mailboxes are locked before anything else, in the order of their users, as every change of a user's messages does:
+    no deadlocks, and a conversation's ids rise in the order of its events. Then the people, so that none of them is
+    deleted meanwhile.
     """
     stored = await conn.fetch_all(
         StoredMessage,
@@ -227,10 +227,10 @@ async def _list_by_client_id(conn: Executor, repeated: Sequence[MessageRow]) -> 
 async def edit_message(
     tx: Connection, *, message_id: int, author_id: int, content: str | None, node_id: int
 ) -> tuple[MessageRow, list[Delivery]]:
-    """Replace what a message says, or leave a tombstone (*content* None), and tell both users.
+    """Replace what a message says, or leave a tombstone (*content* None), and notify both users.
 
     Raises:
-        MessageNotFoundError: also when it is between other people, or deleted; ForbiddenError: if somebody else wrote it.
+        MessageNotFoundError: also when it is between other people, or deleted; ForbiddenError: if the other person wrote it.
     """
     found = await tx.fetch_one(
         MessageRow,
@@ -291,8 +291,8 @@ async def insert_announcement(
     )
     assert row is not None
     # Locked, or one of them might be deleted before there is a mailbox to write to.
-    everybody = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id FOR KEY SHARE")]
-    return row.id, await insert_events(tx, user_ids=everybody, kind="announcement", ref_id=row.id, node_id=node_id)
+    user_ids = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id FOR KEY SHARE")]
+    return row.id, await insert_events(tx, user_ids=user_ids, kind="announcement", ref_id=row.id, node_id=node_id)
 
 
 # Reading
@@ -456,7 +456,7 @@ async def list_partners(conn: Executor, *, user_id: int, limit: int) -> list[int
 
 
 async def set_online(conn: Executor, *, user_ids: Sequence[int], node_id: int) -> list[int]:
-    """This process holds a socket of each of *user_ids*; of whom that was not known."""
+    """This node holds a socket of each of *user_ids*; return those for whom that is new."""
     rows = await conn.fetch_all(
         _UserId,
         """
@@ -470,7 +470,7 @@ async def set_online(conn: Executor, *, user_ids: Sequence[int], node_id: int) -
 
 
 async def set_offline(conn: Executor, *, user_id: int, node_id: int) -> bool:
-    """This process holds no socket of *user_id* any more; False if that was known."""
+    """This node holds no socket of *user_id* any more; False if that was known."""
     touched = await conn.execute(
         """
         WITH gone AS (
@@ -497,7 +497,7 @@ async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[Pres
 
 
 async def drop_dead_presence(conn: Executor) -> list[int]:
-    """Forget what processes said that are gone; whose presence that was."""
+    """Delete the presence that dead nodes stored; return its users."""
     rows = await conn.fetch_all(
         _UserId,
         f"""

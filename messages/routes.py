@@ -78,7 +78,7 @@ class Message(BaseModel):
     content: str = Field(examples=["Page 57 has the figures."])
     created_at: datetime = Field(examples=["2026-11-23T09:30:00.123456Z"])
     sender_name: str = Field(examples=["Alice"])
-    client_id: str | None = Field(description="the sender's own name for it; null to everybody else")
+    client_id: str | None = Field(description="the sender's own name for it; null for the other person")
     edited_at: datetime | None
     deleted_at: datetime | None
 
@@ -297,5 +297,5 @@ async def mark_read(messenger: Chat, user: CurrentUser, user_id: Id, body: ReadU
     responses=may_fail(*SIGNED_IN, *WITH_BODY, AdminRequiredError, RateLimitedError),
 )
 async def broadcast(messenger: Chat, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
-    """An `announcement` frame to everybody, now or when they come back."""
+    """An `announcement` frame to every user, now or when they are back."""
     return AnnouncementSent(id=await messenger.announce(sender_id=admin.id, content=body.content))

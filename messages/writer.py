@@ -23,20 +23,20 @@ MAX_QUEUED = 10_000  # messages; one more is refused with BusyError
 MAX_QUEUED_BY_ONE = 5_000  # of one sender
 MAX_BATCH = 500  # messages in one statement
 MAX_BATCH_CHARACTERS = 512 * 1024
-PUBLISHED_AT_ONCE = 8  # messages, between two turns of everybody else; of a large batch, so much of it:
+PUBLISHED_AT_ONCE = 8  # messages, between two turns of other work; of a large batch, this share:
 PUBLISHED_SHARE = 16
 WORTH_STORING_AHEAD = 200  # messages that wait: they are stored while those before them are published
 MAX_KNOWN_PAIRS = 100_000
 MAX_ATTEMPTS = 5  # while two transactions wait for each other
 DEADLOCK_DETECTED = "40P01"  # PostgreSQL manual, appendix A
 CLOSE_SECONDS = 2.0  # to store what waits when the server stops
-PATIENCE_SECONDS = 0.4  # in the queue before an attempt that may take the pool's 4.5: people are told within five
+PATIENCE_SECONDS = 0.4  # in the queue before an attempt that may take the pool's 4.5: people are answered within five
 
 logger = logging.getLogger("pagewire.chat")
 
 
 class Job(NamedTuple):
-    """A message on its way, and who waits for it."""
+    """A message on its way to the table, and the future of its sender."""
 
     draft: MessageDraft
     origin: object | None  # the socket it came in by
@@ -50,11 +50,11 @@ Stored = tuple[Job, StoredMessage]
 class MessageWriter:
     """The one way into the messages table, for sockets and REST alike.
 
-    One batch is stored while the one before it is published, a few messages at a time, so that nobody else in this
-    process is kept waiting (GET /me while 500 people write: p50 15–22 → 6 ms). A sender's messages keep their order.
-    Senders take turns, a message each, so that nobody waits for one who has much to say.
+    One batch is stored while the one before it is published, a few messages at a time, so that other work on this
+    node is not kept waiting (GET /me while 500 people write: p50 15–22 → 6 ms). A sender's messages keep their order.
+    Senders take turns, a message each, so that one with much to say keeps nobody waiting.
 
-    *publish* is called after the commit, before the senders hear of it, once for each new message.
+    *publish* is called after the commit, before the senders are answered, once for each new message.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MessageWriter:
         self._database = database
         self._node_id = node_id
         self._has_company = has_company
-        self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation is surely written down
+        self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation surely has its rows
         self._publish = publish
         self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
         self._queued = 0
@@ -99,7 +99,7 @@ class MessageWriter:
     def submit(self, draft: MessageDraft, *, origin: object | None = None) -> "asyncio.Future[StoredMessage]":
         """Queue *draft*; the future is done after the commit.
 
-        It may raise UserNotFoundError, ClientIdReusedError or DatabaseUnavailableError (then nobody knows whether the
+        It may raise UserNotFoundError, ClientIdReusedError or DatabaseUnavailableError (then it is unknown whether the
         message was stored: send it again with the same client_id).
 
         Raises:
@@ -136,19 +136,19 @@ class MessageWriter:
             self._wake.clear()
 
     async def _publish_batch(self, batch: Sequence[Stored]) -> None:
-        telling = self._tell(batch)
+        portions = self._publish_portions(batch)
         try:
-            for _ in telling:
+            for _ in portions:
                 if self._ahead is None and self._queued >= WORTH_STORING_AHEAD:
                     self._ahead = asyncio.create_task(self._store_next())
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            for _ in telling:  # what is stored they hear of
+            for _ in portions:  # what is stored is answered
                 pass
             raise
 
-    def _tell(self, batch: Sequence[Stored]) -> Iterator[None]:
-        """Publish *batch* and tell its senders, with a pause after every few."""
+    def _publish_portions(self, batch: Sequence[Stored]) -> Iterator[None]:
+        """Publish *batch* and answer its senders, with a pause after each portion."""
         portion = max(PUBLISHED_AT_ONCE, len(batch) // PUBLISHED_SHARE)
         for number, (job, stored) in enumerate(batch, 1):
             try:
@@ -178,7 +178,7 @@ class MessageWriter:
         return batch
 
     async def _store_next(self) -> list[Stored]:
-        """Store what waits, as much as one statement takes; who cannot be stored is told here."""
+        """Store what waits, as much as one statement takes; messages that cannot be stored are refused here."""
         self._unpublished.append(asyncio.Event())
         batch = self._take_batch()
         stored: list[Stored] = []
@@ -197,7 +197,7 @@ class MessageWriter:
                     logger.exception("a batch of %d messages could not be stored", len(batch))
                     error = DatabaseUnavailableError(retry_after=2)
                 _fail([job for unstored in (jobs, *left) for job in unstored], error)
-                self._refuse_who_waited()
+                self._refuse_the_late()
                 break
             except BaseException:
                 _fail(batch, DatabaseUnavailableError(retry_after=2))
@@ -222,8 +222,8 @@ class MessageWriter:
                 stored.append((job, row))
         return stored
 
-    def _refuse_who_waited(self) -> None:
-        """Tell those who waited while the database did not answer; another attempt would make it twice as long."""
+    def _refuse_the_late(self) -> None:
+        """Refuse messages that waited while the database did not answer; another attempt would double their wait."""
         before = asyncio.get_running_loop().time() - PATIENCE_SECONDS
         for sender_id, queue in list(self._queues.items()):
             while queue and queue[0].asked_at < before:

@@ -1,1 +1,1 @@
-"""Find the PostgreSQL that the settings name, or start one of our own."""
+"""Find the PostgreSQL that the settings name, or run one of our own."""

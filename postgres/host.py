@@ -1,4 +1,4 @@
-"""The users and processes of this machine, as the embedded server needs them."""
+"""System users and processes, as the embedded server needs them."""
 
 import contextlib
 import logging
@@ -9,11 +9,11 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-logger = logging.getLogger("pagewire")
+logger = logging.getLogger("pagewire.postgres")
 
 
 class Account(NamedTuple):
-    """The system user that PostgreSQL runs as."""
+    """The system user that runs PostgreSQL."""
 
     name: str
     uid: int
@@ -21,12 +21,12 @@ class Account(NamedTuple):
 
     @property
     def process_options(self) -> dict[str, Any]:
-        """What `subprocess` needs to run as this user: nothing, unless we are root."""
+        """Arguments that make `subprocess` run as this user: none, unless we are root."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def environment() -> dict[str, str]:
-    """The environment of PostgreSQL's programs: nothing of ours, and no PG* variable that would steer them."""
+    """The environment of PostgreSQL's programs: none of our own variables, and no PG* that would misdirect them."""
     kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {"PATH": os.defpath} | {name: os.environ[name] for name in kept if name in os.environ}
 
@@ -63,12 +63,12 @@ def add_account() -> Account | None:
         options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
         command = [tool, *options, "--shell", "/usr/sbin/nologin", "pagewire"]
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:  # noqa: S603
-            logger.info("Made the system user pagewire, who runs PostgreSQL")
+            logger.info("Created the system user pagewire to run PostgreSQL")
     return find_account("pagewire")
 
 
 def give_to(account: Account, path: Path) -> None:
-    """Make *path*, with all it holds, *account*'s own, unless it already must be."""
+    """chown -R *path* to *account*; nothing to do where everything is made by that user."""
     if account.uid == os.geteuid():
         return
     for folder, _, files in os.walk(path):
@@ -79,7 +79,7 @@ def give_to(account: Account, path: Path) -> None:
 
 
 def copy_for_all(source: str, target: str) -> None:
-    """Copy a program, or link it where it already may be read by everybody (and lies on the same disk)."""
+    """Copy a program's file, readable by all users; if it is so already (and on the same disk), link it."""
     mode = Path(source).stat().st_mode
     if mode & 0o044 == 0o044 and (mode & 0o111 == 0 or mode & 0o011 == 0o011):
         with contextlib.suppress(OSError):
@@ -90,7 +90,7 @@ def copy_for_all(source: str, target: str) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether *pid* is a process that runs; a zombie is none."""
+    """Return whether the process *pid* is running; a zombie is not."""
     if not Path("/proc/self/stat").exists():
         state = _ps(pid, "stat=")
     else:
@@ -108,14 +108,14 @@ def command_of(pid: int) -> bytes:
 
 
 def folder_of(pid: int) -> Path | None:
-    """Return the working folder of a process, which is a server's data folder even when that was renamed."""
+    """Return a process's working directory: of a postmaster, its data folder, even after a rename."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cwd").readlink()
     return None
 
 
 def _ps(pid: int, column: str) -> bytes:
-    """Ask `ps`, where there is no /proc."""
+    """Ask `ps`, for systems without /proc."""
     with contextlib.suppress(OSError):
         listing = ["/bin/ps", "-ww", "-o", column, "-p", str(pid)]
         return subprocess.run(listing, capture_output=True, check=False).stdout.strip()  # noqa: S603

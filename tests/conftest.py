@@ -19,8 +19,10 @@ from db import Database
 from postgres.embedded import EmbeddedServer
 from support.databases import TestDatabase
 from support.documents import documents_of, locked
+from support.mail import MailServer
 from support.pdfs import make_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
+from support.tabs import SECRET_KEY
 
 _database_numbers = count(1)
 
@@ -124,6 +126,31 @@ def nothing_is_left(server: Server, database: TestDatabase) -> Iterator[None]:
     assert find() == before
 
 
+@pytest.fixture(scope="module")
+def post_office() -> Iterator[MailServer]:
+    mail_server = MailServer().start()
+    yield mail_server
+    mail_server.stop()
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Callable[..., MailServer]]:
+    """Mail servers of the test's own."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**options: Any) -> MailServer:
+            made = MailServer(**options).start()
+            stack.callback(made.stop)
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def mail_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    return make_database()
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as open_client:
@@ -138,3 +165,47 @@ def alice(server: Server) -> Person:
 @pytest.fixture
 def bob(server: Server) -> Person:
     return register(server, "bob")
+
+
+@pytest.fixture
+def carol(server: Server) -> Person:
+    return register(server, "carol")
+
+
+# Two nodes
+
+
+@pytest.fixture(scope="session")
+def shared(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    """The database of two nodes."""
+    return make_database()
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory, shared: TestDatabase) -> Iterator[Server]:
+    """A node of an installation with two; a file whose people live on it makes it its `server`."""
+    node = Server(tmp_path_factory.mktemp("here"), shared.url, SECRET_KEY=SECRET_KEY).start()
+    register(node, "admin")
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def there(tmp_path_factory: pytest.TempPathFactory, shared: TestDatabase, here: Server) -> Iterator[Server]:
+    """The other node, on the same database."""
+    node = Server(tmp_path_factory.mktemp("there"), shared.url, SECRET_KEY=SECRET_KEY).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def admin(alice: Person, shared: TestDatabase) -> Person:
+    """Alice, made an admin of the two nodes."""
+    shared.query("UPDATE users SET is_admin = true WHERE id = %s", alice.id)
+    return alice
+
+
+@pytest.fixture(scope="module")
+def shared_alice(server: Server) -> Person:
+    """One alice for the tests of a file that change nothing."""
+    return register(server, "alice")

@@ -1,4 +1,4 @@
-"""Who is asking? Each question is put to the database after it was asked, and nobody's answer hangs on another's."""
+"""The lookup of accounts: every query starts after the request, and no request depends on another."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ async def database(tables: TestDatabase) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def test_everybody_who_asks_at_once_gets_their_own_account(database: Database) -> None:
+async def test_each_of_many_requests_at_once_gets_its_own_account(database: Database) -> None:
     lookup = UserLookup()
     asked = [*PEOPLE, NOBODY, *PEOPLE]
 
@@ -38,20 +38,18 @@ async def test_everybody_who_asks_at_once_gets_their_own_account(database: Datab
     assert [user and user.id for user in found] == [*PEOPLE, None, *PEOPLE]
 
 
-async def test_an_account_that_went_while_another_was_looked_up_is_not_found(
-    database: Database, tables: TestDatabase
-) -> None:
+async def test_an_account_deleted_during_another_lookup_is_not_found(database: Database, tables: TestDatabase) -> None:
     lookup = UserLookup()
     [gone] = tables.query("INSERT INTO users (email, password_hash, name) VALUES ('g@a.org', '', 'g') RETURNING id")
     first = asyncio.create_task(lookup.find(database, gone[0]))
-    await asyncio.sleep(0)  # it has asked
+    await asyncio.sleep(0)  # its query is under way
     tables.query("DELETE FROM users WHERE id = %s", gone[0])
 
     assert await lookup.find(database, gone[0]) is None
     await first
 
 
-async def test_who_asked_first_and_went_away_leaves_nobody_without_an_answer(database: Database) -> None:
+async def test_cancelling_the_request_that_queries_leaves_the_others_their_answers(database: Database) -> None:
     lookup = UserLookup()
     first = asyncio.create_task(lookup.find(database, 1))
     await asyncio.sleep(0)
@@ -64,7 +62,7 @@ async def test_who_asked_first_and_went_away_leaves_nobody_without_an_answer(dat
     assert (await lookup.find(database, 4)) is not None
 
 
-async def test_a_database_that_is_away_is_told_to_everybody_who_asked(tables: TestDatabase) -> None:
+async def test_every_request_gets_the_error_of_an_unreachable_database(tables: TestDatabase) -> None:
     away = Database({**tables.keywords, "host": "/nowhere"}, size=1, answer_seconds=0.3)
     lookup = UserLookup()
 

@@ -1,12 +1,10 @@
-"""The pool on a real PostgreSQL: rows, turns and limits, transactions, and a server that is lost, hung and back."""
+"""The pool on a real PostgreSQL: rows, waiting, failed statements, transactions, and a server that is lost or hangs."""
 
 import asyncio
 import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -15,18 +13,15 @@ import psycopg2
 import pytest
 
 import db
-from accounts import queries as accounts
 from db import Database, IntegrityError
-from documents import queries as documents
-from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
-from messages import queries as messages
+from errors import BusyError, DatabaseUnavailableError, UnstorableTextError
 from support.databases import TestDatabase
 from support.outages import FragilePostgres, fragile_postgres
-from support.servers import HOUSE, WAIT_SECONDS, wait_until
+from support.servers import WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
-BRIEFLY = 0.3  # seconds, for those who wait in vain
+BRIEFLY = 0.3  # seconds, for callers that wait in vain
 OpenPool = Callable[..., Database]
 
 
@@ -66,7 +61,7 @@ def database(open_pool: OpenPool, database: TestDatabase) -> Database:
 
 @pytest.fixture
 def patient(open_pool: OpenPool, fragile: FragilePostgres) -> Database:
-    """A pool on the server that gets hurt."""
+    """A pool on the PostgreSQL that the tests break."""
     return open_pool(fragile.keywords)
 
 
@@ -139,7 +134,7 @@ async def test_values_are_sent_and_received_as_python_has_them(database: Databas
         assert await ask(database, "SELECT %(value)s", value=value) == value, name
 
 
-async def test_times_come_in_utc_whatever_the_server_thinks(make_database: Callable[[], TestDatabase]) -> None:
+async def test_times_are_utc_whatever_the_server_is_set_to(make_database: Callable[[], TestDatabase]) -> None:
     fresh = make_database()
     fresh.query(f"ALTER DATABASE {fresh.keywords['dbname']} SET timezone TO 'Asia/Tokyo'")
     database = Database(fresh.keywords, size=2)
@@ -158,10 +153,10 @@ async def test_large_values_go_both_ways(database: Database) -> None:
     assert answer == text
 
 
-# Turns
+# Waiting for a connection
 
 
-async def test_no_more_connections_are_opened_than_the_pool_has_room_for(database: Database) -> None:
+async def test_no_more_connections_are_opened_than_the_pool_may_hold(database: Database) -> None:
     pids = await asyncio.gather(*(backend(database) for _ in range(100)))
 
     assert 1 <= len(set(pids)) <= 4
@@ -184,7 +179,9 @@ async def test_callers_wait_while_every_connection_is_busy(open_pool: OpenPool, 
     assert order == list(range(10))
 
 
-async def test_who_waits_too_long_for_a_connection_is_told(open_pool: OpenPool, database: Database) -> None:
+async def test_a_caller_that_waits_too_long_for_a_connection_is_refused(
+    open_pool: OpenPool, database: Database
+) -> None:
     small = open_pool(database._connect_kwargs, size=1, answer_seconds=BRIEFLY)
 
     async with small.connection(seconds=WAIT_SECONDS):
@@ -195,7 +192,7 @@ async def test_who_waits_too_long_for_a_connection_is_told(open_pool: OpenPool, 
     assert await ask(small, "SELECT 1") == 1
 
 
-async def test_too_many_callers_are_told_to_come_back(
+async def test_too_many_callers_are_refused_and_may_retry(
     open_pool: OpenPool, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "MAX_CALLERS", 3)
@@ -212,7 +209,7 @@ async def test_too_many_callers_are_told_to_come_back(
     assert await ask(small, "SELECT 1") == 1
 
 
-async def test_callers_who_give_up_at_any_moment_cost_nobody_a_turn(open_pool: OpenPool, database: Database) -> None:
+async def test_callers_that_give_up_at_any_moment_leak_no_connection(open_pool: OpenPool, database: Database) -> None:
     small = open_pool(database._connect_kwargs, size=3)
     chance = random.Random(1)
 
@@ -228,10 +225,10 @@ async def test_callers_who_give_up_at_any_moment_cost_nobody_a_turn(open_pool: O
         assert [await ask(one, "SELECT 7") for one in (a, b, c)] == [7, 7, 7]
 
 
-# Statements that do not end well
+# Statements that fail
 
 
-async def test_a_slow_statement_is_given_up_here_and_on_the_server(
+async def test_a_slow_statement_is_cancelled_here_and_on_the_server(
     open_pool: OpenPool, fragile: FragilePostgres
 ) -> None:
     hasty = open_pool(fragile.keywords, answer_seconds=BRIEFLY)
@@ -265,7 +262,7 @@ async def test_a_cancelled_statement_closes_its_connection(open_pool: OpenPool, 
     assert await backend(single) != before
 
 
-async def test_a_refused_statement_keeps_its_connection(open_pool: OpenPool, database: Database) -> None:
+async def test_a_rejected_statement_keeps_its_connection(open_pool: OpenPool, database: Database) -> None:
     single = open_pool(database._connect_kwargs, size=1)
     before = await backend(single)
 
@@ -276,7 +273,9 @@ async def test_a_refused_statement_keeps_its_connection(open_pool: OpenPool, dat
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\ud83d", "tail \udc00"])
-async def test_text_that_postgresql_cannot_store_is_refused(open_pool: OpenPool, database: Database, text: str) -> None:
+async def test_text_that_postgresql_cannot_store_is_rejected(
+    open_pool: OpenPool, database: Database, text: str
+) -> None:
     single = open_pool(database._connect_kwargs, size=1)
     before = await backend(single)
 
@@ -350,17 +349,17 @@ async def test_cancelling_rolls_everything_back(database: Database, notes: str) 
     assert await lines(database, notes) == []
 
 
-async def test_a_transaction_whose_statement_failed_unnoticed_is_not_called_committed(
+async def test_a_transaction_that_suppresses_a_failed_statement_does_not_pass_as_committed(
     database: Database, notes: str
 ) -> None:
-    async def overlook() -> None:
+    async def suppress() -> None:
         async with database.transaction() as tx:
             await tx.execute(f"INSERT INTO {notes} VALUES ('a')")
             with contextlib.suppress(psycopg2.Error):
                 await tx.execute("SELECT 1 / 0")
 
     with pytest.raises(psycopg2.errors.InFailedSqlTransaction):
-        await overlook()
+        await suppress()
 
     assert await lines(database, notes) == []
 
@@ -374,7 +373,7 @@ async def test_a_timeout_of_the_callers_own_is_not_blamed_on_the_database(databa
         await wait_inside()
 
 
-# A server that is lost, hung, and back
+# A server that is lost, hangs, and comes back
 
 
 async def test_idle_connections_that_the_server_ends_are_not_handed_out(
@@ -388,7 +387,7 @@ async def test_idle_connections_that_the_server_ends_are_not_handed_out(
     assert answers == [1] * 20
 
 
-async def test_a_connection_that_breaks_in_mid_statement_is_an_answer(
+async def test_a_connection_that_breaks_in_mid_statement_is_an_error(
     patient: Database, fragile: FragilePostgres
 ) -> None:
     async with patient.connection() as connection:
@@ -416,7 +415,9 @@ async def test_a_killed_backend_takes_all_connections_with_it_and_new_ones_are_m
     assert await answers_again(patient)
 
 
-async def test_while_the_server_is_down_callers_are_told_in_time(open_pool: OpenPool, fragile: FragilePostgres) -> None:
+async def test_while_the_server_is_down_callers_get_their_error_in_time(
+    open_pool: OpenPool, fragile: FragilePostgres
+) -> None:
     hasty = open_pool(fragile.keywords, answer_seconds=BRIEFLY)
     assert await ask(hasty, "SELECT 1") == 1
     fragile.kill()
@@ -435,9 +436,7 @@ async def test_when_the_server_is_back_so_is_the_pool(patient: Database, fragile
     assert await answers_again(patient)
 
 
-async def test_a_caller_waits_for_a_server_that_is_about_to_be_back(
-    open_pool: OpenPool, fragile: FragilePostgres
-) -> None:
+async def test_a_caller_waits_for_a_server_that_is_coming_back(open_pool: OpenPool, fragile: FragilePostgres) -> None:
     patient = open_pool(fragile.keywords, answer_seconds=WAIT_SECONDS)
     assert await ask(patient, "SELECT 1") == 1
     fragile.kill()
@@ -448,9 +447,7 @@ async def test_a_caller_waits_for_a_server_that_is_about_to_be_back(
     assert await asked == 1
 
 
-async def test_an_embedded_server_is_started_again_by_whoever_asks(
-    open_pool: OpenPool, fragile: FragilePostgres
-) -> None:
+async def test_the_next_caller_restarts_an_embedded_server(open_pool: OpenPool, fragile: FragilePostgres) -> None:
     reviving = open_pool(fragile.keywords, revive=fragile.ensure_started)
     assert await ask(reviving, "SELECT 1") == 1
 
@@ -459,7 +456,7 @@ async def test_an_embedded_server_is_started_again_by_whoever_asks(
     assert await answers_again(reviving)
 
 
-async def test_a_hung_server_is_not_waited_for(open_pool: OpenPool, fragile: FragilePostgres) -> None:
+async def test_callers_give_up_in_time_on_a_server_that_hangs(open_pool: OpenPool, fragile: FragilePostgres) -> None:
     hasty = open_pool(fragile.keywords, answer_seconds=BRIEFLY)
     assert await ask(hasty, "SELECT 1") == 1
     fragile.freeze()
@@ -471,13 +468,13 @@ async def test_a_hung_server_is_not_waited_for(open_pool: OpenPool, fragile: Fra
     assert await answers_again(hasty)
 
 
-async def test_connections_that_died_in_silence_are_found_out_by_a_ping(
+async def test_connections_that_died_silently_are_detected_by_a_ping(
     patient: Database, fragile: FragilePostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "PING_AFTER_SECONDS", 0.0)
     await asyncio.gather(*(ask(patient, "SELECT pg_sleep(0.05)") for _ in range(4)))
     silent = fragile.backends()
-    for pid in silent:  # as behind a firewall that forgot them: the connection looks open and says nothing
+    for pid in silent:  # as behind a firewall that dropped them: the connection looks open and is silent
         os.kill(pid, signal.SIGSTOP)
 
     answer = await ask(patient, "SELECT 1")
@@ -553,7 +550,7 @@ async def test_a_closed_pool_leaves_no_connection_behind(fragile: FragilePostgre
 # Connecting
 
 
-async def test_a_wrong_password_is_told_at_once(fragile: FragilePostgres) -> None:
+async def test_a_wrong_password_is_reported_at_once(fragile: FragilePostgres) -> None:
     database = Database({**fragile.keywords, "password": "guessed"}, size=1, answer_seconds=WAIT_SECONDS)
 
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
@@ -561,7 +558,7 @@ async def test_a_wrong_password_is_told_at_once(fragile: FragilePostgres) -> Non
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "127.0.0.1", "/nowhere"])
-async def test_nobody_there_is_an_answer_in_time(host: str) -> None:
+async def test_an_unreachable_server_is_an_error_in_time(host: str) -> None:
     database = Database({"host": host, "port": "1", "dbname": "pagewire"}, size=1, answer_seconds=BRIEFLY)
 
     with pytest.raises(DatabaseUnavailableError):
@@ -584,175 +581,3 @@ async def test_an_outage_is_logged_once_and_so_is_its_end(
     assert len(messages) == 2
     assert messages[0].startswith("the database does not answer: ")
     assert messages[1] == "the database answers again"
-
-
-# The schema
-
-STARTER = """
-import asyncio, sys
-sys.path.insert(0, sys.argv[1])
-import db
-import library
-from db import Database
-from psycopg2.extensions import parse_dsn
-
-async def main():
-    database = Database(parse_dsn(sys.argv[2]), size=2)
-    for _ in range(3):
-        await db.apply_schema(database)
-    await database.close()
-
-sys.stdin.readline()
-asyncio.run(main())
-"""
-
-
-@pytest.fixture
-def fresh(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    return make_database()
-
-
-@pytest.fixture
-def fresh_pool(open_pool: OpenPool, fresh: TestDatabase) -> Database:
-    return open_pool(fresh.keywords)
-
-
-only_once = pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], indirect=True)
-
-
-def test_six_starters_at_once_apply_the_schema_once(fresh: TestDatabase) -> None:
-    command = [sys.executable, "-c", STARTER, str(HOUSE), fresh.url]
-    starters = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(6)]
-
-    for starter in starters:
-        starter.communicate(b"go\n", timeout=WAIT_SECONDS)
-
-    assert [starter.returncode for starter in starters] == [0] * 6
-    assert fresh.query("SELECT count(*) FROM schema_version") == [(1,)]
-
-
-@only_once
-async def test_an_older_program_refuses_a_newer_schema(fresh_pool: Database, fresh: TestDatabase) -> None:
-    await db.apply_schema(fresh_pool)
-    fresh.query("INSERT INTO schema_version (version, content_hash) VALUES (999, 'of the future')")
-
-    with pytest.raises(StartupError, match="schema version 999"):
-        await db.apply_schema(fresh_pool)
-
-
-@only_once
-async def test_a_changed_schema_is_applied_over_the_old_one(fresh_pool: Database, fresh: TestDatabase) -> None:
-    await db.apply_schema(fresh_pool)
-    fresh.query("UPDATE schema_version SET content_hash = 'of an older file'")
-    fresh.query("DROP INDEX messages_by_conv")
-
-    await db.apply_schema(fresh_pool)
-
-    assert fresh.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'messages_by_conv'") == [(1,)]
-    assert fresh.query("SELECT count(*) FROM schema_version") == [(2,)]
-
-
-# An installation of old moves in
-
-CLASSIC = """
-CREATE TABLE users (
-    id SERIAL PRIMARY KEY,
-    email VARCHAR(255) UNIQUE NOT NULL,
-    password_hash VARCHAR(255) NOT NULL,
-    name VARCHAR(255),
-    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
-);
-CREATE TABLE messages (
-    id SERIAL PRIMARY KEY,
-    sender_id INTEGER REFERENCES users(id),
-    recipient_id INTEGER REFERENCES users(id),
-    content TEXT NOT NULL,
-    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
-);
-CREATE TABLE documents (
-    id SERIAL PRIMARY KEY,
-    user_id INTEGER REFERENCES users(id),
-    filename VARCHAR(255) NOT NULL,
-    file_path VARCHAR(500) NOT NULL,
-    extracted_text TEXT,
-    page_count INTEGER,
-    file_size INTEGER,
-    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
-);
-INSERT INTO users (email, password_hash, name, created_at) VALUES
-    ('Alice@Example.com', '$2b$12$', 'Alice', '2020-01-02 03:04:05'), ('bob@example.com', '$2b$12$', NULL, NULL);
-INSERT INTO messages (sender_id, recipient_id, content, created_at) VALUES
-    (1, 2, 'hello', '2020-01-02 03:04:06'), (2, 1, 'hi', NULL);
-INSERT INTO documents (user_id, filename, file_path, extracted_text, page_count, file_size) VALUES
-    (1, 'old.pdf', 'uploads/old.pdf', 'text', 3, NULL);
-"""
-
-
-@pytest.fixture
-async def moved_in(fresh_pool: Database, fresh: TestDatabase) -> Database:
-    fresh.query(CLASSIC)
-    await db.apply_schema(fresh_pool)
-    return fresh_pool
-
-
-@only_once
-async def test_classic_accounts_move_in(moved_in: Database) -> None:
-    alice = await accounts.find_credentials(moved_in, email="alice@example.com")
-    bob = await accounts.find_user(moved_in, user_id=2)
-
-    assert alice is not None
-    assert (alice.id, alice.email, alice.created_at) == (
-        1,
-        "Alice@Example.com",
-        datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC),
-    )
-    assert bob is not None
-    assert (bob.name, bob.created_at.utcoffset() is not None) == ("bob", True)
-
-
-@only_once
-async def test_the_first_classic_account_is_the_admin(moved_in: Database) -> None:
-    people = await accounts.list_users(moved_in, except_id=0)
-
-    assert [person.is_admin for person in people] == [True, False]
-
-
-@only_once
-async def test_classic_messages_move_in(moved_in: Database) -> None:
-    told = await messages.list_conversation(moved_in, user_id=1, other_id=2, limit=10)
-
-    assert [(message.sender_name, message.content) for message in told] == [("Alice", "hello"), ("bob", "hi")]
-    assert told[0].created_at == datetime(2020, 1, 2, 3, 4, 6, tzinfo=UTC)
-    assert told[1].created_at.utcoffset() is not None
-
-
-@only_once
-async def test_classic_documents_move_in(moved_in: Database) -> None:
-    (document,) = await documents.list_documents(moved_in, user_id=1, limit=10)
-
-    assert (document.filename, document.status, document.page_count, document.file_size) == ("old.pdf", "ready", 3, 0)
-    assert document.created_at.utcoffset() is not None
-
-
-@only_once
-async def test_new_rows_join_the_classic_ones(moved_in: Database) -> None:
-    async with moved_in.transaction() as tx:
-        carol = await accounts.insert_user(tx, email="carol@example.com", name="Carol", password_hash="$2b$12$")
-    assert carol is not None
-    (stored,) = await messages.insert_messages(
-        moved_in, [messages.MessageDraft(1, carol.id, "welcome", None)], node_id=1
-    )
-
-    assert (carol.id, carol.is_admin) == (3, False)
-    assert (stored.message.id, stored.message.sender_name) == (3, "Alice")
-
-
-@only_once
-async def test_classic_addresses_that_differ_in_case_alone_are_named_at_the_start(
-    fresh_pool: Database, fresh: TestDatabase
-) -> None:
-    fresh.query(CLASSIC)
-    fresh.query("INSERT INTO users (email, password_hash) VALUES ('alice@example.com', '$2b$12$')")
-
-    with pytest.raises(StartupError, match=r"alice@example\.com"):
-        await db.apply_schema(fresh_pool)

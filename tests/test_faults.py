@@ -1,4 +1,4 @@
-"""What breaks is told in time and comes back by itself; what was acknowledged is never lost."""
+"""Outages: errors come in time, service recovers by itself, and no acknowledged message is lost."""
 
 import contextlib
 import os
@@ -15,9 +15,10 @@ import pytest
 from support.databases import TestDatabase
 from support.mail import MailServer, smtp
 from support.outages import FragilePostgres, fragile_postgres, open_folder, wait_for_the_end_of
-from support.servers import PASSWORD, Person, Server, closing, receive, register, send, wait_until
+from support.servers import PASSWORD, Person, Server, receive, register, wait_until
+from support.sockets import closing, send
 
-ANSWER_SECONDS = 8.0  # five are promised, the rest is for a busy machine; twice the wait for the database would be nine
+ANSWER_SECONDS = 8.0  # five are promised, the rest is for a busy machine; two waits for the database would be nine
 STOP_SECONDS = 10
 
 
@@ -66,7 +67,7 @@ def is_ready(server: Server) -> bool:
 
 
 class Load:
-    """Eight clients that send messages from *sender* to *recipient*, one after the other, until told to stop."""
+    """Eight clients that send messages from *sender* to *recipient*, one after the other, until stopped."""
 
     def __init__(self, sender: Person, recipient: Person) -> None:
         self.acknowledged: list[int] = []
@@ -142,7 +143,7 @@ def test_a_killed_server_has_stored_every_message_it_acknowledged(
     assert stored(database, load.acknowledged) == len(set(load.acknowledged)) == len(load.acknowledged)
 
 
-def test_a_message_that_reached_somebody_before_the_server_was_killed_is_stored(
+def test_a_message_delivered_before_the_server_was_killed_is_stored(
     make_server: Callable[..., Server], make_database: Callable[[], TestDatabase]
 ) -> None:
     database = make_database()
@@ -179,7 +180,7 @@ def test_postgresql_may_go_and_come_back_under_load(
     assert stored(fragile, load.acknowledged) == len(load.acknowledged)
 
 
-def test_a_killed_backend_is_nobodys_end(alice: Person, bob: Person, fragile: FragilePostgres) -> None:
+def test_a_killed_backend_loses_no_message(alice: Person, bob: Person, fragile: FragilePostgres) -> None:
     with Load(alice, bob) as load:
         load.wait_for_more()
         os.kill(fragile.backends()[0], signal.SIGKILL)  # PostgreSQL ends all its sessions and recovers
@@ -190,7 +191,7 @@ def test_a_killed_backend_is_nobodys_end(alice: Person, bob: Person, fragile: Fr
     assert stored(fragile, load.acknowledged) == len(load.acknowledged)
 
 
-def test_the_embedded_postgresql_is_started_again(open_place: Path) -> None:
+def test_the_embedded_postgresql_is_restarted(open_place: Path) -> None:
     server = Server(open_place, None).start()
     alice, bob = register(server, "alice"), register(server, "bob")
     pid = int((open_place / "data" / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
@@ -206,7 +207,7 @@ def test_the_embedded_postgresql_is_started_again(open_place: Path) -> None:
     assert server.stop() in (0, -signal.SIGTERM)
 
 
-def test_sockets_live_through_a_restart_of_postgresql(alice: Person, bob: Person, fragile: FragilePostgres) -> None:
+def test_sockets_survive_a_restart_of_postgresql(alice: Person, bob: Person, fragile: FragilePostgres) -> None:
     with bob.socket() as inbox, alice.socket() as opened:
         send(opened, bob, "before")
         assert receive(inbox)["content"] == "before"
@@ -223,7 +224,7 @@ def test_sockets_live_through_a_restart_of_postgresql(alice: Person, bob: Person
         assert receive(inbox)["content"] == "meanwhile"
 
 
-def test_the_line_between_processes_and_the_sign_of_life_come_back(alice: Person, fragile: FragilePostgres) -> None:
+def test_the_bus_and_the_lock_of_its_node_come_back(alice: Person, fragile: FragilePostgres) -> None:
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
     wait_until(lambda: fragile.ask(locks) == [(1,)])
 
@@ -237,7 +238,7 @@ def test_the_line_between_processes_and_the_sign_of_life_come_back(alice: Person
 
 
 def ask_everything(alice: Person, bob: Person) -> dict[str, httpx.Response]:
-    """What every kind of route answers, all asked at once."""
+    """The answer of every kind of route, all requested at once."""
     asked: dict[str, tuple[str, str, dict[str, Any]]] = {
         "ready": ("GET", "/readyz", {}),
         "me": ("GET", "/me", {}),
@@ -261,7 +262,7 @@ def ask_everything(alice: Person, bob: Person) -> dict[str, httpx.Response]:
         return dict(zip(asked, threads.map(ask, asked), strict=True))
 
 
-def test_while_postgresql_hangs_everybody_is_told_in_time_and_then_all_is_well(
+def test_while_postgresql_hangs_every_route_answers_in_time_and_then_recovers(
     alice: Person, bob: Person, fragile: FragilePostgres
 ) -> None:
     fragile.freeze()
@@ -276,7 +277,7 @@ def test_while_postgresql_hangs_everybody_is_told_in_time_and_then_all_is_well(
     assert ask_everything(alice, bob)["send"].status_code == 200
 
 
-def test_alive_is_alive_while_postgresql_hangs(alice: Person, fragile: FragilePostgres) -> None:
+def test_healthz_answers_while_postgresql_hangs(alice: Person, fragile: FragilePostgres) -> None:
     fragile.freeze()
 
     answers = [httpx.get(alice.server.url + path, timeout=ANSWER_SECONDS) for path in ("/healthz", "/", "/docs")]
@@ -285,7 +286,7 @@ def test_alive_is_alive_while_postgresql_hangs(alice: Person, fragile: FragilePo
     assert [answer.status_code for answer in answers] == [200] * 3
 
 
-def test_whoever_sends_under_load_is_told_in_time_when_postgresql_hangs(
+def test_messages_under_load_are_refused_in_time_when_postgresql_hangs(
     alice: Person, bob: Person, fragile: FragilePostgres
 ) -> None:
     with Load(alice, bob) as load:
@@ -345,9 +346,7 @@ def test_it_stops_in_time_without_its_database(tmp_path: Path, fragile: FragileP
 # Mail
 
 
-def test_a_mail_that_went_out_while_the_database_was_away_does_not_go_out_twice(
-    tmp_path: Path, fragile: FragilePostgres
-) -> None:
+def test_a_mail_sent_while_the_database_was_down_is_not_sent_twice(tmp_path: Path, fragile: FragilePostgres) -> None:
     accepted, go_on = threading.Event(), threading.Event()
 
     class SlowMailServer(MailServer):
@@ -374,7 +373,7 @@ def test_a_mail_that_went_out_while_the_database_was_away_does_not_go_out_twice(
     mail_server.stop()
 
 
-def test_the_log_tells_of_an_outage_without_drowning_in_it(tmp_path: Path, fragile: FragilePostgres) -> None:
+def test_the_log_reports_an_outage_without_drowning_in_it(tmp_path: Path, fragile: FragilePostgres) -> None:
     server = Server(tmp_path / "talkative", fragile.url).start()
     alice, bob = register(server, "alice"), register(server, "bob")
     with Load(alice, bob) as load:

@@ -9,7 +9,8 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "settings"},
+    {"errors"},
+    {"settings"},
     {"postgres", "chat", "extraction"},
     {"db", "pdf"},
     {"edge"},
@@ -22,17 +23,18 @@ FLOORS = [
 ]
 DOORS = {
     "psycopg2": {"db", "postgres.embedded", "postgres.location"},
-    "pypdfium2": {"extraction.pdfium", "extraction.edges"},
+    "pypdfium2": {"extraction.native", "extraction.pdfium", "extraction.textpage"},
     "pdfplumber": {"extraction.plumber", "extraction.ruled"},
     "PIL": {"extraction.pictures"},
     "xlsxwriter": {"extraction.tabular"},
-    "pebble": {"extraction.workers"},
+    "pebble": {"extraction.pool"},
     "smtplib": {"delivery.smtp"},
     "limits": {"edge.limits", "settings"},
     "bcrypt": {"auth"},
     "jwt": {"auth"},
     "uvicorn": {"main", "edge.uvicorn", "edge.draining"},
 }
+OTHER_LOGGERS = {"edge.logs"}  # configures uvicorn's loggers, besides our own
 FLOOR_OF = {place: floor for floor, places in enumerate(FLOORS) for place in places}
 
 
@@ -89,6 +91,18 @@ def find_circle(house: Path) -> list[str]:
     return []
 
 
+def find_stray_loggers(house: Path) -> Iterator[str]:
+    """Each logger outside the tree "pagewire", which alone is configured, or of a name that is not written out."""
+    for module, path in find_modules(house).items():
+        if module in OTHER_LOGGERS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "getLogger":
+                name = ast.literal_eval(node.args[0]) if node.args and isinstance(node.args[0], ast.Constant) else None
+                if str(name).partition(".")[0] != "pagewire":
+                    yield f"{module}: {ast.unparse(node)}"
+
+
 def test_every_place_has_a_floor() -> None:
     assert {place_of(module) for module in find_modules(HOUSE)} == set(FLOOR_OF)
 
@@ -106,6 +120,10 @@ def test_an_outside_system_has_one_door(system: str) -> None:
     modules = find_modules(HOUSE)
 
     assert {module for module, path in modules.items() if system in find_imports(path, modules)} == DOORS[system]
+
+
+def test_every_logger_is_in_the_tree_that_is_configured() -> None:
+    assert list(find_stray_loggers(HOUSE)) == []
 
 
 @pytest.fixture
@@ -132,5 +150,17 @@ def test_a_planted_circle_inside_a_package_is_found(planted_house: Path) -> None
     assert set(find_circle(planted_house)) == {"edge.forms", "edge.fields"}
 
 
+@pytest.mark.parametrize("call", ["getLogger(__name__)", "logging.getLogger()", "logging.getLogger('pagewires')"])
+def test_a_planted_stray_logger_is_found(planted_house: Path, call: str) -> None:
+    (planted_house / "edge" / "forms.py").write_text(call)
+
+    assert list(find_stray_loggers(planted_house)) == [f"edge.forms: {call}"]
+
+
 def test_a_house_with_nothing_wrong_is_found_sound(planted_house: Path) -> None:
-    assert (list(find_climbs(planted_house)), find_circle(planted_house)) == ([], [])
+    (planted_house / "edge" / "logs.py").write_text("import logging\nlogging.getLogger('uvicorn')")
+    (planted_house / "edge" / "answers.py").write_text("import logging\nlogging.getLogger('pagewire.edge')")
+
+    assert list(find_climbs(planted_house)) == []
+    assert find_circle(planted_house) == []
+    assert list(find_stray_loggers(planted_house)) == []

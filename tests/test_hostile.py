@@ -1,4 +1,4 @@
-"""Hostile files by every route: each is read or clearly refused, and nobody beside it notices."""
+"""Hostile files by every route: each is read or clearly refused, and no one else notices."""
 
 import asyncio
 import threading
@@ -37,7 +37,7 @@ PARTS = (
 
 
 class Conversation:
-    """Two people who write to each other all the time, over v2 sockets; a context manager."""
+    """Two people who keep writing to each other over v2 sockets; a context manager."""
 
     def __init__(self, alice: Person, bob: Person) -> None:
         self._people = (alice, bob)
@@ -91,7 +91,7 @@ class Conversation:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], TestDatabase]) -> Iterator[Server]:
-    """One that soon loses patience."""
+    """A server with a short deadline for PDFs."""
     folder = tmp_path_factory.mktemp("besieged")
     (folder / "temporary").mkdir()
     besieged = Server(
@@ -150,7 +150,7 @@ def ask(person: Person, path: str, data: bytes) -> httpx.Response:
 
 
 def read_good_file(person: Person) -> int:
-    """Return the tables that are found in it. On a busy machine it may take more than a second, and a repeat."""
+    """Return the number of tables found in it. On a busy machine it may exceed the deadline, and is repeated."""
     answer = person.upload(GOOD)
     while answer.status_code == 422:
         assert answer.json()["code"] == "extraction_limit"

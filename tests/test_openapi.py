@@ -1,4 +1,4 @@
-"""The description of the API: complete, stable, usable without the internet, and true."""
+"""The OpenAPI description: complete, stable, usable offline, and true."""
 
 import re
 from typing import Any

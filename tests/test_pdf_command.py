@@ -1,4 +1,4 @@
-"""`python pdf.py`: PDFs read without a server."""
+"""`python pdf.py`: PDFs extracted without a server."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ def test_it_writes_everything_as_a_line_of_json_a_file(tmp_path: Path) -> None:
     assert found[0]["metadata"]["Title"] == "A title"
 
 
-def test_it_goes_on_after_a_file_that_cannot_be_read_and_tells_so_at_the_end(tmp_path: Path) -> None:
+def test_it_goes_on_after_a_file_that_cannot_be_read_and_fails_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.7 nothing")
     (tmp_path / "good.pdf").write_bytes(make_pdf("still read"))
 

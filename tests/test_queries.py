@@ -1,4 +1,4 @@
-"""Every index in schema.sql serves the question that the comment beside it names.
+"""Every index in schema.sql is used by the queries that the comment beside it names.
 
 User 7 has one message in a hundred, most of them with user 50, and one document in a hundred.
 """
@@ -28,7 +28,7 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 Question = Callable[["Explainer"], Awaitable[object]]
 
 FILL = """
-SET LOCAL session_replication_role = replica;   -- foreign keys are not what is tried here
+SET LOCAL session_replication_role = replica;   -- foreign keys are not tested here
 
 INSERT INTO users (email, password_hash, name)
 SELECT 'user' || n || '@example.com', '$2b$12$', 'User ' || n FROM generate_series(1, 3000) AS n;
@@ -118,10 +118,10 @@ def plan_of(lines: list[Line]) -> str:
 
 
 class Explainer:
-    """Runs no statement but asks for its plan; every answer is empty."""
+    """Explains each statement instead of running it; every result is empty."""
 
     def __init__(self, database: Database, *, for_any_values: bool = False) -> None:
-        """*for_any_values*: the plan that PostgreSQL may keep of a prepared statement."""
+        """*for_any_values*: the generic plan that PostgreSQL may cache for a prepared statement."""
         self._database = database
         self._for_any_values = for_any_values
         self.plan = ""
@@ -153,7 +153,7 @@ class Explainer:
 
 
 def promises() -> list[tuple[str, str]]:
-    """Each index of schema.sql with each function it is there for."""
+    """Each index of schema.sql, paired with each function that its comment names."""
     found = []
     table = ""
     for line in (HOUSE / "schema.sql").read_text().splitlines():
@@ -181,7 +181,7 @@ def explainer(crowded: Database, request: pytest.FixtureRequest) -> Explainer:
     return Explainer(crowded, for_any_values=request.param)
 
 
-def test_every_index_says_whom_it_serves() -> None:
+def test_every_index_names_the_functions_it_serves() -> None:
     schema = (HOUSE / "schema.sql").read_text()
     indexes = re.findall(r"^CREATE (?:UNIQUE )?INDEX", schema, re.MULTILINE)
 
@@ -189,13 +189,13 @@ def test_every_index_says_whom_it_serves() -> None:
     assert {
         function
         for _, function in promises()
-        if not any(hasattr(room, function) for room in (accounts, delivery, documents, messages, auth, db))
+        if not any(hasattr(module, function) for module in (accounts, delivery, documents, messages, auth, db))
     } == set()
 
 
 @pytest.mark.parametrize(("index", "function"), promises())
 async def test_the_plan_names_the_index(explainer: Explainer, index: str, function: str) -> None:
-    with suppress(BusyError):  # there is no row to look at
+    with suppress(BusyError):  # raised because the result is empty
         await QUESTIONS[function](explainer)
 
     assert re.search(rf"(?:on|using|Conflict Arbiter Indexes:) {index}\b", explainer.plan), explainer.plan
@@ -208,10 +208,10 @@ async def test_rows_come_sorted_from_the_index(explainer: Explainer, function: s
     assert "Sort" not in explainer.plan, explainer.plan
 
 
-async def test_a_quiet_conversation_is_not_looked_for_among_the_others(
+async def test_a_quiet_conversation_is_found_without_walking_the_others(
     make_database: Callable[[], TestDatabase],
 ) -> None:
-    """Three pairs, of which one fell silent long ago: the planner was tempted to walk back through all messages."""
+    """Three pairs, one of them long silent: the planner was tempted to walk back through all messages."""
     database = Database(make_database().keywords, size=2)
     await db.apply_schema(database)
     async with database.transaction(seconds=60) as tx:

@@ -1,4 +1,4 @@
-"""However it is started, it serves; and when it is told to stop, it does, and leaves nothing behind."""
+"""However it is started, it serves; on SIGTERM it stops in time and leaves nothing behind."""
 
 import contextlib
 import json
@@ -17,9 +17,10 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from support.outages import open_folder
-from support.servers import HOUSE, Person, Server, closing, deaf, receive, register, send, wait_until
+from support.servers import HOUSE, Person, Server, receive, register, wait_until
+from support.sockets import closing, deaf, send
 
-STOP_SECONDS = 10  # what SPEC promises
+STOP_SECONDS = 10  # promised
 UVICORN = ["-m", "uvicorn", "main:app", "--app-dir", str(HOUSE), "--port", "0"]
 GUNICORN = [
     "-m",
@@ -58,7 +59,7 @@ def is_ready(server: Server) -> bool:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """The commands of all processes that were started for *folder*, PostgreSQL's too."""
+    """The commands of all processes that were started for *folder*, PostgreSQL's included."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -76,7 +77,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def make_alone(place: Path) -> Iterator[Callable[..., Server]]:
-    """Servers on one embedded database, one at a time; nothing is set but where things are."""
+    """Servers on one embedded database, one at a time; only their folders are set."""
     made: list[Server] = []
 
     def make(**environment: str) -> Server:
@@ -90,7 +91,7 @@ def make_alone(place: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="module")
 def running(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """One that was started in the way *request* names, with nothing set but where things are."""
+    """One that was started in the way *request* names; only its folders are set."""
     with open_folder() as folder:
         server = launch(Server(folder, None), request.param)
         yield server
@@ -150,7 +151,7 @@ def test_its_log_holds_no_token_and_no_password(running: Server) -> None:
 
 
 def goodbyes(inboxes: list[ClientConnection]) -> list[int]:
-    """The codes they are closed with."""
+    """Their close codes."""
     with contextlib.ExitStack() as stack:
         return [closing(stack.enter_context(inbox))[1] for inbox in inboxes]
 
@@ -158,7 +159,7 @@ def goodbyes(inboxes: list[ClientConnection]) -> list[int]:
 @pytest.mark.parametrize(
     "starter", ["python main.py", "uvicorn", "uvicorn --reload", "uvicorn --workers 2", "gunicorn -w 2"]
 )
-def test_sigterm_ends_it_and_all_that_belongs_to_it(make_alone: Callable[..., Server], starter: str) -> None:
+def test_sigterm_ends_it_and_all_its_processes(make_alone: Callable[..., Server], starter: str) -> None:
     server = launch(make_alone(), starter)
     bob = register(server, "bob")
     inboxes = [bob.socket() for _ in range(8)]
@@ -173,9 +174,7 @@ def test_sigterm_ends_it_and_all_that_belongs_to_it(make_alone: Callable[..., Se
 
 
 @pytest.mark.parametrize("starter", ["python main.py", "uvicorn --reload", "uvicorn --workers 2"])
-def test_ctrl_c_in_the_terminal_ends_it_and_all_that_belongs_to_it(
-    make_alone: Callable[..., Server], starter: str
-) -> None:
+def test_ctrl_c_in_the_terminal_ends_it_and_all_its_processes(make_alone: Callable[..., Server], starter: str) -> None:
     server = launch(make_alone(), starter)
     bob = register(server, "bob")
     inboxes = [bob.socket() for _ in range(8)]
@@ -190,12 +189,12 @@ def test_ctrl_c_in_the_terminal_ends_it_and_all_that_belongs_to_it(
 
 
 def complaints(server: Server) -> list[str]:
-    """What looks bad in the log; gunicorn's worker ends sockets that its master has ended, and says so."""
+    """Errors in the log, but for gunicorn's: its workers close sockets that their master has closed."""
     bad = [line for line in server.lines if re.search("Traceback|ERROR|Error|Exception", line)]
     return [line for line in bad if "Error while closing socket" not in line]
 
 
-def test_readyz_says_that_it_is_about_to_stop(make_server: Callable[..., Server]) -> None:
+def test_readyz_fails_while_the_server_is_stopping(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     alice, bob = register(server, "alice"), register(server, "bob")
     with deaf(alice) as slow, server.client() as client:
@@ -210,7 +209,7 @@ def test_readyz_says_that_it_is_about_to_stop(make_server: Callable[..., Server]
 
 
 def fill(slow: ClientConnection, sender: Person, recipient: Person) -> None:
-    """Send to *slow*, which reads nothing, until nothing more fits into the line."""
+    """Send to *slow*, which reads nothing, until its buffers are full."""
     port = slow.socket.getsockname()[1]
     before = -1
     with sender.socket() as opened:
@@ -223,7 +222,7 @@ def fill(slow: ClientConnection, sender: Person, recipient: Person) -> None:
 
 
 def waiting_bytes(port: int) -> int:
-    """What the server's side of the connection to *port* has not got rid of."""
+    """The unsent bytes on the server's side of the connection to *port*."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[2].endswith(f":{port:04X}"):
@@ -233,7 +232,7 @@ def waiting_bytes(port: int) -> int:
 
 @contextlib.contextmanager
 def held_up(server: Server) -> Iterator[None]:
-    """Whatever may keep a server from stopping: a body half sent, a long poll, a reader that does not read."""
+    """Clients that may keep a server from stopping: a body half sent, a long poll, a reader that does not read."""
     alice, bob = register(server, "alice"), register(server, "bob")
     host, _, port = server.url.removeprefix("http://").partition(":")
     authorization = f"Authorization: Bearer {alice.token}"
@@ -251,7 +250,7 @@ def held_up(server: Server) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("starter", ["python main.py", "gunicorn -w 2"])
-def test_nobody_keeps_it_from_stopping(make_alone: Callable[..., Server], starter: str) -> None:
+def test_no_client_keeps_it_from_stopping(make_alone: Callable[..., Server], starter: str) -> None:
     server = launch(make_alone(), starter)
     assert server.process is not None
 
@@ -292,7 +291,7 @@ def test_a_killed_server_takes_its_workers_along_and_the_next_one_takes_over(
         ("gunicorn -w 2", "SECRET_KEY", "short"),
     ],
 )
-def test_a_wrong_setting_is_named_and_not_tried_for_ever(
+def test_a_wrong_setting_is_named_and_not_retried_for_ever(
     make_alone: Callable[..., Server], starter: str, variable: str, value: str
 ) -> None:
     server = make_alone(**{variable: value})
@@ -300,8 +299,8 @@ def test_a_wrong_setting_is_named_and_not_tried_for_ever(
     lines = run_until_it_fails(server, starter, variable)
 
     reasons = [line for line in lines if variable in line]
-    assert 1 <= len(reasons) <= (4 if "-w" in starter else 1)  # one a worker
-    if not starter.startswith("gunicorn"):  # whose master may show its own, when a worker ends before it is looked for
+    assert 1 <= len(reasons) <= (4 if "-w" in starter else 1)  # one per worker
+    if not starter.startswith("gunicorn"):  # its master may show one when a worker ends early
         assert "Traceback" not in "".join(lines)
 
 
@@ -326,7 +325,7 @@ def run_until_it_fails(server: Server, starter: str, variable: str) -> list[str]
     return lines
 
 
-def test_the_number_of_workers_in_the_environment_is_not_for_us(make_server: Callable[..., Server]) -> None:
+def test_web_concurrency_is_ignored(make_server: Callable[..., Server]) -> None:
     server = make_server(WEB_CONCURRENCY="3").start()
 
     assert is_ready(server)
@@ -350,7 +349,7 @@ def test_every_line_of_a_json_log_is_json(make_server: Callable[..., Server]) ->
     assert (request["method"], request["status"], request["request_id"]) == ("GET", 404, "abc")
 
 
-def test_a_log_line_is_one_line_whatever_is_asked_for(make_server: Callable[..., Server]) -> None:
+def test_a_request_is_one_log_line_whatever_its_path(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     with server.client() as client:
         client.get("/a%0d%0aINFO%20%20forged%1b[31m")

@@ -1,4 +1,4 @@
-"""Settings: what the environment says, what is refused, and that `.env.example` tells all of it."""
+"""Settings: read from the environment, rejected when invalid, and all of them in `.env.example`."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     assert load_settings().model_dump() == Settings.model_construct().model_dump()
 
 
-def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(
+def test_a_dotenv_file_is_read_and_the_environment_overrides_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text("PORT=9001\nHOST=0.0.0.0\nUNKNOWN=1\n")
@@ -64,7 +64,7 @@ def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(
         ("SECRET_KEY", "a" * 64),
     ],
 )
-def test_a_wrong_value_is_one_line_that_names_the_variable(
+def test_an_invalid_value_is_one_line_that_names_the_variable(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -86,7 +86,7 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.database_url, settings.port) == (None, 8000)
 
 
-def test_origins_are_a_comma_list(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORS_ORIGINS", "https://a.example, https://b.example/")
 
     assert load_settings().cors_origins == ("https://a.example", "https://b.example")
@@ -111,7 +111,7 @@ def test_importing_main_has_no_effect_and_needs_no_environment(tmp_path: Path) -
     assert (found.returncode, found.stdout, list(tmp_path.iterdir())) == (0, "False\n", [])
 
 
-def test_the_command_says_in_one_line_which_variable_is_wrong(tmp_path: Path) -> None:
+def test_the_command_says_in_one_line_which_variable_is_invalid(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, HOUSE / "main.py"], cwd=tmp_path, env={"PORT": "nonsense"}, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""Rate limits: a moving window for each somebody, and no memory of those who are gone."""
+"""Rate limits: a moving window for each key, dropped when it has expired."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from errors import RateLimitedError
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that the test advances."""
 
     seconds = 1000.0
 
@@ -56,7 +56,7 @@ def test_room_comes_back_hit_by_hit(limiter: RateLimiter, clock: Clock) -> None:
     assert refused.value.retry_after == 35
 
 
-def test_what_is_refused_does_not_count(limiter: RateLimiter, clock: Clock) -> None:
+def test_a_refused_hit_does_not_count(limiter: RateLimiter, clock: Clock) -> None:
     rule = Rate("login", "1/minute")
     hit(limiter, rule)
     for _ in range(5):
@@ -68,7 +68,7 @@ def test_what_is_refused_does_not_count(limiter: RateLimiter, clock: Clock) -> N
     hit(limiter, rule)
 
 
-def test_one_persons_share_is_not_anothers(limiter: RateLimiter) -> None:
+def test_each_key_and_each_rule_counts_on_its_own(limiter: RateLimiter) -> None:
     rule = Rate("login", "1/minute")
     hit(limiter, rule, "alice")
 
@@ -80,14 +80,14 @@ def test_off_is_no_limit(limiter: RateLimiter) -> None:
     hit(limiter, Rate("login", "off"), times=500)
 
 
-def test_a_rate_of_nothing_lets_nobody_in(limiter: RateLimiter) -> None:
+def test_a_rate_of_zero_refuses_everything(limiter: RateLimiter) -> None:
     with pytest.raises(RateLimitedError) as refused:
         hit(limiter, Rate("login", "0/minute"))
 
     assert refused.value.retry_after == 60
 
 
-def test_an_endless_rate_is_no_trouble(limiter: RateLimiter) -> None:
+def test_a_huge_rate_is_no_trouble(limiter: RateLimiter) -> None:
     hit(limiter, Rate("login", f"{10**30}/minute"), times=5)
 
 
@@ -99,7 +99,7 @@ def test_times_multiplies_the_amount(limiter: RateLimiter) -> None:
         hit(limiter, rule)
 
 
-def test_those_who_are_gone_are_forgotten(limiter: RateLimiter, clock: Clock) -> None:
+def test_expired_windows_are_dropped(limiter: RateLimiter, clock: Clock) -> None:
     rule = Rate("login", "10/minute")
     for number in range(1000):
         hit(limiter, rule, str(number))

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import importlib
 import os
 import re
 import resource
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,10 @@ import pytest
 import uvloop
 
 from errors import BusyError
-from extraction.workers import (
-    MAXIMUM_WAITING,
-    MAXIMUM_WAITING_EACH,
-    SESSION_NICE,
-    TASKS_PER_WORKER,
-    Limits,
-    WorkerDiedError,
-    Workers,
-)
+from extraction.pool import TASKS_PER_WORKER, WorkerDiedError
+from extraction.turns import MAXIMUM_WAITING, MAXIMUM_WAITING_EACH
+from extraction.worker_process import SESSION_NICE
+from extraction.workers import Limits, Workers
 from support.outages import children_of
 from support.servers import HOUSE, wait_until
 
@@ -44,7 +41,7 @@ def make_workers(
         cpu_seconds=cpu_seconds,
         memory_bytes=512 * 1024 * 1024,
         shared_modules=[],
-        modules=[],
+        warm_up=int,  # nothing
     )
 
 
@@ -182,7 +179,12 @@ def test_a_cancelled_task_ends_its_worker(run: Run, workers: Workers, tmp_path: 
 
 def test_workers_that_do_not_start_are_busy(run: Run) -> None:
     workers = Workers(
-        1, deadline_seconds=9, cpu_seconds=9, memory_bytes=2**29, shared_modules=[], modules=["no_such_module"]
+        1,
+        deadline_seconds=9,
+        cpu_seconds=9,
+        memory_bytes=2**29,
+        shared_modules=[],
+        warm_up=partial(importlib.import_module, "no_such_module"),
     )
 
     with pytest.raises(BusyError) as refusal:
@@ -310,12 +312,12 @@ def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) 
 PROGRAM = r"""
 import asyncio, signal, sys
 import fastapi
-from workers import Workers
+from extraction.workers import Workers
 
 TELL = "(o := __import__('os')).write(1, b'%d\\n' % o.getpid()), "
 
 async def main():
-    workers = Workers(2, deadline_seconds=600, cpu_seconds=600, memory_bytes=2**29, shared_modules=[], modules=[])
+    workers = Workers(2, deadline_seconds=600, cpu_seconds=600, memory_bytes=2**29, shared_modules=[], warm_up=int)
     workers.start()
     try:
         if "early" in sys.argv:

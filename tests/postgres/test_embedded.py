@@ -1,4 +1,4 @@
-"""The database is found, and the embedded server is started, shared, revived and stopped."""
+"""The embedded server is started, shared, revived and stopped."""
 
 import contextlib
 import fcntl
@@ -17,13 +17,13 @@ import psycopg2
 import pytest
 
 from errors import StartupError
-from postgres import embedded
-from postgres.embedded import EmbeddedServer, locate_database
-from settings import Settings
+from postgres import folders, programs
+from postgres.embedded import EmbeddedServer
+from support.servers import HOUSE
 
 PARTICIPANT = """
 import os, pathlib, sys
-from postgres import EmbeddedServer
+from postgres.embedded import EmbeddedServer
 
 def fork_a_child_that_releases():
     released, child_released = os.pipe()
@@ -49,8 +49,7 @@ class Participant:
 
     def __init__(self, data_dir: Path) -> None:
         command = [sys.executable, "-c", PARTICIPANT, str(data_dir)]
-        root = Path(embedded.__file__).parent
-        self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._expect("here")
 
     def ask(self, method: str) -> None:
@@ -107,7 +106,7 @@ def is_running(server: EmbeddedServer) -> bool:
 
 @contextlib.contextmanager
 def empty_folder() -> Iterator[Path]:
-    """A folder that the server's own user may enter, which pytest's tmp_path is not for root."""
+    """A folder that PostgreSQL's user can enter; run by root, pytest's tmp_path is closed to it."""
     folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
     folder.chmod(0o711)
     yield folder
@@ -115,7 +114,7 @@ def empty_folder() -> Iterator[Path]:
 
 
 def stop(data_dir: Path) -> None:
-    """Stop the server of *data_dir*, which its killed users left running."""
+    """Stop the server of *data_dir* that killed processes left running."""
     if (data_dir / "postgres" / "cluster" / "postmaster.pid").exists():
         server = EmbeddedServer(data_dir)
         server.ensure_started()
@@ -138,7 +137,7 @@ def kept_data_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def data_dir(kept_data_dir: Path) -> Iterator[Path]:
-    """A DATA_DIR whose server does not run; its database is there since the first test that started it."""
+    """A DATA_DIR whose server is stopped; the first test that starts it creates the database for all."""
     yield kept_data_dir
     stop(kept_data_dir)
 
@@ -174,82 +173,6 @@ def participant_in() -> Iterator[Callable[[Path], Participant]]:
         participant.kill()
 
 
-@pytest.fixture
-def settings_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Settings]:
-    monkeypatch.chdir(tmp_path)  # where there is no .env
-
-    def make(**variables: str) -> Settings:
-        for name in list(os.environ):
-            if name.startswith("DB_") or name in ("DATABASE_URL", "DATA_DIR"):
-                monkeypatch.delenv(name)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return Settings()
-
-    return make
-
-
-# Where the database is
-
-
-def test_database_url_goes_before_the_db_variables(settings_for: Callable[..., Settings]) -> None:
-    settings = settings_for(DATABASE_URL="postgres://bob:s3cret@db.example:6543/team", DB_HOST="elsewhere.example")
-
-    location = locate_database(settings)
-
-    keywords = {"host": "db.example", "port": "6543", "dbname": "team", "user": "bob", "password": "s3cret"}
-    assert location.connect_kwargs == keywords
-    assert location.server is None
-
-
-def test_the_description_names_the_place_and_no_secret(settings_for: Callable[..., Settings]) -> None:
-    location = locate_database(settings_for(DATABASE_URL="postgresql://bob:s3cret@db.example/team"))
-
-    assert location.description == "PostgreSQL at db.example:5432/team"
-
-
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg"])
-def test_database_url_may_be_written_as_sqlalchemy_writes_it(
-    settings_for: Callable[..., Settings], scheme: str
-) -> None:
-    location = locate_database(settings_for(DATABASE_URL=f"{scheme}://bob:p%40ss@db.example/team?sslmode=require"))
-
-    assert location.connect_kwargs["password"] == "p@ss"
-    assert location.connect_kwargs["sslmode"] == "require"
-
-
-@pytest.mark.parametrize(
-    "url", ["mysql://bob:s3cret@db/x", "s3cret", "postgresql://bob:s3cret@[db/x", "postgresql://bob:s3cret@db/x?pool=1"]
-)
-def test_a_wrong_database_url_is_named_and_its_password_kept(settings_for: Callable[..., Settings], url: str) -> None:
-    with pytest.raises(StartupError) as raised:
-        locate_database(settings_for(DATABASE_URL=url))
-
-    assert raised.value.detail.startswith("DATABASE_URL: ")
-    assert "\n" not in raised.value.detail
-    assert "s3cret" not in raised.value.detail
-
-
-def test_the_db_variables_say_it_too(settings_for: Callable[..., Settings]) -> None:
-    settings = settings_for(DB_HOST="db.example", DB_NAME="team", DB_USER="bob", DB_PASSWORD="a 'b", DB_PORT="6543")
-
-    location = locate_database(settings)
-
-    keywords = {"host": "db.example", "port": "6543", "dbname": "team", "user": "bob", "password": "a 'b"}
-    assert location.connect_kwargs == keywords
-    assert location.description == "PostgreSQL at db.example:6543/team"
-
-
-def test_without_either_it_is_the_embedded_server_not_yet_started(
-    settings_for: Callable[..., Settings], tmp_path: Path
-) -> None:
-    location = locate_database(settings_for(DATA_DIR=str(tmp_path / "data")))
-
-    assert location.server is not None
-    assert location.description == f"embedded PostgreSQL in {tmp_path}/data/postgres"
-    assert not (tmp_path / "data").exists()
-
-
 # The first start
 
 
@@ -270,7 +193,7 @@ def test_any_path_will_do(folder: Path, server_in: Callable[[Path], EmbeddedServ
     assert is_running(server)
 
 
-def test_a_start_that_was_killed_halfway_leaves_nothing_broken(
+def test_a_start_that_is_killed_halfway_leaves_nothing_broken(
     folder: Path,
     server_in: Callable[[Path], EmbeddedServer],
     participant_in: Callable[[Path], Participant],
@@ -278,7 +201,7 @@ def test_a_start_that_was_killed_halfway_leaves_nothing_broken(
     home = folder / "data" / "postgres"
     starter = participant_in(folder / "data")
     starter.ask("ensure_started")
-    while not list(home.glob("cluster.new-*/cluster/base")):  # initdb is at work
+    while not list(home.glob("cluster.new-*/cluster/base")):  # initdb is running
         os.sched_yield()
     starter.kill()
     server = server_in(folder / "data")
@@ -289,7 +212,7 @@ def test_a_start_that_was_killed_halfway_leaves_nothing_broken(
     assert {path.name for path in home.iterdir()} >= {"cluster", "gate", "run", "start.log", "use"}
 
 
-def test_nobody_else_may_read_the_data_or_the_password(data_dir: Path, server: EmbeddedServer) -> None:
+def test_other_users_cannot_read_the_data_or_the_password(data_dir: Path, server: EmbeddedServer) -> None:
     server.ensure_started()
 
     cluster = data_dir / "postgres" / "cluster"
@@ -297,18 +220,18 @@ def test_nobody_else_may_read_the_data_or_the_password(data_dir: Path, server: E
     assert (cluster / "pgpass").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts it as somebody else")
-def test_root_whose_folder_and_programs_are_closed_to_others_gets_a_place_elsewhere(
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
+def test_root_whose_folder_and_programs_are_closed_to_other_users_gets_a_place_elsewhere(
     folder: Path, server_in: Callable[[Path], EmbeddedServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
-    installed = embedded.find_programs().parent.parent
+    installed = programs.find_programs().parent.parent
     shutil.copytree(installed, closed / installed.name, copy_function=os.link)
     for libraries in installed.parent.glob(f"{installed.name}.libs"):
         shutil.copytree(libraries, closed / libraries.name, copy_function=os.link)
-    monkeypatch.setattr(embedded, "find_programs", lambda: closed / installed.name / "pginstall" / "bin")
-    monkeypatch.setattr(embedded, "ROOT_PLACE", folder / "place")
+    monkeypatch.setattr(programs, "find_programs", lambda: closed / installed.name / "pginstall" / "bin")
+    monkeypatch.setattr(folders, "ROOT_PLACE", folder / "place")
     server = server_in(closed / "data")
 
     server.ensure_started()
@@ -321,7 +244,7 @@ def test_root_whose_folder_and_programs_are_closed_to_others_gets_a_place_elsewh
 # What it promises while it runs
 
 
-def test_what_is_committed_is_on_the_disk_and_nothing_listens_on_the_network(server: EmbeddedServer) -> None:
+def test_commits_are_on_disk_and_nothing_listens_on_the_network(server: EmbeddedServer) -> None:
     server.ensure_started()
 
     kept = "fsync', 'full_page_writes', 'synchronous_commit', 'listen_addresses"
@@ -330,7 +253,7 @@ def test_what_is_committed_is_on_the_disk_and_nothing_listens_on_the_network(ser
     assert found == [("on",), ("on",), ("",), ("on",)]
 
 
-def test_the_password_is_asked_for(server: EmbeddedServer) -> None:
+def test_a_wrong_password_is_rejected(server: EmbeddedServer) -> None:
     server.ensure_started()
 
     keywords: dict[str, Any] = {**server.connect_kwargs, "password": "guessed"}
@@ -356,7 +279,7 @@ def test_ctrl_c_in_the_terminal_does_not_reach_it(data_dir: Path, server: Embedd
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-def test_it_inherits_no_file_of_ours(data_dir: Path, server: EmbeddedServer) -> None:
+def test_it_inherits_none_of_our_open_files(data_dir: Path, server: EmbeddedServer) -> None:
     with tempfile.NamedTemporaryFile() as ours:
         os.set_inheritable(ours.fileno(), True)
         server.ensure_started()
@@ -366,7 +289,7 @@ def test_it_inherits_no_file_of_ours(data_dir: Path, server: EmbeddedServer) -> 
     assert not {Path(ours.name), data_dir / "postgres" / "use", data_dir / "postgres" / "gate"} & set(opened)
 
 
-# Many users, one server
+# Many processes, one server
 
 
 def test_six_processes_that_start_at_once_share_one_server(
@@ -462,9 +385,7 @@ def test_a_killed_server_is_revived(data_dir: Path, server: EmbeddedServer) -> N
     assert ask(server, "SELECT word FROM kept_by_kill") == [("here",)]
 
 
-def test_a_number_in_postmaster_pid_that_is_another_process_now_does_no_harm(
-    data_dir: Path, server: EmbeddedServer
-) -> None:
+def test_a_postmaster_pid_that_another_process_has_now_does_no_harm(data_dir: Path, server: EmbeddedServer) -> None:
     server.ensure_started()
     server.release()
     (data_dir / "postgres" / "cluster" / "postmaster.pid").write_text(
@@ -477,12 +398,14 @@ def test_a_number_in_postmaster_pid_that_is_another_process_now_does_no_harm(
     assert is_running(server)
 
 
-def test_a_server_that_waits_for_its_clients_to_stop_is_started_anew(data_dir: Path, server: EmbeddedServer) -> None:
+def test_a_server_that_waits_for_its_clients_before_it_stops_is_restarted(
+    data_dir: Path, server: EmbeddedServer
+) -> None:
     server.ensure_started()
     before = postmaster_pid(data_dir)
     keywords: dict[str, Any] = {**server.connect_kwargs}
     client = psycopg2.connect(**keywords)
-    os.kill(before, signal.SIGTERM)  # a "smart" shutdown, as the system's own shutdown sends it
+    os.kill(before, signal.SIGTERM)  # a "smart" shutdown, as when the machine shuts down
     while is_running(server):
         os.sched_yield()
 
@@ -492,7 +415,7 @@ def test_a_server_that_waits_for_its_clients_to_stop_is_started_anew(data_dir: P
     client.close()
 
 
-def test_a_folder_that_was_renamed_under_a_running_server_keeps_it(
+def test_a_folder_that_is_renamed_under_its_running_server_keeps_it(
     data_dir: Path, server_in: Callable[[Path], EmbeddedServer]
 ) -> None:
     server_in(data_dir).ensure_started()
@@ -518,7 +441,7 @@ def test_releasing_after_the_folder_is_gone_is_quiet(data_dir: Path, server: Emb
 
 
 def cluster_with(folder: Path, **files: str) -> Path:
-    """A DATA_DIR whose database folder holds these files alone."""
+    """A DATA_DIR whose cluster holds only these files."""
     cluster = folder / "data" / "postgres" / "cluster"
     cluster.mkdir(parents=True)
     for part in (folder / "data", folder / "data" / "postgres"):
@@ -529,7 +452,7 @@ def cluster_with(folder: Path, **files: str) -> Path:
     return folder / "data"
 
 
-def test_data_of_another_postgresql_is_left_alone_with_a_recipe(folder: Path) -> None:
+def test_data_of_another_postgresql_is_left_alone_and_the_error_says_how_to_move_it(folder: Path) -> None:
     data_dir = cluster_with(folder, PG_VERSION="12\n")
 
     with pytest.raises(StartupError, match=r"written by PostgreSQL 12.*pg_dump.*psql") as raised:
@@ -565,7 +488,7 @@ def test_a_start_that_failed_holds_no_lock(folder: Path) -> None:
         fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_data_dir_that_is_a_file_is_one_clear_line(folder: Path) -> None:
+def test_a_data_dir_that_is_a_file_is_reported_in_one_line(folder: Path) -> None:
     (folder / "data").write_text("")
 
     with pytest.raises(StartupError, match=f"File exists: {folder / 'data'}"):

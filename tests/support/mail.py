@@ -12,7 +12,8 @@ from typing import Any
 from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import Envelope as ReceivedMail
 
-from support.servers import WAIT_SECONDS
+from support.databases import TestDatabase
+from support.servers import WAIT_SECONDS, Person
 
 
 class MailServer:
@@ -93,3 +94,15 @@ def smtp(port: int, **settings: str) -> dict[str, str]:
         "SMTP_RETRY_SECONDS": "0.05",
         **settings,
     }
+
+
+def notify(sender: Person, recipient: Person | str, message: str = "The invoice is in.") -> None:
+    address = recipient if isinstance(recipient, str) else recipient.email
+    answer = sender.client.post("/send-notification", json={"email": address, "message": message})
+    assert (answer.status_code, answer.json()) == (200, {"message": "Notification queued"})
+
+
+def status_of(database: TestDatabase, message: str) -> tuple[Any, ...]:
+    """The status and the attempts of a notification, by its message."""
+    (row,) = database.query("SELECT status, attempts FROM notifications WHERE message = %s", message)
+    return row

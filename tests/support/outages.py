@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, that may be hurt: killed, stopped in its tracks, ended and started again."""
+"""A PostgreSQL for a test to break: killed, frozen, or restarted."""
 
 import contextlib
 import os
@@ -14,11 +14,12 @@ from psycopg2.extensions import make_dsn
 
 from postgres.embedded import EmbeddedServer
 from postgres.host import is_alive
+from postgres.postmaster import stop_postmaster
 from support.servers import wait_until
 
 
 class FragilePostgres(EmbeddedServer):
-    """The embedded server, with handles to break it by. `ensure_started` starts it again."""
+    """The embedded server, with ways to break it; `ensure_started` starts it again."""
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -30,7 +31,7 @@ class FragilePostgres(EmbeddedServer):
 
     @property
     def pid(self) -> int:
-        return int((self.cluster / "postmaster.pid").read_text().split()[0])
+        return int((self.folders.cluster / "postmaster.pid").read_text().split()[0])
 
     def ask(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         with contextlib.closing(psycopg2.connect(**self.keywords)) as connection:
@@ -40,29 +41,29 @@ class FragilePostgres(EmbeddedServer):
             return cursor.fetchall() if cursor.description else []
 
     def backends(self) -> list[int]:
-        """The processes that serve clients, but the one that is asked."""
+        """The processes that serve clients, except the one that answers this."""
         sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         return [int(pid) for (pid,) in self.ask(sql)]
 
     def end_sessions(self) -> None:
-        """As an administrator may, for all at once."""
+        """Terminate every session, as an administrator can."""
         pids = self.backends()
         self.ask("SELECT pg_terminate_backend(pid) FROM unnest(%s::integer[]) AS pid", pids)
         wait_for_the_end_of(pids)
 
     def kill(self) -> None:
-        """kill -9 of the postmaster; its children end by themselves."""
+        """kill -9 of the postmaster; its children exit by themselves."""
         processes = [self.pid, *children_of(self.pid)]
         os.kill(self.pid, signal.SIGKILL)
         wait_for_the_end_of(processes)
 
     def restart(self) -> None:
-        """As an administrator does: sessions are ended, then it is there again."""
-        self._stop()
+        """Restart as an administrator does: a fast shutdown, then a start."""
+        stop_postmaster(self.folders)
         self.ensure_started()
 
     def freeze(self) -> None:
-        """SIGSTOP of every process: connections stay open and nothing answers."""
+        """SIGSTOP every process: connections stay open and nothing answers."""
         for pid in [self.pid, *children_of(self.pid)]:
             os.kill(pid, signal.SIGSTOP)
 
@@ -77,7 +78,7 @@ def wait_for_the_end_of(pids: Iterable[int]) -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    """The process ids of all that descend from *pid*."""
+    """The process ids of all descendants of *pid*."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -92,7 +93,7 @@ def children_of(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def open_folder() -> Iterator[Path]:
-    """One that PostgreSQL's own user may enter, which pytest's tmp_path is not for root; a server in it is ended."""
+    """A folder that PostgreSQL's user can enter, unlike root's tmp_path; a server left in it is stopped."""
     folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
     folder.chmod(0o711)
     try:
@@ -107,7 +108,7 @@ def open_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def fragile_postgres() -> Iterator[FragilePostgres]:
-    """One that is running."""
+    """A running FragilePostgres of its own."""
     with open_folder() as folder:
         server = FragilePostgres(folder / "data")
         server.ensure_started()

@@ -1,4 +1,4 @@
-"""PDFs for tests, made on the spot; hostile.py has those that are not good."""
+"""Good PDFs for tests, made on the spot; hostile.py has the others."""
 
 import io
 import math
@@ -51,7 +51,7 @@ def write_turned(lines: Sequence[str], degrees: int, *, x: float, y: float, by_w
 
 
 def make_encrypted_pdf(text: str, *, user_password: str = "", owner_password: str = "owner") -> bytes:
-    """Return a PDF that needs *user_password* to be opened; none if it is empty."""
+    """Return a PDF that opens with *user_password*, or without one if that is empty."""
     document = _start_document()
     document.set_encryption(owner_password=owner_password, user_password=user_password)
     document.add_page()
@@ -79,7 +79,7 @@ def _start_document() -> FPDF:
     return document
 
 
-# Tables of every kind, for comparing
+# Tables of every kind, to compare with pdfplumber
 
 
 ROWS = [

@@ -5,7 +5,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 HOUSE = Path(__file__).parent.parent.parent
@@ -156,28 +154,3 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def receive(socket: ClientConnection) -> Any:
     return json.loads(socket.recv(timeout=WAIT_SECONDS))
-
-
-def send(sender: ClientConnection, recipient: Person, content: str = "hello", **extra: object) -> None:
-    sender.send(json.dumps({"recipient_id": recipient.id, "content": content, **extra}))
-
-
-def closing(connection: ClientConnection) -> tuple[list[Any], int]:
-    """What still comes, and the code the server closes with."""
-    frames = []
-    try:
-        while True:
-            frames.append(receive(connection))
-    except ConnectionClosed as closed:
-        return frames, closed.rcvd.code if closed.rcvd else 1006
-
-
-def deaf(person: Person) -> ClientConnection:
-    """A socket whose owner reads next to nothing, and has little room for what is not read."""
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    host, _, port = person.server.url.removeprefix("http://").partition(":")
-    small.connect((host, int(port)))
-    return person.socket(
-        sock=small, max_queue=1, ping_interval=None, max_size=None, close_timeout=0.5, compression=None
-    )

@@ -1,0 +1,127 @@
+"""What workers do with a file: extract or inspect it, list the words of a page, export tables."""
+
+import contextlib
+import json
+import math
+import sys
+import time
+from typing import NamedTuple
+
+from errors import ExtractionLimitError
+from extraction.guard import guarded
+from extraction.reader import open_pdf
+from extraction.tabular import FileFormat, join_tables, take_tables, to_file
+from extraction.text import clean_text
+from extraction.values import (
+    OUT_OF_MEMORY,
+    RESCUE_SECONDS,
+    Extraction,
+    Inspection,
+    PageText,
+    Part,
+    Source,
+    Table,
+    Word,
+)
+
+
+def load_readers() -> None:
+    """Import what `Reader` imports on first use, so that no task waits for it."""
+    from extraction import pdfium, plumber  # noqa: F401
+
+
+@guarded
+def read_part(
+    source: Source, max_pages: int, first_page: int, count: int | None, rescue_seconds: float = RESCUE_SECONDS
+) -> Part:
+    """Extract *count* pages from *first_page* on, or all; pages that PDFium cannot read get *rescue_seconds*."""
+    began, cpu_began = time.monotonic(), time.process_time()
+    with open_pdf(source, max_pages, rescue_seconds=rescue_seconds) as reader:
+        pages: list[PageText] = []
+        found: list[Table] = []
+        for text, page in reader.read_pages(first_page, count):
+            pages.append(text)
+            if page is not None:
+                found += reader.read_tables(text.page_number, page)
+        return Part(
+            reader.document.page_count,
+            reader.read_metadata(),
+            reader.document.encrypted,
+            pages,
+            found,
+            reader.warnings,
+            reader.unreadable_count,
+            began,
+            time.monotonic(),
+            time.process_time() - cpu_began,
+            rescue_seconds - reader.rescue_seconds,
+        )
+
+
+@guarded
+def extract_json(source: Source, max_pages: int) -> bytes:
+    body = Extraction.join([read_part(source, max_pages, 1, None)]).as_json()
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@guarded
+def inspect(source: Source, max_pages: int) -> Inspection:
+    with open_pdf(source, max_pages) as reader:
+        document = reader.document
+        has_text = has_tables = False
+        for text, page in reader.read_pages():
+            has_text = has_text or bool(text.text.strip())
+            has_tables = has_tables or (page is not None and bool(reader.read_tables(text.page_number, page)))
+            if has_text and has_tables:
+                break
+        return Inspection(document.page_count, reader.read_metadata(), has_text, has_tables, document.encrypted)
+
+
+@guarded
+def read_words(source: Source, page_number: int) -> list[Word] | None:
+    # a page that was extracted is shown, even if the limit on pages has been lowered since
+    with open_pdf(source, sys.maxsize) as reader:
+        page = reader.open_page(page_number - 1) if page_number <= reader.document.page_count else None
+        if page is None:
+            return None
+        with contextlib.closing(page):
+            cleaned = [Word(clean_text(text), *(round(edge, 2) for edge in box)) for text, box in page.read_words()]
+        return [word for word in cleaned if word.text and all(map(math.isfinite, word[1:]))]
+
+
+# Tables as files
+
+
+@guarded
+def extract_tables(source: Source, max_pages: int, file_format: FileFormat, merge: bool) -> bytes:
+    found = read_part(source, max_pages, 1, None)
+    heights = {page.page_number: page.height for page in found.pages}
+    tables = join_tables(found.tables, heights) if merge else take_tables(found.tables)
+    return to_file(tables, file_format, with_pages=merge)
+
+
+class _StoredTable(NamedTuple):
+    page_number: int
+    table_index: int
+    data: list[list[str | None]]
+    bbox: list[float]
+    page_height: float | None
+
+
+def write_tables(
+    stored: str, file_format: FileFormat, merge: bool, page_number: int | None, table_index: int | None
+) -> bytes | None:
+    """Not guarded, because no file is to blame: an unexpected error here is a defect."""
+    try:
+        found = [_StoredTable(*table) for table in json.loads(stored)]
+        heights = {table.page_number: table.page_height or 0.0 for table in found}
+        tables = join_tables(found, heights) if merge else take_tables(found)
+        if page_number is not None:
+            tables = [table for table in tables if page_number in table.pages]
+        if table_index is not None:
+            tables = [table for table in tables if table_index in table.indexes]
+            if not tables:
+                return None
+        return to_file(tables, file_format, with_pages=merge)
+    except MemoryError:
+        raise ExtractionLimitError(OUT_OF_MEMORY) from None

@@ -1,0 +1,127 @@
+"""Plain values: what workers are given and what they return, with its limits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from extraction.text import Excerpt
+
+READER_VERSION = 1  # raise it with better extraction, so that older extractions are not reused
+MAXIMUM_TEXT_CHARS = 20_000_000
+MAXIMUM_TABLE_CELLS = 2_000_000
+MAXIMUM_WORDS = 20_000  # of one page
+RESCUE_SECONDS = 10.0  # of processor time, for single pages that PDFium cannot read
+
+DAMAGED = "Error processing PDF: the file is damaged."
+NO_PAGES = "Error processing PDF: none of its pages can be read."
+OUT_OF_MEMORY = "The PDF needs more memory than this server allows."
+TOO_MUCH_TEXT = f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
+TOO_MANY_CELLS = f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
+
+ImageFormat = Literal["png", "webp", "jpeg"]
+Point = tuple[float, float]  # x, y
+Box = tuple[float, float, float, float]  # x0, top, x1, bottom
+Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+
+
+class Source(NamedTuple):
+    path: Path
+    password: str | None
+
+
+class PageText(NamedTuple):
+    page_number: int
+    text: str
+    width: float  # points, as displayed
+    height: float
+
+
+class Word(NamedTuple):
+    """A word as displayed, and its box in points from the top left of the displayed page."""
+
+    text: str
+    x0: float
+    top: float
+    x1: float
+    bottom: float
+
+
+class Table(NamedTuple):
+    page_number: int
+    table_index: int  # from 0, over the whole document
+    data: list[list[str | None]]  # None where a row has no cell in that column
+    bbox: Box  # in points from the top left of the displayed page
+
+
+class Part(NamedTuple):
+    """Some pages of a document in page order, and the facts about the whole document."""
+
+    page_count: int  # of the document
+    metadata: dict[str, str]
+    encrypted: bool
+    pages: list[PageText]
+    tables: list[Table]  # a worker counts their indexes from 0 in each part
+    warnings: list[str]  # see Extraction
+    unreadable_count: int  # of its pages
+    began: float  # by the monotonic clock, which all processes share
+    ended: float
+    cpu_seconds: float
+    rescue_seconds: float  # of those, for pages that PDFium could not read
+
+
+class Extraction(NamedTuple):
+    """A whole document. Warnings are "<kind>: page N".
+
+    `page_unreadable`: the page could not be loaded, its text is "". `text_unreadable`: its fonts do not say which
+    characters they show. `text_incomplete`: it needs a font that this machine lacks. `tables_truncated`: it has more
+    lines than are compared, so no tables.
+    """
+
+    page_count: int
+    pages: list[PageText]
+    tables: list[Table]
+    metadata: dict[str, str]
+    encrypted: bool
+    warnings: list[str]
+
+    @classmethod
+    def join(cls, parts: Sequence[Part]) -> Self:
+        return cls(
+            page_count=parts[0].page_count,
+            pages=[page for part in parts for page in part.pages],
+            tables=[table for part in parts for table in part.tables],
+            metadata=parts[0].metadata,
+            encrypted=parts[0].encrypted,
+            warnings=[warning for part in parts for warning in part.warnings],
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the body of `POST /extract`."""
+        return {
+            "text": "\f".join(page.text for page in self.pages),
+            "pages": [
+                {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)}
+                for page in self.pages
+            ],
+            "page_count": self.page_count,
+            "tables": [
+                {"page": table.page_number, "table_index": table.table_index, "data": table.data}
+                for table in self.tables
+            ],
+            "metadata": self.metadata,
+        }
+
+
+class Inspection(NamedTuple):
+    page_count: int
+    metadata: dict[str, str]
+    has_text: bool
+    has_tables: bool
+    encrypted: bool
+
+
+class PageMatches(NamedTuple):
+    page_number: int
+    matches: int
+    excerpts: list[Excerpt]  # of the first 100 matches; of one after 2,000 on earlier pages, of none after 3,000
+    boxes: list[list[Box]]  # of each excerpt's match, one a line; empty if not asked for or not known

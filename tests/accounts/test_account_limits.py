@@ -1,0 +1,118 @@
+"""Rate limits of signing in and registering."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import httpx
+import pytest
+
+from support.accounts import address, problem, sign_in, sign_up
+from support.databases import TestDatabase
+from support.servers import PASSWORD, WAIT_SECONDS, Person, Server
+
+_hosts = count(1)
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], TestDatabase]) -> Iterator[Server]:
+    """A server that lets an address sign in three times a minute, and an IP register twice an hour."""
+    server = Server(
+        tmp_path_factory.mktemp("strict"),
+        make_database().url,
+        LOGIN_RATE_LIMIT="3/minute",
+        REGISTER_RATE_LIMIT="2/hour",
+    ).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def elsewhere(strict: Server) -> Iterator[Callable[[], httpx.Client]]:
+    """Clients of the strict server, each with an IP of its own."""
+    clients: list[httpx.Client] = []
+
+    def make() -> httpx.Client:
+        transport = httpx.HTTPTransport(local_address=f"127.0.{os.getpid() % 250 + 1}.{next(_hosts)}")
+        clients.append(httpx.Client(base_url=strict.url, transport=transport, timeout=WAIT_SECONDS))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def assert_limited(answer: httpx.Response, seconds: int) -> None:
+    assert problem(answer) == (429, "Too many requests; slow down.", "rate_limited")
+    assert 0 < int(answer.headers["retry-after"]) <= seconds
+
+
+def test_logins_to_one_address_are_limited(elsewhere: Callable[[], httpx.Client]) -> None:
+    email = address()
+    sign_up(elsewhere(), email)
+    tries = [sign_in(elsewhere(), email, "wrong horse battery").status_code for _ in range(3)]
+
+    right = sign_in(elsewhere(), email)
+
+    assert tries == [401, 401, 401]
+    assert_limited(right, 60)
+
+
+def test_the_spellings_of_an_address_are_counted_together(elsewhere: Callable[[], httpx.Client]) -> None:
+    email = address()
+    spellings = [email.upper(), f" {email} ", f"Alice <{email}>"]
+    for spelling in spellings:
+        sign_in(elsewhere(), spelling)
+
+    answer = sign_in(elsewhere(), email)
+
+    assert_limited(answer, 60)
+
+
+def test_login_and_token_share_one_limit(elsewhere: Callable[[], httpx.Client]) -> None:
+    email, client = address(), elsewhere()
+    for path in ("/login", "/token", "/login"):
+        client.post(path, data={"username": email, "password": PASSWORD})
+
+    answer = client.post("/token", json={"email": email, "password": PASSWORD})
+
+    assert_limited(answer, 60)
+
+
+def test_an_ip_may_try_six_times_as_often_as_an_address(elsewhere: Callable[[], httpx.Client]) -> None:
+    client = elsewhere()
+    tries = [sign_in(client, address()).status_code for _ in range(18)]
+
+    refused = sign_in(client, address())
+    another = sign_in(elsewhere(), address())
+
+    assert tries == [401] * 18
+    assert_limited(refused, 60)
+    assert another.status_code == 401
+
+
+def test_registrations_from_one_ip_are_limited(elsewhere: Callable[[], httpx.Client]) -> None:
+    client = elsewhere()
+    accounts = [sign_up(client, address()).status_code for _ in range(2)]
+
+    refused = sign_up(client, address())
+
+    assert accounts == [200, 200]
+    assert_limited(refused, 3600)
+
+
+def test_an_untrusted_forwarded_for_does_not_change_whose_limit_it_is(elsewhere: Callable[[], httpx.Client]) -> None:
+    client = elsewhere()
+    for number in range(18):
+        client.headers["X-Forwarded-For"] = f"203.0.113.{number}"
+        sign_in(client, address())
+
+    refused = sign_in(client, address())
+
+    assert_limited(refused, 60)
+
+
+def test_limits_that_are_off_limit_nothing(client: httpx.Client, alice: Person) -> None:
+    answers = {sign_in(client, alice.email, "wrong horse battery").status_code for _ in range(70)}
+
+    assert answers == {401}

@@ -1,0 +1,114 @@
+"""Who is online, on any node."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from support.databases import TestDatabase
+from support.servers import Person, Server, wait_until
+from support.tabs import SECRET_KEY, Tab, send
+
+
+@pytest.fixture(scope="module")
+def server(here: Server) -> Server:
+    return here
+
+
+# Presence
+
+
+def test_a_partner_who_comes_and_goes_is_shown(alice: Person, bob: Person, there: Server) -> None:
+    send(alice, bob)
+    with Tab(alice) as tab:
+        tab.everything()
+        with Tab(bob, there):
+            online = tab.expect("presence")
+        offline = tab.expect("presence")
+
+    assert online == {"type": "presence", "user_id": bob.id, "status": "online", "last_seen_at": None}
+    assert (offline["status"], offline["last_seen_at"] is not None) == ("offline", True)
+
+
+def test_who_is_online_is_told_at_the_start(alice: Person, bob: Person, there: Server) -> None:
+    send(alice, bob)
+    with Tab(bob, there) as far:
+        far.everything()
+        with Tab(alice) as tab:
+            assert tab.expect("presence")["user_id"] == bob.id
+
+
+def test_one_of_two_tabs_may_close(alice: Person, bob: Person, there: Server) -> None:
+    send(alice, bob)
+    with Tab(alice) as tab, Tab(bob) as first:
+        first.everything()
+        with Tab(bob, there) as second:
+            second.everything()
+        # a third tab comes and goes, so that the second one's end has surely been told
+        with Tab(bob, there) as third:
+            third.everything()
+
+        assert tab.ask(type="ping")["type"] == "pong"
+        statuses = {frame["status"] for frame in tab.everything() if frame["type"] == "presence"}
+
+    assert statuses == {"online"}
+
+
+def test_more_partners_than_an_outbox_has_room_for_may_be_online(
+    alice: Person, here: Server, shared: TestDatabase
+) -> None:
+    shared.query(
+        """
+        WITH crowd AS (
+            INSERT INTO users (email, password_hash, name)
+            SELECT 'crowd.' || %s || '.' || n || '@example.com', '', 'Crowd' FROM generate_series(1, 400) AS n
+            RETURNING id
+        ), talk AS (
+            INSERT INTO conversations (user_id, other_id) SELECT %s, id FROM crowd
+        )
+        INSERT INTO presence (user_id, node_id)
+        SELECT crowd.id, worker.objid::bigint FROM crowd,
+               (SELECT objid FROM pg_locks JOIN pg_database d ON d.oid = database
+                 WHERE locktype = 'advisory' AND classid = 7267003 AND datname = current_database() LIMIT 1) AS worker
+        """,
+        alice.id,
+        alice.id,
+    )
+
+    with Tab(alice) as tab:
+        frames = tab.everything()
+
+    assert sum(frame["type"] == "presence" for frame in frames) == 400
+
+
+def test_sockets_that_come_and_go_at_once_leave_the_right_presence(
+    alice: Person, bob: Person, shared: TestDatabase
+) -> None:
+    def flicker() -> None:
+        for _ in range(20):
+            Tab(bob).socket.close()
+
+    with Tab(bob) as staying:
+        staying.everything()
+        with ThreadPoolExecutor(4) as pool:
+            for future in [pool.submit(flicker) for _ in range(4)]:
+                future.result()
+        assert shared.query("SELECT count(*) FROM presence WHERE user_id = %s", bob.id) == [(1,)]
+
+    wait_until(lambda: shared.query("SELECT count(*) FROM presence WHERE user_id = %s", bob.id) == [(0,)])
+
+
+def test_a_killed_process_leaves_nobody_online(
+    alice: Person, bob: Person, make_server: Callable[..., Server], shared: TestDatabase
+) -> None:
+    send(alice, bob)
+    doomed = make_server("doomed", shared, SECRET_KEY=SECRET_KEY).start()
+    with Tab(alice) as tab:
+        far = Tab(bob, doomed)
+        assert tab.expect("presence")["status"] == "online"
+
+        doomed.kill()
+
+        offline = tab.expect("presence")
+        far.socket.close()
+    assert (offline["status"], offline["last_seen_at"] is not None) == ("offline", True)
