@@ -19,6 +19,7 @@ CONNECT_SECONDS = 10.0
 ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this node's own notes
 RECONNECT_SECONDS = 0.5
 COMPANY_SECONDS = 60.0
+MAX_PROMISED = 10_000  # users
 
 logger = logging.getLogger("pagewire.bus")
 
@@ -44,6 +45,7 @@ class Bus:
         self._echoes: set[str] = set()
         self._repairs: list[Repair] = []
         self._epoch: Epoch | None = None
+        self._promised: dict[int, int] = {}  # by user: the last event that is known to be committed
         self._heard_at = -math.inf  # from another node
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -57,6 +59,12 @@ class Bus:
     def on_repair(self, repair: Repair) -> None:
         """Have *repair* awaited, with the id of the epoch before, after notes may have been missed."""
         self._repairs.append(repair)
+
+    def remember(self, user_id: int, seq: int) -> None:
+        """The event *seq* of *user_id* is committed: a database without it was put back to an older state."""
+        self._promised[user_id] = seq
+        if len(self._promised) > MAX_PROMISED:
+            self._promised = dict(list(self._promised.items())[MAX_PROMISED // 2 :])
 
     @property
     def epoch(self) -> str:
@@ -94,7 +102,9 @@ class Bus:
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await self._database.open_connection()
             try:
-                self._epoch = await join_epoch(connection, node_id=self.node_id, known=self._epoch)
+                self._epoch = await join_epoch(
+                    connection, node_id=self.node_id, known=self._epoch, promised=self._promised
+                )
                 await connection.execute(f"LISTEN {CHANNEL}")
             except BaseException:
                 connection.close()
@@ -135,7 +145,8 @@ class Bus:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 epoch = await get_epoch(connection)
-        except Exception:
+        except Exception as error:
+            logger.debug("the line between the nodes does not answer: %s", error)
             return False
         if self._epoch is None or epoch.id != self._epoch.id or epoch.was_put_back(self._epoch):
             return False

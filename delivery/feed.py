@@ -66,11 +66,13 @@ class Feed:
     def expect(self, deliveries: Iterable[Delivery]) -> None:
         """These events are committed: load them for the listeners here."""
         for user_id, seq in deliveries:
+            self._bus.remember(user_id, seq)
             self.connections.expect(user_id, seq)
 
     def publish(self, deliveries: Iterable[Delivery], event: Event, *, origin: object | None = None) -> None:
         """*event* is committed: deliver it to the listeners here. *origin* is the socket it came in by."""
         for user_id, seq in deliveries:
+            self._bus.remember(user_id, seq)
             self.connections.publish(user_id, seq, event, origin=origin)
 
     async def send_ephemeral(self, user_ids: Collection[int], frame: str) -> None:

@@ -73,6 +73,7 @@ async def list_events(
     mailbox = await feed.position(user.id)
     if after == mailbox.seq and wait > 0 and await feed.find_gap(mailbox, seq=after, epoch=epoch) is None:
         await _wait_for_event(request, feed, user.id, after, wait)
+        mailbox = await feed.position(user.id)
     found = await feed.list_events(user.id, after=after, limit=EVENTS_LIMIT)
     is_whole = [event.seq for event in found] == list(range(after + 1, after + 1 + len(found)))
     has_gap = await feed.find_gap(mailbox, seq=after, epoch=epoch) is not None

@@ -190,11 +190,14 @@ async def get_epoch(conn: Executor) -> Epoch:
     return epoch
 
 
-async def join_epoch(connection: Connection, *, node_id: int, known: Epoch | None) -> Epoch:
+async def join_epoch(
+    connection: Connection, *, node_id: int, known: Epoch | None, promised: Mapping[int, int]
+) -> Epoch:
     """Hold this node's lock, and return the epoch; a new one, if this node is the first or the database was put back.
 
     *known* is the epoch this node was in before it lost its connection: then being the first is no reason, since its
-    clients are still there. The last epoch's place says whether this is another copy of the database.
+    clients are still there. Signs of an older state are another place, a cluster that has written less than it had, or
+    an event that was committed (*promised*, by user) and is not there.
     """
     await connection.execute("BEGIN")
     await connection.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": EPOCH_LOCK})
@@ -208,10 +211,22 @@ async def join_epoch(connection: Connection, *, node_id: int, known: Epoch | Non
         """,
         {"node_lock": NODE_LOCK, "node_id": node_id},
     )
+    lacking = await connection.fetch_one(
+        _Total,
+        """
+        SELECT count(*) FROM unnest(%(user_ids)s::bigint[], %(seqs)s::bigint[]) AS p (user_id, seq)
+          LEFT JOIN mailboxes m ON m.user_id = p.user_id
+         WHERE coalesce(m.seq, 0) < p.seq
+        """,
+        {"user_ids": list(promised), "seqs": list(promised.values())},
+    )
     last = await connection.fetch_one(_Place, "SELECT place FROM epochs ORDER BY ordinal DESC LIMIT 1")
-    is_first = others is None or others.value == 0
+    assert others is not None
+    assert lacking is not None
     is_copy = last is None or last.place != current.place
-    if is_copy or (is_first if known is None else current.was_put_back(known)):
+    is_first = known is None and others.value == 0
+    is_older = known is not None and (current.was_put_back(known) or lacking.value > 0)
+    if is_copy or is_first or is_older:
         await connection.execute("INSERT INTO epochs (place) VALUES (%(place)s)", {"place": current.place})
         await connection.execute(
             "DELETE FROM epochs WHERE ordinal < (SELECT max(ordinal) FROM epochs WHERE began_at < now() - %(days)s * interval '1 day')",

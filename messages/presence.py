@@ -63,11 +63,11 @@ class Presence:
         return [presence_frame(**person._asdict()) for person in found if person.is_online]
 
     async def introduce(self, one_id: int, other_id: int) -> None:
-        """Two people have a conversation now: each learns whether the other is online."""
-        found = await queries.list_presence(self._database, user_ids=[one_id, other_id])
-        for person in found:
-            partner = other_id if person.user_id == one_id else one_id
-            await self._feed.send_ephemeral({partner}, presence_frame(**person._asdict()))
+        """Two people have a conversation now: each learns if the other is online."""
+        for person in await queries.list_presence(self._database, user_ids=[one_id, other_id]):
+            partner_id = other_id if person.user_id == one_id else one_id
+            if person.is_online:
+                await self._feed.send_ephemeral({partner_id}, presence_frame(**person._asdict()))
 
     async def _notify_partners(self, user_id: int) -> None:
         partners = await queries.list_partners(self._database, user_id=user_id, limit=MAX_PARTNERS)

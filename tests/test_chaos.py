@@ -5,6 +5,7 @@ PAGEWIRE_CHAOS_SEED repeats a run (as far as the weather allows), PAGEWIRE_CHAOS
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 from collections import Counter
@@ -59,6 +60,14 @@ class Book:
     faults: Counter[str] = field(default_factory=Counter)
     deeds: Counter[str] = field(default_factory=Counter)
 
+    def copy(self) -> "Book":
+        """What was promised until now: what a backup of this moment holds."""
+        return Book(dict(self.acknowledged), dict(self.edits), set(self.doubtful), self.faults, self.deeds)
+
+    def put_back(self, earlier: "Book") -> None:
+        """The database is that of *earlier*; an edit that nobody confirmed since may be in it or not."""
+        self.acknowledged, self.edits, self.doubtful = dict(earlier.acknowledged), dict(earlier.edits), earlier.doubtful
+
 
 class Player:
     """One person with some devices, who does what the dice say."""
@@ -66,7 +75,7 @@ class Player:
     def __init__(self, person: Person, devices: list[ReferenceClient], house: House, book: Book, seed: str) -> None:
         self.person = person
         self.devices = devices
-        self.mine: list[int] = []
+        self.mine: dict[int, dict[str, Any]] = {}  # by message id: what was first sent
         self._house = house
         self._book = book
         self._luck = random.Random(seed)
@@ -75,7 +84,8 @@ class Player:
     async def play(self, others: list[int], http: httpx.AsyncClient) -> None:
         while True:
             deed = self._luck.choices(
-                [self._send, self._post, self._change, self._read, self._cut], weights=[50, 20, 12, 8, 10]
+                [self._send, self._post, self._change, self._repeat, self._read, self._cut],
+                weights=[50, 20, 12, 6, 8, 10],
             )[0]
             with contextlib.suppress(SocketLostError, httpx.TransportError, TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -108,12 +118,12 @@ class Player:
     def _acknowledge(self, message_id: int, message: dict[str, Any]) -> None:
         self._book.acknowledged[message_id] = (self.person.id, message["client_id"])
         self._book.deeds["acknowledged"] += 1
-        self.mine.append(message_id)
+        self.mine[message_id] = message
 
     async def _change(self, other: int, http: httpx.AsyncClient) -> None:
         if not self.mine:
             return
-        message_id = self._luck.choice(self.mine)
+        message_id = self._luck.choice(list(self.mine))
         content = None if self._luck.random() < 0.3 else f"edited {self._luck.random()}"
         change = {"type": "delete"} if content is None else {"type": "edit", "content": content}
         self._book.doubtful.add(message_id)  # until an ack says otherwise
@@ -123,9 +133,26 @@ class Player:
             self._book.doubtful.discard(message_id)
             self._book.deeds["changed"] += 1
 
+    async def _repeat(self, other: int, http: httpx.AsyncClient) -> None:
+        """Send a message again that may have been edited or deleted: it is the first one, or, put back, a new one."""
+        if not self.mine:
+            return
+        message_id = self._luck.choice(list(self.mine))
+        message = self.mine[message_id]
+        if self._luck.random() < 0.5:
+            answer = await self._luck.choice(self.devices).ask(**message)
+        else:
+            url = self._house.url(self._luck) + "/messages"
+            answer = (await http.post(url, json=message, headers=self.person.headers)).json()
+        assert answer.get("code") != "client_id_reused", "a repeat was compared with what the message says now"
+        if "duplicate" in answer:
+            assert not answer["duplicate"] or answer["id"] == message_id or self._book.faults["put back"]
+            self._acknowledge(answer["id"], message)
+            self._book.deeds["repeated"] += 1
+
     async def _read(self, other: int, http: httpx.AsyncClient) -> None:
         device = self._luck.choice(self.devices)
-        received = [frame["id"] for frame in device.inbox.frames[-20:] if frame["sender_id"] == other]
+        received = [frame["id"] for frame in device.inbox.frames[-20:] if frame.get("sender_id") == other]
         if received:
             await device.tell(type="read", user_id=other, up_to_id=max(received))
             self._book.deeds["read"] += 1
@@ -139,12 +166,22 @@ async def bring_bad_luck(
     house: House, postgres: FragilePostgres, book: Book, luck: random.Random, over: asyncio.Event
 ) -> None:
     """Kill, stop and end things, and set them up again, until it is *over*; what was begun is ended."""
+    loop = asyncio.get_running_loop()
+    backup_at, put_back_at = loop.time() + SECONDS / 4, loop.time() + SECONDS / 2
+    backup: tuple[Path, Book] | None = None
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(luck.uniform(0.5, 1.5)):
                 await over.wait()
         if over.is_set():
             return
+        if backup is None and loop.time() > backup_at:
+            backup = await back_up(postgres, book)
+            continue
+        if backup is not None and loop.time() > put_back_at:
+            await put_back(postgres, book, *backup)
+            put_back_at = math.inf
+            continue
         fault = luck.choices(["kill", "stop", "sessions", "listeners", "restart"], weights=[30, 15, 20, 20, 15])[0]
         book.faults[fault] += 1
         if fault in ("kill", "stop"):
@@ -163,6 +200,34 @@ async def bring_bad_luck(
                     f"""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() {which}""",
                 )
+
+
+async def back_up(postgres: FragilePostgres, book: Book) -> tuple[Path, Book]:
+    """A backup, and what it holds: nobody is answered while the database is stopped for it."""
+    earlier = Book()
+
+    def remember() -> None:
+        earlier.put_back(book.copy())
+
+    path = await asyncio.to_thread(postgres.back_up, meanwhile=remember)
+    return path, earlier
+
+
+async def put_back(postgres: FragilePostgres, book: Book, path: Path, earlier: Book) -> None:
+    """Put the database back: what was acknowledged since is lost, as it has to be."""
+    loop = asyncio.get_running_loop()
+
+    def forget() -> None:
+        book.put_back(earlier)
+        book.faults["put back"] += 1
+
+    def forget_in_loop() -> None:
+        """After the answers that were on their way while the database stopped."""
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(1), loop).result()
+        loop.call_soon_threadsafe(forget)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+
+    await asyncio.to_thread(postgres.put_back, path, meanwhile=forget_in_loop)
 
 
 def start(server: Server) -> None:
@@ -228,7 +293,7 @@ async def test_whatever_happens_nothing_is_lost_and_nothing_is_told_twice(
         print(f"chaos: {sum(book.faults.values())} faults {dict(book.faults)}; {dict(book.deeds)}", flush=True)
     check_what_is_stored(weather, book)
     for player in players:
-        check_what_was_told(weather, player)
+        check_what_was_told(weather, player, was_put_back=book.faults["put back"] > 0)
 
 
 def find_url(house: House, seed: str) -> Callable[[], str]:
@@ -261,7 +326,7 @@ def check_what_is_stored(postgres: FragilePostgres, book: Book) -> None:
         assert (None if deleted_at else content) == book.edits[message_id], "an acknowledged change is not stored"
 
 
-def check_what_was_told(postgres: FragilePostgres, player: Player) -> None:
+def check_what_was_told(postgres: FragilePostgres, player: Player, *, was_put_back: bool) -> None:
     events = postgres.ask(
         "SELECT seq, kind, ref_id FROM events WHERE user_id = %s ORDER BY seq",
         player.person.id,
@@ -272,5 +337,7 @@ def check_what_was_told(postgres: FragilePostgres, player: Player) -> None:
     assert [seq for seq, _, _ in events] == list(range(1, told + 1)), "the numbers have a gap"
     assert sorted(ref_id for _, kind, ref_id in events if kind == "message") == [message_id for (message_id,) in mine]
     for device in player.devices:
-        assert [(frame["seq"], frame["type"], frame["id"]) for frame in device.inbox.frames] == events
-        assert device.resyncs == 0
+        expected = [event for event in events if event[0] > device.inbox.started_at]
+        assert [(frame["seq"], frame["type"], frame["id"]) for frame in device.inbox.frames] == expected
+        assert set(device.resyncs) <= {"put_back", "unknown"}
+        assert not device.resyncs or was_put_back

@@ -1,7 +1,10 @@
 """What happens to messages later: edits, deletions, read marks, and how conversations show them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from support.databases import TestDatabase
 from support.servers import Person, Server, register
 from support.tabs import Tab, send
 
@@ -157,7 +160,9 @@ def test_a_read_mark_is_shown_on_all_tabs_of_both(alice: Person, bob: Person, th
         counts = [tab.expect("unread") for tab in (reader, other_tab)]
 
     assert frames == [{"type": "read", "user_id": bob.id, "other_id": alice.id, "up_to_id": ids[1]}] * 3
-    assert counts == [{"type": "unread", "user_id": alice.id, "unread_count": 1, "read_up_to_id": ids[1]}] * 2
+    assert (
+        counts == [{"type": "unread", "user_id": alice.id, "unread_count": 1, "read_up_to_id": ids[1], "total": 1}] * 2
+    )
 
 
 def test_reading_by_rest_is_shown_on_all_tabs(alice: Person, bob: Person) -> None:
@@ -167,7 +172,7 @@ def test_reading_by_rest_is_shown_on_all_tabs(alice: Person, bob: Person) -> Non
         reader.everything()
         answer = bob.client.post(f"/messages/{alice.id}/read", json={"up_to_id": message_id})
 
-        assert answer.json() == {"read_up_to_id": message_id, "unread_count": 0}
+        assert answer.json() == {"read_up_to_id": message_id, "unread_count": 0, "total": 0}
         assert author.expect("read")["up_to_id"] == message_id
         assert reader.expect("unread")["unread_count"] == 0
 
@@ -178,7 +183,7 @@ def test_a_read_mark_never_goes_back(alice: Person, bob: Person) -> None:
 
     answer = bob.client.post(f"/messages/{alice.id}/read", json={"up_to_id": ids[0]})
 
-    assert answer.json() == {"read_up_to_id": ids[1], "unread_count": 0}
+    assert answer.json() == {"read_up_to_id": ids[1], "unread_count": 0, "total": 0}
 
 
 def test_a_read_mark_beyond_the_last_message_stops_there(alice: Person, bob: Person) -> None:
@@ -231,3 +236,108 @@ def test_deleted_messages_are_not_unread(alice: Person, bob: Person) -> None:
     (conversation,) = bob.client.get("/conversations").json()["conversations"]
 
     assert conversation["unread_count"] == 0
+
+
+# Unread counts
+
+
+def test_a_read_mark_carries_what_is_unread_in_all(alice: Person, bob: Person, carol: Person) -> None:
+    send(bob, alice)
+    message_id = send(bob, alice)
+    for _ in range(3):
+        send(carol, alice)
+    with Tab(alice) as tab:
+        tab.send(type="read", user_id=bob.id, up_to_id=message_id)
+
+        frame = tab.expect("unread")
+
+    assert (frame["user_id"], frame["unread_count"], frame["total"]) == (bob.id, 0, 3)
+
+
+def test_deleting_an_unread_message_changes_what_is_unread(alice: Person, bob: Person, there: Server) -> None:
+    send(bob, alice)
+    message_id = send(bob, alice)
+    with Tab(alice) as near, Tab(alice, there) as far:
+        near.everything()
+        far.everything()
+        bob.client.delete(f"/message/{message_id}")
+
+        frames = [tab.expect("unread") for tab in (near, far)]
+
+    assert [(frame["user_id"], frame["unread_count"], frame["total"]) for frame in frames] == [(bob.id, 1, 1)] * 2
+
+
+def test_deleting_a_message_that_was_read_changes_nothing(alice: Person, bob: Person) -> None:
+    message_id = send(bob, alice)
+    alice.client.post(f"/messages/{bob.id}/read", json={"up_to_id": message_id})
+    with Tab(alice) as tab:
+        bob.client.delete(f"/message/{message_id}")
+        tab.expect("deleted")
+
+        assert [frame["type"] for frame in tab.everything() if frame["type"] == "unread"] == []
+
+
+def test_conversations_say_how_far_the_other_person_has_read(alice: Person, bob: Person) -> None:
+    first = send(alice, bob)
+    send(alice, bob)
+    bob.client.post(f"/messages/{alice.id}/read", json={"up_to_id": first})
+
+    (conversation,) = alice.client.get("/conversations").json()["conversations"]
+
+    assert (conversation["their_read_up_to_id"], conversation["read_up_to_id"]) == (first, 0)
+
+
+# Turning pages while people write
+
+
+def test_a_conversation_that_moves_up_between_two_pages_is_in_one_of_them(
+    alice: Person, bob: Person, carol: Person, here: Server
+) -> None:
+    people = [register(here, name) for name in ("dave", "erin")]
+    for person in (bob, carol, *people):
+        send(person, alice, person.name)
+    first = alice.client.get("/conversations?limit=2").json()
+    send(bob, alice, "moves up")
+    send(register(here, "frank"), alice, "a new one")
+
+    second = alice.client.get("/conversations", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+
+    names = [entry["user"]["name"] for page in (first, second) for entry in page["conversations"]]
+    assert names == ["Erin", "Dave", "Carol", "Bob"]
+    assert second["conversations"][1]["last_message"]["content"] == "moves up"
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize("cursor", ["x", "1.x", "-1", "0", "1.2.3", "9" * 20, "1. 2"])
+def test_a_cursor_that_is_none_is_a_422(alice: Person, cursor: str) -> None:
+    assert alice.client.get("/conversations", params={"cursor": cursor}).status_code == 422
+
+
+# The clock
+
+
+def test_dates_never_fall_while_ids_rise_whichever_node_stores_them(alice: Person, bob: Person, there: Server) -> None:
+    def write(number: int) -> None:
+        with Tab((alice, bob)[number % 2], there if number % 4 < 2 else None) as tab:
+            for word in range(20):
+                answer = tab.ask(recipient_id=(bob, alice)[number % 2].id, content=str(word))
+                assert answer["type"] == "ack"
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+
+    dates = [message["created_at"] for message in alice.client.get(f"/messages/{bob.id}").json()]
+    assert len(dates) == 160
+    assert dates == sorted(dates)
+
+
+def test_a_clock_that_was_set_back_does_not_date_messages_back(
+    alice: Person, bob: Person, shared: TestDatabase
+) -> None:
+    shared.query("UPDATE mailboxes SET clock = now() + interval '1 hour' WHERE user_id = %s", bob.id)
+    send(alice, bob, "in an hour")
+    send(bob, alice, "not before it")
+
+    dates = [message["created_at"] for message in alice.client.get(f"/messages/{bob.id}").json()]
+
+    assert dates == sorted(dates)

@@ -112,3 +112,49 @@ def test_a_killed_process_leaves_nobody_online(
         offline = tab.expect("presence")
         far.socket.close()
     assert (offline["status"], offline["last_seen_at"] is not None) == ("offline", True)
+
+
+def test_after_a_first_message_both_learn_that_the_other_is_there(alice: Person, bob: Person, there: Server) -> None:
+    with Tab(alice) as mine, Tab(bob, there) as theirs:
+        mine.everything()
+        theirs.everything()
+        send(alice, bob)
+
+        seen = [tab.expect("presence") for tab in (mine, theirs)]
+
+    assert [(frame["user_id"], frame["status"]) for frame in seen] == [(bob.id, "online"), (alice.id, "online")]
+
+
+def test_after_a_second_message_presence_is_not_repeated(alice: Person, bob: Person) -> None:
+    send(alice, bob)
+    with Tab(alice) as mine, Tab(bob) as theirs:
+        theirs.everything()
+        mine.everything()
+        send(bob, alice)
+        mine.expect("message")
+
+        assert [frame["type"] for frame in mine.everything() if frame["type"] == "presence"] == []
+
+
+# Typing
+
+
+def test_typing_ends_with_the_message(alice: Person, bob: Person) -> None:
+    send(bob, alice)
+    with Tab(alice) as mine, Tab(bob) as theirs:
+        theirs.everything()
+        mine.ask(type="ping")
+        mine.send(type="typing", recipient_id=bob.id)
+        assert theirs.expect("typing")["active"]
+        mine.ask(recipient_id=bob.id, content="done")
+
+        assert theirs.expect("typing") == {"type": "typing", "user_id": alice.id, "active": False}
+
+
+def test_typing_of_a_stranger_is_not_shown(alice: Person, bob: Person) -> None:
+    with Tab(alice) as mine, Tab(bob) as theirs:
+        theirs.everything()
+        mine.send(type="typing", recipient_id=bob.id)
+        mine.ask(type="ping")
+
+        assert [frame["type"] for frame in theirs.everything() if frame["type"] == "typing"] == []

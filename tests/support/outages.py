@@ -4,8 +4,9 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,24 @@ class FragilePostgres(EmbeddedServer):
         stop_postmaster(self.folders)
         self.ensure_started()
 
+    def back_up(self, *, meanwhile: Callable[[], None] = lambda: None) -> Path:
+        """Stop the server, do what is to be done *meanwhile*, copy the data folder, and start it again."""
+        stop_postmaster(self.folders)
+        meanwhile()
+        backup = self.folders.cluster.with_name("backup")
+        shutil.rmtree(backup, ignore_errors=True)
+        copy_folder(self.folders.cluster, backup)
+        self.ensure_started()
+        return backup
+
+    def put_back(self, backup: Path, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Stop the server, do what is to be done *meanwhile*, and start it on the data of *backup*."""
+        stop_postmaster(self.folders)
+        meanwhile()
+        shutil.rmtree(self.folders.cluster)
+        copy_folder(backup, self.folders.cluster)
+        self.ensure_started()
+
     def freeze(self) -> None:
         """SIGSTOP every process: connections stay open and nothing answers."""
         for pid in [self.pid, *children_of(self.pid)]:
@@ -71,6 +90,11 @@ class FragilePostgres(EmbeddedServer):
         with contextlib.suppress(OSError):
             for pid in [self.pid, *children_of(self.pid)]:
                 os.kill(pid, signal.SIGCONT)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy with owners and modes, as a backup does."""
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
 def wait_for_the_end_of(pids: Iterable[int]) -> None:

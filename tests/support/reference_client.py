@@ -19,6 +19,7 @@ class Inbox:
 
     def __init__(self, last_seq: int = 0) -> None:
         self.last_seq = last_seq
+        self.started_at = last_seq  # the number before the first of the frames
         self.frames: list[Frame] = []
 
     def take(self, frame: Frame) -> bool:
@@ -30,6 +31,11 @@ class Inbox:
         self.last_seq = frame["seq"]
         self.frames.append(frame)
         return True
+
+    def restart(self, seq: int) -> None:
+        """The history is another: what comes now follows *seq*."""
+        self.last_seq = self.started_at = seq
+        self.frames.clear()
 
 
 class SocketLostError(Exception):
@@ -44,7 +50,8 @@ class ReferenceClient:
     ) -> None:
         self.inbox = Inbox()
         self.others: list[Frame] = []  # what is not durable
-        self.resyncs = 0
+        self.resyncs: list[str] = []  # their reasons
+        self.epoch: str | None = None
         self._token = token
         self._find_url = find_url
         self._reload = reload
@@ -85,9 +92,10 @@ class ReferenceClient:
     async def _resume(self, socket: ClientConnection) -> None:
         if not self._is_resuming:
             self._is_resuming = True
-            await socket.send(json.dumps({"type": "resume", "last_seq": self.inbox.last_seq}))
+            await socket.send(json.dumps({"type": "resume", "last_seq": self.inbox.last_seq, "epoch": self.epoch}))
 
     async def _take(self, socket: ClientConnection, frame: Frame) -> None:
+        self.epoch = frame.get("epoch", self.epoch)
         if "seq" in frame and "prev" in frame:
             if not self.inbox.take(frame):
                 await self._resume(socket)
@@ -96,11 +104,11 @@ class ReferenceClient:
             if answer is not None and not answer.done():
                 answer.set_result(frame)
         elif frame["type"] == "resync":
-            self.resyncs += 1
+            self.resyncs.append(frame["reason"])
             self._is_resuming = False
             if self._reload is not None:
                 await self._reload()
-            self.inbox.last_seq = frame["seq"]
+            self.inbox.restart(frame["seq"])
         else:
             if frame["type"] == "ready" and frame["resumed"]:
                 self._is_resuming = False
