@@ -13,6 +13,7 @@ FLOORS = [
     {"settings"},
     {"postgres", "chat", "extraction"},
     {"db", "pdf"},
+    {"schema"},
     {"edge"},
     {"auth"},
     {"delivery"},
