@@ -28,8 +28,10 @@ RETRY_CONNECT_SECONDS = 0.1
 MAX_CALLERS = 1000  # running and waiting; the next one is refused
 # Either side notices within a minute when the other vanishes without closing the connection.
 KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000"}
+ENCODING = {"client_encoding": "UTF8"}  # neither PGCLIENTENCODING nor a role's setting may narrow what can be stored
 SESSION = """
     SET TIME ZONE 'UTC';
+    SET default_transaction_isolation = 'read committed';
     SET idle_in_transaction_session_timeout = '60s';
     SET tcp_keepalives_idle = 30;
     SET tcp_keepalives_interval = 5;
@@ -147,7 +149,7 @@ class Connection:
             psycopg2.OperationalError: if the server refuses.
         """
         loop = asyncio.get_running_loop()
-        kwargs = await _resolve({**KEEPALIVES, **connect_kwargs}, loop)
+        kwargs = await _resolve({**KEEPALIVES, **connect_kwargs, **ENCODING}, loop)
         connection = cls(psycopg2.connect(**kwargs, async_=True), loop)
         try:
             await connection._finish_connecting()
