@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; schema/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 4
+-- schema version: 5
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (schema/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -39,9 +39,27 @@ CREATE TABLE IF NOT EXISTS users (
     name text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-ALTER TABLE users ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false;
+ALTER TABLE users
+    ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS email_key text,   -- folding.fold_address(email): what makes it one account's
+    ADD COLUMN IF NOT EXISTS name_key text;    -- folding.fold(name)
 
-CREATE UNIQUE INDEX IF NOT EXISTS users_email_lower ON users (lower(email));   -- find_credentials, email_exists, insert_user
+DROP INDEX IF EXISTS users_email_lower;        -- before version 5; lower() folds as the database's locale has it
+CREATE UNIQUE INDEX IF NOT EXISTS users_folded_email ON users (email_key);   -- find_credentials, email_exists, insert_user
+
+-- Pagewire writes both keys, and schema/migration.py those of older rows. A row that is written by hand gets them here.
+CREATE OR REPLACE FUNCTION fold_account() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.email_key IS NULL OR TG_OP = 'UPDATE' AND NEW.email_key = OLD.email_key AND NEW.email <> OLD.email THEN
+        NEW.email_key := lower(NEW.email);
+    END IF;
+    IF NEW.name_key IS NULL OR TG_OP = 'UPDATE' AND NEW.name_key = OLD.name_key AND NEW.name <> OLD.name THEN
+        NEW.name_key := lower(NEW.name);
+    END IF;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS users_fold_account ON users;
+CREATE TRIGGER users_fold_account BEFORE INSERT OR UPDATE OF email, name ON users FOR EACH ROW EXECUTE FUNCTION fold_account();
 
 -- Documents
 

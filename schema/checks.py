@@ -1,11 +1,11 @@
 """Reasons why a database cannot serve, each in one line that names the remedy."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from errors import StartupError
 from schema.catalog import CONVERTIBLE, Catalog
-from schema.queries import RelationRow, ServerRow
+from schema.queries import AccountRow, RelationRow, ServerRow
 
 MIN_SERVER_VERSION = 130000
 KINDS = {  # of pg_class.relkind: what it is, and its name in ALTER
@@ -17,6 +17,7 @@ KINDS = {  # of pg_class.relkind: what it is, and its name in ALTER
     "c": ("a type", "TYPE"),
 }
 AN_INDEX = ("an index", "INDEX")
+NAMED_PAIRS = 10
 EQUIVALENT = {"integer": {"bigint"}}
 READ_ONLY_REMEDIES = {  # by pg_settings.source
     "user": "ALTER ROLE {role} RESET default_transaction_read_only",
@@ -135,4 +136,18 @@ def _make_room(server: ServerRow, name: str, keyword: str) -> str:
     return (
         f"name a database of Pagewire's own in DATABASE_URL (CREATE DATABASE pagewire), "
         f"or ALTER {keyword} {server.schema}.{name} RENAME TO {name}_old"
+    )
+
+
+# Addresses
+
+
+def describe_collisions(collisions: Sequence[tuple[AccountRow, AccountRow]]) -> str:
+    pairs = [f"{one.email} (id {one.id}) and {other.email} (id {other.id})" for one, other in collisions[:NAMED_PAIRS]]
+    if len(collisions) > NAMED_PAIRS:
+        pairs.append(f"{len(collisions) - NAMED_PAIRS} more")
+    remedy = f"UPDATE users SET email = 'other@example.com' WHERE id = {collisions[0][1].id}"  # noqa: S608  shown only
+    return (
+        f"some accounts have one address in different spellings, and would become one: {', '.join(pairs)}; "
+        f"change one of each two, as by {remedy}"
     )

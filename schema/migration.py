@@ -2,13 +2,16 @@
 
 from db import Connection, Database, SqlError
 from errors import StartupError
+from folding import fold, fold_address
 from schema import checks, queries
 from schema.catalog import Catalog, read_catalog
 from schema.classic import migrate_classic_tables
 from schema.expected import Schema, read_schema
-from schema.queries import ServerRow
+from schema.queries import AccountRow, ServerRow
 
 MIGRATION_SECONDS = 600.0
+ACCOUNTS_AT_ONCE = 10_000
+MIN_ID = -(2**63)
 FEATURE_NOT_SUPPORTED = "0A000"
 
 
@@ -61,11 +64,36 @@ async def _migrate(tx: Connection, server: ServerRow, catalog: Catalog, schema: 
     checks.check_may_change(server, catalog)
     await migrate_classic_tables(tx, catalog, schema.tables)
     await tx.execute(schema.text)
+    await _fold_accounts(tx)
     await queries.insert_version(tx, version=schema.version, content_hash=schema.content_hash)
     migrated = await read_catalog(tx, schema)
     checks.check_present(server, migrated, schema.tables)
     checks.check_types(server, migrated, schema.tables, convertible=False)
     return migrated
+
+
+async def _fold_accounts(tx: Connection) -> None:
+    """Write the keys of accounts that have none, or others than this program would give them."""
+    first: dict[str, AccountRow] = {}  # of each address
+    collisions: list[tuple[AccountRow, AccountRow]] = []
+    rows: list[AccountRow] = []
+    while rows := await queries.list_accounts(tx, after_id=rows[-1].id if rows else MIN_ID, limit=ACCOUNTS_AT_ONCE):
+        changed = []
+        for row in rows:
+            folded = row._replace(email_key=fold_address(row.email), name_key=fold(row.name))
+            if folded != row:
+                changed.append(folded)
+            if (other := first.setdefault(str(folded.email_key), row)) is not row:
+                collisions.append((other, row))
+        if not collisions:
+            await queries.set_keys(
+                tx,
+                user_ids=[row.id for row in changed],
+                email_keys=[str(row.email_key) for row in changed],
+                name_keys=[str(row.name_key) for row in changed],
+            )
+    if collisions:
+        raise StartupError(checks.describe_collisions(collisions))
 
 
 def _describe(error: SqlError) -> str:

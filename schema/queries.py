@@ -196,6 +196,42 @@ async def insert_version(conn: Executor, *, version: int, content_hash: str) -> 
     )
 
 
+# Addresses and names as they are compared
+
+
+class AccountRow(NamedTuple):
+    id: int
+    email: str
+    name: str
+    email_key: str | None
+    name_key: str | None
+
+
+async def list_accounts(conn: Executor, *, after_id: int, limit: int) -> list[AccountRow]:
+    return await conn.fetch_all(
+        AccountRow,
+        """
+        SELECT id, email, name, email_key, name_key FROM users WHERE id > %(after_id)s ORDER BY id LIMIT %(limit)s
+        """,
+        {"after_id": after_id, "limit": limit},
+    )
+
+
+async def set_keys(
+    conn: Executor, *, user_ids: Sequence[int], email_keys: Sequence[str], name_keys: Sequence[str]
+) -> None:
+    """The three run in parallel."""
+    await conn.execute(
+        """
+        UPDATE users SET email_key = changed.email_key, name_key = changed.name_key
+          FROM unnest(%(user_ids)s::bigint[], %(email_keys)s::text[], %(name_keys)s::text[])
+               AS changed (id, email_key, name_key)
+         WHERE users.id = changed.id
+        """,
+        {"user_ids": list(user_ids), "email_keys": list(email_keys), "name_keys": list(name_keys)},
+    )
+
+
 # The installation
 
 

@@ -9,7 +9,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
-    {"errors"},
+    {"errors", "folding"},
     {"settings"},
     {"postgres", "chat", "extraction"},
     {"db", "pdf"},
