@@ -1,4 +1,4 @@
-"""PostgreSQL, awaited: a small connection pool over psycopg2's asynchronous mode, transactions, and the schema."""
+"""PostgreSQL, awaited: a small connection pool over psycopg2's asynchronous mode, and transactions."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,6 @@ import select
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeVar, get_args, get_type_hints
 
 import psycopg2
@@ -19,7 +18,7 @@ from psycopg2 import IntegrityError as IntegrityError  # what a statement raises
 from psycopg2 import OperationalError as OperationalError  # when the server refuses or is lost
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 
-from errors import BusyError, DatabaseUnavailableError, StartupError, UnstorableTextError
+from errors import BusyError, DatabaseUnavailableError, UnstorableTextError
 
 ANSWER_SECONDS = 4.5  # for a connection and one statement together: requests are answered within five
 PING_AFTER_SECONDS = 30.0  # a firewall on the way may have dropped an idle connection
@@ -29,18 +28,25 @@ RETRY_CONNECT_SECONDS = 0.1
 MAX_CALLERS = 1000  # running and waiting; the next one is refused
 # Either side notices within a minute when the other vanishes without closing the connection.
 KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000"}
+ENCODING = {"client_encoding": "UTF8"}  # neither PGCLIENTENCODING nor a role's setting may narrow what can be stored
 SESSION = """
     SET TIME ZONE 'UTC';
+    SET default_transaction_isolation = 'read committed';
     SET idle_in_transaction_session_timeout = '60s';
     SET tcp_keepalives_idle = 30;
     SET tcp_keepalives_interval = 5;
     SET tcp_keepalives_count = 3;
 """
 
-SCHEMA_FILE = Path(__file__).with_name("schema.sql")
-SCHEMA_LOCK = 7_267_001  # any number, the same in every process; held while the schema is applied
+# Reasons, by psycopg2's text, that do not pass while one waits: configuration, not an outage.
+LASTING_REASONS = re.compile(
+    r"authentication failed|no password supplied|does not exist|pg_hba\.conf|no such (?:database|user)"
+    "|does not support SSL|no encryption|certificate|GSSAPI|channel binding|authentication method"
+    "|not permitted to log in|not currently accepting connections|permission denied for|unsupported|^invalid "
+)
 NODE_LOCK = 7_267_003  # first key of the lock that a live node holds; the second is its node id
 
+SqlError = psycopg2.Error  # the base class of them all
 Params = Mapping[str, object]
 Row = TypeVar("Row", bound=tuple[Any, ...])
 logger = logging.getLogger("pagewire.db")
@@ -143,7 +149,7 @@ class Connection:
             psycopg2.OperationalError: if the server refuses.
         """
         loop = asyncio.get_running_loop()
-        kwargs = await _resolve({**KEEPALIVES, **connect_kwargs}, loop)
+        kwargs = await _resolve({**KEEPALIVES, **connect_kwargs, **ENCODING}, loop)
         connection = cls(psycopg2.connect(**kwargs, async_=True), loop)
         try:
             await connection._finish_connecting()
@@ -367,7 +373,7 @@ class Database:
                 raise  # the caller's own
             raise DatabaseUnavailableError(retry_after=2) from error
         except psycopg2.OperationalError as error:
-            logger.warning("database: %s", str(error).strip() or type(error).__name__)
+            logger.warning("database: %s", one_line(error))
             raise DatabaseUnavailableError(retry_after=2) from error
         except psycopg2.InterfaceError as error:
             raise DatabaseUnavailableError(retry_after=2) from error
@@ -395,19 +401,27 @@ class Database:
         connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 
+    async def connect(self) -> Connection:
+        """Try once to connect, under the caller's timeout.
+
+        Raises:
+            psycopg2.OperationalError: if the server refuses or is not there.
+        """
+        return await Connection.open(
+            self._connect_kwargs, statement_seconds=self._answer_seconds + STATEMENT_GRACE_SECONDS
+        )
+
     async def open_connection(self) -> Connection:
         """Connect; while the server is down or starting, retry until the caller's timeout."""
         while True:
             try:
-                connection = await Connection.open(
-                    self._connect_kwargs, statement_seconds=self._answer_seconds + STATEMENT_GRACE_SECONDS
-                )
+                connection = await self.connect()
             except psycopg2.OperationalError as error:
-                if "authentication failed" in str(error) or "does not exist" in str(error):
+                if is_lasting(error):
                     raise
                 if not self._away:
                     self._away = True
-                    logger.warning("the database does not answer: %s", " ".join(str(error).split()))
+                    logger.warning("the database does not answer: %s", one_line(error))
             else:
                 if self._away:
                     self._away = False
@@ -425,6 +439,16 @@ class Database:
             await asyncio.shield(self._reviving)
 
 
+def is_lasting(error: OperationalError) -> bool:
+    """Whether to connect again would fail in the same way: a wrong password, no such database, no TLS."""
+    return LASTING_REASONS.search(str(error)) is not None
+
+
+def one_line(error: SqlError) -> str:
+    """What the server or libpq says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 async def _answers(connection: Connection) -> bool:
     try:
         async with asyncio.timeout(PING_SECONDS):
@@ -433,63 +457,6 @@ async def _answers(connection: Connection) -> bool:
         connection.close()
         return False
     return True
-
-
-# The schema
-
-
-class _SchemaVersion(NamedTuple):
-    version: int
-    content_hash: str
-
-
-async def apply_schema(database: Database) -> None:
-    """Bring the database up to schema.sql; any number of processes may do so at once.
-
-    Raises:
-        StartupError: if the database was made by a newer Pagewire.
-    """
-    text = SCHEMA_FILE.read_text(encoding="utf-8")
-    found = re.search(r"^-- schema version: (\d+)$", text, re.MULTILINE)
-    assert found is not None
-    version, content_hash = int(found[1]), hashlib.sha256(text.encode()).hexdigest()
-    async with database.transaction(seconds=600) as tx:
-        await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
-        await tx.execute(
-            """
-            CREATE TABLE IF NOT EXISTS schema_version (
-                version integer NOT NULL, content_hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
-            """
-        )
-        current = await tx.fetch_one(
-            _SchemaVersion,
-            "SELECT version, content_hash FROM schema_version ORDER BY version DESC, applied_at DESC LIMIT 1",
-        )
-        if current is not None and current.version > version:
-            raise StartupError(
-                f"the database has schema version {current.version}, this program knows {version}: start a newer Pagewire"
-            )
-        if current is not None and current.content_hash == content_hash:
-            return
-        try:
-            await tx.execute(text)
-        except IntegrityError as error:  # e-mail addresses that differ only in case, for example
-            raise StartupError(f"the database cannot be migrated: {' '.join(str(error).split())}") from error
-        await tx.execute(
-            "INSERT INTO schema_version (version, content_hash) VALUES (%(version)s, %(content_hash)s)",
-            {"version": version, "content_hash": content_hash},
-        )
-
-
-class _Mark(NamedTuple):
-    mark: str
-
-
-async def get_installation_mark(conn: Executor) -> str:
-    """Return the twelve hex digits in the name of every file that this installation stores."""
-    row = await conn.fetch_one(_Mark, "SELECT mark FROM installation")
-    assert row is not None
-    return row.mark
 
 
 class _One(NamedTuple):

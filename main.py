@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
 import uvicorn
@@ -37,18 +37,19 @@ from edge.forms import list_paths_with_files
 from edge.health import Readiness
 from edge.limits import RateLimits
 from edge.logs import configure_logging
-from errors import StartupError
+from errors import BusyError, DatabaseUnavailableError, StartupError
 from messages import routes as messages
 from messages import sockets
 from messages.messenger import Messenger
 from messages.presence import Presence
 from pdf import PdfEngine
 from postgres.location import DatabaseLocation, locate_database
+from schema.opening import open_schema
+from schema.queries import get_installation_mark
 from settings import Settings, get_settings
 
 VERSION = "0.1.0"
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
-CONNECT_SECONDS = 30.0  # for a database that is starting too
 TAGS = [
     {"name": "app", "description": "Welcome and health."},
     {"name": "accounts", "description": "Registration, sign-in and access tokens."},
@@ -87,7 +88,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         location = locate_database(settings)
         database = await stack.enter_async_context(_open_database(location, size=settings.db_pool_size))
 
-        storage = Storage(settings.upload_dir, mark=await db.get_installation_mark(database))
+        storage = Storage(settings.upload_dir, mark=await get_installation_mark(database))
         storage.open()
         stack.callback(storage.close)
         engine = PdfEngine.from_settings(settings)
@@ -146,19 +147,8 @@ async def _open_database(location: DatabaseLocation, *, size: int) -> AsyncItera
             stack.push_async_callback(asyncio.to_thread, server.release)
         database = Database(location.connect_kwargs, size=size, revive=server.ensure_started if server else None)
         stack.push_async_callback(database.close)
-        await _reach(database, location.description)
-        await db.apply_schema(database)
+        await open_schema(database, description=location.description)
         yield database
-
-
-async def _reach(database: Database, description: str) -> None:
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            (await database.open_connection()).close()
-    except TimeoutError:
-        raise StartupError(f"{description} does not answer.") from None
-    except OperationalError as error:
-        raise StartupError(f"{description}: {' '.join(str(error).split())}") from None
 
 
 def _log_start(settings: Settings, location: DatabaseLocation) -> None:
@@ -173,11 +163,23 @@ def _log_start(settings: Settings, location: DatabaseLocation) -> None:
 @asynccontextmanager
 async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     configure_logging(settings)
-    async with open_engines(settings) as engines:
+    async with AsyncExitStack() as stack:
+        with _named_if_lost():
+            engines = await stack.enter_async_context(open_engines(settings))
         app.state.engines = engines
         _collect_less()
         with drain_before_exit(engines[Readiness], engines[Feed].connections):
             yield
+
+
+@contextmanager
+def _named_if_lost() -> Iterator[None]:
+    """A database that is lost in the middle of the start ends it with one line, too."""
+    try:
+        yield
+    except (DatabaseUnavailableError, BusyError, OperationalError, TimeoutError) as error:
+        reason = " ".join(str(error.__cause__ or error).split()) or "no answer in time"
+        raise StartupError(f"the database was lost during the start: {reason}") from error
 
 
 def _collect_less() -> None:

@@ -1,49 +1,20 @@
--- Pagewire's whole schema. Idempotent; db.apply_schema applies it in one transaction, whenever it has changed.
--- schema version: 5
+-- Pagewire's whole schema. Idempotent; schema/migration.py applies it in one transaction, whenever it has changed.
+-- schema version: 6
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
--- each of them, so that an older database moves in as it is. Beside each index stands the function (of a queries.py, or of auth) that it serves.
+-- each of them, so that an older database moves in as it is (schema/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
+
+CREATE TABLE IF NOT EXISTS schema_version (
+    version integer NOT NULL,
+    content_hash text NOT NULL,   -- of this file
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
 
 CREATE TABLE IF NOT EXISTS installation (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     mark text NOT NULL DEFAULT substr(md5(gen_random_uuid()::text), 1, 12)   -- in the name of each stored file
 );
 INSERT INTO installation DEFAULT VALUES ON CONFLICT DO NOTHING;
-
--- A classic database (integer ids, timestamps without a time zone, gaps in its columns) moves in as it is.
-
-DO $$
-DECLARE
-    zone text := (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone');   -- what its timestamps were written in
-    classic text;
-BEGIN
-    IF (SELECT data_type FROM information_schema.columns
-         WHERE table_schema = current_schema() AND table_name = 'users' AND column_name = 'created_at')
-       IS DISTINCT FROM 'timestamp without time zone' THEN
-        RETURN;
-    END IF;
-    FOREACH classic IN ARRAY ARRAY['users', 'messages', 'documents'] LOOP
-        CONTINUE WHEN to_regclass(classic) IS NULL;
-        EXECUTE format('UPDATE %I SET created_at = now() AT TIME ZONE %L WHERE created_at IS NULL', classic, zone);
-        EXECUTE format(
-            'ALTER TABLE %I ALTER id TYPE bigint, ALTER created_at DROP DEFAULT, '
-            'ALTER created_at TYPE timestamptz USING created_at AT TIME ZONE %L, '
-            'ALTER created_at SET DEFAULT now(), ALTER created_at SET NOT NULL', classic, zone);
-        EXECUTE format('ALTER SEQUENCE %s AS bigint', pg_get_serial_sequence(classic, 'id'));
-    END LOOP;
-    UPDATE users SET name = split_part(email, '@', 1) WHERE name IS NULL;
-    ALTER TABLE users ALTER email TYPE text, ALTER password_hash TYPE text, ALTER name TYPE text, ALTER name SET NOT NULL;
-    ALTER TABLE users ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false;
-    UPDATE users SET is_admin = true WHERE id = (SELECT min(id) FROM users);
-    IF to_regclass('messages') IS NOT NULL THEN
-        ALTER TABLE messages ALTER sender_id TYPE bigint, ALTER recipient_id TYPE bigint;
-    END IF;
-    IF to_regclass('documents') IS NOT NULL THEN
-        UPDATE documents SET file_size = 0 WHERE file_size IS NULL;
-        ALTER TABLE documents ALTER user_id TYPE bigint, ALTER filename TYPE text, ALTER file_path TYPE text,
-            ALTER file_size TYPE bigint, ALTER file_size SET NOT NULL;
-    END IF;
-END $$;
 
 -- Version 4 calls a server process a node; a worker is a process that extracts a PDF.
 
@@ -68,9 +39,27 @@ CREATE TABLE IF NOT EXISTS users (
     name text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-ALTER TABLE users ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false;
+ALTER TABLE users
+    ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS email_key text,   -- folding.fold_address(email): what makes it one account's
+    ADD COLUMN IF NOT EXISTS name_key text;    -- folding.fold(name)
 
-CREATE UNIQUE INDEX IF NOT EXISTS users_email_lower ON users (lower(email));   -- find_credentials, email_exists, insert_user
+DROP INDEX IF EXISTS users_email_lower;        -- before version 5; lower() folds as the database's locale has it
+CREATE UNIQUE INDEX IF NOT EXISTS users_folded_email ON users (email_key);   -- find_credentials, email_exists, insert_user
+
+-- Pagewire writes both keys, and schema/migration.py those of older rows. A row that is written by hand gets them here.
+CREATE OR REPLACE FUNCTION fold_account() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.email_key IS NULL OR TG_OP = 'UPDATE' AND NEW.email_key = OLD.email_key AND NEW.email <> OLD.email THEN
+        NEW.email_key := lower(NEW.email);
+    END IF;
+    IF NEW.name_key IS NULL OR TG_OP = 'UPDATE' AND NEW.name_key = OLD.name_key AND NEW.name <> OLD.name THEN
+        NEW.name_key := lower(NEW.name);
+    END IF;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS users_fold_account ON users;
+CREATE TRIGGER users_fold_account BEFORE INSERT OR UPDATE OF email, name ON users FOR EACH ROW EXECUTE FUNCTION fold_account();
 
 -- Documents
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from auth import UserRow
 from db import Connection, Executor, Prepared
+from folding import fold, fold_address
 
 FIRST_ACCOUNT_LOCK = 7_267_002  # decides which account is the first, and so the admin
 
@@ -32,12 +33,18 @@ async def insert_user(tx: Connection, *, email: str, name: str, password_hash: s
     return await tx.fetch_one(
         UserRow,
         """
-        INSERT INTO users (email, name, password_hash, is_admin)
-        VALUES (%(email)s, %(name)s, %(password_hash)s, NOT EXISTS (SELECT 1 FROM users))
-        ON CONFLICT (lower(email)) DO NOTHING
+        INSERT INTO users (email, email_key, name, name_key, password_hash, is_admin)
+        VALUES (%(email)s, %(email_key)s, %(name)s, %(name_key)s, %(password_hash)s, NOT EXISTS (SELECT 1 FROM users))
+        ON CONFLICT (email_key) DO NOTHING
         RETURNING id, email, name, created_at, is_admin
         """,
-        {"email": email, "name": name, "password_hash": password_hash},
+        {
+            "email": email,
+            "email_key": fold_address(email),
+            "name": name,
+            "name_key": fold(name),
+            "password_hash": password_hash,
+        },
     )
 
 
@@ -54,30 +61,38 @@ async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | No
         CredentialsRow,
         """
         SELECT id, email, name, created_at, is_admin, password_hash
-          FROM users WHERE lower(email) = lower(%(email)s)
+          FROM users WHERE email_key = %(email_key)s
         """,
-        {"email": email},
+        {"email_key": fold_address(email)},
     )
 
 
 async def email_exists(conn: Executor, *, email: str) -> bool:
-    row = await conn.fetch_one(_One, "SELECT 1 FROM users WHERE lower(email) = lower(%(email)s)", {"email": email})
+    row = await conn.fetch_one(
+        _One, "SELECT 1 FROM users WHERE email_key = %(email_key)s", {"email_key": fold_address(email)}
+    )
     return row is not None
 
 
 async def list_users(
     conn: Executor, *, except_id: int, words: str | None = None, after_id: int = 0, limit: int | None = None
 ) -> list[UserRow]:
-    """All but *except_id*, by id; *words* must be in the name or the address; *limit* None is no limit."""
+    """All but *except_id*, by id; *words* must be in the name or the address, in any case; *limit* None is no limit."""
     return await conn.fetch_all(
         UserRow,
         """
         SELECT id, email, name, created_at, is_admin
           FROM users
          WHERE id > %(after_id)s AND id <> %(except_id)s
-           AND (%(words)s IS NULL OR strpos(lower(name), lower(%(words)s)) > 0 OR strpos(lower(email), lower(%(words)s)) > 0)
+           AND (%(in_name)s IS NULL OR strpos(name_key, %(in_name)s) > 0 OR strpos(email_key, %(in_email)s) > 0)
          ORDER BY id
          LIMIT %(limit)s
         """,
-        {"after_id": after_id, "except_id": except_id, "words": words, "limit": limit},
+        {
+            "after_id": after_id,
+            "except_id": except_id,
+            "in_name": None if words is None else fold(words),
+            "in_email": None if words is None else fold_address(words),
+            "limit": limit,
+        },
     )

@@ -24,6 +24,7 @@ from errors import (
     RegistrationClosedError,
     UserNotFoundError,
 )
+from folding import fold_address
 from settings import Settings
 
 MIN_PASSWORD_CHARACTERS = 8
@@ -171,7 +172,7 @@ async def login(
 ) -> AccessToken:
     """Exchange an address and a password for a Bearer token. The answer does not tell which of the two is wrong."""
     await limits.hit(limits.login_ip, client_network(request))
-    await limits.hit(limits.login, credentials.email.lower())
+    await limits.hit(limits.login, fold_address(credentials.email))
     found = await queries.find_credentials(database, email=credentials.email)
     if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
         raise InvalidCredentialsError

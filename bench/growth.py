@@ -9,10 +9,10 @@ from typing import NamedTuple
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-import db
 from bench.servers import Server
 from db import Database
 from messages import queries
+from schema.migration import apply_schema
 
 CONVERSATION_MESSAGES = 200  # between two users, interleaved with all others
 QUESTIONS = 200  # one after another
@@ -41,7 +41,7 @@ async def open_table(server: Server, messages: int) -> AsyncIterator[Table]:
         connection.cursor().execute(f"CREATE DATABASE {name}")
     database = Database(connect_kwargs, size=1)
     try:
-        await db.apply_schema(database)
+        await apply_schema(database)
         conversations = messages // CONVERSATION_MESSAGES
         with contextlib.closing(psycopg2.connect(make_dsn(**connect_kwargs))) as connection:
             connection.autocommit = True

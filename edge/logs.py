@@ -34,6 +34,13 @@ class _MaskTokens(logging.Filter):
         return True
 
 
+class _EndWithTheReason(logging.Filter):
+    """uvicorn adds a line without news to the one that says why a start failed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.msg != "Application startup failed. Exiting."
+
+
 def mask_secrets(text: str) -> str:
     return QUERY.sub("***", text)  # all of it: the name of a token may be escaped, as in %74oken=
 
@@ -56,5 +63,6 @@ def configure_logging(settings: Settings) -> None:
     error = logging.getLogger("uvicorn.error")
     error.handlers = []
     error.propagate = True
-    if not any(isinstance(known, _MaskTokens) for known in error.filters):
-        error.addFilter(_MaskTokens())
+    for kind in (_MaskTokens, _EndWithTheReason):
+        if not any(isinstance(known, kind) for known in error.filters):
+            error.addFilter(kind())

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import stat
 import tempfile
@@ -80,7 +81,7 @@ class Folders:
             else:
                 self._make_home_elsewhere()
         if account.uid != os.geteuid() and not may_enter(account, self.home.resolve()):
-            raise StartupError(f"The system user {account.name}, which runs PostgreSQL, cannot enter {self.home}.")
+            raise StartupError(_describe_closed(account, self.home))
 
     def _make_home_elsewhere(self) -> None:
         """Link DATA_DIR/postgres to a new folder under /var/lib/pagewire.
@@ -114,6 +115,16 @@ class Folders:
         """Remove the folder under /tmp, if that is where the socket was."""
         if self.run_dir.parent != self.home:
             self.run_dir.rmdir()
+
+
+def _describe_closed(account: Account, home: Path) -> str:
+    """Which folder on the way to *home* keeps *account* out, and what to do about it."""
+    path = home.resolve()
+    closed = next((folder for folder in (*reversed(path.parents), path) if not may_enter(account, folder)), path)
+    return (
+        f"The system user {account.name}, which runs PostgreSQL, cannot enter {closed}, on the way to the database in "
+        f"{path}: let others pass through it (chmod o+x {shlex.quote(str(closed))}), or move DATA_DIR elsewhere."
+    )
 
 
 def _make_passage(parent: Path, prefix: str) -> Path:

@@ -14,9 +14,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-import db
 from db import Database
 from postgres.embedded import EmbeddedServer
+from schema.migration import apply_schema
 from support.databases import TestDatabase
 from support.documents import documents_of, locked
 from support.mail import MailServer
@@ -38,12 +38,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 
 
 @pytest.fixture(scope="session")
-def make_database(postgres: EmbeddedServer) -> Callable[[], TestDatabase]:
-    def make() -> TestDatabase:
+def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
+    def make(options: str = "") -> TestDatabase:
+        """*options* as CREATE DATABASE has them."""
         name = f"test_{os.getpid()}_{next(_database_numbers)}"
         with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
             connection.autocommit = True
-            connection.cursor().execute(f"CREATE DATABASE {name}")
+            connection.cursor().execute(f"CREATE DATABASE {name} {options}")
         return TestDatabase({**postgres.connect_kwargs, "dbname": name})
 
     return make
@@ -61,7 +62,7 @@ def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
 
     async def fill() -> None:
         database = Database(made.keywords, size=2)
-        await db.apply_schema(database)
+        await apply_schema(database)
         await database.close()
 
     asyncio.run(fill())

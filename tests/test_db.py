@@ -285,6 +285,24 @@ async def test_text_that_postgresql_cannot_store_is_rejected(
     assert await backend(single) == before
 
 
+@pytest.mark.parametrize("keywords", [{"client_encoding": "LATIN1"}, {"options": "-c client_encoding=SQL_ASCII"}, {}])
+async def test_every_character_is_stored_whatever_encoding_clients_are_set_to(
+    open_pool: OpenPool, database: Database, monkeypatch: pytest.MonkeyPatch, keywords: dict[str, str]
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    narrow = open_pool({**database._connect_kwargs, **keywords})
+
+    assert await ask(narrow, "SELECT %(text)s || chr(8364)", text="“tea” 🙂 ") == "“tea” 🙂 €"
+
+
+async def test_transactions_are_read_committed_whatever_the_role_is_set_to(
+    open_pool: OpenPool, database: Database
+) -> None:
+    strict = open_pool({**database._connect_kwargs, "options": "-c default_transaction_isolation=serializable"})
+
+    assert await ask(strict, "SELECT current_setting('transaction_isolation')") == "read committed"
+
+
 async def test_a_broken_constraint_is_an_integrity_error(database: Database) -> None:
     async def twice() -> None:
         async with database.transaction() as tx:

@@ -9,10 +9,11 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
-    {"errors"},
+    {"errors", "folding"},
     {"settings"},
     {"postgres", "chat", "extraction"},
     {"db", "pdf"},
+    {"schema"},
     {"edge"},
     {"auth"},
     {"delivery"},

@@ -19,6 +19,7 @@ from documents import queries as documents
 from errors import BusyError
 from messages import queries as messages
 from messages.queries import MessageDraft
+from schema.migration import apply_schema
 from support.databases import TestDatabase
 from support.servers import HOUSE
 
@@ -169,7 +170,7 @@ def promises() -> list[tuple[str, str]]:
 async def crowded(make_database: Callable[[], TestDatabase]) -> Any:
     made = make_database()
     database = Database(made.keywords, size=2)
-    await db.apply_schema(database)
+    await apply_schema(database)
     async with database.transaction(seconds=60) as tx:
         await tx.execute(FILL)
     yield database
@@ -213,7 +214,7 @@ async def test_a_quiet_conversation_is_found_without_walking_the_others(
 ) -> None:
     """Three pairs, one of them long silent: the planner was tempted to walk back through all messages."""
     database = Database(make_database().keywords, size=2)
-    await db.apply_schema(database)
+    await apply_schema(database)
     async with database.transaction(seconds=60) as tx:
         await tx.execute(
             """

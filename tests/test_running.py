@@ -16,6 +16,7 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection
 
+from support.databases import TestDatabase
 from support.outages import open_folder
 from support.servers import HOUSE, Person, Server, receive, register, wait_until
 from support.sockets import closing, deaf, send
@@ -302,6 +303,22 @@ def test_a_wrong_setting_is_named_and_not_retried_for_ever(
     assert 1 <= len(reasons) <= (4 if "-w" in starter else 1)  # one per worker
     if not starter.startswith("gunicorn"):  # its master may show one when a worker ends early
         assert "Traceback" not in "".join(lines)
+
+
+@pytest.mark.parametrize("starter", ["python main.py", "uvicorn", "uvicorn --workers 2", "gunicorn -w 2"])
+def test_a_database_that_cannot_serve_is_named_once_a_process_and_not_retried_for_ever(
+    make_alone: Callable[..., Server], make_database: Callable[..., TestDatabase], starter: str
+) -> None:
+    narrow = make_database("TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C' ENCODING 'LATIN1'")
+    server = make_alone(DATABASE_URL=narrow.url)
+
+    lines = run_until_it_fails(server, starter, "LATIN1")
+
+    reasons = [line for line in lines if "encoding is LATIN1" in line]
+    assert 1 <= len(reasons) <= (2 if "-w" in starter else 1)  # one per worker
+    assert "Traceback" not in "".join(lines)
+    if "-w" not in starter:
+        assert lines[-1:] == reasons
 
 
 def run_until_it_fails(server: Server, starter: str, variable: str) -> list[str]:

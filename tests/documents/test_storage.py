@@ -495,8 +495,7 @@ def test_a_read_only_folder_stops_the_start_with_one_clear_line(
 
     lines = refused_start(database, tmp_path, disk)
 
-    assert lines[0].endswith(f"UPLOAD_DIR: cannot write to {disk}: not writable")
-    assert [line.split(" ERROR ")[1].strip() for line in lines[1:]] == ["Application startup failed. Exiting."]
+    assert [line.split(" ERROR ")[1].strip() for line in lines] == [f"UPLOAD_DIR: cannot write to {disk}: not writable"]
 
 
 def test_a_file_in_place_of_the_folder_stops_the_start_with_one_clear_line(

@@ -241,6 +241,26 @@ def test_root_whose_folder_and_programs_are_closed_to_other_users_gets_a_place_e
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
+@pytest.mark.parametrize("closed", ["app", "app/data", "app/data/postgres"])
+def test_a_folder_that_was_closed_to_the_user_that_runs_it_is_named(folder: Path, closed: str) -> None:
+    (folder / "app").mkdir(mode=0o755)
+    server = EmbeddedServer(folder / "app" / "data")
+    server.ensure_started()
+    server.release()
+    before = (folder / closed).stat().st_mode
+    (folder / closed).chmod(0o700)
+
+    with pytest.raises(StartupError) as raised:
+        server.ensure_started()
+
+    assert f"cannot enter {folder / closed}, " in raised.value.detail
+    assert f"(chmod o+x {folder / closed})" in raised.value.detail
+    (folder / closed).chmod(before | 0o001)
+    server.ensure_started()
+    server.release()
+
+
 # What it promises while it runs
 
 

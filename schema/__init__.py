@@ -1,0 +1,1 @@
+"""Whether a database can serve, and bringing it up to schema.sql."""
