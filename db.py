@@ -8,6 +8,7 @@ import logging
 import re
 import select
 import socket
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol, Self, TypeVar, get_args, get_type_hints
@@ -484,3 +485,27 @@ NODE_IS_GONE = """
          WHERE locktype = 'advisory' AND classid = %(node_lock)s AND objid = node_id AND objsubid = 2 AND granted
            AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
 """
+
+
+# Text as it is compared: in any case, with its accents encoded either way, whatever the database's locale
+
+
+def fold(text: str) -> str:
+    """*text* for searching: STRASSE and straße are the same."""
+    return _compose(_compose(text).casefold())
+
+
+def fold_address(address: str) -> str:
+    """*address* for telling whether two are the same account's.
+
+    Letters are folded one for one, so that straße@ and strasse@, which are two mailboxes, stay two.
+    """
+    return _compose("".join(map(_fold_letter, _compose(address))))
+
+
+def _compose(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _fold_letter(letter: str) -> str:
+    return next((folded for folded in (letter.casefold(), letter.lower()) if len(folded) == 1), letter)

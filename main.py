@@ -44,8 +44,8 @@ from messages.messenger import Messenger
 from messages.presence import Presence
 from pdf import PdfEngine
 from postgres.location import DatabaseLocation, locate_database
-from schema.opening import open_schema
-from schema.queries import get_installation_mark
+from postgres.opening import open_schema
+from postgres.queries import get_installation_mark
 from settings import Settings, get_settings
 
 VERSION = "0.1.0"

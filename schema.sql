@@ -1,4 +1,4 @@
--- Pagewire's whole schema. Idempotent; schema/migration.py applies it in one transaction, whenever it has changed.
+-- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
 -- schema version: 6
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
@@ -47,7 +47,7 @@ ALTER TABLE users
 DROP INDEX IF EXISTS users_email_lower;        -- before version 5; lower() folds as the database's locale has it
 CREATE UNIQUE INDEX IF NOT EXISTS users_folded_email ON users (email_key);   -- find_credentials, email_exists, insert_user
 
--- Pagewire writes both keys, and schema/migration.py those of older rows. A row that is written by hand gets them here.
+-- Pagewire writes both keys, and postgres/migration.py those of older rows. A row that is written by hand gets them here.
 CREATE OR REPLACE FUNCTION fold_account() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.email_key IS NULL OR TG_OP = 'UPDATE' AND NEW.email_key = OLD.email_key AND NEW.email <> OLD.email THEN

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from auth import UserRow
-from db import Connection, Executor, Prepared
-from folding import fold, fold_address
+from db import Connection, Executor, Prepared, fold, fold_address
 
 FIRST_ACCOUNT_LOCK = 7_267_002  # decides which account is the first, and so the admin
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, v
 
 from accounts import queries
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
+from db import fold_address
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import UNPRINTABLE, Id, Storable, pattern_without
@@ -24,7 +25,6 @@ from errors import (
     RegistrationClosedError,
     UserNotFoundError,
 )
-from folding import fold_address
 from settings import Settings
 
 MIN_PASSWORD_CHARACTERS = 8

@@ -12,7 +12,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from bench.servers import Server
 from db import Database
 from messages import queries
-from schema.migration import apply_schema
+from postgres.migration import apply_schema
 
 CONVERSATION_MESSAGES = 200  # between two users, interleaved with all others
 QUESTIONS = 200  # one after another

@@ -16,7 +16,7 @@ from psycopg2.extensions import make_dsn
 
 from db import Database
 from postgres.embedded import EmbeddedServer
-from schema.migration import apply_schema
+from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.documents import documents_of, locked
 from support.mail import MailServer

@@ -9,11 +9,11 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "folding"},
+    {"errors"},
     {"settings"},
-    {"postgres", "chat", "extraction"},
+    {"chat", "extraction"},
     {"db", "pdf"},
-    {"schema"},
+    {"postgres"},
     {"edge"},
     {"auth"},
     {"delivery"},

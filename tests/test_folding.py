@@ -2,7 +2,7 @@
 
 import pytest
 
-from folding import fold, fold_address
+from db import fold, fold_address
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from documents import queries as documents
 from errors import BusyError
 from messages import queries as messages
 from messages.queries import MessageDraft
-from schema.migration import apply_schema
+from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.servers import HOUSE
 

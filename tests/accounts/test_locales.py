@@ -8,7 +8,7 @@ import pytest
 
 from db import Database
 from errors import StartupError
-from schema.migration import apply_schema
+from postgres.migration import apply_schema
 from support.accounts import problem, sign_in, sign_up, unique
 from support.classic import CLASSIC
 from support.databases import TestDatabase

@@ -11,7 +11,7 @@ from accounts import queries as accounts
 from db import Database
 from documents import queries as documents
 from messages import queries as messages
-from schema.migration import apply_schema
+from postgres.migration import apply_schema
 from support.classic import CLASSIC
 from support.databases import TestDatabase
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from errors import StartupError
-from schema.catalog import CONVERTIBLE, Catalog
-from schema.queries import AccountRow, RelationRow, ServerRow
+from postgres.catalog import CONVERTIBLE, Catalog
+from postgres.queries import AccountRow, RelationRow, ServerRow
 
 MIN_SERVER_VERSION = 130000
 KINDS = {  # of pg_class.relkind: what it is, and its name in ALTER

@@ -12,7 +12,7 @@ import pytest
 from db import Database
 from errors import StartupError
 from postgres.embedded import EmbeddedServer
-from schema.opening import open_schema
+from postgres.opening import open_schema
 from support.classic import CLASSIC
 from support.databases import TestDatabase
 from support.outages import open_folder

@@ -8,10 +8,10 @@ import pytest
 
 from db import Database
 from errors import StartupError
+from postgres import opening
 from postgres.embedded import EmbeddedServer
+from postgres.opening import open_schema
 from postgres.postmaster import stop_postmaster
-from schema import opening
-from schema.opening import open_schema
 from support.databases import TestDatabase
 from support.outages import fragile_postgres
 from support.poolers import PGBOUNCER, pooled, relayed

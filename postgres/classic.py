@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from db import Connection
-from schema import queries
-from schema.catalog import CONVERTIBLE, WITHOUT_ZONE, Catalog
-from schema.queries import ColumnRow
+from postgres import queries
+from postgres.catalog import CONVERTIBLE, WITHOUT_ZONE, Catalog
+from postgres.queries import ColumnRow
 
 # What NULL becomes, where Pagewire needs a value. Nobody has the id 0: such a message stays with the other person.
 FILLED = {

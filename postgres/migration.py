@@ -1,13 +1,12 @@
 """Bring a database up to schema.sql, checked before and after; one that is refused stays as it was."""
 
-from db import Connection, Database, SqlError
+from db import Connection, Database, SqlError, fold, fold_address
 from errors import StartupError
-from folding import fold, fold_address
-from schema import checks, queries
-from schema.catalog import Catalog, read_catalog
-from schema.classic import migrate_classic_tables
-from schema.expected import Schema, read_schema
-from schema.queries import AccountRow, ServerRow
+from postgres import checks, queries
+from postgres.catalog import Catalog, read_catalog
+from postgres.classic import migrate_classic_tables
+from postgres.expected import Schema, read_schema
+from postgres.queries import AccountRow, ServerRow
 
 MIGRATION_SECONDS = 600.0
 ACCOUNTS_AT_ONCE = 10_000

@@ -9,8 +9,8 @@ import pytest
 
 from db import Database
 from errors import StartupError
-from schema.expected import read_schema
-from schema.migration import apply_schema
+from postgres.expected import read_schema
+from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.servers import HOUSE, WAIT_SECONDS
 
@@ -20,7 +20,7 @@ STARTER = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 from db import Database
-from schema.migration import apply_schema
+from postgres.migration import apply_schema
 from psycopg2.extensions import parse_dsn
 
 async def main():

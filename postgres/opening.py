@@ -6,8 +6,8 @@ import re
 
 from db import RETRY_CONNECT_SECONDS, Connection, Database, OperationalError, SqlError, is_lasting, one_line
 from errors import BusyError, DatabaseUnavailableError, StartupError
-from schema import queries
-from schema.migration import apply_schema
+from postgres import queries
+from postgres.migration import apply_schema
 
 CONNECT_SECONDS = 30.0  # for a database that is starting too
 QUIET_SECONDS = 1.0  # without an answer

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from db import Executor
-from schema import queries
-from schema.expected import Schema
-from schema.queries import ColumnRow, FunctionRow, RelationRow
+from postgres import queries
+from postgres.expected import Schema
+from postgres.queries import ColumnRow, FunctionRow, RelationRow
 
 WITHOUT_ZONE = "timestamp without time zone"
 CONVERTIBLE = {  # to the type that schema.sql names: those that the migration widens

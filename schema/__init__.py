@@ -1,1 +1,0 @@
-"""Whether a database can serve, and bringing it up to schema.sql."""
