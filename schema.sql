@@ -196,8 +196,8 @@ CREATE TABLE IF NOT EXISTS mailboxes (       -- (no foreign key either: an accou
     last_seen_at timestamptz
 ) WITH (fillfactor = 50);                      -- room to update in place
 
+ALTER TABLE mailboxes DROP CONSTRAINT IF EXISTS mailboxes_user_id_fkey;
 ALTER TABLE mailboxes
-    DROP CONSTRAINT IF EXISTS mailboxes_user_id_fkey,
     ADD COLUMN IF NOT EXISTS clock timestamptz;   -- of the user's last message: the next one is not dated before it
 
 -- Every account has its mailbox from the start: it is what senders lock, before anything else (messages.queries.insert_messages).

@@ -57,7 +57,7 @@ def check_may_change(server: ServerRow, catalog: Catalog) -> None:
             f"GRANT CREATE ON SCHEMA {server.schema} TO {server.role}"
         )
     others = [(f"TABLE {row.name}", row.owner) for row in catalog.relations if not row.is_ours]
-    others += [(f"FUNCTION {row.name}()", row.owner) for row in catalog.functions if not row.is_ours]
+    others += [(f"FUNCTION {row.name}", row.owner) for row in catalog.functions if not row.is_ours]
     if others:
         owners = ", ".join(sorted({owner for _, owner in others}))
         remedy = "; ".join(f"ALTER {thing} OWNER TO {server.role}" for thing, _ in others)

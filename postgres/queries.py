@@ -114,14 +114,14 @@ async def list_columns(conn: Executor, *, names: Sequence[str]) -> list[ColumnRo
 
 
 async def list_functions(conn: Executor, *, names: Sequence[str]) -> list[FunctionRow]:
-    """Those without arguments."""
+    """Functions of these names, each with the types of its arguments."""
     return await conn.fetch_all(
         FunctionRow,
         """
-        SELECT proname, quote_ident(pg_get_userbyid(proowner)), pg_has_role(proowner, 'USAGE')
+        SELECT oid::regprocedure::text, quote_ident(pg_get_userbyid(proowner)), pg_has_role(proowner, 'USAGE')
           FROM pg_proc
          WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-           AND proname = ANY(%(names)s) AND pronargs = 0
+           AND proname = ANY(%(names)s)
          ORDER BY proname
         """,
         {"names": list(names)},
