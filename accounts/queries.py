@@ -13,6 +13,10 @@ class _One(NamedTuple):
     value: int
 
 
+class _Email(NamedTuple):
+    email: str
+
+
 class CredentialsRow(NamedTuple):
     id: int
     email: str
@@ -63,6 +67,14 @@ async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | No
 async def email_exists(conn: Executor, *, email: str) -> bool:
     row = await conn.fetch_one(_One, "SELECT 1 FROM users WHERE lower(email) = lower(%(email)s)", {"email": email})
     return row is not None
+
+
+async def find_stored_email(conn: Executor, *, email: str) -> str | None:
+    """The spelling under which *email* is registered: where mail goes, whatever was typed."""
+    row = await conn.fetch_one(
+        _Email, "SELECT email FROM users WHERE lower(email) = lower(%(email)s)", {"email": email}
+    )
+    return row and row.email
 
 
 async def list_users(
