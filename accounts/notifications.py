@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, EmailStr, Field
+from pydantic import BaseModel, Field
 
 from accounts import queries
+from accounts.addresses import Email
 from auth import CurrentUser, Db, Limits
 from delivery.outbox import Outbox
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
@@ -27,7 +28,7 @@ class Notification(BaseModel):
 
     model_config = {"json_schema_extra": {"examples": [{"email": "bob@example.com", "message": "The invoice is in."}]}}
 
-    email: EmailStr
+    email: Email
     message: Annotated[NotBlank, Field(max_length=MAX_MESSAGE_CHARACTERS)]
 
 
@@ -39,7 +40,7 @@ async def read_notification(
     """From the query, a form or JSON; the body takes precedence over the query."""
     values = await read_body(request, required=False, max_field_bytes=MAX_FIELD_BYTES)
     if not isinstance(values, dict):
-        raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "must be an object"}])
+        raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "Input should be an object"}])
     given = {name: value for name, value in (("email", email), ("message", message)) if value is not None}
     return validate(Notification, {**given, **values}, where="body" if values or not given else "query")
 

@@ -4,10 +4,10 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import BaseModel, Discriminator, Field, StrictBool, Tag, TypeAdapter, ValidationError
 
 from delivery.events import timestamp
-from edge.fields import ClientId, Id, NotBlank
+from edge.fields import ClientId, Id, NotBlank, SequenceNumber
 from errors import PagewireError
 
 SUBPROTOCOL = "pagewire.v2"
@@ -49,7 +49,7 @@ class ResumeFrame(_Frame):
     """What did I miss after this event?"""
 
     type: Literal["resume"]
-    last_seq: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    last_seq: SequenceNumber
 
 
 class ReadFrame(_Frame):
@@ -65,7 +65,7 @@ class TypingFrame(_Frame):
 
     type: Literal["typing"]
     recipient_id: Id
-    active: bool = True
+    active: StrictBool = True
 
 
 class EditFrame(_Frame):

@@ -16,7 +16,7 @@ from documents.queries import DocumentRow
 from documents.storage import Storage
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import Id, NotBlank, Storable
+from edge.fields import IdParameter, NotBlank, Storable
 from edge.ranges import knows_etag
 from errors import (
     BadPdfError,
@@ -84,7 +84,7 @@ async def read_page(
     storage: Files,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     page_number: PageNumber,
     words: Annotated[bool, Query(description="with the places of its words")] = False,
 ) -> Page:
@@ -136,7 +136,7 @@ async def read_page_image(
     storage: Files,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     page_number: PageNumber,
     width: Annotated[int, Query(ge=1, le=MAX_WIDTH, description="pixels")] = DEFAULT_WIDTH,
     image_format: Annotated[ImageFormat, Query(alias="format")] = "png",
@@ -179,7 +179,7 @@ async def search_document(
     storage: Files,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     q: Annotated[NotBlank, Query(max_length=MAX_TERM_CHARACTERS)],
     limit: Annotated[int, Query(ge=1, le=200, description="pages")] = 50,
     cursor: Annotated[int, Query(ge=1, le=MAX_INDEX)] = 1,

@@ -19,7 +19,7 @@ from documents.storage import Storage
 from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import UNPRINTABLE, ClientId, Id, pattern_without
+from edge.fields import UNPRINTABLE, ClientId, IdParameter, pattern_without
 from edge.ranges import file_response
 from errors import (
     BusyError,
@@ -273,7 +273,7 @@ async def list_documents(
     database: Db,
     user: CurrentUser,
     limit: Annotated[int | None, Query(ge=1, le=200)] = None,
-    cursor: Annotated[Id | None, Query()] = None,
+    cursor: Annotated[IdParameter | None, Query()] = None,
     status: Annotated[Status | None, Query()] = None,
 ) -> DocumentPage:
     """My documents, newest first; at most 1,000 where no *limit* is named."""
@@ -286,7 +286,7 @@ async def list_documents(
 
 
 @router.get("/documents/{document_id}", summary="One document", responses=may_fail(*SIGNED_IN, DocumentNotFoundError))
-async def read_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentDetails:
+async def read_document(database: Db, user: CurrentUser, document_id: IdParameter) -> DocumentDetails:
     return DocumentDetails.from_row(await get_readable_document(database, user, document_id))
 
 
@@ -295,7 +295,9 @@ async def read_document(database: Db, user: CurrentUser, document_id: Id) -> Doc
     summary="Rename a document",
     responses=may_fail(*SIGNED_IN, *WITH_BODY, DocumentNotFoundError),
 )
-async def rename_document(database: Db, user: CurrentUser, document_id: Id, body: DocumentPatch) -> DocumentDetails:
+async def rename_document(
+    database: Db, user: CurrentUser, document_id: IdParameter, body: DocumentPatch
+) -> DocumentDetails:
     row = await get_readable_document(database, user, document_id)
     if not await queries.rename_document(database, document_id=document_id, filename=body.filename):
         raise DocumentNotFoundError
@@ -308,7 +310,7 @@ async def rename_document(database: Db, user: CurrentUser, document_id: Id, body
     summary="Delete a document and its file",
     responses=may_fail(*SIGNED_IN, DocumentNotFoundError, StorageUnavailableError),
 )
-async def delete_document(database: Db, jobs: Work, user: CurrentUser, document_id: Id) -> None:
+async def delete_document(database: Db, jobs: Work, user: CurrentUser, document_id: IdParameter) -> None:
     await get_readable_document(database, user, document_id)
     if not await jobs.remove_document(document_id):
         raise DocumentNotFoundError
@@ -339,7 +341,9 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     response_class=FileResponse,
     responses=FILE_ANSWERS,
 )
-async def read_file(request: Request, database: Db, storage: Files, user: CurrentUser, document_id: Id) -> Response:
+async def read_file(
+    request: Request, database: Db, storage: Files, user: CurrentUser, document_id: IdParameter
+) -> Response:
     """The bytes as they were uploaded; Range and If-None-Match are honoured."""
     row = await get_readable_document(database, user, document_id)
     path = storage.path_of(row.file_path)
@@ -358,7 +362,7 @@ async def read_file(request: Request, database: Db, storage: Files, user: Curren
         **may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError),
     },
 )
-async def read_text(request: Request, database: Db, user: CurrentUser, document_id: Id) -> Response:
+async def read_text(request: Request, database: Db, user: CurrentUser, document_id: IdParameter) -> Response:
     """Plain text with form feeds between pages, or JSON when `Accept` asks for `application/json`."""
     row = await get_ready_document(database, user, document_id)
     if "application/json" not in request.headers.get("accept", ""):

@@ -15,7 +15,7 @@ from documents.library import get_ready_document
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import Id
+from edge.fields import IdParameter
 from edge.ranges import content_disposition
 from errors import (
     DocumentNotFoundError,
@@ -74,7 +74,7 @@ class DocumentTables(BaseModel):
     responses=may_fail(*FROM_LIBRARY),
 )
 async def list_tables(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, page: PageNumber = None, merge: Merge = False
+    database: Db, pdf: Pdf, user: CurrentUser, document_id: IdParameter, page: PageNumber = None, merge: Merge = False
 ) -> Response:
     """In the order of the pages. With `merge`, a table that runs on over pages is one: the last of a page and the first
     of the next, if their columns and their edges agree. It keeps the page, index and bbox of its first part.
@@ -93,7 +93,7 @@ async def list_tables(
     responses={200: {"content": {"text/csv": CSV}}, **may_fail(*FROM_LIBRARY)},
 )
 async def read_tables_csv(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, page: PageNumber = None, merge: Merge = False
+    database: Db, pdf: Pdf, user: CurrentUser, document_id: IdParameter, page: PageNumber = None, merge: Merge = False
 ) -> Response:
     """As each table's own CSV, with an empty line between two; empty without tables."""
     row = await get_ready_document(database, user, document_id)
@@ -107,7 +107,7 @@ async def read_tables_csv(
     responses={200: {"content": {MEDIA_TYPES["xlsx"]: XLSX}}, **may_fail(*FROM_LIBRARY)},
 )
 async def read_tables_xlsx(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, page: PageNumber = None, merge: Merge = False
+    database: Db, pdf: Pdf, user: CurrentUser, document_id: IdParameter, page: PageNumber = None, merge: Merge = False
 ) -> Response:
     """A sheet for each table, called "p57 t3" by its page and its index. Numbers, percentages and ISO dates are what
     they are where their column makes it certain; all else is text, and nothing is a formula.
@@ -126,7 +126,7 @@ async def read_tables_xlsx(
     responses={200: {"content": {"text/csv": CSV}}, **may_fail(*FROM_LIBRARY, TableNotFoundError)},
 )
 async def read_table_csv(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, table_index: TableIndex, merge: Merge = False
+    database: Db, pdf: Pdf, user: CurrentUser, document_id: IdParameter, table_index: TableIndex, merge: Merge = False
 ) -> Response:
     """UTF-8, RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe. With `merge`, the
     whole table that the part of this index belongs to.

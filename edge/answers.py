@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,6 +19,7 @@ from errors import (
     BadRequestError,
     BusyError,
     DatabaseUnavailableError,
+    CompressedBodyError,
     InvalidTokenError,
     NotAuthenticatedError,
     PagewireError,
@@ -34,8 +35,21 @@ SIGNED_IN = (
     DatabaseUnavailableError,
     BusyError,
 )  # errors of any route that needs a token
-WITH_BODY = (BadRequestError, PayloadTooLargeError, RequestTimeoutError)  # errors of any route with a body
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
+WITH_BODY = (
+    BadRequestError,
+    PayloadTooLargeError,
+    CompressedBodyError,
+    RequestTimeoutError,
+)  # errors of any route with a body
+HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+}
+LIMITS = {"min_length", "max_length", "max_bytes", "gt", "ge", "lt", "le", "multiple_of", "expected"}  # of a 422's ctx
+INVALID_JSON: dict[str, Any] = {"type": "json_invalid", "loc": ("body",), "msg": "The body should be valid JSON"}
 
 
 class ErrorAnswer(BaseModel):
@@ -59,6 +73,7 @@ class FieldProblem(BaseModel):
     loc: list[str | int]
     msg: str
 
+    ctx: dict[str, int | float | str] = Field(default={}, description="the limit it is about, if there is one")
 
 class ValidationAnswer(BaseModel):
     """A 422: what is wrong, field by field, or in one sentence."""
@@ -138,6 +153,10 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope, error.status, error.code, error.detail, headers=headers)
 
 
+    if status == 415:
+        headers["Accept-Encoding"] = "identity"  # RFC 7694: what is wrong is the coding
+    if status == 426:
+        headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
@@ -156,8 +175,33 @@ def _methods_of(request: Request) -> set[str]:
     }
 
 
+    if error.status_code == 400 and isinstance(error.__cause__, ValueError | RecursionError):
+        # FastAPI could not parse JSON with a number too long, bytes that are no text, or too deep a structure.
+        return _answer_problems(request, [INVALID_JSON])
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    # without `input`, which may be a secret
-    detail = [{"type": problem["type"], "loc": problem["loc"], "msg": problem["msg"]} for problem in error.errors()]
-    return error_response(request.scope, 422, "validation_error", detail)
+    return _answer_problems(request, error.errors())
+
+
+def _answer_problems(request: Request, problems: Iterable[Mapping[str, Any]]) -> Response:
+    return error_response(request.scope, 422, "validation_error", [_describe_problem(problem) for problem in problems])
+
+
+def _describe_problem(problem: Mapping[str, Any]) -> dict[str, object]:
+    """One item of a 422, in words: without `input`, which may be a secret, without patterns, with the limit."""
+    kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
+    context = problem.get("ctx") or {}
+    limits = {name: limit for name, limit in context.items() if name in LIMITS}
+    if kind == "string_pattern_mismatch":
+        message = "Contains characters that are not allowed here, or has the wrong form"
+    elif kind == "int_parsing_size":
+        message = "Input should be a smaller number"
+    elif message == "JSON decode error":  # FastAPI's
+        message = INVALID_JSON["msg"]
+    elif context.get("field_type") == "Value":  # text after a validator: pydantic does not know what it counts
+        if kind == "too_short":
+            kind, message = "string_too_short", f"String should have at least {limits['min_length']} characters"
+        elif kind == "too_long":
+            kind, message = "string_too_long", f"String should have at most {limits['max_length']} characters"
+    described: dict[str, object] = {"type": kind, "loc": problem["loc"], "msg": message}
+    return {**described, "ctx": limits} if limits else described

@@ -1,5 +1,6 @@
 """Read a body: JSON, a form, or whichever of the two it is."""
 
+import json
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.routing import BaseRoute
+
+from edge.answers import INVALID_JSON
 
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 4096
@@ -27,9 +30,10 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     body = await request.body()  # first: one that is too large is a 413, whatever its type
     kind = _content_type(request)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise _invalid_body("model_type", "Input should be JSON, with Content-Type: application/json")
+        message = "Input should be JSON, with Content-Type: application/json"
+        raise RequestValidationError([{"type": "model_type", "loc": ("body",), "msg": message}])
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(_in_utf8(body))
     except ValidationError as error:
         raise _located(error, "body") from error
 
@@ -39,6 +43,12 @@ async def read_body(request: Request, *, required: bool = True, max_field_bytes:
 
     Raises:
         RequestValidationError: if it is neither.
+def _in_utf8(body: bytes) -> bytes:
+    """JSON as pydantic takes it: what the standard library's parser accepts too, a BOM before it or UTF-16."""
+    encoding = json.detect_encoding(body)
+    return body if encoding == "utf-8" else body.decode(encoding, "replace").encode("utf-8", "replace")
+
+
         HTTPException: 400, if a form is malformed or holds too much.
     """
     if _content_type(request) in FORMS:
@@ -48,7 +58,7 @@ async def read_body(request: Request, *, required: bool = True, max_field_bytes:
     try:
         return await request.json()
     except (ValueError, RecursionError) as error:
-        raise _invalid_body("json_invalid", "JSON decode error") from error
+        raise RequestValidationError([INVALID_JSON]) from error
 
 
 def validate(model: type[Model], values: object, *, where: str = "body") -> Model:
@@ -92,7 +102,7 @@ def _invalid_body(kind: str, message: str) -> RequestValidationError:
 
 
 def _located(error: ValidationError, where: str) -> RequestValidationError:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     return RequestValidationError([{**problem, "loc": (where, *problem["loc"])} for problem in found])
 
 

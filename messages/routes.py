@@ -13,7 +13,7 @@ from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
 from delivery.events import MessageRow, timestamp
 from edge.answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
-from edge.fields import ClientId, Id, NotBlank
+from edge.fields import ClientId, Id, IdParameter, NotBlank
 from edge.forms import read_json
 from errors import (
     AdminRequiredError,
@@ -216,10 +216,10 @@ async def list_messages(
 async def list_conversation(
     database: Db,
     user: CurrentUser,
-    user_id: Id,
+    user_id: IdParameter,
     limit: Annotated[int, Query(ge=1, le=CONVERSATION_LIMIT)] = CONVERSATION_LIMIT,
-    before: Annotated[Id | None, Query(description="a message id")] = None,
-    after: Annotated[Id | None, Query(description="a message id")] = None,
+    before: Annotated[IdParameter | None, Query(description="a message id")] = None,
+    after: Annotated[IdParameter | None, Query(description="a message id")] = None,
 ) -> Response:
     """Oldest first: the latest 1,000, or *limit* of those before or after a message."""
     rows = await queries.list_conversation(
@@ -250,14 +250,14 @@ CHANGE_ERRORS = may_fail(*SIGNED_IN, *WITH_BODY, MessageNotFoundError, Forbidden
 
 
 @router.patch("/message/{message_id}", summary="Change what my message says", responses=CHANGE_ERRORS)
-async def edit_message(messenger: Chat, user: CurrentUser, message_id: Id, body: MessagePatch) -> Message:
+async def edit_message(messenger: Chat, user: CurrentUser, message_id: IdParameter, body: MessagePatch) -> Message:
     """Both people receive the change; the message keeps its place."""
     row, _ = await messenger.edit(message_id=message_id, author_id=user.id, content=body.content)
     return Message.from_row(row, user)
 
 
 @router.delete("/message/{message_id}", status_code=204, summary="Take my message back", responses=CHANGE_ERRORS)
-async def delete_message(messenger: Chat, user: CurrentUser, message_id: Id) -> None:
+async def delete_message(messenger: Chat, user: CurrentUser, message_id: IdParameter) -> None:
     """Its content is gone for both people; a tombstone keeps its place."""
     await messenger.edit(message_id=message_id, author_id=user.id, content=None)
 
@@ -270,7 +270,7 @@ async def list_conversations(
     database: Db,
     user: CurrentUser,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[Id | None, Query()] = None,
+    cursor: Annotated[IdParameter | None, Query()] = None,
 ) -> ConversationPage:
     """With the last message and how many I have not read, the newest first."""
     rows = await queries.list_conversations(database, user_id=user.id, before_id=cursor, limit=limit + 1)
@@ -285,7 +285,7 @@ async def list_conversations(
     summary="Mark a conversation as read",
     responses=may_fail(*SIGNED_IN, *WITH_BODY, UserNotFoundError),
 )
-async def mark_read(messenger: Chat, user: CurrentUser, user_id: Id, body: ReadUpTo) -> ReadMark:
+async def mark_read(messenger: Chat, user: CurrentUser, user_id: IdParameter, body: ReadUpTo) -> ReadMark:
     """Up to a message, never backwards. The other person and my other tabs see it."""
     mark = await messenger.mark_read(user_id=user.id, other_id=user_id, up_to_id=body.up_to_id)
     return ReadMark(read_up_to_id=mark.read_up_to_id, unread_count=mark.unread_count)
