@@ -28,7 +28,7 @@ from documents import routes as documents
 from documents.readings import Jobs
 from documents.storage import Storage
 from edge import health
-from edge.answers import add_error_handlers, operation_id
+from edge.answers import add_error_handlers, operation_id, routes_for_head
 from edge.draining import drain_before_exit
 from edge.engines import Engines
 from edge.envelope import CrashBoundary, Envelope, logger
@@ -69,6 +69,7 @@ ROUTERS = (
     notifications.router,
 )
 ROUTES = [route for router in ROUTERS for route in router.routes]
+ROUTES += routes_for_head(ROUTES)  # at the end, where a GET is not compared with them
 
 
 # Opening and closing

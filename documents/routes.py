@@ -334,13 +334,6 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     response_class=FileResponse,
     responses=FILE_ANSWERS,
 )
-@router.head(
-    "/documents/{document_id}/file",
-    name="read_file_headers",
-    summary="The original file's headers",
-    response_class=FileResponse,
-    responses=FILE_ANSWERS,
-)
 async def read_file(
     request: Request, database: Db, storage: Files, user: CurrentUser, document_id: IdParameter
 ) -> Response:

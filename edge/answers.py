@@ -1,5 +1,6 @@
 """The one shape of every error, as a response and in the OpenAPI description."""
 
+import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -12,14 +13,14 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
 from errors import (
     BadRequestError,
     BusyError,
-    DatabaseUnavailableError,
     CompressedBodyError,
+    DatabaseUnavailableError,
     InvalidTokenError,
     NotAuthenticatedError,
     PagewireError,
@@ -72,8 +73,8 @@ class FieldProblem(BaseModel):
     type: str
     loc: list[str | int]
     msg: str
-
     ctx: dict[str, int | float | str] = Field(default={}, description="the limit it is about, if there is one")
+
 
 class ValidationAnswer(BaseModel):
     """A 422: what is wrong, field by field, or in one sentence."""
@@ -94,6 +95,21 @@ class DirectRoute(APIRoute):
 def operation_id(route: APIRoute) -> str:
     """The name of the route in a generated client: its function's."""
     return route.name
+
+
+def routes_for_head(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
+    """A twin of each of *routes* that answers GET, for HEAD: the server sends its headers alone (RFC 9110, 9.3.2).
+
+    Starlette's own routes answer both already; FastAPI's do not. OpenAPI does not list the twins.
+    """
+    twins: list[BaseRoute] = []
+    for route in routes:
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            twin = copy.copy(route)
+            twin.methods = {"HEAD"}
+            twin.include_in_schema = False
+            twins.append(twin)
+    return twins
 
 
 def may_fail(*errors: type[PagewireError]) -> dict[int | str, dict[str, Any]]:
@@ -137,6 +153,10 @@ def error_response(
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers.setdefault("Retry-After", "5")
+    if status == 415:
+        headers["Accept-Encoding"] = "identity"  # RFC 7694: what is wrong is the coding
+    if status == 426:
+        headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
     return Response(json.dumps(body), status, headers, "application/json")
 
 
@@ -153,12 +173,11 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope, error.status, error.code, error.detail, headers=headers)
 
 
-    if status == 415:
-        headers["Accept-Encoding"] = "identity"  # RFC 7694: what is wrong is the coding
-    if status == 426:
-        headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and isinstance(error.__cause__, ValueError | RecursionError):
+        # FastAPI could not parse JSON with a number too long, bytes that are no text, or too deep a structure.
+        return _answer_problems(request, [INVALID_JSON])
     code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
     headers = dict(error.headers or {})
     if error.status_code == 405:  # the router lists the methods of the first route of this path only
@@ -167,17 +186,15 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 
 def _methods_of(request: Request) -> set[str]:
-    return {
-        method
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
+    methods: set[str] = set()
+    scope = dict(request.scope)
+    scope["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))  # a mount adds its own path to it
+    for route in request.app.routes:
+        if isinstance(route, Route | Mount) and route.matches(scope)[0] is not Match.NONE:
+            methods.update({"GET", "HEAD"} if isinstance(route, Mount) else route.methods or ())  # a mount has files
+    return methods
 
 
-    if error.status_code == 400 and isinstance(error.__cause__, ValueError | RecursionError):
-        # FastAPI could not parse JSON with a number too long, bytes that are no text, or too deep a structure.
-        return _answer_problems(request, [INVALID_JSON])
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return _answer_problems(request, error.errors())

@@ -2,10 +2,11 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
+from starlette.routing import Route
 
 from accounts.queries import find_user
 from accounts.routes import User
@@ -22,6 +23,7 @@ from errors import (
     MessageNotFoundError,
     PayloadTooLargeError,
     RateLimitedError,
+    UpgradeRequiredError,
     UserNotFoundError,
 )
 from messages import queries
@@ -299,3 +301,13 @@ async def mark_read(messenger: Chat, user: CurrentUser, user_id: IdParameter, bo
 async def broadcast(messenger: Chat, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
     """An `announcement` frame to every user, now or when they are back."""
     return AnnouncementSent(id=await messenger.announce(sender_id=admin.id, content=body.content))
+
+
+# The address of the socket, without its upgrade
+
+
+async def refuse_http(request: Request) -> NoReturn:
+    raise UpgradeRequiredError
+
+
+router.routes += [Route("/ws/{user_id}", refuse_http), Route("/ws", refuse_http)]

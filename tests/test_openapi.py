@@ -30,7 +30,6 @@ OPERATIONS = {
     "pdf_info": "POST /pdf-info",
     "read_document": "GET /documents/{document_id}",
     "read_file": "GET /documents/{document_id}/file",
-    "read_file_headers": "HEAD /documents/{document_id}/file",
     "read_health": "GET /healthz",
     "read_me": "GET /me",
     "read_page": "GET /documents/{document_id}/pages/{page_number}",
