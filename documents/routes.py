@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser, Db
 from db import Database
@@ -16,10 +16,10 @@ from documents.library import get_readable_document, get_ready_document
 from documents.queries import DocumentRow
 from documents.readings import Jobs
 from documents.storage import Storage
-from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
+from documents.uploads import WITH_PDF, FileName, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import UNPRINTABLE, ClientId, IdParameter, pattern_without
+from edge.fields import ClientId, IdParameter
 from edge.ranges import file_response
 from errors import (
     BusyError,
@@ -34,7 +34,6 @@ from errors import (
 PREVIEW_CHARACTERS = 500
 THUMBNAIL_WIDTH = 240  # pixels
 MAX_LISTED = 1000  # documents in an answer to someone who named no limit
-FILE_NAME_PATTERN = pattern_without(rf"/\\{UNPRINTABLE}", not_only=". ")  # no slash, and more than dots and spaces
 
 Files = Annotated[Storage, opened(Storage)]
 Work = Annotated[Jobs, opened(Jobs)]
@@ -48,22 +47,12 @@ _client_id: TypeAdapter[str] = TypeAdapter(ClientId)
 # The wire
 
 
-def _file_name(name: str) -> str:
-    if name.strip() in ("", ".", ".."):
-        raise ValueError("must not be empty")
-    return name.strip()
-
-
 class DocumentPatch(BaseModel):
     """What may be changed of a document."""
 
     model_config = {"json_schema_extra": {"examples": [{"filename": "invoice.pdf"}]}}
 
-    filename: Annotated[
-        str,
-        Field(min_length=1, max_length=MAX_FILENAME_CHARACTERS, pattern=FILE_NAME_PATTERN),
-        AfterValidator(_file_name),
-    ]
+    filename: FileName
 
 
 class Owner(BaseModel):

@@ -8,11 +8,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, Headers
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from edge.answers import INVALID_JSON
+from edge.dispositions import parse_disposition
 
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 4096
@@ -38,17 +41,17 @@ async def read_json(request: Request, model: type[Model]) -> Model:
         raise _located(error, "body") from error
 
 
-async def read_body(request: Request, *, required: bool = True, max_field_bytes: int = MAX_FIELD_BYTES) -> Any:
-    """The fields of a form, else the body as JSON whatever its Content-Type; {} if it is empty and not *required*.
-
-    Raises:
-        RequestValidationError: if it is neither.
 def _in_utf8(body: bytes) -> bytes:
     """JSON as pydantic takes it: what the standard library's parser accepts too, a BOM before it or UTF-16."""
     encoding = json.detect_encoding(body)
     return body if encoding == "utf-8" else body.decode(encoding, "replace").encode("utf-8", "replace")
 
 
+async def read_body(request: Request, *, required: bool = True, max_field_bytes: int = MAX_FIELD_BYTES) -> Any:
+    """The fields of a form, else the body as JSON whatever its Content-Type; {} if it is empty and not *required*.
+
+    Raises:
+        RequestValidationError: if it is neither.
         HTTPException: 400, if a form is malformed or holds too much.
     """
     if _content_type(request) in FORMS:
@@ -73,8 +76,10 @@ def validate(model: type[Model], values: object, *, where: str = "body") -> Mode
         raise _located(error, where) from error
 
 
-async def read_form(request: Request, *, max_files: int = 0, max_field_bytes: int = MAX_FIELD_BYTES) -> FormData:
-    """The fields and files of a form of either kind; none if the body is something else.
+async def read_form(
+    request: Request, *, file_field: str | None = None, max_field_bytes: int = MAX_FIELD_BYTES
+) -> FormData:
+    """The fields of a form of either kind, and the file in *file_field*; none if the body is something else.
 
     The charset that a header may name is dropped (RFC 7578, section 5.1.2: text is UTF-8): Python knows some that crash
     while decoding, and some that produce lone surrogates.
@@ -83,22 +88,44 @@ async def read_form(request: Request, *, max_files: int = 0, max_field_bytes: in
         HTTPException: 400, if it is malformed or holds too much.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
-    if b"charset" in options:
-        header = kind
-        if b"boundary" in options:
-            boundary = options[b"boundary"].replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-            header += b'; boundary="' + boundary + b'"'
-        headers = [item for item in request.scope["headers"] if item[0] != b"content-type"]
-        request = Request({**request.scope, "headers": [*headers, (b"content-type", header)]}, request.receive)
-    return await request.form(max_files=max_files, max_fields=MAX_FIELDS, max_part_size=max_field_bytes)
+    if kind != b"multipart/form-data":
+        return await request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=max_field_bytes)
+    header = kind
+    if b"boundary" in options:
+        header += b'; boundary="' + options[b"boundary"].replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    parser = _FormParser(
+        Headers(raw=[(b"content-type", header)]),
+        request.stream(),
+        max_files=0 if file_field is None else 1,
+        max_fields=MAX_FIELDS,
+        max_part_size=max_field_bytes,
+    )
+    parser.file_field = file_field
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from error
+
+
+class _FormParser(MultiPartParser):
+    """Starlette's parser, for file names as clients write them, and a file without one."""
+
+    file_field: str | None = None
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        name, filename = parse_disposition(part.content_disposition or b"")
+        part.content_disposition = b"form-data" if name is None else b"form-data; name=x"
+        if filename is not None or (name is not None and name == self.file_field):
+            part.content_disposition += b"; filename=x"
+        super().on_headers_finished()
+        part.field_name = name or ""
+        if part.file is not None:
+            part.file.filename = filename
 
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _invalid_body(kind: str, message: str) -> RequestValidationError:
-    return RequestValidationError([{"type": kind, "loc": ("body",), "msg": message}])
 
 
 def _located(error: ValidationError, where: str) -> RequestValidationError:

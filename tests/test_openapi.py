@@ -51,7 +51,8 @@ OPERATIONS = {
     "token": "POST /token",
     "upload_pdf": "POST /upload-pdf",
 }
-# A schema cannot say what a PDF is, that an address is taken, which events are kept, how many bytes a password has.
+# A schema cannot say what a PDF is, that an address is taken, which events are kept, how many bytes a password has,
+# which characters are visible.
 TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "list_events",
     "extract_pdf",
@@ -63,6 +64,7 @@ TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "send_notification",
     "login",
     "token",
+    "rename_document",
 }
 
 
