@@ -3,13 +3,11 @@
 import ast
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,6 +22,7 @@ from delivery import feed, polling, protocol
 from delivery.events import AnnouncementRow, Event, EventFrames, MessageRow
 from delivery.protocol import parse_frame
 from messages import messenger, queries, replay, sockets, writer
+from support.javascript import node
 from support.servers import HOUSE, Person, Server, register
 
 PAGE = (HOUSE / "docs" / "protocol.md").read_text()
@@ -171,17 +170,6 @@ def test_the_page_names_the_other_numbers() -> None:
 
 
 # The clients
-
-
-@cache
-def node() -> tuple[str, ...] | None:
-    """A Node with WebSocket, from version 22 on without being asked."""
-    for command in (("node",), ("node", "--experimental-websocket")):
-        if shutil.which("node"):
-            probe = [*command, "-e", "process.exit(typeof WebSocket === 'function' ? 0 : 1)"]
-            if subprocess.run(probe, capture_output=True).returncode == 0:
-                return command
-    return None
 
 
 JAVASCRIPT = """
