@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -42,9 +43,12 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
 
 def _in_utf8(body: bytes) -> bytes:
-    """JSON as pydantic takes it: what the standard library's parser accepts too, a BOM before it or UTF-16."""
+    """JSON as pydantic takes it: the standard library's parser, which FastAPI uses, ignores a BOM, and reads UTF-16."""
     encoding = json.detect_encoding(body)
-    return body if encoding == "utf-8" else body.decode(encoding, "replace").encode("utf-8", "replace")
+    if encoding != "utf-8":
+        with suppress(UnicodeError):  # else it is no JSON, as pydantic will say
+            return body.decode(encoding).encode()
+    return body
 
 
 async def read_body(request: Request, *, required: bool = True, max_field_bytes: int = MAX_FIELD_BYTES) -> Any:

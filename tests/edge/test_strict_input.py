@@ -116,6 +116,21 @@ def test_a_byte_order_mark_before_json_is_ignored_by_every_route(
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.parametrize(
+    "body", [b"\xef\xbb\xbf", b"\xef\xbb\xbf{", b'\xef\xbb\xbf{"a": "\xff"}', b"\xff\xfe{", b"\xff\xfe\x00\xd8"]
+)
+@pytest.mark.parametrize(("method", "path"), GOOD)
+def test_a_byte_order_mark_before_something_else_is_a_422(
+    shared_alice: Person, method: str, path: str, body: bytes
+) -> None:
+    path = path.format(id=1, message=1)
+
+    answer = shared_alice.client.request(method, path, content=body, headers=JSON)
+
+    assert_error(answer, 422)
+    assert answer.json()["detail"][0]["type"] == "json_invalid"
+
+
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "zstd", "x-gzip", "identity, gzip", "nonsense"])
 @pytest.mark.parametrize(("method", "path"), GOOD)
 def test_a_compressed_body_is_a_415_that_says_so(alice: Person, method: str, path: str, coding: str) -> None:
