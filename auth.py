@@ -40,6 +40,7 @@ CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti"]
 MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest
 MAX_QUEUED_HASHES = 64
 MAX_VERIFIED_TOKENS = 10_000
+CLOCK_SKEW_SECONDS = 30  # how far ahead another machine's clock may be
 
 T = TypeVar("T")
 
@@ -228,15 +229,20 @@ class Tokens:
     def _decode(self, token: str) -> Claims:
         try:
             claims: dict[str, Any] = jwt.decode(
-                token, self._secret_key, algorithms=[ALGORITHM], options={"require": CLAIMS}
+                token,
+                self._secret_key,
+                algorithms=[ALGORITHM],
+                options={"require": CLAIMS, "verify_iat": False},  # below: PyJWT's leeway would prolong exp too
             )
-            expires_at = float(claims["exp"])
+            issued_at, expires_at = float(claims["iat"]), float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise TokenExpiredError from error
         except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidTokenError from error
         user_id = claims["user_id"]
         if type(claims["exp"]) not in (int, float) or type(claims["iat"]) not in (int, float):  # PyJWT takes "1" for 1
+            raise InvalidTokenError
+        if not 0 <= issued_at <= time.time() + CLOCK_SKEW_SECONDS:  # also false for NaN
             raise InvalidTokenError
         if type(user_id) is not int or not 1 <= user_id <= MAX_ID or claims["sub"] != str(user_id):
             raise InvalidTokenError

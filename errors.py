@@ -170,6 +170,20 @@ class PayloadTooLargeError(PagewireError):
     code = "payload_too_large"
 
 
+class CompressedBodyError(PagewireError):
+    """Compressed request bodies are not supported; send the body without Content-Encoding."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class UpgradeRequiredError(PagewireError):
+    """This is a WebSocket: connect with `Upgrade: websocket`, as docs/protocol.md describes."""
+
+    status = 426
+    code = "upgrade_required"
+
+
 class RequestTimeoutError(PagewireError):
     """The rest of the request did not arrive in time."""
 

@@ -29,7 +29,7 @@ from documents.library import Library
 from documents.readings import Readings
 from documents.storage import Storage
 from edge import health
-from edge.answers import add_error_handlers, operation_id
+from edge.answers import add_error_handlers, operation_id, routes_for_head
 from edge.draining import drain_before_exit
 from edge.engines import Engines
 from edge.envelope import CrashBoundary, Envelope, logger
@@ -70,6 +70,7 @@ ROUTERS = (
     notifications.router,
 )
 ROUTES = [route for router in ROUTERS for route in router.routes]
+ROUTES += routes_for_head(ROUTES)  # at the end, where a GET is not compared with them
 
 
 # Opening and closing

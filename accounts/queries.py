@@ -13,6 +13,10 @@ class _One(NamedTuple):
     value: int
 
 
+class _Email(NamedTuple):
+    email: str
+
+
 class CredentialsRow(NamedTuple):
     id: int
     email: str
@@ -71,6 +75,14 @@ async def email_exists(conn: Executor, *, email: str) -> bool:
         _One, "SELECT 1 FROM users WHERE email_key = %(email_key)s", {"email_key": fold_address(email)}
     )
     return row is not None
+
+
+async def find_stored_email(conn: Executor, *, email: str) -> str | None:
+    """The spelling under which *email* is registered: where mail goes, whatever was typed."""
+    row = await conn.fetch_one(
+        _Email, "SELECT email FROM users WHERE lower(email) = lower(%(email)s)", {"email": email}
+    )
+    return row and row.email
 
 
 async def list_users(

@@ -1,19 +1,27 @@
 """Accounts over HTTP: register, sign in, and find each other."""
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal
 
-import email_validator
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AfterValidator, AliasChoices, BaseModel, EmailStr, Field, validate_email
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from accounts import queries
+from accounts.addresses import Email, as_registered
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
 from db import fold_address
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import UNPRINTABLE, Id, Storable, pattern_without
+from edge.fields import (
+    UNPRINTABLE,
+    IdParameter,
+    check_one_line,
+    check_storable,
+    is_visible,
+    pattern_without,
+    refusal,
+)
 from edge.forms import json_or_form, read_body, validate
 from edge.health import Greeting
 from edge.limits import client_network
@@ -30,8 +38,6 @@ from settings import Settings
 MIN_PASSWORD_CHARACTERS = 8
 NAME_PATTERN = pattern_without(UNPRINTABLE, not_only=r"\s")  # one line, and not blank
 
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # a company's own network may have mail at .local or .test
-
 router = APIRouter(generate_unique_id_function=operation_id)
 
 
@@ -39,22 +45,28 @@ router = APIRouter(generate_unique_id_function=operation_id)
 
 
 def _fits_bcrypt(password: str) -> str:
-    if len(password.encode()) > MAX_PASSWORD_BYTES:
-        raise ValueError(f"must be at most {MAX_PASSWORD_BYTES} bytes long")
+    if len(check_storable(password).encode()) > MAX_PASSWORD_BYTES:
+        raise PydanticCustomError(
+            "string_too_long",
+            "Should have at most {max_bytes} bytes; a letter with an accent has two, an emoji four",
+            {"max_bytes": MAX_PASSWORD_BYTES},
+        )
     return password
 
 
-def _as_registered(email: str) -> str:
-    """The spelling that registration stores; text that is not an address stays as it is, and matches no account."""
-    with suppress(ValueError):
-        return validate_email(email)[1]
-    return email.strip()
+def _name(text: str) -> str:
+    if not is_visible(check_one_line(text)):
+        raise refusal("Should have at least one visible character")
+    return text.strip()
 
 
 Password = Annotated[
-    Storable, Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)
+    str, Field(min_length=MIN_PASSWORD_CHARACTERS, max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)
 ]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN), AfterValidator(str.strip)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, json_schema_extra={"pattern": NAME_PATTERN}), AfterValidator(_name)
+]
+SearchWords = Annotated[str, Field(max_length=200), AfterValidator(check_storable)]
 
 
 class Registration(BaseModel):
@@ -66,7 +78,7 @@ class Registration(BaseModel):
         }
     }
 
-    email: EmailStr
+    email: Email
     password: Password
     name: Name
 
@@ -79,11 +91,12 @@ class Credentials(BaseModel):
     }
 
     email: Annotated[
-        Storable,
+        str,
         Field(max_length=320, validation_alias=AliasChoices("email", "username")),
-        AfterValidator(_as_registered),
+        AfterValidator(check_storable),
+        AfterValidator(as_registered),
     ]
-    password: Annotated[Storable, Field(max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)]
+    password: Annotated[str, Field(max_length=MAX_PASSWORD_BYTES), AfterValidator(_fits_bcrypt)]
 
 
 class User(BaseModel):
@@ -221,9 +234,9 @@ async def list_users(
     response: Response,
     database: Db,
     user: CurrentUser,
-    q: Annotated[Storable | None, Query(max_length=200)] = None,
+    q: Annotated[SearchWords | None, Query()] = None,
     limit: Annotated[int | None, Query(ge=1, le=200)] = None,
-    cursor: Annotated[Id | None, Query()] = None,
+    cursor: Annotated[IdParameter | None, Query()] = None,
 ) -> list[User]:
     """Ordered by id; with *q*, those whose name or address contains it. With *limit*, `X-Next-Cursor` continues."""
     rows = await queries.list_users(
@@ -238,7 +251,7 @@ async def list_users(
 @router.get(
     "/users/{user_id}", tags=["accounts"], summary="One user", responses=may_fail(*SIGNED_IN, UserNotFoundError)
 )
-async def read_user(database: Db, user: CurrentUser, user_id: Id) -> User:
+async def read_user(database: Db, user: CurrentUser, user_id: IdParameter) -> User:
     row = await queries.find_user(database, user_id=user_id)
     if row is None:
         raise UserNotFoundError

@@ -4,10 +4,10 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import BaseModel, Discriminator, Field, StrictBool, Tag, TypeAdapter, ValidationError
 
 from delivery.events import timestamp
-from edge.fields import ClientId, Id, NotBlank
+from edge.fields import ClientId, Id, NotBlank, SequenceNumber
 from errors import PagewireError
 
 SUBPROTOCOL = "pagewire.v2"
@@ -50,7 +50,7 @@ class ResumeFrame(_Frame):
     """What did I miss after this event?"""
 
     type: Literal["resume"]
-    last_seq: Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+    last_seq: SequenceNumber
     epoch: Annotated[str, Field(max_length=64)] | None = None  # in which the client received it
 
 
@@ -67,7 +67,7 @@ class TypingFrame(_Frame):
 
     type: Literal["typing"]
     recipient_id: Id
-    active: bool = True
+    active: StrictBool = True
 
 
 class EditFrame(_Frame):

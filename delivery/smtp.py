@@ -12,6 +12,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from typing import NamedTuple
 
+from email_validator import EmailNotValidError, validate_email
+
 from edge.fields import CONTROLS
 from settings import Settings
 
@@ -165,9 +167,11 @@ def _settle(future: "asyncio.Future[None]", error: BaseException | None) -> None
 
 
 def _with_ascii_domain(address: str) -> str:
+    """By IDNA 2008, as addresses are registered: Python's codec is of 2003, and turns straße.de into strasse.de."""
     name, _, domain = address.rpartition("@")
-    with suppress(UnicodeError):
-        return f"{name}@{domain.encode('idna').decode('ascii')}"
+    if not domain.isascii():
+        with suppress(EmailNotValidError):
+            return f"{name}@{validate_email(address, check_deliverability=False).ascii_domain}"
     return address
 
 

@@ -15,7 +15,7 @@ from documents.library import Library, check_ready
 from documents.queries import DocumentRow
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import Id, NotBlank, Storable
+from edge.fields import IdParameter, NotBlank, Storable
 from edge.ranges import knows_etag
 from errors import (
     BadPdfError,
@@ -83,7 +83,7 @@ async def read_page(
     library: Docs,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     page_number: PageNumber,
     words: Annotated[bool, Query(description="with the boxes of its words")] = False,
 ) -> Page:
@@ -134,7 +134,7 @@ async def read_page_image(
     library: Docs,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     page_number: PageNumber,
     width: Annotated[int, Query(ge=1, le=MAX_WIDTH, description="pixels")] = DEFAULT_WIDTH,
     image_format: Annotated[ImageFormat, Query(alias="format")] = "png",
@@ -177,7 +177,7 @@ async def search_document(
     library: Docs,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     q: Annotated[NotBlank, Query(max_length=MAX_TERM_CHARACTERS)],
     limit: Annotated[int, Query(ge=1, le=200, description="pages")] = 50,
     cursor: Annotated[int, Query(ge=1, le=MAX_INDEX)] = 1,

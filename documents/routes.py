@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser, Db
 from documents import queries
 from documents.answers import DocumentText
 from documents.library import Library
 from documents.queries import DocumentRow, Status
-from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
+from documents.uploads import WITH_PDF, FileName, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import UNPRINTABLE, ClientId, Id, pattern_without
+from edge.fields import ClientId, IdParameter
 from edge.ranges import file_response
 from errors import (
     ClientIdReusedError,
@@ -28,7 +28,6 @@ from errors import (
 
 THUMBNAIL_WIDTH = 240  # pixels
 MAX_LISTED = 1000  # documents, if the client sets no limit
-FILE_NAME_PATTERN = pattern_without(rf"/\\{UNPRINTABLE}", not_only=". ")  # no slash, and more than dots and spaces
 
 Docs = Annotated[Library, opened(Library)]
 
@@ -40,22 +39,12 @@ _client_id: TypeAdapter[str] = TypeAdapter(ClientId)
 # The wire
 
 
-def _file_name(name: str) -> str:
-    if name.strip() in ("", ".", ".."):
-        raise ValueError("must not be empty")
-    return name.strip()
-
-
 class DocumentPatch(BaseModel):
     """A document's new name."""
 
     model_config = {"json_schema_extra": {"examples": [{"filename": "invoice.pdf"}]}}
 
-    filename: Annotated[
-        str,
-        Field(min_length=1, max_length=MAX_FILENAME_CHARACTERS, pattern=FILE_NAME_PATTERN),
-        AfterValidator(_file_name),
-    ]
+    filename: FileName
 
 
 class Owner(BaseModel):
@@ -245,7 +234,7 @@ async def list_documents(
     database: Db,
     user: CurrentUser,
     limit: Annotated[int | None, Query(ge=1, le=200)] = None,
-    cursor: Annotated[Id | None, Query()] = None,
+    cursor: Annotated[IdParameter | None, Query()] = None,
     status: Annotated[Status | None, Query()] = None,
 ) -> DocumentPage:
     """My documents, newest first; at most 1,000 without a *limit*."""
@@ -258,7 +247,7 @@ async def list_documents(
 
 
 @router.get("/documents/{document_id}", summary="One document", responses=may_fail(*SIGNED_IN, DocumentNotFoundError))
-async def read_document(library: Docs, user: CurrentUser, document_id: Id) -> DocumentDetails:
+async def read_document(library: Docs, user: CurrentUser, document_id: IdParameter) -> DocumentDetails:
     return DocumentDetails.from_row(await library.get_document(document_id, user_id=user.id))
 
 
@@ -267,7 +256,9 @@ async def read_document(library: Docs, user: CurrentUser, document_id: Id) -> Do
     summary="Rename a document",
     responses=may_fail(*SIGNED_IN, *WITH_BODY, DocumentNotFoundError),
 )
-async def rename_document(library: Docs, user: CurrentUser, document_id: Id, body: DocumentPatch) -> DocumentDetails:
+async def rename_document(
+    library: Docs, user: CurrentUser, document_id: IdParameter, body: DocumentPatch
+) -> DocumentDetails:
     return DocumentDetails.from_row(await library.rename(document_id, user_id=user.id, filename=body.filename))
 
 
@@ -277,7 +268,7 @@ async def rename_document(library: Docs, user: CurrentUser, document_id: Id, bod
     summary="Delete a document and its file",
     responses=may_fail(*SIGNED_IN, DocumentNotFoundError, StorageUnavailableError),
 )
-async def delete_document(library: Docs, user: CurrentUser, document_id: Id) -> None:
+async def delete_document(library: Docs, user: CurrentUser, document_id: IdParameter) -> None:
     await library.delete(document_id, user_id=user.id)
 
 
@@ -299,14 +290,7 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     response_class=FileResponse,
     responses=FILE_ANSWERS,
 )
-@router.head(
-    "/documents/{document_id}/file",
-    name="read_file_headers",
-    summary="The original file's headers",
-    response_class=FileResponse,
-    responses=FILE_ANSWERS,
-)
-async def read_file(request: Request, library: Docs, user: CurrentUser, document_id: Id) -> Response:
+async def read_file(request: Request, library: Docs, user: CurrentUser, document_id: IdParameter) -> Response:
     """The bytes as they were uploaded; Range and If-None-Match are honoured."""
     row = await library.get_document(document_id, user_id=user.id)
     file = library.file_of(row, user_id=user.id)
@@ -325,7 +309,9 @@ async def read_file(request: Request, library: Docs, user: CurrentUser, document
         **may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError),
     },
 )
-async def read_text(request: Request, database: Db, library: Docs, user: CurrentUser, document_id: Id) -> Response:
+async def read_text(
+    request: Request, database: Db, library: Docs, user: CurrentUser, document_id: IdParameter
+) -> Response:
     """Plain text with form feeds between pages, or JSON if `Accept` names `application/json`."""
     row = await library.get_ready_document(document_id, user_id=user.id)
     if "application/json" not in request.headers.get("accept", ""):

@@ -15,7 +15,7 @@ from documents.library import Library
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import Id
+from edge.fields import IdParameter
 from edge.ranges import content_disposition
 from errors import (
     DocumentNotFoundError,
@@ -80,7 +80,7 @@ async def list_tables(
     library: Docs,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     page: PageNumber = None,
     merge: Merge = False,
 ) -> Response:
@@ -105,7 +105,7 @@ async def read_tables_csv(
     library: Docs,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     page: PageNumber = None,
     merge: Merge = False,
 ) -> Response:
@@ -125,7 +125,7 @@ async def read_tables_xlsx(
     library: Docs,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     page: PageNumber = None,
     merge: Merge = False,
 ) -> Response:
@@ -150,7 +150,7 @@ async def read_table_csv(
     library: Docs,
     pdf: Pdf,
     user: CurrentUser,
-    document_id: Id,
+    document_id: IdParameter,
     table_index: TableIndex,
     merge: Merge = False,
 ) -> Response:

@@ -7,13 +7,13 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from documents.storage import Incoming, Storage, storage_error
 from edge.answers import SIGNED_IN, WITH_BODY
 from edge.engines import get_engine
-from edge.fields import UNPRINTABLE, Storable
+from edge.fields import UNPRINTABLE, check_one_line, check_storable, is_visible, pattern_without, refusal
 from edge.forms import read_form
 from errors import (
     BadPdfError,
@@ -29,6 +29,7 @@ from settings import Settings
 MAX_FILENAME_CHARACTERS = 255
 MAX_PASSWORD_CHARACTERS = 255
 CONTROL_CHARACTERS = re.compile(f"[{UNPRINTABLE}]")
+FILE_NAME_PATTERN = pattern_without(rf"/\\{UNPRINTABLE}", not_only=". ")  # no slash, and more than dots and spaces
 
 WITH_PDF = (
     *SIGNED_IN,
@@ -41,7 +42,25 @@ WITH_PDF = (
     StorageFullError,
 )  # the errors of a route that takes a PDF
 
-_password: TypeAdapter[str] = TypeAdapter(Annotated[Storable, Field(max_length=MAX_PASSWORD_CHARACTERS)])
+_password: TypeAdapter[str] = TypeAdapter(
+    Annotated[str, Field(max_length=MAX_PASSWORD_CHARACTERS), AfterValidator(check_storable)]
+)
+
+
+def _check_filename(name: str) -> str:
+    name = check_one_line(name).strip()
+    if "/" in name or "\\" in name:
+        raise refusal("Should not contain slashes")
+    if not name.strip(". ") or not _is_legible(name):
+        raise refusal("Should have at least one visible character, besides dots")
+    return name
+
+
+FileName = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_FILENAME_CHARACTERS, json_schema_extra={"pattern": FILE_NAME_PATTERN}),
+    AfterValidator(_check_filename),
+]
 
 
 class Upload(NamedTuple):
@@ -86,7 +105,7 @@ async def received_pdf(request: Request) -> AsyncIterator[Upload]:
     """
     storage, settings = get_engine(request, Storage), get_engine(request, Settings)
     try:
-        form = await read_form(request, max_files=1, max_field_bytes=64 * 1024)
+        form = await read_form(request, file_field="file", max_field_bytes=64 * 1024)
     except OSError as error:
         raise storage_error(error) from error
     try:
@@ -120,12 +139,17 @@ def form_field(form: FormData, name: str, kind: TypeAdapter[str]) -> str | None:
 
 
 def clean_filename(name: str | None) -> str:
-    """The last component of *name*, without control characters, at most 255 characters; never empty."""
+    """The last component of *name*, without control characters, at most 255 characters; never empty or invisible."""
     base = CONTROL_CHARACTERS.sub("", re.split(r"[/\\]", name or "")[-1]).strip()
     base = base.encode("utf-8", "replace").decode()
-    if base in ("", ".", ".."):
+    if base in (".", "..") or not _is_legible(base):
         return "document.pdf"
     stem, dot, extension = base.rpartition(".")
     if len(base) > MAX_FILENAME_CHARACTERS and stem and len(extension) <= 10:
         return stem[: MAX_FILENAME_CHARACTERS - len(dot + extension)] + dot + extension
     return base[:MAX_FILENAME_CHARACTERS]
+
+
+def _is_legible(name: str) -> bool:
+    """Whether a reader would see a name, and not an ending alone; a name that begins with its last dot has none."""
+    return is_visible(name.rpartition(".")[0] or name)

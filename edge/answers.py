@@ -1,8 +1,9 @@
 """The one shape of every error, as a response and in the OpenAPI description."""
 
+import copy
 import json
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,12 +13,13 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
 from errors import (
     BadRequestError,
     BusyError,
+    CompressedBodyError,
     DatabaseUnavailableError,
     InvalidTokenError,
     NotAuthenticatedError,
@@ -34,8 +36,21 @@ SIGNED_IN = (
     DatabaseUnavailableError,
     BusyError,
 )  # errors of any route that needs a token
-WITH_BODY = (BadRequestError, PayloadTooLargeError, RequestTimeoutError)  # errors of any route with a body
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "payload_too_large"}
+WITH_BODY = (
+    BadRequestError,
+    PayloadTooLargeError,
+    CompressedBodyError,
+    RequestTimeoutError,
+)  # errors of any route with a body
+HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+}
+LIMITS = {"min_length", "max_length", "max_bytes", "gt", "ge", "lt", "le", "multiple_of", "expected"}  # of a 422's ctx
+INVALID_JSON: dict[str, Any] = {"type": "json_invalid", "loc": ("body",), "msg": "The body should be valid JSON"}
 
 
 class ErrorAnswer(BaseModel):
@@ -58,6 +73,7 @@ class FieldProblem(BaseModel):
     type: str
     loc: list[str | int]
     msg: str
+    ctx: dict[str, int | float | str] = Field(default={}, description="the limit it is about, if there is one")
 
 
 class ValidationAnswer(BaseModel):
@@ -79,6 +95,21 @@ class DirectRoute(APIRoute):
 def operation_id(route: APIRoute) -> str:
     """The name of the route in a generated client: its function's."""
     return route.name
+
+
+def routes_for_head(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
+    """A twin of each of *routes* that answers GET, for HEAD: the server sends its headers alone (RFC 9110, 9.3.2).
+
+    Starlette's own routes answer both already; FastAPI's do not. OpenAPI does not list the twins.
+    """
+    twins: list[BaseRoute] = []
+    for route in routes:
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            twin = copy.copy(route)
+            twin.methods = {"HEAD"}
+            twin.include_in_schema = False
+            twins.append(twin)
+    return twins
 
 
 def may_fail(*errors: type[PagewireError]) -> dict[int | str, dict[str, Any]]:
@@ -122,6 +153,10 @@ def error_response(
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers.setdefault("Retry-After", "5")
+    if status == 415:
+        headers["Accept-Encoding"] = "identity"  # RFC 7694: what is wrong is the coding
+    if status == 426:
+        headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
     return Response(json.dumps(body), status, headers, "application/json")
 
 
@@ -140,6 +175,9 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and isinstance(error.__cause__, ValueError | RecursionError):
+        # FastAPI could not parse JSON with a number too long, bytes that are no text, or too deep a structure.
+        return _answer_problems(request, [INVALID_JSON])
     code = HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal_error")
     headers = dict(error.headers or {})
     if error.status_code == 405:  # the router lists the methods of the first route of this path only
@@ -148,16 +186,39 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 
 def _methods_of(request: Request) -> set[str]:
-    return {
-        method
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
+    methods: set[str] = set()
+    scope = dict(request.scope)
+    scope["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))  # a mount adds its own path to it
+    for route in request.app.routes:
+        if isinstance(route, Route | Mount) and route.matches(scope)[0] is not Match.NONE:
+            methods.update({"GET", "HEAD"} if isinstance(route, Mount) else route.methods or ())  # a mount has files
+    return methods
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    # without `input`, which may be a secret
-    detail = [{"type": problem["type"], "loc": problem["loc"], "msg": problem["msg"]} for problem in error.errors()]
-    return error_response(request.scope, 422, "validation_error", detail)
+    return _answer_problems(request, error.errors())
+
+
+def _answer_problems(request: Request, problems: Iterable[Mapping[str, Any]]) -> Response:
+    return error_response(request.scope, 422, "validation_error", [_describe_problem(problem) for problem in problems])
+
+
+def _describe_problem(problem: Mapping[str, Any]) -> dict[str, object]:
+    """One item of a 422, in words: without `input`, which may be a secret, without patterns, with the limit."""
+    kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
+    context = problem.get("ctx") or {}
+    limits = {name: limit for name, limit in context.items() if name in LIMITS}
+    if kind == "string_pattern_mismatch":
+        message = "Contains characters that are not allowed here, or has the wrong form"
+    elif kind == "int_parsing_size":
+        message = "Input should be a smaller number"
+    elif message == "JSON decode error":  # FastAPI's
+        message = INVALID_JSON["msg"]
+    elif context.get("field_type") == "Value":  # text after a validator: pydantic does not know what it counts
+        if kind == "too_short":
+            kind, message = "string_too_short", f"String should have at least {limits['min_length']} characters"
+        elif kind == "too_long":
+            kind, message = "string_too_long", f"String should have at most {limits['max_length']} characters"
+    described: dict[str, object] = {"type": kind, "loc": problem["loc"], "msg": message}
+    return {**described, "ctx": limits} if limits else described

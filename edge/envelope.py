@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.answers import error_response
-from errors import StartupError
+from errors import CompressedBodyError, StartupError
 
 MAX_BODY_BYTES = 1024 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
@@ -68,11 +68,12 @@ class Envelope:
         _log(scope, status, request_id, time.perf_counter() - started)
 
     def _bounded(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
-        """Refuse a body that is too large (413) or arrives too slowly (408)."""
+        """Refuse a body that is compressed (415), is too large (413) or arrives too slowly (408)."""
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
         limit = self._max_upload_bytes if scope["path"] in self._large_bodies else MAX_BODY_BYTES
         announced = int(headers.get(b"content-length", b"0") or 0)
+        is_encoded = b"content-encoding" in headers and _is_encoded(scope)
         clock = asyncio.get_running_loop().time
         began = clock()
         received = 0
@@ -82,6 +83,9 @@ class Envelope:
             nonlocal received, complete
             if complete:
                 return await receive()
+            if is_encoded:
+                error = CompressedBodyError()
+                raise HTTPException(error.status, error.detail)
             if announced > limit:
                 raise HTTPException(413, f"The request is larger than {limit // 1024 // 1024} MB.")
             deadline = min(clock(), began + received / BODY_BYTES_PER_SECOND) + BODY_IDLE_SECONDS
@@ -98,6 +102,11 @@ class Envelope:
             return message
 
         return receive_within_limits
+
+
+def _is_encoded(scope: Scope) -> bool:
+    codings = b",".join(value for name, value in scope["headers"] if name == b"content-encoding").lower().split(b",")
+    return any(coding.strip() not in (b"", b"identity") for coding in codings)
 
 
 class CrashBoundary:

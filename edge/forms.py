@@ -1,15 +1,22 @@
 """Read a body: JSON, a form, or whichever of the two it is."""
 
+import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, Headers
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.routing import BaseRoute
+
+from edge.answers import INVALID_JSON
+from edge.dispositions import parse_disposition
 
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 4096
@@ -27,11 +34,21 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     body = await request.body()  # first: one that is too large is a 413, whatever its type
     kind = _content_type(request)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise _invalid_body("model_type", "Input should be JSON, with Content-Type: application/json")
+        message = "Input should be JSON, with Content-Type: application/json"
+        raise RequestValidationError([{"type": "model_type", "loc": ("body",), "msg": message}])
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(_in_utf8(body))
     except ValidationError as error:
         raise _located(error, "body") from error
+
+
+def _in_utf8(body: bytes) -> bytes:
+    """JSON as pydantic takes it: the standard library's parser, which FastAPI uses, ignores a BOM, and reads UTF-16."""
+    encoding = json.detect_encoding(body)
+    if encoding != "utf-8":
+        with suppress(UnicodeError):  # else it is no JSON, as pydantic will say
+            return body.decode(encoding).encode()
+    return body
 
 
 async def read_body(request: Request, *, required: bool = True, max_field_bytes: int = MAX_FIELD_BYTES) -> Any:
@@ -48,7 +65,7 @@ async def read_body(request: Request, *, required: bool = True, max_field_bytes:
     try:
         return await request.json()
     except (ValueError, RecursionError) as error:
-        raise _invalid_body("json_invalid", "JSON decode error") from error
+        raise RequestValidationError([INVALID_JSON]) from error
 
 
 def validate(model: type[Model], values: object, *, where: str = "body") -> Model:
@@ -63,8 +80,10 @@ def validate(model: type[Model], values: object, *, where: str = "body") -> Mode
         raise _located(error, where) from error
 
 
-async def read_form(request: Request, *, max_files: int = 0, max_field_bytes: int = MAX_FIELD_BYTES) -> FormData:
-    """The fields and files of a form of either kind; none if the body is something else.
+async def read_form(
+    request: Request, *, file_field: str | None = None, max_field_bytes: int = MAX_FIELD_BYTES
+) -> FormData:
+    """The fields of a form of either kind, and the file in *file_field*; none if the body is something else.
 
     The charset that a header may name is dropped (RFC 7578, section 5.1.2: text is UTF-8): Python knows some that crash
     while decoding, and some that produce lone surrogates.
@@ -73,26 +92,48 @@ async def read_form(request: Request, *, max_files: int = 0, max_field_bytes: in
         HTTPException: 400, if it is malformed or holds too much.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
-    if b"charset" in options:
-        header = kind
-        if b"boundary" in options:
-            boundary = options[b"boundary"].replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-            header += b'; boundary="' + boundary + b'"'
-        headers = [item for item in request.scope["headers"] if item[0] != b"content-type"]
-        request = Request({**request.scope, "headers": [*headers, (b"content-type", header)]}, request.receive)
-    return await request.form(max_files=max_files, max_fields=MAX_FIELDS, max_part_size=max_field_bytes)
+    if kind != b"multipart/form-data":
+        return await request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=max_field_bytes)
+    header = kind
+    if b"boundary" in options:
+        header += b'; boundary="' + options[b"boundary"].replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    parser = _FormParser(
+        Headers(raw=[(b"content-type", header)]),
+        request.stream(),
+        max_files=0 if file_field is None else 1,
+        max_fields=MAX_FIELDS,
+        max_part_size=max_field_bytes,
+    )
+    parser.file_field = file_field
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from error
+
+
+class _FormParser(MultiPartParser):
+    """Starlette's parser, for file names as clients write them, and a file without one."""
+
+    file_field: str | None = None
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        name, filename = parse_disposition(part.content_disposition or b"")
+        part.content_disposition = b"form-data" if name is None else b"form-data; name=x"
+        if filename is not None or (name is not None and name == self.file_field):
+            part.content_disposition += b"; filename=x"
+        super().on_headers_finished()
+        part.field_name = name or ""
+        if part.file is not None:
+            part.file.filename = filename
 
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _invalid_body(kind: str, message: str) -> RequestValidationError:
-    return RequestValidationError([{"type": kind, "loc": ("body",), "msg": message}])
-
-
 def _located(error: ValidationError, where: str) -> RequestValidationError:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     return RequestValidationError([{**problem, "loc": (where, *problem["loc"])} for problem in found])
 
 

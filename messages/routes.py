@@ -2,10 +2,11 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
+from starlette.routing import Route
 
 from accounts.queries import find_user
 from accounts.routes import User
@@ -13,7 +14,7 @@ from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
 from delivery.events import MessageRow, timestamp
 from edge.answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
-from edge.fields import MAX_ID, ClientId, Id, NotBlank
+from edge.fields import MAX_ID, ClientId, Id, IdParameter, NotBlank
 from edge.forms import read_json
 from errors import (
     AdminRequiredError,
@@ -22,6 +23,7 @@ from errors import (
     MessageNotFoundError,
     PayloadTooLargeError,
     RateLimitedError,
+    UpgradeRequiredError,
     UserNotFoundError,
 )
 from messages import queries
@@ -221,10 +223,10 @@ async def list_messages(
 async def list_conversation(
     database: Db,
     user: CurrentUser,
-    user_id: Id,
+    user_id: IdParameter,
     limit: Annotated[int, Query(ge=1, le=CONVERSATION_LIMIT)] = CONVERSATION_LIMIT,
-    before: Annotated[Id | None, Query(description="a message id")] = None,
-    after: Annotated[Id | None, Query(description="a message id")] = None,
+    before: Annotated[IdParameter | None, Query(description="a message id")] = None,
+    after: Annotated[IdParameter | None, Query(description="a message id")] = None,
 ) -> Response:
     """Oldest first: the latest 1,000, or *limit* of those before or after a message."""
     rows = await queries.list_conversation(
@@ -255,14 +257,14 @@ CHANGE_ERRORS = may_fail(*SIGNED_IN, *WITH_BODY, MessageNotFoundError, Forbidden
 
 
 @router.patch("/message/{message_id}", summary="Change what my message says", responses=CHANGE_ERRORS)
-async def edit_message(messenger: Chat, user: CurrentUser, message_id: Id, body: MessagePatch) -> Message:
+async def edit_message(messenger: Chat, user: CurrentUser, message_id: IdParameter, body: MessagePatch) -> Message:
     """Both people receive the change; the message keeps its place."""
     row, _ = await messenger.edit(message_id=message_id, author_id=user.id, content=body.content)
     return Message.from_row(row, user)
 
 
 @router.delete("/message/{message_id}", status_code=204, summary="Take my message back", responses=CHANGE_ERRORS)
-async def delete_message(messenger: Chat, user: CurrentUser, message_id: Id) -> None:
+async def delete_message(messenger: Chat, user: CurrentUser, message_id: IdParameter) -> None:
     """Its content is gone for both people; a tombstone keeps its place."""
     await messenger.edit(message_id=message_id, author_id=user.id, content=None)
 
@@ -303,7 +305,7 @@ def _read_cursor(cursor: str | None) -> tuple[int | None, int | None]:
     summary="Mark a conversation as read",
     responses=may_fail(*SIGNED_IN, *WITH_BODY, UserNotFoundError),
 )
-async def mark_read(messenger: Chat, user: CurrentUser, user_id: Id, body: ReadUpTo) -> ReadMark:
+async def mark_read(messenger: Chat, user: CurrentUser, user_id: IdParameter, body: ReadUpTo) -> ReadMark:
     """Up to a message, never backwards. The other person and my other tabs see it."""
     unread = await messenger.mark_read(user_id=user.id, other_id=user_id, up_to_id=body.up_to_id)
     return ReadMark(**unread._asdict())
@@ -317,3 +319,13 @@ async def mark_read(messenger: Chat, user: CurrentUser, user_id: Id, body: ReadU
 async def broadcast(messenger: Chat, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
     """An `announcement` frame to every user, now or when they are back."""
     return AnnouncementSent(id=await messenger.announce(sender_id=admin.id, content=body.content))
+
+
+# The address of the socket, without its upgrade
+
+
+async def refuse_http(request: Request) -> NoReturn:
+    raise UpgradeRequiredError
+
+
+router.routes += [Route("/ws/{user_id}", refuse_http), Route("/ws", refuse_http)]

@@ -30,7 +30,6 @@ OPERATIONS = {
     "pdf_info": "POST /pdf-info",
     "read_document": "GET /documents/{document_id}",
     "read_file": "GET /documents/{document_id}/file",
-    "read_file_headers": "HEAD /documents/{document_id}/file",
     "read_health": "GET /healthz",
     "read_me": "GET /me",
     "read_page": "GET /documents/{document_id}/pages/{page_number}",
@@ -52,7 +51,8 @@ OPERATIONS = {
     "token": "POST /token",
     "upload_pdf": "POST /upload-pdf",
 }
-# A schema cannot say what a PDF is, that an address is taken, which events are kept, how many bytes a password has.
+# A schema cannot say what a PDF is, that an address is taken, which events are kept, how many bytes a password has,
+# which characters are visible.
 TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "list_events",
     "extract_pdf",
@@ -64,6 +64,7 @@ TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "send_notification",
     "login",
     "token",
+    "rename_document",
 }
 
 

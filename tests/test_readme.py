@@ -1,15 +1,19 @@
 """The README tells the truth: its curl lines run as they stand, its tables name what is there."""
 
+import json
 import re
 import subprocess
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 
+import pytest
 from fpdf import FPDF
 
 from settings import Settings
-from support.servers import Server
+from support.javascript import node
+from support.servers import Server, register
 from test_floors import FLOOR_OF
 
 HOUSE = Path(__file__).parent.parent
@@ -37,6 +41,42 @@ def test_the_curl_lines_run_as_they_stand(make_server: Callable[..., Server], tm
     assert '"total_matches":1' in run.stdout
     assert '"Message sent successfully"' in run.stdout
     assert (tmp_path / "copy.pdf").read_bytes() == (tmp_path / "invoice.pdf").read_bytes()
+
+
+def test_the_lines_for_a_browser_run_as_they_stand(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    if (found := node()) is None:
+        pytest.skip("no node with WebSocket: 22 or newer, or 20 that has it as an experiment")
+    server = make_server().start()
+    alice, bob = register(server, "alice"), register(server, "bob")
+    (lines,) = re.findall(r"```js\n(.*?)```", README, re.DOTALL)
+    assert "ws://127.0.0.1:8000" in lines
+    script = (
+        "const token = process.argv[2];\nconst show = (...said) => console.log(JSON.stringify(said));\n"
+        + lines.replace("ws://127.0.0.1:8000", server.url.replace("http", "ws"))
+    )
+    (tmp_path / "page.mjs").write_text(script)
+
+    with subprocess.Popen([*found, str(tmp_path / "page.mjs"), alice.token], stdout=subprocess.PIPE, text=True) as page:
+        assert page.stdout is not None
+        shown = json.loads(page.stdout.readline())
+        page.kill()
+
+    assert bob.id == 2
+    assert shown[:2] == [alice.id, "hi"]
+    assert shown[2] == bob.client.get(f"/messages/{alice.id}").json()[0]["created_at"]
+
+
+def test_what_starts_the_server_is_installed_with_it() -> None:
+    locked = set(re.findall(r"^([\w-]+)==", (HOUSE / "requirements.lock").read_text(), re.MULTILINE))
+    commands = re.findall(r"^    (\w+) main:app", README, re.MULTILINE)
+    workers = re.findall(r"^    gunicorn .*-k (\w+)\.", README, re.MULTILINE)
+
+    scripts = [script for command in commands for script in entry_points(group="console_scripts", name=command)]
+    named = {script.dist.name for script in scripts if script.dist}
+    named |= {package for worker in workers for package in packages_distributions()[worker]}
+
+    assert named == {"uvicorn", "gunicorn", "uvicorn-worker"}
+    assert named <= locked
 
 
 def test_the_table_names_every_setting() -> None:

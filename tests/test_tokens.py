@@ -92,6 +92,35 @@ def test_a_token_made_by_the_rules_is_accepted(client: httpx.Client, forge: Call
     assert answer.json()["id"] == alice.id
 
 
+@pytest.mark.parametrize("seconds", [-86_400, 0, 3, 25, 2.5])
+def test_a_token_from_a_machine_whose_clock_is_ahead_is_accepted(
+    client: httpx.Client, forge: Callable[..., str], alice: Person, seconds: float
+) -> None:
+    token = forge(iat=int(time.time()) + seconds)
+
+    answer = client.get("/me", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.json()["id"] == alice.id
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_a_token_issued_further_ahead_is_refused(client: httpx.Client, forge: Callable[..., str], seconds: int) -> None:
+    token = forge(iat=int(time.time()) + seconds, exp=int(time.time()) + 2 * seconds)
+
+    answer = client.get("/me", headers={"Authorization": f"Bearer {token}"})
+
+    assert problem(answer) == (401, "Invalid token", "invalid_token")
+
+
+@pytest.mark.parametrize("seconds", [1, 29])
+def test_a_token_expires_to_the_second(client: httpx.Client, forge: Callable[..., str], seconds: int) -> None:
+    token = forge(exp=int(time.time()) - seconds)
+
+    answer = client.get("/me", headers={"Authorization": f"Bearer {token}"})
+
+    assert problem(answer) == (401, "Token expired", "token_expired")
+
+
 FORGERIES: dict[str, dict[str, Any]] = {
     "signed with another key": {"signed_with": b"another key of thirty-two bytes!"},
     "signed with an empty key": {"signed_with": b""},
@@ -115,6 +144,9 @@ FORGERIES: dict[str, dict[str, Any]] = {
     "exp as a list": {"exp": [2**33]},
     "iat true": {"iat": True},
     "iat NaN": {"iat": float("nan")},
+    "iat Infinity": {"iat": float("inf")},
+    "iat -Infinity": {"iat": -float("inf")},
+    "iat 10**400": {"iat": 10**400},
     "iat as a string": {"iat": "now"},
     "iat tomorrow": {"iat": 2**33},
     "not before tomorrow": {"nbf": 2**33},

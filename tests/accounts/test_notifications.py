@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from support.accounts import address as new_address
+from support.accounts import sign_up
 from support.databases import TestDatabase
 from support.mail import MailServer, notify, read_mail, smtp, status_of
 from support.servers import WAIT_SECONDS, Person, Server, register
@@ -63,10 +65,39 @@ def test_it_may_come_in_the_query_a_form_or_json(
     assert (mail["To"], mail.get_content()) == (bob.email, "hello & goodbye\n")
 
 
-def test_the_case_of_an_address_does_not_count(alice: Person, bob: Person, post_office: MailServer) -> None:
-    notify(alice, bob.email.upper())
+@pytest.mark.parametrize("sender", ["a user", "an admin"])
+@pytest.mark.parametrize("change", [str.upper, str.title, lambda email: f" Bob <{email.upper()}> "])
+def test_an_email_goes_to_the_address_as_it_was_registered(
+    alice: Person,
+    bob: Person,
+    mail_database: TestDatabase,
+    post_office: MailServer,
+    sender: str,
+    change: Callable[[str], str],
+) -> None:
+    mail_database.query("UPDATE users SET is_admin = %s WHERE id = %s", sender == "an admin", alice.id)
 
-    assert post_office.next_mail()["To"].lower() == bob.email
+    notify(alice, change(bob.email))
+
+    received = post_office.received.get(timeout=WAIT_SECONDS)
+    assert (received.rcpt_tos, read_mail(received)["To"]) == ([bob.email], bob.email)
+
+
+@pytest.mark.parametrize("look_alike", ["İ", "I", "ı", "\u212a"])
+def test_an_address_that_only_looks_like_a_users_receives_nothing(
+    alice: Person, post_office: MailServer, look_alike: str
+) -> None:
+    stored = new_address("ik")
+    sign_up(alice.client, stored)
+    typed = stored.replace("k" if look_alike == "\u212a" else "i", look_alike)
+
+    answer = alice.client.post("/send-notification", json={"email": typed, "message": "hello"})
+    notify(alice, stored, "the next")
+
+    assert answer.status_code in (200, 403)  # as the database folds letters
+    expected = [stored] * (2 if answer.status_code == 200 else 1)
+    assert [post_office.next_mail()["To"] for _ in expected] == expected
+    assert post_office.received.empty()
 
 
 def test_only_users_can_be_notified(alice: Person) -> None:
@@ -224,13 +255,22 @@ def test_an_address_that_a_header_would_change_is_refused(
     assert status_of(mail_database, f"to {address!r}") == ("failed", 1)
 
 
+@pytest.mark.parametrize(
+    ("domain", "in_ascii"),
+    [
+        ("bücher.example.com", "xn--bcher-kva.example.com"),
+        ("straße.example.com", "xn--strae-oqa.example.com"),  # IDNA 2003 would write to strasse.example.com
+        ("ελλάς.example.com", "xn--hxarsa0b.example.com"),
+    ],
+)
 def test_an_international_domain_is_sent_to_in_ascii(
-    server: Server, mail_database: TestDatabase, post_office: MailServer
+    server: Server, post_office: MailServer, domain: str, in_ascii: str
 ) -> None:
-    alice, bob = register(server, "alice"), register(server, "bob")
-    mail_database.query("UPDATE users SET email = %s WHERE id = %s", "bob@bücher.example.com", bob.id)
+    alice = register(server, "alice")
+    email = new_address("bob").replace("example.com", domain)
+    sign_up(alice.client, email)
 
-    notify(alice, "bob@bücher.example.com")
+    notify(alice, email)
 
     received = post_office.received.get(timeout=WAIT_SECONDS)
-    assert received.rcpt_tos == ["bob@xn--bcher-kva.example.com"]
+    assert received.rcpt_tos == [email.replace(domain, in_ascii)]

@@ -159,6 +159,69 @@ def test_an_invalid_name_is_refused(client: httpx.Client, name: Any) -> None:
     assert fields(answer) == {"name"}
 
 
+INVISIBLE = {
+    "zero width space": "\u200b",
+    "zero width joiners": "\u200c\u200d\u2060",
+    "soft hyphen": "\u00ad",
+    "byte order mark": "\ufeff",
+    "direction mark": "\u061c\u200e",
+    "combining grapheme joiner": "\u034f",
+    "Hangul fillers": "\u115f\u1160\u3164\uffa0",
+    "Khmer inherent vowels": "\u17b4\u17b5",
+    "Mongolian separators": "\u180b\u180e",
+    "variation selectors": "\ufe00\ufe0f\U000e0100",
+    "reserved and ignorable": "\ufff0\U000e0000\U000e0fff",
+    "shorthand and musical controls": "\U0001bca0\U0001d173",
+    "tags": "\U000e0041\U000e007f",
+    "blank Braille pattern": "\u2800",
+    "null notehead": "\U0001d159",
+    "object replacement": "\ufffc",
+    "spaces of all kinds": "\u00a0\u1680\u2003\u202f\u205f\u3000",
+    "marks alone": "\u0301\u20dd\u0903",
+    "private use": "\ue000\U000f0000\U0010fffd",
+    "unassigned": "\u0378\U000effff",
+    "noncharacters": "\ufdd0\uffff\U0010ffff",
+    "a mixture": " \u3164\u0301\u200b \u2800",
+}
+
+
+@pytest.mark.parametrize("kind", INVISIBLE)
+def test_a_name_that_nobody_can_see_is_refused(client: httpx.Client, kind: str) -> None:
+    answer = sign_up(client, address(), name=INVISIBLE[kind])
+
+    assert fields(answer) == {"name"}
+
+
+@pytest.mark.parametrize(
+    "name", ["1", "?", "é", "e\u0301", "ن", "क्\u200dष", "می\u200cخواهم", "❤\ufe0f", "🏴\U000e0067\U000e007f"]
+)
+def test_a_name_may_hold_invisible_characters_beside_visible_ones(client: httpx.Client, name: str) -> None:
+    answer = sign_up(client, address(), name=name)
+
+    assert answer.json()["user"]["name"] == name
+
+
+@pytest.mark.parametrize("local_part", ["a" * 64, "é" * 64, f"a.{'b' * 62}"])
+def test_the_local_part_of_an_address_may_have_64_characters(client: httpx.Client, local_part: str) -> None:
+    answer = sign_up(client, f"{local_part}@{unique()}.example.com")
+
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("local_part", ["a" * 65, "é" * 65, "é" * 40 + "a" * 25, f"a.{'b' * 63}", "a" * 200])
+def test_a_longer_local_part_is_refused(client: httpx.Client, local_part: str) -> None:
+    answer = sign_up(client, f"{local_part}@{unique()}.example.com")
+
+    assert fields(answer) == {"email"}
+
+
+@pytest.mark.parametrize("char", "\u3164\uffa0\u115f\u2800\u034f\ufe0f\u180b\U000e0100\u200b\u00ad\u2060\ue000")
+def test_an_address_with_an_invisible_character_is_refused(client: httpx.Client, char: str) -> None:
+    answer = sign_up(client, address(f"ali{char}ce"))
+
+    assert fields(answer) == {"email"}
+
+
 @pytest.mark.parametrize("name", ["Zoë", "李小龍", "O'Brien; DROP TABLE users --", "%s %(name)s {0}", "👩‍👩‍👧 & <b>"])
 def test_a_name_comes_back_as_it_was_given(client: httpx.Client, name: str) -> None:
     answer = sign_up(client, address(), name=f"  {name} ")

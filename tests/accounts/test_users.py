@@ -72,6 +72,8 @@ def test_a_search_for_users_has_no_wildcards(alice: Person, bob: Person, q: str)
         "cursor=0",
         "cursor=-1",
         "cursor=x",
+        f"cursor={2**63}",
+        f"cursor={10**30}",
         "q=%00",
         "q=" + "x" * 201,
     ],
@@ -82,9 +84,8 @@ def test_an_invalid_query_for_users_is_a_422(alice: Person, query: str) -> None:
     assert fields(answer) == {query.partition("=")[0]}
 
 
-@pytest.mark.parametrize("cursor", [2**63 - 1, 2**63, 10**30])
-def test_a_cursor_beyond_the_end_finds_nobody(alice: Person, cursor: int) -> None:
-    answer = alice.client.get("/users", params={"cursor": cursor, "limit": 200})
+def test_a_cursor_beyond_the_end_finds_nobody(alice: Person) -> None:
+    answer = alice.client.get("/users", params={"cursor": 2**63 - 1, "limit": 200})
 
     assert (answer.status_code, answer.json()) == (200, [])
 

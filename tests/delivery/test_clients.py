@@ -2,17 +2,16 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.javascript import node
 from support.servers import HOUSE, WAIT_SECONDS, Person, Server, register
 from support.tabs import send
 
@@ -24,17 +23,6 @@ def code_of(language: str) -> str:
     found = re.search(r"```\w+\n(.*?)```", section, re.DOTALL)
     assert found is not None
     return found[1]
-
-
-@cache
-def node() -> tuple[str, ...] | None:
-    """A Node with WebSocket, from version 22 on without being asked."""
-    for command in (("node",), ("node", "--experimental-websocket")):
-        if shutil.which("node"):
-            probe = [*command, "-e", "process.exit(typeof WebSocket === 'function' ? 0 : 1)"]
-            if subprocess.run(probe, capture_output=True).returncode == 0:
-                return command
-    return None
 
 
 JAVASCRIPT = """

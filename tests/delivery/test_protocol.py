@@ -62,6 +62,21 @@ def test_a_frame_without_one_of_its_fields_is_refused_by_its_name(frame: dict[st
             parse_frame(text, classic=False)
 
 
+@pytest.mark.parametrize("wrong", [True, "5", "", 1.5, None, [5], 2**63, 2**70, -1])
+@pytest.mark.parametrize(
+    ("frame", "field"), [(frame, name) for frame in FRAMES for name, value in frame.items() if type(value) is int]
+)
+def test_a_number_of_a_frame_is_a_whole_number_of_63_bits(frame: dict[str, Any], field: str, wrong: object) -> None:
+    with pytest.raises(BadFrameError, match=field):
+        parse_frame(json.dumps({**frame, field: wrong}), classic=False)
+
+
+@pytest.mark.parametrize("wrong", [1, 0, "true", "yes", None])
+def test_a_flag_of_a_frame_is_true_or_false(wrong: object) -> None:
+    with pytest.raises(BadFrameError, match="active"):
+        parse_frame(json.dumps({"type": "typing", "recipient_id": 2, "active": wrong}), classic=False)
+
+
 @settings(max_examples=1000)
 @given(st.sampled_from(FRAMES), st.dictionaries(st.sampled_from(["ref", "id", "content", "type"]), SOME_JSON))
 def test_a_distorted_frame_is_understood_or_refused(frame: dict[str, Any], distortion: dict[str, Any]) -> None:

@@ -137,6 +137,8 @@ def test_a_document_is_renamed(alice: Person, hello: bytes, filename: str) -> No
         '{"filename": "a\\nb.pdf"}',
         '{"filename": "\\ud800.pdf"}',
         '{"filename": "\\u202efdp.exe"}',
+        '{"filename": "\\u200b"}',
+        '{"filename": "\\u3164.pdf"}',
         '{"filename": "%s"}' % ("x" * 256),
         '{"filename": null}',
         '{"filename": 7}',

@@ -69,7 +69,7 @@ def test_a_malformed_request_is_a_400_and_the_end_of_the_connection(server: Serv
             "/docs/assets/../main.py",
         ),
         *("/" + "x" * 30_000, "/" + "a/" * 5000, "/ME", "/me;x", "/.env", "/docs/assets/..%2f..%2fmain.py"),
-        *("/ws/1", "/ws", "/uploads/", "*", "/docs/assets/", "/users/1/2"),
+        *("/ws/1/2", "/wss", "/uploads/", "*", "/docs/assets/", "/users/1/2"),
     ],
     ids=lambda path: path[:40],
 )
@@ -96,14 +96,16 @@ def test_a_hostile_query_harms_nothing(server: Server, shared_alice: Person, pat
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("/", "GET"),
-        ("/me", "GET"),
+        ("/", "GET, HEAD"),
+        ("/me", "GET, HEAD"),
         ("/login", "POST"),
-        ("/users/1", "GET"),
-        ("/documents", "GET"),
-        ("/documents/1", "DELETE, GET, PATCH"),
+        ("/users/1", "GET, HEAD"),
+        ("/documents", "GET, HEAD"),
+        ("/documents/1", "DELETE, GET, HEAD, PATCH"),
         ("/documents/1/file", "GET, HEAD"),
         ("/upload-pdf", "POST"),
+        ("/ws/1", "GET, HEAD"),
+        ("/docs/assets/swagger-ui.css", "GET, HEAD"),
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "PROPFIND", "OPTIONS", "PURGE", "QUERY"])

@@ -74,7 +74,7 @@ def test_a_message_to_oneself_is_a_note(alice: Person) -> None:
     assert contents(alice.client.get("/messages").json()["messages"]) == ["buy milk"]
 
 
-@pytest.mark.parametrize("nobody", [2**62, 2**63, 10**400], ids=["2^62", "2^63", "10^400"])
+@pytest.mark.parametrize("nobody", [2**62, 2**63 - 1], ids=["2^62", "2^63 - 1"])
 def test_a_message_to_nobody_is_a_404(alice: Person, nobody: int) -> None:
     answer = alice.client.post("/messages", json={"recipient_id": nobody, "content": "hello?"})
 
@@ -369,12 +369,14 @@ def test_after_and_before_cut_a_piece_out(alice: Person, bob: Person) -> None:
     assert contents(messages) == ["2", "3", "4"]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "before=0", "after=-1", "after=x"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "before=0", "after=-1", "after=x", f"before={2**63}", f"after={2**64}"]
+)
 def test_a_piece_out_of_bounds_is_a_422(alice: Person, bob: Person, query: str) -> None:
     assert alice.client.get(f"/messages/{bob.id}?{query}").status_code == 422
 
 
-@pytest.mark.parametrize("query", [f"before={2**63 - 1}", f"before={2**64}", f"after={2**63 - 1}", f"after={2**64}"])
+@pytest.mark.parametrize("query", [f"before={2**63 - 1}", f"after={2**63 - 1}"])
 def test_the_largest_id_is_an_edge_like_any_other(alice: Person, bob: Person, query: str) -> None:
     send_all(alice, bob, "1")
 
