@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS users (
 );
 ALTER TABLE users
     ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS email_key text,   -- folding.fold_address(email): what makes it one account's
-    ADD COLUMN IF NOT EXISTS name_key text;    -- folding.fold(name)
+    ADD COLUMN IF NOT EXISTS email_key text,   -- db.fold_address(email): what makes it one account's
+    ADD COLUMN IF NOT EXISTS name_key text;    -- db.fold(name)
 
 DROP INDEX IF EXISTS users_email_lower;        -- before version 5; lower() folds as the database's locale has it
 CREATE UNIQUE INDEX IF NOT EXISTS users_folded_email ON users (email_key);   -- find_credentials, email_exists, insert_user

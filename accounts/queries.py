@@ -80,7 +80,7 @@ async def email_exists(conn: Executor, *, email: str) -> bool:
 async def find_stored_email(conn: Executor, *, email: str) -> str | None:
     """The spelling under which *email* is registered: where mail goes, whatever was typed."""
     row = await conn.fetch_one(
-        _Email, "SELECT email FROM users WHERE lower(email) = lower(%(email)s)", {"email": email}
+        _Email, "SELECT email FROM users WHERE email_key = %(email_key)s", {"email_key": fold_address(email)}
     )
     return row and row.email
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Literal, NoReturn
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.routing import Route
 
 from accounts.queries import find_user
@@ -14,7 +14,7 @@ from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
 from delivery.events import MessageRow, timestamp
 from edge.answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
-from edge.fields import MAX_ID, ClientId, Id, IdParameter, NotBlank
+from edge.fields import MAX_ID, ClientId, Id, IdParameter, NotBlank, refusal
 from edge.forms import read_json
 from errors import (
     AdminRequiredError,
@@ -34,7 +34,16 @@ Chat = Annotated[Messenger, opened(Messenger)]
 MAX_PAGE = 1_000_000
 CONVERSATION_LIMIT = 1000
 
-ConversationCursor = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,18}(\.[1-9][0-9]{0,18})?$")]
+
+def _check_cursor(cursor: str) -> str:
+    if any(int(number) > MAX_ID for number in cursor.split("-")):
+        raise refusal("Should be a cursor of an earlier answer")
+    return cursor
+
+
+ConversationCursor = Annotated[
+    str, Field(pattern=r"^[1-9][0-9]*(-[1-9][0-9]*)?$", max_length=39), AfterValidator(_check_cursor)
+]
 
 router = APIRouter(tags=["messages"], generate_unique_id_function=operation_id)
 
@@ -127,7 +136,7 @@ class ConversationPage(BaseModel):
     """Some conversations, the one with the newest message first; `next_cursor` leads to older ones."""
 
     conversations: list[Conversation]
-    next_cursor: str | None = Field(examples=["990.1012"])
+    next_cursor: str | None = Field(examples=["990-1012"])
 
 
 class ReadUpTo(BaseModel):
@@ -288,7 +297,7 @@ async def list_conversations(
     )
     next_cursor = None
     if len(rows) > limit:
-        next_cursor = f"{rows[limit - 1].position_id}.{as_of_id or rows[0].position_id}"
+        next_cursor = f"{rows[limit - 1].position_id}-{as_of_id or rows[0].position_id}"
     return ConversationPage(
         conversations=[Conversation.from_row(row, user) for row in rows[:limit]], next_cursor=next_cursor
     )
@@ -296,8 +305,8 @@ async def list_conversations(
 
 def _read_cursor(cursor: str | None) -> tuple[int | None, int | None]:
     """The place before which the page begins, and the first place of the first page."""
-    before_id, _, as_of_id = (cursor or "").partition(".")
-    return (min(int(before_id), MAX_ID) if before_id else None, min(int(as_of_id), MAX_ID) if as_of_id else None)
+    before_id, _, as_of_id = (cursor or "").partition("-")
+    return int(before_id) if before_id else None, int(as_of_id) if as_of_id else None
 
 
 @router.post(

@@ -133,6 +133,18 @@ class Player:
             self._book.doubtful.discard(message_id)
             self._book.deeds["changed"] += 1
 
+    async def say_last(self, server: Server, http: httpx.AsyncClient) -> None:
+        """One more message by *server*: once it is answered, all that this person sent there before is stored."""
+        message = self._new_message(self.person.id)
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await http.post(f"{server.url}/messages", json=message, headers=self.person.headers)
+                    if answer.status_code == 200:
+                        self._acknowledge(answer.json()["id"], message)
+                        return
+                await asyncio.sleep(0.05)
+
     async def _repeat(self, other: int, http: httpx.AsyncClient) -> None:
         """Send a message again that may have been edited or deleted: it is the first one, or, put back, a new one."""
         if not self.mine:
@@ -284,6 +296,7 @@ async def test_whatever_happens_nothing_is_lost_and_nothing_is_told_twice(
         for task in done:
             task.result()  # nobody leaves the game but by an error
 
+        await asyncio.gather(*(player.say_last(server, http) for player in players for server in house.servers))
         await asyncio.gather(*(until_everything_is_told(weather, player) for player in players))
         for task in devices:
             task.cancel()
