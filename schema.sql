@@ -186,8 +186,8 @@ CREATE TABLE IF NOT EXISTS announcements (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Events: what each user is told, numbered without a gap by the transaction that tells it. An event names what happened to
--- what; how that looks is read when the event is sent. (No foreign key: a check a row is too dear where every message writes two.)
+-- Events of each user, numbered without a gap by the transaction that stores them. An event names what happened to what; how
+-- that looks is read when the event is delivered. (No foreign key: checking each row is too dear where every message writes two.)
 
 CREATE TABLE IF NOT EXISTS mailboxes (       -- (no foreign key either: an account's end would lock what a sender holds)
     user_id bigint PRIMARY KEY,
