@@ -18,6 +18,7 @@ from errors import PagewireError
 
 FORGET_EVERY_SECONDS = 3600.0
 USERS_PER_NOTE = 200  # of an ephemeral frame; PostgreSQL takes payloads of less than 8,000 bytes
+NOTE_BYTES = 7500  # of several frames
 
 logger = logging.getLogger("pagewire.feed")
 
@@ -77,13 +78,27 @@ class Feed:
 
     async def send_ephemeral(self, user_ids: Collection[int], frame: str) -> None:
         """Hand a frame that is not stored to the v2 sockets of *user_ids*, on every node; it may be lost."""
-        for user_id in user_ids:
-            self.connections.send_ephemeral(user_id, frame)
-        everybody = sorted(user_ids)
+        await self.send_ephemerals([(user_ids, frame)])
+
+    async def send_ephemerals(self, deliveries: Iterable[tuple[Collection[int], str]]) -> None:
+        """As `send_ephemeral`, for several frames, each with its users; a note takes as many as fit."""
+        note: list[tuple[list[int], str]] = []
+        size = 0
         with suppress(PagewireError):
-            for start in range(0, len(everybody), USERS_PER_NOTE):
-                some = everybody[start : start + USERS_PER_NOTE]
-                await self._bus.send("w", json.dumps([some, frame]))
+            for user_ids, frame in deliveries:
+                for user_id in user_ids:
+                    self.connections.send_ephemeral(user_id, frame)
+                everybody = sorted(user_ids)
+                for start in range(0, len(everybody), USERS_PER_NOTE):
+                    part = (everybody[start : start + USERS_PER_NOTE], frame)
+                    added = len(json.dumps(part)) + 2
+                    if note and size + added > NOTE_BYTES:
+                        await self._bus.send("w", json.dumps(note))
+                        note, size = [], 0
+                    note.append(part)
+                    size += added
+            if note:
+                await self._bus.send("w", json.dumps(note))
 
     # Listening
 
@@ -151,10 +166,10 @@ class Feed:
             self.connections.expect(int(user_id), int(seq))
 
     def _hear_ephemeral(self, text: str) -> None:
-        """Another node's ephemeral frame: [users, frame]."""
-        user_ids, frame = json.loads(text)
-        for user_id in user_ids:
-            self.connections.send_ephemeral(user_id, frame)
+        """Another node's ephemeral frames: [[users, frame], …]."""
+        for user_ids, frame in json.loads(text):
+            for user_id in user_ids:
+                self.connections.send_ephemeral(user_id, frame)
 
     async def _repair(self, epoch_before: str) -> None:
         """Notes were missed: load what the listeners here lack, or resync them if the history is another."""

@@ -154,7 +154,7 @@ class Messenger:
             self._typing.remove((sender_id, recipient_id))
             self._later(self._feed.send_ephemeral({recipient_id}, typing_frame(user_id=sender_id, active=False)))
         if stored.begins_conversation and sender_id != recipient_id:
-            self._later(self._presence.introduce(sender_id, recipient_id))
+            self._presence.introduce(sender_id, recipient_id)
 
     async def _count_again(self, deleted: MessageRow) -> None:
         """The recipient of a message that is gone has one less to read, if it was unread."""

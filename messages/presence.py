@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from itertools import islice
 
 from db import Database
 from delivery.bus import Bus
@@ -12,6 +13,9 @@ from messages import queries
 
 MAX_PARTNERS = 500  # notified when a user comes or goes
 REAP_SECONDS = 5.0  # between two sweeps of the presence that dead nodes left behind
+INTRODUCE_SECONDS = 0.2
+PAIRS_AT_ONCE = 50
+MAX_STRANGERS = 1000  # pairs
 LOCKS = 64
 
 logger = logging.getLogger("pagewire.presence")
@@ -25,7 +29,9 @@ class Presence:
         self._feed = feed
         self._locks = [asyncio.Lock() for _ in range(LOCKS)]  # a user's is found by the id
         self._unsettled: set[int] = set()  # users whose presence could not be stored
+        self._strangers: dict[tuple[int, int], None] = {}  # pairs whose first message was just stored
         self._reaping: asyncio.Task[None] | None = None
+        self._introducing: asyncio.Task[None] | None = None
         bus.on_repair(self._repair)
 
     def start(self) -> None:
@@ -33,8 +39,12 @@ class Presence:
             repeat(self._reap, every_seconds=REAP_SECONDS, logger=logger, name="presence")
         )
 
+        self._introducing = asyncio.create_task(
+            repeat(self._introduce, every_seconds=INTRODUCE_SECONDS, logger=logger, name="presence of new partners")
+        )
+
     async def close(self) -> None:
-        await cancel(self._reaping)
+        await cancel(self._reaping, self._introducing)
 
     async def settle(self, user_id: int) -> None:
         """A socket of *user_id* was opened or closed: store whether one is open here, and notify partners of a change.
@@ -62,12 +72,26 @@ class Presence:
         found = await queries.list_presence(self._database, user_ids=partners) if partners else []
         return [presence_frame(**person._asdict()) for person in found if person.is_online]
 
-    async def introduce(self, one_id: int, other_id: int) -> None:
-        """Two people have a conversation now: each learns if the other is online."""
-        for person in await queries.list_presence(self._database, user_ids=[one_id, other_id]):
-            partner_id = other_id if person.user_id == one_id else one_id
-            if person.is_online:
-                await self._feed.send_ephemeral({partner_id}, presence_frame(**person._asdict()))
+    def introduce(self, one_id: int, other_id: int) -> None:
+        """Two people have a conversation now: each soon learns if the other is online, unless too many wait."""
+        if len(self._strangers) < MAX_STRANGERS:
+            self._strangers[one_id, other_id] = None
+
+    async def _introduce(self) -> None:
+        """Look some pairs up in one query: where everybody writes to everybody, one a message would be too dear."""
+        pairs = list(islice(self._strangers, PAIRS_AT_ONCE))
+        if not pairs:
+            return
+        for pair in pairs:
+            del self._strangers[pair]
+        partners: dict[int, set[int]] = {}
+        for one_id, other_id in pairs:
+            partners.setdefault(one_id, set()).add(other_id)
+            partners.setdefault(other_id, set()).add(one_id)
+        found = await queries.list_presence(self._database, user_ids=list(partners))
+        await self._feed.send_ephemerals(
+            [(partners[person.user_id], presence_frame(**person._asdict())) for person in found if person.is_online]
+        )
 
     async def _notify_partners(self, user_id: int) -> None:
         partners = await queries.list_partners(self._database, user_id=user_id, limit=MAX_PARTNERS)
