@@ -144,8 +144,8 @@ class UserLookup:
 
     def __init__(self) -> None:
         self._waiting: Waiting = {}
-        self._is_asking = False
-        self._many_ask = False  # judged by the last query
+        self._is_querying = False
+        self._is_busy = False  # the last query was for several requests
         self._task: asyncio.Task[None] | None = None
 
     async def find(self, database: Database, user_id: int) -> UserRow | None:
@@ -156,39 +156,39 @@ class UserLookup:
         """
         future: asyncio.Future[UserRow | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(user_id, []).append(future)
-        if not self._is_asking:
-            self._is_asking = True  # this request runs the query: a task would take two more turns of the event loop
+        if not self._is_querying:
+            self._is_querying = True  # this request runs the query: a task would take two more turns of the event loop
             try:
-                await self._ask(database)
+                await self._query(database)
             finally:
                 future.cancel()  # without effect if it has its result; else this request was cancelled
         return await future
 
-    async def _ask(self, database: Database) -> None:
-        asked: Waiting = {}
+    async def _query(self, database: Database) -> None:
+        batch: Waiting = {}
         try:
-            if self._many_ask:
+            if self._is_busy:
                 await asyncio.sleep(0)  # let others join in this turn of the event loop
-            asked, self._waiting = self._waiting, {}
-            self._many_ask = sum(map(len, asked.values())) > 1
-            found = {row.id: row for row in await find_users(database, user_ids=list(asked))}
-            for user_id, futures in asked.items():
+            batch, self._waiting = self._waiting, {}
+            self._is_busy = sum(map(len, batch.values())) > 1
+            found = {row.id: row for row in await find_users(database, user_ids=list(batch))}
+            for user_id, futures in batch.items():
                 for future in futures:
                     if not future.done():  # its request was cancelled
                         future.set_result(found.get(user_id))
         except Exception as error:  # fails those who joined meanwhile too: a second wait would take too long
             waiting, self._waiting = self._waiting, {}
-            for future in itertools.chain(*asked.values(), *waiting.values()):
+            for future in itertools.chain(*batch.values(), *waiting.values()):
                 if not future.done():
                     future.set_exception(error)
         except asyncio.CancelledError:  # this request was cancelled, the others were not
-            for user_id, futures in asked.items():
+            for user_id, futures in batch.items():
                 self._waiting.setdefault(user_id, []).extend(futures)
             raise
         finally:
-            self._is_asking = bool(self._waiting)
+            self._is_querying = bool(self._waiting)
             if self._waiting:
-                self._task = asyncio.create_task(self._ask(database))
+                self._task = asyncio.create_task(self._query(database))
 
 
 # Tokens

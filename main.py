@@ -25,7 +25,8 @@ from delivery.protocol import MAX_FRAME_BYTES
 from delivery.smtp import Mailer
 from documents import pages, questions, tables
 from documents import routes as documents
-from documents.readings import Jobs
+from documents.library import Library
+from documents.readings import Readings
 from documents.storage import Storage
 from edge import health
 from edge.answers import add_error_handlers, operation_id
@@ -49,7 +50,6 @@ from settings import Settings, get_settings
 
 VERSION = "0.1.0"
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
-JOB_SECONDS = 2.0  # for mails and extractions, when the server stops
 TAGS = [
     {"name": "app", "description": "Welcome and health."},
     {"name": "accounts", "description": "Registration, sign-in and access tokens."},
@@ -101,7 +101,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         presence = Presence(database, feed, bus)
         messenger = Messenger(database, feed, bus, limits)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
-        jobs = Jobs(database, engine, storage, feed)
+        readings = Readings(database, engine, storage, feed)
+        library = Library(database, storage, readings, feed)
         await bus.start()
         stack.push_async_callback(bus.close)
         feed.start()
@@ -111,8 +112,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         messenger.start()
         stack.push_async_callback(messenger.close)
         outbox.start()
-        await jobs.start()
-        stack.push_async_callback(_close_together, outbox.close, partial(jobs.close, seconds=JOB_SECONDS))
+        await readings.start()
+        stack.push_async_callback(_close_together, outbox.close, readings.close)
 
         _log_start(settings, location)
         yield Engines(
@@ -125,7 +126,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             presence,
             messenger,
             outbox,
-            jobs,
+            library,
             limits,
             Readiness({"database": partial(db.ping, database), "storage": storage.ping, "bus": bus.ping}),
         )

@@ -1,4 +1,4 @@
-"""What a reading of a PDF answers: its text, or the places of a term in it."""
+"""Answers that several routes share: the text of a PDF, and the hits of a search in it."""
 
 from itertools import repeat
 
@@ -19,14 +19,14 @@ class SearchContext(BaseModel):
     after: str = Field(examples=[": 1,250.00"])
     boxes: list[Box] | None = Field(
         default=None,
-        description="where it is on the page: x0, top, x1, bottom in points from the top left, one a line; "
-        "only for documents of the library, and empty where the page does not tell",
+        description="its place on the page: x0, top, x1, bottom in points from the top left, one box per line; "
+        "null for a PDF that is not stored, empty if the page does not yield it",
         examples=[[[72.0, 96.0, 90.0, 108.0]]],
     )
 
 
 class PageHits(BaseModel):
-    """The hits on one page; contexts may be fewer than matches."""
+    """The hits on one page; there may be fewer contexts than matches."""
 
     page: int = Field(examples=[2])
     matches: int = Field(examples=[1])
@@ -69,7 +69,7 @@ class PageText(BaseModel):
 
 
 class DocumentText(BaseModel):
-    """The text of a document; `text` is that of its pages with form feeds between."""
+    """The text of a document; `text` is its pages joined by form feeds."""
 
     text: str = Field(examples=["Total due: 1,250.00"])
     pages: list[PageText]

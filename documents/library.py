@@ -1,57 +1,147 @@
-"""Who may read which document."""
+"""What may be done with documents, independent of HTTP: add, find, rename, delete."""
 
-from auth import CurrentUser, Db
+import asyncio
+from typing import NamedTuple
+
+from db import Database
+from delivery.feed import Feed
 from documents import queries
 from documents.queries import DocumentRow
-from documents.storage import Storage
-from edge.fields import Id
-from errors import DocumentFileMissingError, DocumentNotFoundError, DocumentNotReadyError
+from documents.readings import Readings
+from documents.storage import Incoming, Storage
+from errors import BusyError, DocumentFileMissingError, DocumentNotFoundError, DocumentNotReadyError
 from pdf import PdfFile
 
-
-async def get_readable_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentRow:
-    """The document, if *user* may read it.
-
-    Raises:
-        DocumentNotFoundError: also when it exists but is somebody else's.
-    """
-    row = await queries.find_document(database, document_id=document_id)
-    if row is None or row.user_id != user.id:
-        raise DocumentNotFoundError
-    return row
+PREVIEW_CHARACTERS = 500
 
 
-async def get_ready_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentRow:
-    """The document, if *user* may read it and it was read from its file.
+class AddedDocument(NamedTuple):
+    document: DocumentRow
+    duplicate: bool
 
-    Raises:
-        DocumentNotFoundError, DocumentNotReadyError
-    """
-    row = await get_readable_document(database, user, document_id)
-    check_ready(row)
-    return row
+
+class Library:
+    """The documents of all users; what a user may not read does not exist for them (DocumentNotFoundError)."""
+
+    def __init__(self, database: Database, storage: Storage, readings: Readings, feed: Feed) -> None:
+        self._database = database
+        self._storage = storage
+        self._readings = readings
+        self._feed = feed
+
+    async def add(
+        self, file: Incoming, *, user_id: int, filename: str, password: str | None, client_id: str | None, wait: bool
+    ) -> AddedDocument:
+        """Keep a received file as a document and have it extracted; if *wait*, return when that is done.
+
+        A file that cannot be extracted leaves nothing behind if the caller waits; else it stays, with the status
+        `failed`. A known *client_id* returns the first document.
+
+        Raises:
+            ClientIdReusedError: if *client_id* came with other content before.
+            DocumentNotFoundError: if the document was deleted meanwhile.
+            What PdfEngine raises, if *wait*.
+        """
+        async with self._storage.keep(file):
+            document_id, duplicate = await queries.insert_document(
+                self._database,
+                user_id=user_id,
+                filename=filename,
+                file_path=file.file_path,
+                file_size=file.size,
+                sha256=file.sha256,
+                client_id=client_id,
+                password=password,
+                keep_failed=not wait,
+                node_id=self._feed.node_id,
+            )
+            if duplicate:
+                await self._storage.delete(file.file_path)
+        if wait:
+            await self._wait_for_extraction(document_id, duplicate=duplicate)
+        else:
+            self._readings.extract_later(document_id)
+        return AddedDocument(await self.get_document(document_id, user_id=user_id), duplicate)
+
+    async def _wait_for_extraction(self, document_id: int, *, duplicate: bool) -> None:
+        """A client that disconnects does not stop it; an upload that is refused as busy leaves nothing behind."""
+        try:
+            await asyncio.shield(self._readings.extract(document_id))
+        except BusyError:
+            if not duplicate:
+                await self._readings.discard(document_id)
+            raise
+
+    async def get_document(self, document_id: int, *, user_id: int) -> DocumentRow:
+        """The document, if *user_id* may read it.
+
+        Raises:
+            DocumentNotFoundError: also when it exists but is another user's.
+        """
+        row = await queries.find_document(self._database, document_id=document_id)
+        if row is None or row.user_id != user_id:
+            raise DocumentNotFoundError
+        return row
+
+    async def get_ready_document(self, document_id: int, *, user_id: int) -> DocumentRow:
+        """The document, if *user_id* may read it and it was extracted.
+
+        Raises:
+            DocumentNotFoundError, DocumentNotReadyError
+        """
+        row = await self.get_document(document_id, user_id=user_id)
+        check_ready(row)
+        return row
+
+    async def get_preview(self, row: DocumentRow) -> str | None:
+        """The first 500 characters of its text, then "..." if there is more; None until it is ready."""
+        if row.status != "ready":
+            return None
+        text = await queries.get_document_text(self._database, document_id=row.id, characters=PREVIEW_CHARACTERS + 1)
+        return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "..."
+
+    def file_of(self, row: DocumentRow, *, user_id: int) -> PdfFile:
+        """The document's file, for a question of *user_id*; it may be missing."""
+        return PdfFile(self._storage.path_of(row.file_path), row.password, row.sha256, user_id)
+
+    def get_file(self, row: DocumentRow, *, user_id: int) -> PdfFile:
+        """The document's file, for a question of *user_id*.
+
+        Raises:
+            DocumentFileMissingError
+        """
+        file = self.file_of(row, user_id=user_id)
+        if not file.path.exists():
+            raise DocumentFileMissingError
+        return file
+
+    async def rename(self, document_id: int, *, user_id: int, filename: str) -> DocumentRow:
+        """Raises: DocumentNotFoundError"""
+        row = await self.get_document(document_id, user_id=user_id)
+        if not await queries.rename_document(self._database, document_id=document_id, filename=filename):
+            raise DocumentNotFoundError
+        return row._replace(filename=filename)
+
+    async def delete(self, document_id: int, *, user_id: int) -> None:
+        """Delete a document, then its file: a crash in between leaves a file for the next sweep.
+
+        Raises:
+            DocumentNotFoundError, StorageUnavailableError
+        """
+        row = await self.get_document(document_id, user_id=user_id)
+        async with self._database.transaction() as tx:
+            if not await queries.delete_document(tx, document_id=document_id):
+                raise DocumentNotFoundError
+            deliveries = await self._feed.notify(
+                tx, user_ids=[row.user_id], kind="document.deleted", ref_id=document_id
+            )
+        self._feed.expect(deliveries)
+        await self._storage.delete(row.file_path)
 
 
 def check_ready(row: DocumentRow) -> None:
-    """Raise DocumentNotReadyError, if it was not read (yet)."""
+    """Raise DocumentNotReadyError unless the document was extracted."""
     if row.status == "failed":
-        raise DocumentNotReadyError(f"This document could not be read. {row.error_detail}")
+        raise DocumentNotReadyError(f"This document could not be processed. {row.error_detail}")
     if row.status != "ready":
         raise DocumentNotReadyError
-
-
-def stored_file(storage: Storage, user: CurrentUser, row: DocumentRow) -> PdfFile:
-    """The document's file, for a question of *user*; it may be missing."""
-    return PdfFile(storage.path_of(row.file_path), row.password, row.sha256, user.id)
-
-
-def get_stored_file(storage: Storage, user: CurrentUser, row: DocumentRow) -> PdfFile:
-    """The document's file, for a question of *user*.
-
-    Raises:
-        DocumentFileMissingError
-    """
-    file = stored_file(storage, user, row)
-    if not file.path.exists():
-        raise DocumentFileMissingError
-    return file

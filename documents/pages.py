@@ -1,4 +1,4 @@
-"""The pages of a document of the library: their text, their pictures, what is found on them."""
+"""Routes of the pages of a document: their text, their pictures, search."""
 
 import hashlib
 from functools import partial
@@ -11,9 +11,8 @@ from auth import CurrentUser, Db
 from db import Database
 from documents import queries
 from documents.answers import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
-from documents.library import check_ready, get_readable_document, get_ready_document, get_stored_file, stored_file
+from documents.library import Library, check_ready
 from documents.queries import DocumentRow
-from documents.storage import Storage
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import Id, NotBlank, Storable
@@ -32,12 +31,12 @@ from pdf import PdfEngine, PdfFile
 DEFAULT_WIDTH = 850  # pixels: 100 dpi on US Letter
 MAX_WIDTH = 4000
 MAX_INDEX = 2**31 - 1
-PICTURE_EDITION = 1  # of how pictures are made: a part of their ETags
+PICTURE_EDITION = 1  # part of the ETags: raise it when pictures are rendered differently
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
 Pdf = Annotated[PdfEngine, opened(PdfEngine)]
-Files = Annotated[Storage, opened(Storage)]
+Docs = Annotated[Library, opened(Library)]
 PageNumber = Annotated[int, Path(ge=1, le=MAX_INDEX, description="from 1")]
 
 
@@ -52,7 +51,7 @@ class PageWord(BaseModel):
 
 
 class Page(BaseModel):
-    """One page as it was read."""
+    """One page as it was extracted."""
 
     page_number: int = Field(examples=[57])
     text: str = Field(examples=["Total due: 1,250.00"])
@@ -61,8 +60,8 @@ class Page(BaseModel):
     height: float = Field(description="points", examples=[792.0])
     words: list[PageWord] | None = Field(
         default=None,
-        description="in the order of the text, at most 20,000, only if asked for; "
-        "a word that is parted at the end of a line is two, the first with its hyphen",
+        description="in the order of the text, at most 20,000, only on request; "
+        "a word split over two lines is two, the first with its hyphen",
     )
 
 
@@ -81,15 +80,15 @@ class Page(BaseModel):
 )
 async def read_page(
     database: Db,
-    storage: Files,
+    library: Docs,
     pdf: Pdf,
     user: CurrentUser,
     document_id: Id,
     page_number: PageNumber,
-    words: Annotated[bool, Query(description="with the places of its words")] = False,
+    words: Annotated[bool, Query(description="with the boxes of its words")] = False,
 ) -> Page:
-    """Also of a document that is still being read, as soon as its reading has come that far."""
-    row = await get_readable_document(database, user, document_id)
+    """Also of a document that is still processing, as soon as this page is extracted."""
+    row = await library.get_document(document_id, user_id=user.id)
     page = await queries.find_page(database, document_id=row.id, page_number=page_number)
     if page is None:
         check_ready(row)
@@ -100,7 +99,7 @@ async def read_page(
         char_count=len(page.text),
         width=page.width,
         height=page.height,
-        words=await _read_words(pdf, get_stored_file(storage, user, row), page_number) if words else None,
+        words=await _read_words(pdf, library.get_file(row, user_id=user.id), page_number) if words else None,
     )
 
 
@@ -132,25 +131,24 @@ async def _read_words(pdf: PdfEngine, file: PdfFile, page_number: int) -> list[P
 )
 async def read_page_image(
     request: Request,
-    database: Db,
-    storage: Files,
+    library: Docs,
     pdf: Pdf,
     user: CurrentUser,
     document_id: Id,
     page_number: PageNumber,
     width: Annotated[int, Query(ge=1, le=MAX_WIDTH, description="pixels")] = DEFAULT_WIDTH,
     image_format: Annotated[ImageFormat, Query(alias="format")] = "png",
-    q: Annotated[Storable | None, Query(max_length=MAX_TERM_CHARACTERS, description="painted over where found")] = None,
+    q: Annotated[Storable | None, Query(max_length=MAX_TERM_CHARACTERS, description="a term to highlight")] = None,
 ) -> Response:
-    """The page as displayed; of at most four million pixels, so that a tall one may be narrower than asked for."""
-    row = await get_readable_document(database, user, document_id)
+    """The page as displayed; at most four million pixels, so a tall one may be narrower than requested."""
+    row = await library.get_document(document_id, user_id=user.id)
     etag = _picture_etag(row, page_number, width, image_format, q)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if row.page_count is not None and page_number > row.page_count:
         raise PageNotFoundError
     if knows_etag(", ".join(request.headers.getlist("if-none-match")), etag):
         return Response(status_code=304, headers=headers)
-    file = get_stored_file(storage, user, row)
+    file = library.get_file(row, user_id=user.id)
     picture = await pdf.render_page(file, page_number, width=width, image_format=image_format, term=q)
     if picture is None:
         raise PageNotFoundError("This page cannot be shown.")
@@ -158,13 +156,13 @@ async def read_page_image(
 
 
 def _picture_etag(row: DocumentRow, page_number: int, width: int, image_format: str, term: str | None) -> str:
-    content = row.sha256 or f"{row.id} {row.created_at}"  # an older installation kept no hash
+    content = row.sha256 or f"{row.id} {row.created_at}"  # an older installation stored no hash
     key = f"{PICTURE_EDITION} {content} {page_number} {width} {image_format} {term or ''}"
     return f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
 
 
 class DocumentSearchAnswer(SearchAnswer):
-    """Some pages with a hit, in page order, and how many hits there are in all; `next_cursor` leads to more pages."""
+    """Pages with a hit, in page order, and the number of hits on all; `next_cursor` leads to more pages."""
 
     next_cursor: str | None = Field(examples=[None])
 
@@ -176,7 +174,7 @@ class DocumentSearchAnswer(SearchAnswer):
 )
 async def search_document(
     database: Db,
-    storage: Files,
+    library: Docs,
     pdf: Pdf,
     user: CurrentUser,
     document_id: Id,
@@ -184,9 +182,9 @@ async def search_document(
     limit: Annotated[int, Query(ge=1, le=200, description="pages")] = 50,
     cursor: Annotated[int, Query(ge=1, le=MAX_INDEX)] = 1,
 ) -> DocumentSearchAnswer:
-    """As /search-pdf, of a document in the library, with the places on the pages."""
-    row = await get_ready_document(database, user, document_id)
-    file, load = stored_file(storage, user, row), partial(_load_texts, database, row.id)
+    """Like /search-pdf, with the boxes of the hits."""
+    row = await library.get_ready_document(document_id, user_id=user.id)
+    file, load = library.file_of(row, user_id=user.id), partial(_load_texts, database, row.id)
     total, found = await pdf.search_pages(file, load, q, first_page=cursor, limit=limit + 1)
     return DocumentSearchAnswer(
         filename=row.filename,
@@ -202,5 +200,5 @@ async def _load_texts(database: Database, document_id: int) -> list[tuple[int, s
     pages = await queries.list_pages(database, document_id=document_id)
     if pages:
         return [(page.page_number, page.text) for page in pages]
-    text = await queries.get_document_text(database, document_id=document_id)  # an older installation's
+    text = await queries.get_document_text(database, document_id=document_id)  # no pages: an older installation's
     return list(enumerate(text.split("\f"), start=1))

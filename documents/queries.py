@@ -1,16 +1,21 @@
-"""Every SQL statement about documents: what is uploaded, and what was read from it."""
+"""Every SQL statement about documents: the uploaded files, and what was extracted from them."""
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor
 from errors import BusyError, ClientIdReusedError
 
 T = TypeVar("T")
-INSERT_ATTEMPTS = 5  # of an upload whose client_id another one has just given back
-CHUNK_CHARACTERS = 256 * 1024  # of page text in one INSERT, so that quoting never holds up the event loop for long
+INSERT_ATTEMPTS = 5  # of an upload whose client_id another one has just released
+CHUNK_CHARACTERS = 256 * 1024  # of page text in one INSERT, so that quoting never blocks the event loop for long
+
+Status = Literal["processing", "ready", "failed"]
+
+
+# Documents
 
 
 class DocumentRow(NamedTuple):
@@ -21,7 +26,7 @@ class DocumentRow(NamedTuple):
     page_count: int | None
     file_size: int
     created_at: datetime
-    status: str
+    status: Status
     sha256: str | None
     tables_found: int | None
     metadata: dict[str, str]
@@ -29,9 +34,9 @@ class DocumentRow(NamedTuple):
     warnings: list[str]
     password: str | None  # of the file; never shown
     keep_failed: bool
-    node_id: int | None  # the process that reads it
+    node_id: int | None  # the node that extracts it
     pages_read: int
-    error_code: str | None  # why it failed
+    error_code: str | None  # of a failed one
     error_detail: str | None
     owner_name: str
 
@@ -70,10 +75,10 @@ async def insert_document(
     keep_failed: bool = False,
     node_id: int,
 ) -> InsertedDocument:
-    """Record a stored file that *node_id* is about to read; a known *client_id* returns the first document.
+    """Record a stored file that *node_id* is about to extract; a known *client_id* returns the first document.
 
     Raises:
-        ClientIdReusedError: if *client_id* came with other content before; BusyError: if it comes and goes all the time.
+        ClientIdReusedError: if *client_id* came with other content before; BusyError: if it keeps coming and going.
     """
     params = {
         "user_id": user_id,
@@ -107,7 +112,7 @@ async def insert_document(
             params,
         )
         if earlier is None:
-            continue  # it was no PDF, and went between the two statements
+            continue  # it was refused, and discarded between the two statements
         if earlier.sha256 != sha256:
             raise ClientIdReusedError
         return InsertedDocument(earlier.id, duplicate=True)
@@ -125,7 +130,7 @@ async def find_document(conn: Executor, *, document_id: int) -> DocumentRow | No
 async def list_documents(
     conn: Executor, *, user_id: int, status: str | None = None, before_id: int | None = None, limit: int
 ) -> list[DocumentRow]:
-    """*user_id*'s documents, newest first, older than *before_id*."""
+    """Return *user_id*'s documents older than *before_id*, newest first."""
     return await conn.fetch_all(
         DocumentRow,
         f"""
@@ -152,29 +157,70 @@ async def rename_document(conn: Executor, *, document_id: int, filename: str) ->
     )
 
 
-class DeletedDocument(NamedTuple):
-    user_id: int
+async def delete_document(conn: Executor, *, document_id: int) -> bool:
+    """Delete a document with its pages and tables; its file remains."""
+    return await conn.execute("DELETE FROM documents WHERE id = %(document_id)s", {"document_id": document_id}) == 1
+
+
+class _FilePath(NamedTuple):
     file_path: str
 
 
-async def delete_document(conn: Executor, *, document_id: int, unread_by: int | None = None) -> DeletedDocument | None:
-    """Forget a document with its pages and tables; return whose it was and where its file is, None if it was gone.
-
-    With *unread_by*, only if it is still that process's to read.
-    """
-    return await conn.fetch_one(
-        DeletedDocument,
+async def discard_document(conn: Executor, *, document_id: int, node_id: int) -> str | None:
+    """Delete a document that *node_id* is still to extract; return its file's path, None if there is no such one."""
+    row = await conn.fetch_one(
+        _FilePath,
         """
         DELETE FROM documents
-         WHERE id = %(document_id)s
-           AND (%(unread_by)s IS NULL OR (node_id = %(unread_by)s AND status = 'processing'))
-        RETURNING user_id, file_path
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
+        RETURNING file_path
         """,
-        {"document_id": document_id, "unread_by": unread_by},
+        {"document_id": document_id, "node_id": node_id},
     )
+    return None if row is None else row.file_path
 
 
-# What was read from them. A document is written by the process whose node_id it has; the others have lost it.
+async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[str]:
+    """Return those of *file_paths* that belong to a document."""
+    rows = await conn.fetch_all(
+        _FilePath,
+        "SELECT file_path FROM documents WHERE file_path = ANY(%(file_paths)s::text[])",
+        {"file_paths": list(file_paths)},
+    )
+    return {row.file_path for row in rows}
+
+
+# Extraction. A document in status processing is written to by the node whose id it has, and by no other.
+
+
+async def claim_documents(conn: Executor, *, node_id: int, busy_with: Sequence[int], limit: int) -> list[int]:
+    """Take over documents whose node died, and *node_id*'s own that it is not *busy_with*; the oldest first."""
+    rows = await conn.fetch_all(
+        _DocumentId,
+        f"""
+        UPDATE documents SET node_id = %(node_id)s
+         WHERE id = ANY (ARRAY (
+                   SELECT id FROM documents
+                    WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
+                      AND (node_id = %(node_id)s OR {NODE_IS_GONE})
+                    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+        RETURNING id
+        """,
+        {"node_id": node_id, "busy_with": list(busy_with), "limit": max(limit, 0), "node_lock": NODE_LOCK},
+    )
+    return sorted(row.id for row in rows)
+
+
+async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> bool:
+    """Take over one document; False if a live node extracts it."""
+    touched = await conn.execute(
+        f"""
+        UPDATE documents SET node_id = %(node_id)s
+         WHERE id = %(document_id)s AND status = 'processing' AND (node_id = %(node_id)s OR {NODE_IS_GONE})
+        """,
+        {"document_id": document_id, "node_id": node_id, "node_lock": NODE_LOCK},
+    )
+    return touched == 1
 
 
 class _OwnerId(NamedTuple):
@@ -198,7 +244,7 @@ class TableRow(NamedTuple):
 async def begin_extraction(
     tx: Connection, *, document_id: int, node_id: int, page_count: int, metadata: dict[str, str], encrypted: bool
 ) -> bool:
-    """Store what a document says of itself, and forget pages that were read before; False if it is no longer ours."""
+    """Store what the file says about itself and delete earlier pages; False if *node_id* has lost the document."""
     touched = await tx.execute(
         """
         UPDATE documents
@@ -214,16 +260,15 @@ async def begin_extraction(
         },
     )
     if touched != 1:
-        return False  # what is there now, another process has read
-    await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
-    await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
+        return False
+    await _delete_pages(tx, document_id)
     return True
 
 
 async def save_pages(
     tx: Connection, *, document_id: int, node_id: int, pages: Sequence[PageRow], tables: Sequence[TableRow]
 ) -> bool:
-    """Add the next *pages* with their *tables*; False if the document is no longer ours."""
+    """Add the next *pages* with their *tables*; False if *node_id* has lost the document."""
     touched = await tx.execute(
         """
         UPDATE documents SET pages_read = %(pages_read)s
@@ -269,7 +314,7 @@ async def save_pages(
 async def finish_extraction(
     tx: Connection, *, document_id: int, node_id: int, warnings: list[str], reader_version: int
 ) -> int | None:
-    """Call a document ready whose pages are all there; return its owner, None if it is no longer ours."""
+    """Mark a document with all its pages as ready; return its owner, None if *node_id* has lost it."""
     row = await tx.fetch_one(
         _OwnerId,
         """
@@ -292,10 +337,10 @@ async def finish_extraction(
 
 
 async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, reader_version: int) -> int | None:
-    """Make a document ready from another of the same bytes that *reader_version* read; return its owner.
+    """Copy what *reader_version* extracted from another document of the same bytes; return the owner of the copy.
 
-    None if there is no such other, or the document is no longer ours. Of an encrypted file only who knows the same
-    password gets what it protects.
+    None if there is no such document, or if *node_id* has lost this one. An encrypted file must have come with the same
+    password.
     """
     params = {"document_id": document_id, "node_id": node_id, "reader_version": reader_version}
     source = await tx.fetch_one(
@@ -330,11 +375,11 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
     )
     if row is None:
         return None
+    await _delete_pages(tx, document_id)
     for table, columns in (
         ("pages", "page_number, text, width, height"),
         ("document_tables", "table_index, page_number, data, bbox"),
     ):
-        await tx.execute(f"DELETE FROM {table} WHERE document_id = %(document_id)s", params)
         await tx.execute(
             f"""
             INSERT INTO {table} (document_id, {columns})
@@ -348,7 +393,7 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
 async def fail_extraction(
     tx: Connection, *, document_id: int, node_id: int, error_code: str, error_detail: str
 ) -> int | None:
-    """Call a document failed and forget what was read of it; return its owner, None if it is no longer ours."""
+    """Mark a document as failed and delete its pages; return its owner, None if *node_id* has lost it."""
     row = await tx.fetch_one(
         _OwnerId,
         """
@@ -362,13 +407,17 @@ async def fail_extraction(
     )
     if row is None:
         return None
-    await tx.execute("DELETE FROM pages WHERE document_id = %(document_id)s", {"document_id": document_id})
-    await tx.execute("DELETE FROM document_tables WHERE document_id = %(document_id)s", {"document_id": document_id})
+    await _delete_pages(tx, document_id)
     return row.user_id
 
 
+async def _delete_pages(tx: Connection, document_id: int) -> None:
+    for table in ("pages", "document_tables"):
+        await tx.execute(f"DELETE FROM {table} WHERE document_id = %(document_id)s", {"document_id": document_id})
+
+
 def _in_chunks(items: Sequence[T], sizes: Sequence[int]) -> list[list[T]]:
-    """Cut *items* into runs of about CHUNK_CHARACTERS."""
+    """Split *items* into runs of about CHUNK_CHARACTERS."""
     chunks: list[list[T]] = []
     room = 0
     for item, size in zip(items, sizes, strict=True):
@@ -380,12 +429,15 @@ def _in_chunks(items: Sequence[T], sizes: Sequence[int]) -> list[list[T]]:
     return chunks
 
 
+# Text and tables
+
+
 class _Text(NamedTuple):
     text: str | None
 
 
 async def get_document_text(conn: Executor, *, document_id: int, characters: int | None = None) -> str:
-    """The text of the pages with form feeds between; the first *characters* of it when given."""
+    """Return the text of the pages with form feeds between; only the first *characters*, if given."""
     row = await conn.fetch_one(
         _Text,
         "SELECT left(extracted_text, %(characters)s) FROM documents WHERE id = %(document_id)s"
@@ -419,7 +471,7 @@ async def find_page(conn: Executor, *, document_id: int, page_number: int) -> Pa
 
 
 async def get_tables_json(conn: Executor, *, document_id: int, page_number: int | None = None) -> str:
-    """The tables, of one page or of all, as a JSON array; made by the server, so that nobody waits for large ones."""
+    """Return the tables of one page or all as a JSON array; PostgreSQL builds it, so large ones block nothing here."""
     row = await conn.fetch_one(
         _Text,
         """
@@ -436,7 +488,7 @@ async def get_tables_json(conn: Executor, *, document_id: int, page_number: int 
 
 
 async def get_placed_tables_json(conn: Executor, *, document_id: int) -> str:
-    """The tables as a JSON array of [page_number, table_index, data, bbox, the page's height]; never parsed here."""
+    """Return the tables as a JSON array of [page_number, table_index, data, bbox, page height], for a worker."""
     row = await conn.fetch_one(
         _Text,
         """
@@ -456,54 +508,10 @@ class _Cells(NamedTuple):
 
 
 async def find_table(conn: Executor, *, document_id: int, table_index: int) -> list[list[str | None]] | None:
-    """The cells of one table, row by row."""
+    """Return the cells of one table, row by row."""
     row = await conn.fetch_one(
         _Cells,
         "SELECT data FROM document_tables WHERE document_id = %(document_id)s AND table_index = %(table_index)s",
         {"document_id": document_id, "table_index": table_index},
     )
     return None if row is None else row.data
-
-
-async def claim_documents(conn: Executor, *, node_id: int, busy_with: Sequence[int], limit: int) -> list[int]:
-    """Take over documents whose reader died, and this process's own that it is not *busy_with*; the oldest first."""
-    rows = await conn.fetch_all(
-        _DocumentId,
-        f"""
-        UPDATE documents SET node_id = %(node_id)s
-         WHERE id = ANY (ARRAY (
-                   SELECT id FROM documents
-                    WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
-                      AND (node_id = %(node_id)s OR {NODE_IS_GONE})
-                    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
-        RETURNING id
-        """,
-        {"node_id": node_id, "busy_with": list(busy_with), "limit": max(limit, 0), "node_lock": NODE_LOCK},
-    )
-    return sorted(row.id for row in rows)
-
-
-async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> bool:
-    """Take over one document, if no living process reads it."""
-    touched = await conn.execute(
-        f"""
-        UPDATE documents SET node_id = %(node_id)s
-         WHERE id = %(document_id)s AND status = 'processing' AND (node_id = %(node_id)s OR {NODE_IS_GONE})
-        """,
-        {"document_id": document_id, "node_id": node_id, "node_lock": NODE_LOCK},
-    )
-    return touched == 1
-
-
-class _FilePath(NamedTuple):
-    file_path: str
-
-
-async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[str]:
-    """Those of *file_paths* that belong to a document."""
-    rows = await conn.fetch_all(
-        _FilePath,
-        "SELECT file_path FROM documents WHERE file_path = ANY(%(file_paths)s::text[])",
-        {"file_paths": list(file_paths)},
-    )
-    return {row.file_path for row in rows}

@@ -1,4 +1,4 @@
-"""Questions about a PDF that is not kept."""
+"""Routes that read an uploaded PDF without storing it."""
 
 import json
 from typing import Annotated
@@ -29,7 +29,7 @@ class SearchTermMissingError(PagewireError):
 
 
 class PdfInfo(BaseModel):
-    """What a PDF says of itself."""
+    """The properties of a PDF."""
 
     filename: str = Field(examples=["invoice.pdf"])
     page_count: int = Field(examples=[3])
@@ -49,7 +49,7 @@ class ExtractedTable(BaseModel):
 
 
 class ExtractedPdf(DocumentText):
-    """Everything that was read from a PDF."""
+    """Everything that was extracted from a PDF."""
 
     tables: list[ExtractedTable]
     metadata: dict[str, str]
@@ -57,7 +57,7 @@ class ExtractedPdf(DocumentText):
 
 @router.post(
     "/pdf-info",
-    summary="What a PDF says of itself",
+    summary="The properties of a PDF",
     openapi_extra=upload_body(),
     responses=may_fail(*WITH_PDF),
 )
@@ -81,7 +81,7 @@ async def pdf_info(request: Request, pdf: Pdf, user: CurrentUser) -> PdfInfo:
     summary="Find a term in a PDF",
     response_model=SearchAnswer,
     responses=may_fail(*WITH_PDF, SearchTermMissingError),
-    openapi_extra=upload_body(search_term={"type": "string", "description": "Here or in the query."}),
+    openapi_extra=upload_body(search_term={"type": "string", "description": "Here or in the query string."}),
 )
 async def search_pdf(
     request: Request,
@@ -89,19 +89,19 @@ async def search_pdf(
     user: CurrentUser,
     search_term: Annotated[str | None, Query(max_length=MAX_TERM_CHARACTERS)] = None,
 ) -> Response:
-    """Case does not count, and a space in the term matches any white space, line ends too. Nothing is stored."""
+    """Case is ignored, and a space in the term matches any white space, line breaks too. Nothing is stored."""
     async with received_pdf(request) as upload:
         term = (search_term or upload.field("search_term", _term) or "").strip()
         if not term:
             raise SearchTermMissingError
         found = await pdf.search(upload.file_for(user.id), term)
-        named = json.dumps({"filename": upload.filename, "search_term": term}).encode()
-        return Response(named[:-1] + b"," + found[1:], media_type="application/json")
+        head = json.dumps({"filename": upload.filename, "search_term": term}).encode()
+        return Response(head[:-1] + b"," + found[1:], media_type="application/json")
 
 
 @router.post(
     "/extract",
-    summary="Everything that can be read in a PDF",
+    summary="Everything that can be extracted from a PDF",
     response_model=ExtractedPdf,
     openapi_extra=upload_body(),
     responses=may_fail(*WITH_PDF),
@@ -109,7 +109,4 @@ async def search_pdf(
 async def extract_pdf(request: Request, pdf: Pdf, user: CurrentUser) -> Response:
     """Text, pages, tables and metadata in one answer. Nothing is stored."""
     async with received_pdf(request) as upload:
-        return Response(
-            await pdf.extract_json(upload.file_for(user.id)),
-            media_type="application/json",
-        )
+        return Response(await pdf.extract_json(upload.file_for(user.id)), media_type="application/json")

@@ -1,28 +1,23 @@
-"""The PDF library: upload, look, read, rename, delete."""
+"""Routes of the PDF library: upload, list, read, rename, delete."""
 
-import asyncio
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser, Db
-from db import Database
 from documents import queries
 from documents.answers import DocumentText
-from documents.library import get_readable_document, get_ready_document
-from documents.queries import DocumentRow
-from documents.readings import Jobs
-from documents.storage import Storage
+from documents.library import Library
+from documents.queries import DocumentRow, Status
 from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import UNPRINTABLE, ClientId, Id, pattern_without
 from edge.ranges import file_response
 from errors import (
-    BusyError,
     ClientIdReusedError,
     DocumentFileMissingError,
     DocumentNotFoundError,
@@ -31,14 +26,11 @@ from errors import (
     StorageUnavailableError,
 )
 
-PREVIEW_CHARACTERS = 500
 THUMBNAIL_WIDTH = 240  # pixels
-MAX_LISTED = 1000  # documents in an answer to someone who named no limit
+MAX_LISTED = 1000  # documents, if the client sets no limit
 FILE_NAME_PATTERN = pattern_without(rf"/\\{UNPRINTABLE}", not_only=". ")  # no slash, and more than dots and spaces
 
-Files = Annotated[Storage, opened(Storage)]
-Work = Annotated[Jobs, opened(Jobs)]
-Status = Literal["processing", "ready", "failed"]
+Docs = Annotated[Library, opened(Library)]
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
@@ -55,7 +47,7 @@ def _file_name(name: str) -> str:
 
 
 class DocumentPatch(BaseModel):
-    """What may be changed of a document."""
+    """A document's new name."""
 
     model_config = {"json_schema_extra": {"examples": [{"filename": "invoice.pdf"}]}}
 
@@ -67,14 +59,14 @@ class DocumentPatch(BaseModel):
 
 
 class Owner(BaseModel):
-    """Whose document it is."""
+    """The user who uploaded the document."""
 
     id: int = Field(examples=[2])
     name: str = Field(examples=["Bob"])
 
 
 class Failure(BaseModel):
-    """Why a document could not be read."""
+    """Why a document could not be processed."""
 
     code: str = Field(examples=["bad_pdf"])
     detail: str = Field(examples=["Error processing PDF: the file is damaged."])
@@ -85,7 +77,7 @@ class Failure(BaseModel):
 
 
 class Document(BaseModel):
-    """A document in the library; what is not known yet, while it is processing, is null."""
+    """A document in the library; while it is processing, what is not known yet is null."""
 
     id: int = Field(examples=[7])
     filename: str = Field(examples=["invoice.pdf"])
@@ -97,7 +89,8 @@ class Document(BaseModel):
     owner: Owner
     tables_found: int | None = Field(examples=[1])
     thumbnail: str | None = Field(
-        description="where a small picture of the first page is", examples=["/documents/7/pages/1/image?width=240"]
+        description="the address of a small picture of the first page",
+        examples=["/documents/7/pages/1/image?width=240"],
     )
 
     @classmethod
@@ -106,17 +99,16 @@ class Document(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far the reading is; `pages` is null until they are counted."""
+    """How many pages are extracted, of how many; `pages` is null until they are counted."""
 
     page: int = Field(examples=[3])
     pages: int | None = Field(examples=[3])
 
 
 class DocumentDetails(Document):
-    """A document with what its file says of itself."""
+    """A document with its file's metadata."""
 
     progress: Progress
-
     sha256: str | None
     encrypted: bool
     metadata: dict[str, str]
@@ -152,14 +144,14 @@ def _document_fields(row: DocumentRow) -> dict[str, Any]:
 
 
 class DocumentPage(BaseModel):
-    """Some documents, newest first; `next_cursor` leads to older ones."""
+    """Documents, newest first; `next_cursor` leads to older ones."""
 
     documents: list[Document]
     next_cursor: str | None = Field(examples=["6"])
 
 
 class UploadedDocument(BaseModel):
-    """A document that was just stored and read; while it is processing, what is not known yet is null."""
+    """An uploaded document; while it is processing, what is not known yet is null."""
 
     document_id: int = Field(examples=[7])
     filename: str = Field(examples=["invoice.pdf"])
@@ -171,7 +163,26 @@ class UploadedDocument(BaseModel):
     error: Failure | None = Field(description="when the status is failed", examples=[None])
     sha256: str | None
     warnings: list[str]
-    duplicate: bool = Field(description="this client_id was used before: this is that document")
+    duplicate: bool = Field(description="this client_id was used before, for this document")
+
+    @classmethod
+    def from_row(cls, row: DocumentRow, *, text_preview: str | None, duplicate: bool) -> "UploadedDocument":
+        return cls(
+            document_id=row.id,
+            filename=row.filename,
+            page_count=row.page_count,
+            file_size=row.file_size,
+            text_preview=text_preview,
+            tables_found=row.tables_found,
+            status=row.status,
+            error=Failure.from_row(row),
+            sha256=row.sha256,
+            warnings=row.warnings,
+            duplicate=duplicate,
+        )
+
+
+# The routes
 
 
 @router.post(
@@ -180,92 +191,53 @@ class UploadedDocument(BaseModel):
     responses={
         202: {
             "model": UploadedDocument,
-            "description": "Stored, and read by and by (`Prefer: respond-async`)",
+            "description": "Stored; extraction continues in the background (`Prefer: respond-async`)",
             "headers": {"Location": {"description": "The document", "schema": {"type": "string"}}},
         },
         **may_fail(*WITH_PDF, ClientIdReusedError, DocumentNotFoundError),
     },
     openapi_extra=upload_body(
-        client_id={"type": "string", "maxLength": 64, "description": "A repeat with the same id is not stored again."}
+        client_id={
+            "type": "string",
+            "maxLength": 64,
+            "description": "An upload repeated with the same id is stored once.",
+        }
     ),
 )
 async def upload_pdf(
     request: Request,
     response: Response,
-    database: Db,
-    storage: Files,
-    jobs: Work,
+    library: Docs,
     user: CurrentUser,
-    prefer: Annotated[list[str] | None, Header(description="`respond-async`: do not wait until it is read")] = None,
+    prefer: Annotated[list[str] | None, Header(description="`respond-async`: do not wait for the extraction")] = None,
 ) -> UploadedDocument:
-    """Store a PDF and read it. A refused upload leaves nothing behind.
+    """Store a PDF and extract it. A refused upload leaves nothing behind.
 
-    With `Prefer: respond-async` (RFC 7240) the answer is a 202 as soon as the file is stored: how the reading goes is
-    told by `Location` and on v2 sockets, and a file that cannot be read stays, with the status `failed`.
+    With `Prefer: respond-async` (RFC 7240) the answer is a 202 as soon as the file is stored. Poll `Location`, or open
+    a v2 socket, to follow the extraction; a file that cannot be extracted stays, with the status `failed`.
     """
-    waits = not _wants_no_wait(prefer or [])
+    prefers_async = _prefers_async(prefer or [])
     async with received_pdf(request) as upload:
-        client_id = upload.field("client_id", _client_id)
-        await storage.keep(upload.incoming)
-        document_id, duplicate = await queries.insert_document(
-            database,
+        row, duplicate = await library.add(
+            upload.incoming,
             user_id=user.id,
             filename=upload.filename,
-            file_path=upload.incoming.file_path,
-            file_size=upload.incoming.size,
-            sha256=upload.incoming.sha256,
-            client_id=client_id,
             password=upload.password,
-            keep_failed=not waits,
-            node_id=jobs.node_id,
+            client_id=upload.field("client_id", _client_id),
+            wait=not prefers_async,
         )
-        if duplicate:
-            await storage.delete(upload.incoming.file_path)
-    if waits:
-        await _wait_until_read(jobs, document_id, duplicate=duplicate)
-    else:
+    if prefers_async:
         response.headers["Preference-Applied"] = "respond-async"
-        jobs.extract_document_later(document_id)
-    row = await queries.find_document(database, document_id=document_id)
-    if row is None:
-        raise DocumentNotFoundError
     if row.status == "processing":
         response.status_code = 202
         response.headers["Location"] = f"/documents/{row.id}"
-    return UploadedDocument(
-        document_id=row.id,
-        filename=row.filename,
-        page_count=row.page_count,
-        file_size=row.file_size,
-        text_preview=await _preview(database, document_id) if row.status == "ready" else None,
-        tables_found=row.tables_found,
-        status=row.status,  # type: ignore[arg-type]
-        error=Failure.from_row(row),
-        sha256=row.sha256,
-        warnings=row.warnings,
-        duplicate=duplicate,
-    )
+    return UploadedDocument.from_row(row, text_preview=await library.get_preview(row), duplicate=duplicate)
 
 
-def _wants_no_wait(prefer: list[str]) -> bool:
-    """Whether the `Prefer` headers say so (RFC 7240, section 4.1), among whatever else they say."""
+def _prefers_async(prefer: list[str]) -> bool:
+    """Whether one of the `Prefer` headers (RFC 7240, section 4.1) has `respond-async`."""
     preferences = ",".join(prefer).split(",")
     return any(preference.partition(";")[0].strip().lower() == "respond-async" for preference in preferences)
-
-
-async def _wait_until_read(jobs: Jobs, document_id: int, *, duplicate: bool) -> None:
-    """Wait for the reading, whoever began it; a client that goes away does not stop it."""
-    try:
-        await asyncio.shield(jobs.extract_document(document_id))
-    except BusyError:
-        if not duplicate:
-            await jobs.remove_document(document_id, refused=True)
-        raise
-
-
-async def _preview(database: Database, document_id: int) -> str:
-    text = await queries.get_document_text(database, document_id=document_id, characters=PREVIEW_CHARACTERS + 1)
-    return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "..."
 
 
 @router.get("/documents", summary="My documents", responses=may_fail(*SIGNED_IN))
@@ -276,7 +248,7 @@ async def list_documents(
     cursor: Annotated[Id | None, Query()] = None,
     status: Annotated[Status | None, Query()] = None,
 ) -> DocumentPage:
-    """My documents, newest first; at most 1,000 where no *limit* is named."""
+    """My documents, newest first; at most 1,000 without a *limit*."""
     count = limit or MAX_LISTED
     rows = await queries.list_documents(database, user_id=user.id, status=status, before_id=cursor, limit=count + 1)
     return DocumentPage(
@@ -286,8 +258,8 @@ async def list_documents(
 
 
 @router.get("/documents/{document_id}", summary="One document", responses=may_fail(*SIGNED_IN, DocumentNotFoundError))
-async def read_document(database: Db, user: CurrentUser, document_id: Id) -> DocumentDetails:
-    return DocumentDetails.from_row(await get_readable_document(database, user, document_id))
+async def read_document(library: Docs, user: CurrentUser, document_id: Id) -> DocumentDetails:
+    return DocumentDetails.from_row(await library.get_document(document_id, user_id=user.id))
 
 
 @router.patch(
@@ -295,11 +267,8 @@ async def read_document(database: Db, user: CurrentUser, document_id: Id) -> Doc
     summary="Rename a document",
     responses=may_fail(*SIGNED_IN, *WITH_BODY, DocumentNotFoundError),
 )
-async def rename_document(database: Db, user: CurrentUser, document_id: Id, body: DocumentPatch) -> DocumentDetails:
-    row = await get_readable_document(database, user, document_id)
-    if not await queries.rename_document(database, document_id=document_id, filename=body.filename):
-        raise DocumentNotFoundError
-    return DocumentDetails.from_row(row._replace(filename=body.filename))
+async def rename_document(library: Docs, user: CurrentUser, document_id: Id, body: DocumentPatch) -> DocumentDetails:
+    return DocumentDetails.from_row(await library.rename(document_id, user_id=user.id, filename=body.filename))
 
 
 @router.delete(
@@ -308,10 +277,8 @@ async def rename_document(database: Db, user: CurrentUser, document_id: Id, body
     summary="Delete a document and its file",
     responses=may_fail(*SIGNED_IN, DocumentNotFoundError, StorageUnavailableError),
 )
-async def delete_document(database: Db, jobs: Work, user: CurrentUser, document_id: Id) -> None:
-    await get_readable_document(database, user, document_id)
-    if not await jobs.remove_document(document_id):
-        raise DocumentNotFoundError
+async def delete_document(library: Docs, user: CurrentUser, document_id: Id) -> None:
+    await library.delete(document_id, user_id=user.id)
 
 
 FILE_HEADERS = {
@@ -320,7 +287,7 @@ FILE_HEADERS = {
 }
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
-    206: {"description": "A part of it (Range)"},
+    206: {"description": "Part of it (Range)"},
     304: {"description": "Not changed (If-None-Match)"},
     **may_fail(*SIGNED_IN, DocumentNotFoundError, RequestedRangeError),
 }
@@ -339,12 +306,12 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     response_class=FileResponse,
     responses=FILE_ANSWERS,
 )
-async def read_file(request: Request, database: Db, storage: Files, user: CurrentUser, document_id: Id) -> Response:
+async def read_file(request: Request, library: Docs, user: CurrentUser, document_id: Id) -> Response:
     """The bytes as they were uploaded; Range and If-None-Match are honoured."""
-    row = await get_readable_document(database, user, document_id)
-    path = storage.path_of(row.file_path)
+    row = await library.get_document(document_id, user_id=user.id)
+    file = library.file_of(row, user_id=user.id)
     try:
-        return file_response(request, path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS)
+        return file_response(request, file.path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS)
     except OSError as error:
         raise DocumentFileMissingError from error
 
@@ -358,9 +325,9 @@ async def read_file(request: Request, database: Db, storage: Files, user: Curren
         **may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError),
     },
 )
-async def read_text(request: Request, database: Db, user: CurrentUser, document_id: Id) -> Response:
-    """Plain text with form feeds between pages, or JSON when `Accept` asks for `application/json`."""
-    row = await get_ready_document(database, user, document_id)
+async def read_text(request: Request, database: Db, library: Docs, user: CurrentUser, document_id: Id) -> Response:
+    """Plain text with form feeds between pages, or JSON if `Accept` names `application/json`."""
+    row = await library.get_ready_document(document_id, user_id=user.id)
     if "application/json" not in request.headers.get("accept", ""):
         return PlainTextResponse(await queries.get_document_text(database, document_id=document_id))
     pages = await queries.list_pages(database, document_id=document_id)
@@ -368,7 +335,9 @@ async def read_text(request: Request, database: Db, user: CurrentUser, document_
         {
             "text": "\f".join(page.text for page in pages)
             if pages
-            else await queries.get_document_text(database, document_id=document_id),  # an older installation's
+            else await queries.get_document_text(
+                database, document_id=document_id
+            ),  # no pages: an older installation's
             "pages": [
                 {"page_number": page.page_number, "text": page.text, "char_count": len(page.text)} for page in pages
             ],

@@ -1,4 +1,4 @@
-"""Keep uploaded files: received under a limit, hashed, durable before anybody is told, removed when refused."""
+"""Uploaded files: size-limited, hashed, durable before they are acknowledged, removed if refused."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeVar
 from errors import PayloadTooLargeError, StartupError, StorageFullError, StorageUnavailableError
 
 PDF_MARK = b"%PDF-"
-PDF_MARK_WITHIN = 1024  # bytes; what readers accept (PDF 1.7, implementation note 13)
+PDF_MARK_WITHIN = 1024  # bytes; what PDF viewers accept (PDF 1.7, implementation note 13)
 COPY_BYTES = 1024 * 1024
 THREADS = 4
 T = TypeVar("T")
@@ -26,16 +26,17 @@ T = TypeVar("T")
 class Incoming:
     """A received file under a temporary name, locked while its request lives.
 
-    The lock (flock) is dropped by the kernel however the process ends: an unlocked temporary file is an orphan.
+    The kernel drops the lock (flock) however the process ends, so an unlocked temporary file is an orphan.
     """
 
-    def __init__(self, path: Path, descriptor: int, kept_path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int, permanent_path: Path) -> None:
         self.path = path
         self.size = 0
         self.sha256 = ""
         self.looks_like_pdf = False
-        self.file_path = kept_path.name  # what the database calls it, once kept
-        self._kept_path = kept_path
+        self.is_kept = False
+        self.file_path = permanent_path.name  # what the database calls it, once kept
+        self._permanent_path = permanent_path
         self._descriptor = descriptor
 
     def fill(self, source: BinaryIO, max_bytes: int) -> None:
@@ -52,21 +53,21 @@ class Incoming:
                 target.write(chunk)
         self.sha256 = digest.hexdigest()
 
-    def keep(self) -> None:
+    def rename(self) -> None:
         os.fsync(self._descriptor)
-        self.path.rename(self._kept_path)
-        self.path = self._kept_path
+        self.path.rename(self._permanent_path)
+        self.path = self._permanent_path
         _sync_folder(self.path.parent)
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)
 
-    def release(self) -> None:
+    def close(self) -> None:
         os.close(self._descriptor)
 
 
 class Storage:
-    """The upload folder of one installation. Names carry its *mark*, so that folders can be shared and swept safely."""
+    """The upload folder of one installation. File names carry its *mark*, so a shared folder can be swept safely."""
 
     def __init__(self, folder: Path, *, mark: str) -> None:
         self._folder = folder.absolute()
@@ -74,7 +75,7 @@ class Storage:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
 
     def open(self) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
             StartupError: if it cannot be written to.
@@ -98,45 +99,48 @@ class Storage:
 
     @asynccontextmanager
     async def receive(self, source: BinaryIO, *, max_bytes: int) -> AsyncIterator[Incoming]:
-        """Copy *source* to the upload folder; it is gone after the block unless `keep` was called and all went well.
+        """Copy *source* to the upload folder; the file is gone after the block unless it was kept.
 
         Raises:
             PayloadTooLargeError, StorageFullError, StorageUnavailableError
         """
         incoming = await self._in_thread(self._create)
-        try:
-            await self._in_thread(lambda: incoming.fill(source, max_bytes))
-            yield incoming
-            if incoming.path.name != incoming.file_path:
-                await self._in_thread(incoming.discard)
-        except BaseException:
-            await asyncio.shield(self._in_thread(incoming.discard))
-            raise
-        finally:
-            incoming.release()
+        with contextlib.closing(incoming):
+            try:
+                await self._in_thread(lambda: incoming.fill(source, max_bytes))
+                yield incoming
+            finally:
+                if not incoming.is_kept:
+                    await asyncio.shield(self._in_thread(incoming.discard))
 
-    async def keep(self, incoming: Incoming) -> None:
-        """Give the file its lasting name; after this it survives a power cut."""
-        await self._in_thread(incoming.keep)
+    @asynccontextmanager
+    async def keep(self, incoming: Incoming) -> AsyncIterator[None]:
+        """Give the file its permanent name, under which it survives a power cut, while the block records it.
+
+        The file is kept from the end of the block on; if the block fails, it is not.
+        """
+        await self._in_thread(incoming.rename)
+        yield
+        incoming.is_kept = True
 
     def path_of(self, file_path: str) -> Path:
-        """Where the file is that the database calls *file_path*."""
+        """The path of the file that the database calls *file_path*."""
         path = self._folder / file_path
         if not path.exists() and Path(file_path).exists():
             return Path(file_path)  # an older installation's path, relative to the working folder
         return path
 
     async def delete(self, file_path: str) -> None:
-        """Remove a file; one that is gone already is fine."""
+        """Delete a file; it may be gone already."""
         await self._in_thread(lambda: self.path_of(file_path).unlink(missing_ok=True))
 
-    async def list_orphans(self) -> list[str]:
-        """Names of this installation's files that no living request holds; those a document owns are not orphans."""
-        return await self._in_thread(self._list_unlocked)
+    async def list_unlocked(self) -> list[str]:
+        """The names of this installation's files that no request holds: those of documents, and orphans."""
+        return await self._in_thread(self._find_unlocked)
 
-    async def delete_orphans(self, file_paths: Sequence[str]) -> None:
-        """Remove those of *file_paths* that still nobody holds."""
-        await self._in_thread(lambda: self._delete_unlocked(file_paths))
+    async def delete_unlocked(self, file_paths: Sequence[str]) -> None:
+        """Delete those of *file_paths* that still no request holds."""
+        await self._in_thread(lambda: self._unlink_unlocked(file_paths))
 
     def is_temporary(self, file_path: str) -> bool:
         return file_path.startswith(".")
@@ -149,14 +153,14 @@ class Storage:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:
                 return Incoming(path, descriptor, self._folder / f"{name}.pdf")
-            os.close(descriptor)  # another process, just starting, swept it before it was locked
+            os.close(descriptor)  # a starting process swept it before it was locked
 
-    def _list_unlocked(self) -> list[str]:
+    def _find_unlocked(self) -> list[str]:
         pattern = re.compile(rf"(\.{self._mark}-[0-9a-f]{{32}}\.part|{self._mark}-[0-9a-f]{{32}}\.pdf)")
         names = [entry.name for entry in os.scandir(self._folder) if pattern.fullmatch(entry.name)]
         return [name for name in names if _is_unlocked(self._folder / name)]
 
-    def _delete_unlocked(self, file_paths: Sequence[str]) -> None:
+    def _unlink_unlocked(self, file_paths: Sequence[str]) -> None:
         for path in (self._folder / name for name in file_paths):
             if _is_unlocked(path):
                 path.unlink(missing_ok=True)
@@ -169,7 +173,7 @@ class Storage:
 
 
 def storage_error(error: OSError) -> StorageFullError | StorageUnavailableError:
-    """What to tell people of an OSError while a file is written."""
+    """The error that an OSError while writing a file is answered with."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageFullError()
     return StorageUnavailableError(retry_after=10)

@@ -1,4 +1,4 @@
-"""The tables of a PDF, to take away: as JSON, CSV or a workbook; of a document, or of a file that is not kept."""
+"""Routes that export tables as JSON, CSV or a workbook, of a document or of an uploaded PDF."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from auth import CurrentUser, Db
 from db import Database
 from documents import queries
-from documents.library import get_ready_document
+from documents.library import Library
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
@@ -38,10 +38,12 @@ FROM_LIBRARY = (*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError, Extrac
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
+Docs = Annotated[Library, opened(Library)]
 Pdf = Annotated[PdfEngine, opened(PdfEngine)]
-Merge = Annotated[bool, Query(description="join a table that runs on over pages, without its repeated head")]
+Merge = Annotated[bool, Query(description="join a table that continues over pages, without its repeated header")]
 PageNumber = Annotated[
-    int | None, Query(ge=1, le=MAX_INDEX, description="of this page alone; joined ones that stand on it too")
+    int | None,
+    Query(ge=1, le=MAX_INDEX, description="of this page only; with `merge`, also tables that continue on it"),
 ]
 TableIndex = Annotated[int, Path(ge=0, le=MAX_INDEX, description="from 0, over the whole document")]
 
@@ -52,13 +54,13 @@ class DocumentTable(BaseModel):
     page: int = Field(examples=[57])
     table_index: int = Field(description="from 0, over the whole document", examples=[0])
     data: list[list[str | None]] = Field(
-        description="null where a row has no cell in that column", examples=[[["item", "price"], ["paper", "12.50"]]]
+        description="null if a row has no cell in that column", examples=[[["item", "price"], ["paper", "12.50"]]]
     )
     bbox: list[float] = Field(
         description="x0, top, x1, bottom in points from the page's top left", examples=[[72.0, 72.0, 540.0, 144.0]]
     )
-    fragment: bool = Field(description="one row or one column: perhaps a frame and no table", examples=[False])
-    pages: list[int] | None = Field(None, description="with `merge`: those it stands on", examples=[[57, 58]])
+    fragment: bool = Field(description="one row or one column: perhaps a frame, not a table", examples=[False])
+    pages: list[int] | None = Field(None, description="with `merge`: the pages it is on", examples=[[57, 58]])
 
 
 class DocumentTables(BaseModel):
@@ -74,12 +76,18 @@ class DocumentTables(BaseModel):
     responses=may_fail(*FROM_LIBRARY),
 )
 async def list_tables(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, page: PageNumber = None, merge: Merge = False
+    database: Db,
+    library: Docs,
+    pdf: Pdf,
+    user: CurrentUser,
+    document_id: Id,
+    page: PageNumber = None,
+    merge: Merge = False,
 ) -> Response:
-    """In the order of the pages. With `merge`, a table that runs on over pages is one: the last of a page and the first
-    of the next, if their columns and their edges agree. It keeps the page, index and bbox of its first part.
+    """In page order. With `merge`, a table that continues over pages is one: the last of a page and the first of the
+    next, if their columns and edges agree. It has the page, index and bbox of its first part.
     """
-    row = await get_ready_document(database, user, document_id)
+    row = await library.get_ready_document(document_id, user_id=user.id)
     if merge:
         return await _write(database, pdf, user, document_id, "json", merge=True, page=page)
     tables = await queries.get_tables_json(database, document_id=row.id, page_number=page)
@@ -93,10 +101,16 @@ async def list_tables(
     responses={200: {"content": {"text/csv": CSV}}, **may_fail(*FROM_LIBRARY)},
 )
 async def read_tables_csv(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, page: PageNumber = None, merge: Merge = False
+    database: Db,
+    library: Docs,
+    pdf: Pdf,
+    user: CurrentUser,
+    document_id: Id,
+    page: PageNumber = None,
+    merge: Merge = False,
 ) -> Response:
-    """As each table's own CSV, with an empty line between two; empty without tables."""
-    row = await get_ready_document(database, user, document_id)
+    """The CSV of each table, with an empty line between two; empty if there are no tables."""
+    row = await library.get_ready_document(document_id, user_id=user.id)
     return await _write(database, pdf, user, document_id, "csv", merge=merge, page=page, name=_stem(row.filename))
 
 
@@ -107,15 +121,21 @@ async def read_tables_csv(
     responses={200: {"content": {MEDIA_TYPES["xlsx"]: XLSX}}, **may_fail(*FROM_LIBRARY)},
 )
 async def read_tables_xlsx(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, page: PageNumber = None, merge: Merge = False
+    database: Db,
+    library: Docs,
+    pdf: Pdf,
+    user: CurrentUser,
+    document_id: Id,
+    page: PageNumber = None,
+    merge: Merge = False,
 ) -> Response:
-    """A sheet for each table, called "p57 t3" by its page and its index. Numbers, percentages and ISO dates are what
-    they are where their column makes it certain; all else is text, and nothing is a formula.
+    """A sheet for each table, named "p57 t3" after its page and index. Numbers, percentages and ISO dates are typed
+    where their column leaves no doubt; everything else is text, and nothing is a formula.
 
-    Excel's limits: a cell keeps its first 32,767 characters; a table of more than 1,048,576 rows or 16,384 columns is
-    refused. Tables after the 1,000th stand on one last sheet; without tables, the one sheet says so.
+    Excel's limits: a cell is cut to 32,767 characters; a table of more than 1,048,576 rows or 16,384 columns is
+    refused. Tables after the 1,000th share a last sheet; if there are no tables, the only sheet says so.
     """
-    row = await get_ready_document(database, user, document_id)
+    row = await library.get_ready_document(document_id, user_id=user.id)
     return await _write(database, pdf, user, document_id, "xlsx", merge=merge, page=page, name=_stem(row.filename))
 
 
@@ -126,12 +146,18 @@ async def read_tables_xlsx(
     responses={200: {"content": {"text/csv": CSV}}, **may_fail(*FROM_LIBRARY, TableNotFoundError)},
 )
 async def read_table_csv(
-    database: Db, pdf: Pdf, user: CurrentUser, document_id: Id, table_index: TableIndex, merge: Merge = False
+    database: Db,
+    library: Docs,
+    pdf: Pdf,
+    user: CurrentUser,
+    document_id: Id,
+    table_index: TableIndex,
+    merge: Merge = False,
 ) -> Response:
-    """UTF-8, RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe. With `merge`, the
-    whole table that the part of this index belongs to.
+    """UTF-8, RFC 4180. A cell that a spreadsheet would take for a formula is prefixed with an apostrophe. With `merge`,
+    the whole of the table that this index is part of.
     """
-    row = await get_ready_document(database, user, document_id)
+    row = await library.get_ready_document(document_id, user_id=user.id)
     name = f"{_stem(row.filename)}-{table_index}"
     if merge:
         return await _write(database, pdf, user, document_id, "csv", merge=True, table_index=table_index, name=name)
@@ -155,7 +181,7 @@ async def extract_tables(
     file_format: Annotated[FileFormat, Query(alias="format")] = "json",
     merge: Merge = False,
 ) -> Response:
-    """As the tables of a document, in one step. Nothing is stored."""
+    """The tables of an uploaded PDF, in the formats above. Nothing is stored."""
     async with received_pdf(request) as upload:
         body = await pdf.extract_tables(upload.file_for(user.id), file_format=file_format, merge=merge)
         return _file(body, file_format, _stem(upload.filename))
@@ -173,7 +199,7 @@ async def _write(
     table_index: int | None = None,
     name: str = "",
 ) -> Response:
-    """What is stored, written in a worker: the tables are large, or the work is."""
+    """Stored tables, formatted in a worker: they may be large."""
     load = partial(queries.get_placed_tables_json, database, document_id=document_id)
     body = await pdf.write_tables(
         load, user_id=user.id, file_format=file_format, merge=merge, page_number=page, table_index=table_index
@@ -184,11 +210,11 @@ async def _write(
 
 
 def _file(body: bytes, file_format: FileFormat, name: str) -> Response:
-    """What goes to a spreadsheet has a *name*, without its ending."""
+    """*name* has no extension; only spreadsheets are downloaded under it."""
     named = {"Content-Disposition": content_disposition(f"{name}.{file_format}")}
     return Response(body, headers=None if file_format == "json" else named, media_type=MEDIA_TYPES[file_format])
 
 
 def _stem(filename: str) -> str:
-    """*filename* without its ".pdf", if anything is left then."""
+    """*filename* without ".pdf", unless that is all of it."""
     return re.sub(r"(?<=.)\.pdf$", "", filename, flags=re.IGNORECASE)

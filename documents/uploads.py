@@ -1,4 +1,4 @@
-"""A PDF that comes with a request: the form around it, its name, its password, and the file while the request lasts."""
+"""A PDF in the body of a request: the form around it, its name, its password, its file."""
 
 import re
 from collections.abc import AsyncIterator
@@ -39,13 +39,13 @@ WITH_PDF = (
     ExtractionLimitError,
     StorageUnavailableError,
     StorageFullError,
-)  # what a route that reads a PDF may answer
+)  # the errors of a route that takes a PDF
 
 _password: TypeAdapter[str] = TypeAdapter(Annotated[Storable, Field(max_length=MAX_PASSWORD_CHARACTERS)])
 
 
 class Upload(NamedTuple):
-    """A PDF that came with a request, in a file that lives as long as the request."""
+    """A PDF in the body of a request, in a file that lives as long as the request."""
 
     incoming: Incoming
     filename: str
@@ -60,9 +60,12 @@ class Upload(NamedTuple):
 
 
 def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description of a form with a PDF in it. The form is read by hand: who asks is checked first."""
+    """The OpenAPI description of a form with a PDF.
+
+    The route parses the form itself, so that authentication comes first.
+    """
     file = {"type": "string", "format": "binary", "contentMediaType": "application/pdf", "description": "The PDF."}
-    password = {"type": "string", "maxLength": MAX_PASSWORD_CHARACTERS, "description": "What opens the PDF."}
+    password = {"type": "string", "maxLength": MAX_PASSWORD_CHARACTERS, "description": "The password of the PDF."}
     form = {
         "schema": {
             "type": "object",
@@ -76,11 +79,12 @@ def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def received_pdf(request: Request) -> AsyncIterator[Upload]:
-    """The PDF in the form field `file`, streamed to disk; gone after the block unless it is kept.
+    """The PDF in the form field `file`, copied to the upload folder; gone after the block unless it was kept.
 
     Raises:
         NotPdfError, PayloadTooLargeError, StorageFullError, StorageUnavailableError, RequestValidationError
     """
+    storage, settings = get_engine(request, Storage), get_engine(request, Settings)
     try:
         form = await read_form(request, max_files=1, max_field_bytes=64 * 1024)
     except OSError as error:
@@ -91,9 +95,7 @@ async def received_pdf(request: Request) -> AsyncIterator[Upload]:
             raise RequestValidationError([{"type": "missing", "loc": ("body", "file"), "msg": "Field required"}])
         filename = clean_filename(file.filename)
         password = form_field(form, "password", _password)
-        async with get_engine(request, Storage).receive(
-            file.file, max_bytes=get_engine(request, Settings).max_upload_bytes
-        ) as incoming:
+        async with storage.receive(file.file, max_bytes=settings.max_upload_bytes) as incoming:
             await file.close()
             if not incoming.looks_like_pdf and not filename.lower().endswith(".pdf"):
                 raise NotPdfError
@@ -103,7 +105,7 @@ async def received_pdf(request: Request) -> AsyncIterator[Upload]:
 
 
 def form_field(form: FormData, name: str, kind: TypeAdapter[str]) -> str | None:
-    """A text of the form; None if it is not there or empty.
+    """A text field of the form; None if it is missing or empty.
 
     Raises:
         RequestValidationError
@@ -118,12 +120,12 @@ def form_field(form: FormData, name: str, kind: TypeAdapter[str]) -> str | None:
 
 
 def clean_filename(name: str | None) -> str:
-    """The last part of *name*, without control characters, at most 255 characters; never empty."""
+    """The last component of *name*, without control characters, at most 255 characters; never empty."""
     base = CONTROL_CHARACTERS.sub("", re.split(r"[/\\]", name or "")[-1]).strip()
     base = base.encode("utf-8", "replace").decode()
     if base in ("", ".", ".."):
         return "document.pdf"
-    stem, dot, ending = base.rpartition(".")
-    if len(base) > MAX_FILENAME_CHARACTERS and stem and len(ending) <= 10:
-        return stem[: MAX_FILENAME_CHARACTERS - len(dot + ending)] + dot + ending
+    stem, dot, extension = base.rpartition(".")
+    if len(base) > MAX_FILENAME_CHARACTERS and stem and len(extension) <= 10:
+        return stem[: MAX_FILENAME_CHARACTERS - len(dot + extension)] + dot + extension
     return base[:MAX_FILENAME_CHARACTERS]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from db import Database
 from postgres.embedded import EmbeddedServer
 from schema.migration import apply_schema
 from support.databases import TestDatabase
+from support.documents import documents_of, locked
 from support.mail import MailServer
-from support.servers import Person, Server, register
+from support.pdfs import make_pdf
+from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 from support.tabs import SECRET_KEY
 
 _database_numbers = count(1)
@@ -94,6 +97,34 @@ def make_server(tmp_path: Path, make_database: Callable[[], TestDatabase]) -> It
     yield make
     for made in servers:
         made.kill()
+
+
+@pytest.fixture(scope="session")
+def hello() -> bytes:
+    return make_pdf("Hello world\nfrom the first page", "and the second", title="A greeting")
+
+
+@pytest.fixture
+def processing(alice: Person, database: TestDatabase, hello: bytes) -> Iterator[int]:
+    """A document of alice's that is still processing."""
+    with ThreadPoolExecutor(1) as threads:
+        with locked(database, "pages"):
+            upload = threads.submit(alice.upload, hello)
+            wait_until(lambda: documents_of(alice))
+            yield documents_of(alice)[0]
+        upload.result(WAIT_SECONDS)
+
+
+@pytest.fixture
+def nothing_is_left(server: Server, database: TestDatabase) -> Iterator[None]:
+    """After the test there are the files and documents that there were before."""
+
+    def find() -> tuple[list[str], list[tuple[Any, ...]]]:
+        return server.files(), database.query("SELECT id, status FROM documents ORDER BY id")
+
+    before = find()
+    yield
+    assert find() == before
 
 
 @pytest.fixture(scope="module")

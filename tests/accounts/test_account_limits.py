@@ -70,20 +70,20 @@ def test_the_spellings_of_an_address_are_counted_together(elsewhere: Callable[[]
 
 
 def test_login_and_token_share_one_limit(elsewhere: Callable[[], httpx.Client]) -> None:
-    email, somebody = address(), elsewhere()
+    email, client = address(), elsewhere()
     for path in ("/login", "/token", "/login"):
-        somebody.post(path, data={"username": email, "password": PASSWORD})
+        client.post(path, data={"username": email, "password": PASSWORD})
 
-    answer = somebody.post("/token", json={"email": email, "password": PASSWORD})
+    answer = client.post("/token", json={"email": email, "password": PASSWORD})
 
     assert_limited(answer, 60)
 
 
 def test_an_ip_may_try_six_times_as_often_as_an_address(elsewhere: Callable[[], httpx.Client]) -> None:
-    somebody = elsewhere()
-    tries = [sign_in(somebody, address()).status_code for _ in range(18)]
+    client = elsewhere()
+    tries = [sign_in(client, address()).status_code for _ in range(18)]
 
-    refused = sign_in(somebody, address())
+    refused = sign_in(client, address())
     another = sign_in(elsewhere(), address())
 
     assert tries == [401] * 18
@@ -92,22 +92,22 @@ def test_an_ip_may_try_six_times_as_often_as_an_address(elsewhere: Callable[[], 
 
 
 def test_registrations_from_one_ip_are_limited(elsewhere: Callable[[], httpx.Client]) -> None:
-    somebody = elsewhere()
-    accounts = [sign_up(somebody, address()).status_code for _ in range(2)]
+    client = elsewhere()
+    accounts = [sign_up(client, address()).status_code for _ in range(2)]
 
-    refused = sign_up(somebody, address())
+    refused = sign_up(client, address())
 
     assert accounts == [200, 200]
     assert_limited(refused, 3600)
 
 
 def test_an_untrusted_forwarded_for_does_not_change_whose_limit_it_is(elsewhere: Callable[[], httpx.Client]) -> None:
-    somebody = elsewhere()
+    client = elsewhere()
     for number in range(18):
-        somebody.headers["X-Forwarded-For"] = f"203.0.113.{number}"
-        sign_in(somebody, address())
+        client.headers["X-Forwarded-For"] = f"203.0.113.{number}"
+        sign_in(client, address())
 
-    refused = sign_in(somebody, address())
+    refused = sign_in(client, address())
 
     assert_limited(refused, 60)
 

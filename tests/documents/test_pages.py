@@ -1,4 +1,4 @@
-"""The pages of a document of the library: text, pictures, hits."""
+"""The pages of a document: text, pictures, search."""
 
 import io
 from typing import Any
@@ -8,20 +8,14 @@ from PIL import Image, ImageChops, ImageOps
 
 from extraction.text import clean_text, trace_origins
 from support.databases import TestDatabase
+from support.documents import refusal, upload
 from support.pdfs import make_book, make_pdf, write_page
 from support.servers import Person
 
 
-def upload(person: Person, data: bytes) -> int:
-    answer = person.upload(data)
-    assert answer.status_code == 200, answer.text
-    document_id: int = answer.json()["document_id"]
-    return document_id
-
-
 @pytest.fixture
 def book(alice: Person) -> int:
-    """Three pages, the third is empty."""
+    """Three pages, the last of them empty."""
     return upload(alice, make_pdf("first page", "second\npage", ""))
 
 
@@ -31,15 +25,10 @@ def picture(person: Person, document_id: int, page_number: int = 1, **query: Any
     return Image.open(io.BytesIO(answer.content))
 
 
-def refusal(person: Person, path: str) -> tuple[int, str]:
-    answer = person.client.get(path)
-    return answer.status_code, answer.json()["code"]
-
-
 # Pages
 
 
-def test_a_page_is_told_with_its_size(alice: Person, book: int) -> None:
+def test_a_page_has_its_text_and_size(alice: Person, book: int) -> None:
     page = alice.client.get(f"/documents/{book}/pages/2").json()
 
     assert (page["page_number"], page["text"].split(), page["char_count"]) == (2, ["second", "page"], len(page["text"]))
@@ -48,8 +37,8 @@ def test_a_page_is_told_with_its_size(alice: Person, book: int) -> None:
 
 @pytest.mark.parametrize("number", [4, 2**31 - 1])
 @pytest.mark.parametrize("what", ["", "/image"])
-def test_a_page_that_is_not_there_is_not_found(alice: Person, book: int, number: int, what: str) -> None:
-    assert refusal(alice, f"/documents/{book}/pages/{number}{what}") == (404, "page_not_found")
+def test_a_page_past_the_last_is_not_found(alice: Person, book: int, number: int, what: str) -> None:
+    assert refusal(alice.client.get(f"/documents/{book}/pages/{number}{what}")) == (404, "page_not_found")
 
 
 def words_of(person: Person, document_id: int, page_number: int = 1) -> list[dict[str, Any]]:
@@ -58,7 +47,7 @@ def words_of(person: Person, document_id: int, page_number: int = 1) -> list[dic
     return words
 
 
-def test_a_page_tells_where_its_words_are_when_asked(alice: Person, book: int) -> None:
+def test_a_page_has_the_boxes_of_its_words_on_request(alice: Person, book: int) -> None:
     unasked = alice.client.get(f"/documents/{book}/pages/2").json()
     second, page = words_of(alice, book, 2)
 
@@ -70,7 +59,7 @@ def test_a_page_tells_where_its_words_are_when_asked(alice: Person, book: int) -
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
-def test_words_hits_and_tables_are_where_they_are_shown(alice: Person, rotate: int) -> None:
+def test_boxes_are_where_words_hits_and_tables_are_displayed(alice: Person, rotate: int) -> None:
     frame = b" 95 290 m 260 290 l 260 340 l 95 340 l h 180 290 m 180 340 l S"
     drawn = b"BT /F1 40 Tf 100 300 Td (needle) Tj ET" + frame
     box = b"/CropBox [50 100 400 600] /Rotate %d" % rotate
@@ -98,27 +87,27 @@ def test_the_words_of_a_document_whose_file_is_gone_are_not_found(
 ) -> None:
     database.query("UPDATE documents SET file_path = 'gone.pdf' WHERE id = %s", book)
 
-    assert refusal(alice, f"/documents/{book}/pages/1?words=true") == (404, "document_not_found")
+    assert refusal(alice.client.get(f"/documents/{book}/pages/1?words=true")) == (404, "document_not_found")
 
 
 @pytest.mark.parametrize("path", ["pages/1", "pages/1?words=true", "pages/1/image"])
-def test_what_is_in_somebody_elses_document_is_not_found(alice: Person, bob: Person, book: int, path: str) -> None:
+def test_pages_of_another_users_document_are_not_found(alice: Person, bob: Person, book: int, path: str) -> None:
     assert alice.client.get(f"/documents/{book}/{path}").status_code == 200
-    assert refusal(bob, f"/documents/{book}/{path}") == (404, "document_not_found")
+    assert refusal(bob.client.get(f"/documents/{book}/{path}")) == (404, "document_not_found")
 
 
 # Pictures
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "jpeg"])
-def test_a_page_is_shown_in_the_format_asked_for(alice: Person, book: int, kind: str) -> None:
+def test_a_picture_has_the_requested_format(alice: Person, book: int, kind: str) -> None:
     answer = alice.client.get(f"/documents/{book}/pages/1/image", params={"format": kind})
 
     assert answer.headers["content-type"] == f"image/{kind}"
     assert Image.open(io.BytesIO(answer.content)).format == kind.upper()
 
 
-def test_a_picture_is_as_wide_as_asked_for_and_shows_the_text(alice: Person, book: int) -> None:
+def test_a_picture_has_the_requested_width_and_shows_the_text(alice: Person, book: int) -> None:
     shown, empty = picture(alice, book, 1, width=600), picture(alice, book, 3, width=600)
 
     assert shown.size == empty.size == (600, 848)
@@ -138,11 +127,11 @@ def test_a_picture_has_at_most_four_million_pixels(alice: Person, box: bytes) ->
 
 
 @pytest.mark.parametrize("query", ["width=0", "width=4001", "width=x", "format=gif", "width=-1"])
-def test_a_picture_that_cannot_be_is_refused(alice: Person, book: int, query: str) -> None:
-    assert refusal(alice, f"/documents/{book}/pages/1/image?{query}") == (422, "validation_error")
+def test_a_picture_with_wrong_parameters_is_refused(alice: Person, book: int, query: str) -> None:
+    assert refusal(alice.client.get(f"/documents/{book}/pages/1/image?{query}")) == (422, "validation_error")
 
 
-def test_a_picture_that_is_known_is_not_sent_again(alice: Person, book: int) -> None:
+def test_a_picture_that_the_client_has_is_not_modified(alice: Person, book: int) -> None:
     path = f"/documents/{book}/pages/1/image?width=100"
     etag = alice.client.get(path).headers["etag"]
 
@@ -156,7 +145,7 @@ def test_a_picture_that_is_known_is_not_sent_again(alice: Person, book: int) -> 
 # Search
 
 
-def test_a_search_tells_the_places_on_the_page(alice: Person) -> None:
+def test_a_hit_has_its_box_on_the_page(alice: Person) -> None:
     document_id = upload(alice, make_pdf("nothing here", "Total due: 1,250.00\nis Due now"))
 
     answer = alice.client.get(f"/documents/{document_id}/search", params={"q": "due"}).json()
@@ -169,7 +158,7 @@ def test_a_search_tells_the_places_on_the_page(alice: Person) -> None:
     assert first[1] < first[3] <= second[1] < second[3]  # a line below
 
 
-def test_a_phrase_over_a_line_end_has_a_box_on_each_line(alice: Person) -> None:
+def test_a_phrase_over_a_line_break_has_a_box_on_each_line(alice: Person) -> None:
     document_id = upload(alice, make_pdf("the first\nline ends"))
 
     answer = alice.client.get(f"/documents/{document_id}/search", params={"q": "first LINE"}).json()
@@ -179,7 +168,7 @@ def test_a_phrase_over_a_line_end_has_a_box_on_each_line(alice: Person) -> None:
     assert upper[0] > lower[0]
 
 
-def test_a_search_goes_on_from_its_cursor(alice: Person) -> None:
+def test_a_search_continues_from_its_cursor(alice: Person) -> None:
     document_id = upload(alice, make_book(5))
 
     def search(**query: Any) -> tuple[int, list[int], str | None]:
@@ -190,7 +179,7 @@ def test_a_search_goes_on_from_its_cursor(alice: Person) -> None:
     assert search(limit=3, cursor=4) == (5, [4, 5], None)
 
 
-def test_a_document_of_an_older_installation_is_searched_too(alice: Person, book: int, database: TestDatabase) -> None:
+def test_a_document_of_an_older_installation_is_searched(alice: Person, book: int, database: TestDatabase) -> None:
     database.query("DELETE FROM pages WHERE document_id = %s", book)
 
     answer = alice.client.get(f"/documents/{book}/search", params={"q": "second page"}).json()
@@ -199,12 +188,12 @@ def test_a_document_of_an_older_installation_is_searched_too(alice: Person, book
 
 
 @pytest.mark.parametrize("query", ["", "q=", "q=%20", "q=a%00", "q=a&limit=0", "q=a&cursor=x"])
-def test_a_search_that_cannot_be_is_refused(alice: Person, book: int, query: str) -> None:
-    assert refusal(alice, f"/documents/{book}/search?{query}") == (422, "validation_error")
+def test_a_search_with_wrong_parameters_is_refused(alice: Person, book: int, query: str) -> None:
+    assert refusal(alice.client.get(f"/documents/{book}/search?{query}")) == (422, "validation_error")
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
-def test_hits_are_painted_where_they_are(alice: Person, rotate: int) -> None:
+def test_hits_are_highlighted_where_they_are(alice: Person, rotate: int) -> None:
     drawn = b"BT /F1 40 Tf 100 300 Td (needle) Tj ET"
     document_id = upload(
         alice, write_page(drawn, box=b"[0 0 400 600]", page=b"/CropBox [50 100 400 600] /Rotate %d" % rotate)
@@ -236,6 +225,6 @@ def test_hits_are_painted_where_they_are(alice: Person, rotate: int) -> None:
         ("", "", []),
     ],
 )
-def test_each_character_knows_where_it_came_from(raw: str, text: str, origins: list[int]) -> None:
+def test_each_character_is_traced_to_its_origin(raw: str, text: str, origins: list[int]) -> None:
     assert clean_text(raw) == text
     assert trace_origins(raw, text) == origins

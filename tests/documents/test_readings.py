@@ -1,4 +1,4 @@
-"""Long work: uploads that nobody waits for, how far they are, what goes wrong with them, and what is not read twice."""
+"""Extraction: in the background, its progress and failures, copies instead of repeats, and what another node left."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from db import Database
 from documents import queries
-from documents.readings import PATIENT_EXTRACTIONS
+from documents.readings import BACKGROUND_EXTRACTIONS
 from support.databases import TestDatabase
 from support.hostile import make_hostile
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
@@ -30,7 +30,7 @@ def book() -> bytes:
 
 @pytest.fixture
 def other_book(book: bytes) -> bytes:
-    """The same pages in other bytes, that have not been read before."""
+    """The same pages in other bytes, which have not been extracted before."""
     return book + b"%" + str(next(_numbers)).encode()
 
 
@@ -44,7 +44,7 @@ def send(person: Person, data: bytes, filename: str = "book.pdf", **fields: str)
 
 @contextlib.contextmanager
 def listening(person: Person) -> Iterator[ClientConnection]:
-    """A v2 socket after its first words."""
+    """A v2 socket after its ready frame."""
     url = person.server.url.replace("http", "ws") + "/ws"
     subprotocols: Any = ["pagewire.v2", f"bearer.{person.token}"]
     with connect(url, subprotocols=subprotocols, open_timeout=WAIT_SECONDS) as socket:
@@ -67,7 +67,7 @@ def document(person: Person, document_id: int) -> dict[str, Any]:
     return found
 
 
-def test_who_does_not_want_to_wait_is_told_where_the_document_will_be(alice: Person, other_book: bytes) -> None:
+def test_respond_async_is_answered_with_the_location_of_the_document(alice: Person, other_book: bytes) -> None:
     answer = send(alice, other_book)
 
     found = answer.json()
@@ -78,7 +78,7 @@ def test_who_does_not_want_to_wait_is_told_where_the_document_will_be(alice: Per
 
 
 @pytest.mark.parametrize("prefer", ["RESPOND-ASYNC", "wait=10, respond-async;x=1", "handling=lenient,respond-async"])
-def test_the_preference_is_understood_in_every_way_it_is_written(alice: Person, other_book: bytes, prefer: str) -> None:
+def test_respond_async_is_recognised_however_it_is_written(alice: Person, other_book: bytes, prefer: str) -> None:
     files = {"file": ("book.pdf", other_book, "application/pdf")}
 
     assert alice.client.post("/upload-pdf", files=files, headers={"Prefer": prefer}).status_code == 202
@@ -90,7 +90,7 @@ def test_other_preferences_change_nothing(alice: Person) -> None:
     assert alice.client.post("/upload-pdf", files=files, headers={"Prefer": "wait=10"}).status_code == 200
 
 
-def test_sockets_are_told_how_far_the_reading_is_and_that_it_is_over(alice: Person, other_book: bytes) -> None:
+def test_sockets_receive_the_progress_and_the_end_of_an_extraction(alice: Person, other_book: bytes) -> None:
     with listening(alice) as socket:
         document_id = send(alice, other_book).json()["document_id"]
         progress = hear(socket, "document.progress")
@@ -108,14 +108,14 @@ def test_sockets_are_told_how_far_the_reading_is_and_that_it_is_over(alice: Pers
     assert ready["seq"] == ready["prev"] + 1
 
 
-def test_an_upload_that_is_waited_for_is_told_to_the_other_tabs_too(alice: Person) -> None:
+def test_an_upload_that_is_waited_for_reaches_the_other_tabs_too(alice: Person) -> None:
     with listening(alice) as socket:
         document_id = alice.upload(make_pdf("for all tabs")).json()["document_id"]
 
         assert hear(socket, "document.ready")["document_id"] == document_id
 
 
-def test_the_first_pages_can_be_read_while_the_last_are_still_coming(alice: Person, other_book: bytes) -> None:
+def test_the_first_pages_are_available_before_the_last_are_extracted(alice: Person, other_book: bytes) -> None:
     with listening(alice) as socket:
         document_id = send(alice, other_book).json()["document_id"]
         read = hear(socket, "document.progress")["page"]
@@ -126,7 +126,7 @@ def test_the_first_pages_can_be_read_while_the_last_are_still_coming(alice: Pers
     assert read <= seen["progress"]["page"] <= seen["progress"]["pages"] == BOOK_PAGES
 
 
-def test_a_page_that_was_not_read_yet_is_not_ready(alice: Person, database: TestDatabase) -> None:
+def test_a_page_that_is_not_extracted_yet_is_a_409(alice: Person, database: TestDatabase) -> None:
     document_id = alice.upload(make_pdf("one", "two")).json()["document_id"]
     database.query("UPDATE documents SET status = 'processing' WHERE id = %s", document_id)
     database.query("DELETE FROM pages WHERE document_id = %s AND page_number = 2", document_id)
@@ -137,7 +137,7 @@ def test_a_page_that_was_not_read_yet_is_not_ready(alice: Person, database: Test
     assert answers[1].json()["code"] == "document_not_ready"
 
 
-def test_a_book_read_in_parts_is_whole_and_in_order(alice: Person, other_book: bytes) -> None:
+def test_a_book_extracted_in_parts_is_whole_and_in_order(alice: Person, other_book: bytes) -> None:
     document_id = alice.upload(other_book).json()["document_id"]
 
     text = alice.client.get(f"/documents/{document_id}/text").text.split("\f")
@@ -148,7 +148,7 @@ def test_a_book_read_in_parts_is_whole_and_in_order(alice: Person, other_book: b
     assert document(alice, document_id)["progress"] == {"page": BOOK_PAGES, "pages": BOOK_PAGES}
 
 
-def test_a_document_that_cannot_be_read_says_why(alice: Person) -> None:
+def test_a_document_that_cannot_be_extracted_says_why(alice: Person) -> None:
     with listening(alice) as socket:
         document_id = send(alice, BROKEN, "broken.pdf").json()["document_id"]
         failed = hear(socket, "document.failed")
@@ -175,7 +175,7 @@ def test_a_failed_document_has_nothing_to_read(alice: Person, what: str) -> None
     assert "damaged" in answer.json()["detail"]
 
 
-def test_a_failed_document_is_listed_its_file_is_there_and_it_can_be_deleted(alice: Person) -> None:
+def test_a_failed_document_is_listed_has_its_file_and_can_be_deleted(alice: Person) -> None:
     with listening(alice) as socket:
         document_id = send(alice, BROKEN).json()["document_id"]
         hear(socket, "document.failed")
@@ -189,7 +189,7 @@ def test_a_failed_document_is_listed_its_file_is_there_and_it_can_be_deleted(ali
     assert (file, deleted, told) == (BROKEN, 204, document_id)
 
 
-def test_the_replay_of_a_document_that_is_gone_says_that_it_is_gone(alice: Person) -> None:
+def test_the_replayed_events_of_a_deleted_document_are_deletions(alice: Person) -> None:
     document_id = alice.upload(make_pdf("soon gone")).json()["document_id"]
     alice.client.delete(f"/documents/{document_id}")
 
@@ -197,7 +197,7 @@ def test_the_replay_of_a_document_that_is_gone_says_that_it_is_gone(alice: Perso
     assert [(event["type"], event["document_id"]) for event in events] == [("document.deleted", document_id)] * 2
 
 
-def test_a_repeat_of_an_upload_that_failed_answers_what_became_of_it(alice: Person) -> None:
+def test_a_repeat_of_a_failed_upload_answers_the_failure(alice: Person) -> None:
     with listening(alice) as socket:
         send(alice, BROKEN, client_id="once")
         hear(socket, "document.failed")
@@ -206,7 +206,7 @@ def test_a_repeat_of_an_upload_that_failed_answers_what_became_of_it(alice: Pers
     assert (found["status"], found["duplicate"], found["error"]["code"]) == ("failed", True, "bad_pdf")
 
 
-def test_a_document_deleted_while_it_is_read_is_gone(alice: Person, other_book: bytes, server: Server) -> None:
+def test_a_document_deleted_during_its_extraction_is_gone(alice: Person, other_book: bytes, server: Server) -> None:
     with listening(alice) as socket:
         document_id = send(alice, other_book).json()["document_id"]
         hear(socket, "document.progress")
@@ -218,7 +218,7 @@ def test_a_document_deleted_while_it_is_read_is_gone(alice: Person, other_book: 
     assert alice.client.get(f"/documents/{document_id}").status_code == 404
 
 
-def test_a_client_that_goes_away_does_not_stop_the_reading(alice: Person, other_book: bytes) -> None:
+def test_a_client_that_disconnects_does_not_stop_the_extraction(alice: Person, other_book: bytes) -> None:
     with listening(alice) as socket:
         files = {"file": ("book.pdf", other_book, "application/pdf")}
         with pytest.raises(httpx.ReadTimeout):
@@ -227,7 +227,7 @@ def test_a_client_that_goes_away_does_not_stop_the_reading(alice: Person, other_
         assert hear(socket, "document.ready")["page_count"] == BOOK_PAGES
 
 
-def test_a_restart_goes_on_with_what_was_being_read(make_server: Callable[..., Server], book: bytes) -> None:
+def test_an_extraction_is_resumed_after_a_restart(make_server: Callable[..., Server], book: bytes) -> None:
     server = make_server().start()
     alice = register(server, "alice")
     with listening(alice) as socket:
@@ -243,7 +243,7 @@ def test_a_restart_goes_on_with_what_was_being_read(make_server: Callable[..., S
     assert [page.split("\n")[0] for page in pages] == [f"Chapter {number}" for number in range(1, BOOK_PAGES + 1)]
 
 
-def test_a_small_file_is_read_while_a_book_is(alice: Person, bob: Person, other_book: bytes) -> None:
+def test_a_small_file_is_extracted_while_a_book_is(alice: Person, bob: Person, other_book: bytes) -> None:
     with listening(alice) as socket:
         send(alice, other_book)
         hear(socket, "document.progress")
@@ -252,9 +252,7 @@ def test_a_small_file_is_read_while_a_book_is(alice: Person, bob: Person, other_
         assert hear(socket, "document.progress", "document.ready")
 
 
-def test_who_brings_one_file_does_not_wait_for_all_that_another_one_brought(
-    alice: Person, bob: Person, book: bytes
-) -> None:
+def test_one_file_of_a_user_does_not_wait_for_all_of_another(alice: Person, bob: Person, book: bytes) -> None:
     with listening(bob) as socket:
         for number in range(10):
             send(alice, book + b"%for alice " + str(number).encode())
@@ -263,13 +261,13 @@ def test_who_brings_one_file_does_not_wait_for_all_that_another_one_brought(
 
         waiting = alice.client.get("/documents", params={"status": "processing"}).json()["documents"]
 
-    assert len(waiting) > PATIENT_EXTRACTIONS
+    assert len(waiting) > BACKGROUND_EXTRACTIONS
 
 
-# Not read twice
+# Not extracted twice
 
 
-def test_the_same_bytes_are_not_read_again(alice: Person, bob: Person, database: TestDatabase) -> None:
+def test_the_same_bytes_are_not_extracted_again(alice: Person, bob: Person, database: TestDatabase) -> None:
     data = make_table_pdf([["a", "b"], ["c", "d"]], text="the words of the file")
     first = alice.upload(data).json()["document_id"]
     database.query("UPDATE pages SET text = 'as it was read' WHERE document_id = %s", first)
@@ -281,7 +279,7 @@ def test_the_same_bytes_are_not_read_again(alice: Person, bob: Person, database:
     assert bob.client.get(f"/documents/{again['document_id']}/tables").json()["tables"][0]["data"][1] == ["c", "d"]
 
 
-def test_a_copy_outlives_what_it_was_copied_from(alice: Person) -> None:
+def test_a_copy_outlives_its_original(alice: Person) -> None:
     data = make_pdf("twice uploaded")
     first, second = (alice.upload(data).json()["document_id"] for _ in range(2))
 
@@ -291,7 +289,7 @@ def test_a_copy_outlives_what_it_was_copied_from(alice: Person) -> None:
     assert alice.client.get(f"/documents/{second}/file").content == data
 
 
-def test_what_a_password_protects_is_not_copied_to_someone_without_it(alice: Person, bob: Person) -> None:
+def test_what_a_password_protects_is_not_copied_without_it(alice: Person, bob: Person) -> None:
     data = make_encrypted_pdf("the secret", user_password="open sesame")
     assert alice.upload(data, password="open sesame").status_code == 200
 
@@ -301,7 +299,7 @@ def test_what_a_password_protects_is_not_copied_to_someone_without_it(alice: Per
     assert [answer.json().get("code") for answer in answers] == ["password_required", "password_required", None]
 
 
-def test_what_an_older_reader_read_is_read_again(alice: Person, database: TestDatabase) -> None:
+def test_what_an_older_reader_extracted_is_extracted_again(alice: Person, database: TestDatabase) -> None:
     data = make_pdf("read better now")
     first = alice.upload(data).json()["document_id"]
     database.query("UPDATE documents SET reader_version = 0 WHERE id = %s", first)
@@ -312,7 +310,7 @@ def test_what_an_older_reader_read_is_read_again(alice: Person, database: TestDa
     assert alice.client.get(f"/documents/{again}/text").text == "read better now"
 
 
-def test_the_same_bytes_uploaded_at_once_are_read_once(alice: Person, other_book: bytes) -> None:
+def test_the_same_bytes_uploaded_at_once_are_extracted_once(alice: Person, other_book: bytes) -> None:
     with listening(alice) as socket:
         send(alice, other_book)
         with ThreadPoolExecutor(3) as pool:
@@ -324,7 +322,7 @@ def test_the_same_bytes_uploaded_at_once_are_read_once(alice: Person, other_book
 
     assert [answer["page_count"] for answer in answers] == [BOOK_PAGES] * 3
     read = {frame["document_id"] for frame in frames if frame["type"] == "document.progress"}
-    assert len(read) == 1  # whichever came to it first; the others are given what it found
+    assert len(read) == 1  # whichever was first; the others are copies of it
 
 
 def test_the_thumbnail_of_the_list_is_a_small_picture(alice: Person) -> None:
@@ -341,11 +339,11 @@ def test_the_thumbnail_of_the_list_is_a_small_picture(alice: Person) -> None:
 # Limits
 
 
-def test_a_file_that_needs_too_much_processor_time_is_told_so(make_server: Callable[..., Server]) -> None:
+def test_a_file_that_needs_too_much_processor_time_is_refused(make_server: Callable[..., Server]) -> None:
     server = make_server(PDF_CPU_SECONDS="1", PDF_DEADLINE_SECONDS="600").start()
     alice = register(server, "alice")
 
-    alice.client.timeout = 4 * WAIT_SECONDS  # a second of processor time may be long in coming
+    alice.client.timeout = 4 * WAIT_SECONDS  # a second of processor time may take long
 
     answer = alice.upload(make_hostile("forms in forms"))
 
@@ -354,10 +352,10 @@ def test_a_file_that_needs_too_much_processor_time_is_told_so(make_server: Calla
     assert server.files() == []
 
 
-# Several processes
+# Several nodes
 
 
-def test_a_repeat_that_comes_to_another_process_leaves_the_reading_alone(
+def test_a_repeated_upload_on_another_node_leaves_the_extraction_alone(
     make_server: Callable[..., Server], make_database: Callable[[], TestDatabase], book: bytes
 ) -> None:
     database = make_database()
@@ -379,7 +377,9 @@ def test_a_repeat_that_comes_to_another_process_leaves_the_reading_alone(
 
 
 @pytest.mark.anyio
-async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Person, database: TestDatabase) -> None:
+async def test_a_node_that_lost_a_document_neither_empties_nor_discards_it(
+    alice: Person, database: TestDatabase
+) -> None:
     document_id = alice.upload(make_pdf("read by the other")).json()["document_id"]
     loser = Database(database.keywords, size=1)
 
@@ -387,7 +387,7 @@ async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Per
         began = await queries.begin_extraction(
             tx, document_id=document_id, node_id=1, page_count=9, metadata={}, encrypted=False
         )
-        removed = await queries.delete_document(tx, document_id=document_id, unread_by=1)
+        removed = await queries.discard_document(tx, document_id=document_id, node_id=1)
     await loser.close()
 
     assert (began, removed) == (False, None)
@@ -395,7 +395,7 @@ async def test_who_has_lost_a_document_neither_empties_nor_removes_it(alice: Per
 
 
 @pytest.mark.anyio
-async def test_who_has_too_much_to_read_already_takes_nothing_over(alice: Person, database: TestDatabase) -> None:
+async def test_a_node_with_too_many_extractions_claims_nothing(alice: Person, database: TestDatabase) -> None:
     finder = Database(database.keywords, size=1)
 
     claimed = await queries.claim_documents(finder, node_id=1, busy_with=[], limit=-1)

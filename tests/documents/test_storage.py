@@ -1,4 +1,4 @@
-"""The upload folder: what is kept is whole, what is refused is gone, and bad luck leaves nothing half done."""
+"""The upload folder: what is kept is whole, what is refused is gone, and a crash leaves nothing half done."""
 
 import asyncio
 import contextlib
@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg2
 import pytest
 
 from documents.storage import Incoming, Storage
 from errors import PayloadTooLargeError, StartupError, StorageUnavailableError
 from support.databases import TestDatabase
+from support.documents import MEGABYTE, locked
 from support.hostile import make_hostile
 from support.pdfs import make_book, make_pdf
 from support.servers import HOUSE, WAIT_SECONDS, Person, Server, register, wait_until
 
-MEGABYTE = 1024 * 1024
 MARK = "0123456789ab"
 
 
@@ -45,21 +44,22 @@ def storage(folder: Path) -> Iterator[Storage]:
 
 
 def names(folder: Path) -> list[str]:
-    """What is in *folder*, but for what Python keeps there for its own processes."""
+    """The files in *folder*, without those that Python keeps there for its own processes."""
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("pymp-"))
 
 
 async def save(storage: Storage, data: bytes, *, max_bytes: int = MEGABYTE, keep: bool = True) -> Incoming:
     async with storage.receive(io.BytesIO(data), max_bytes=max_bytes) as incoming:
         if keep:
-            await storage.keep(incoming)
+            async with storage.keep(incoming):
+                pass
     return incoming
 
 
 # One file
 
 
-def test_a_kept_file_is_whole_private_and_named_by_us(storage: Storage, folder: Path) -> None:
+def test_a_kept_file_is_whole_and_private_under_a_name_of_ours(storage: Storage, folder: Path) -> None:
     data = os.urandom(300_000)
 
     incoming = asyncio.run(save(storage, data))
@@ -77,12 +77,13 @@ def test_a_file_that_is_not_kept_is_gone_with_its_request(storage: Storage, fold
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("after_keeping", [False, True])
-def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, after_keeping: bool) -> None:
+@pytest.mark.parametrize("while_recording", [False, True])
+def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, while_recording: bool) -> None:
     async def fail() -> None:
-        async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
-            if after_keeping:
-                await storage.keep(incoming)
+        async with (
+            storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming,
+            storage.keep(incoming) if while_recording else contextlib.nullcontext(),
+        ):
             raise RuntimeError("bad luck")
 
     with pytest.raises(RuntimeError, match="bad luck"):
@@ -91,15 +92,29 @@ def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, after_k
     assert names(folder) == []
 
 
-@pytest.mark.parametrize("after_keeping", [False, True])
-def test_a_cancelled_request_leaves_no_file(storage: Storage, folder: Path, after_keeping: bool) -> None:
+def test_a_file_is_kept_when_its_request_fails_later(storage: Storage, folder: Path) -> None:
+    async def fail() -> None:
+        async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
+            async with storage.keep(incoming):
+                pass
+            raise RuntimeError("bad luck")
+
+    with pytest.raises(RuntimeError, match="bad luck"):
+        asyncio.run(fail())
+
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"%PDF-"]
+
+
+@pytest.mark.parametrize("while_recording", [False, True])
+def test_a_cancelled_request_leaves_no_file(storage: Storage, folder: Path, while_recording: bool) -> None:
     async def leave() -> None:
         reached = asyncio.Event()
 
         async def receive() -> None:
-            async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
-                if after_keeping:
-                    await storage.keep(incoming)
+            async with (
+                storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming,
+                storage.keep(incoming) if while_recording else contextlib.nullcontext(),
+            ):
                 reached.set()
                 await asyncio.Event().wait()
 
@@ -141,7 +156,7 @@ def test_a_file_of_the_limit_fits(storage: Storage, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 1000, MEGABYTE])
-def test_a_byte_more_than_the_limit_is_refused_and_gone(storage: Storage, folder: Path, size: int) -> None:
+def test_a_byte_over_the_limit_is_refused_and_gone(storage: Storage, folder: Path, size: int) -> None:
     with pytest.raises(PayloadTooLargeError):
         asyncio.run(save(storage, b"x" * (size + 1), max_bytes=size))
 
@@ -158,7 +173,7 @@ def test_a_byte_more_than_the_limit_is_refused_and_gone(storage: Storage, folder
         (b"", False),
     ],
 )
-def test_a_pdf_says_so_within_its_first_kilobyte(storage: Storage, data: bytes, looks: bool) -> None:
+def test_a_pdf_is_recognised_within_its_first_kilobyte(storage: Storage, data: bytes, looks: bool) -> None:
     incoming = asyncio.run(save(storage, data, keep=False))
 
     assert incoming.looks_like_pdf is looks
@@ -173,25 +188,25 @@ def test_a_file_may_be_deleted_twice(storage: Storage, folder: Path) -> None:
     assert names(folder) == []
 
 
-# Orphans
+# Locks
 
 
-def test_what_a_living_request_holds_is_no_orphan(storage: Storage, folder: Path) -> None:
+def test_a_file_held_by_a_request_is_locked(storage: Storage, folder: Path) -> None:
     async def look() -> tuple[list[str], list[str]]:
         async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
-            received = await storage.list_orphans()
-            await storage.keep(incoming)
-            return received, await storage.list_orphans()
+            received = await storage.list_unlocked()
+            async with storage.keep(incoming):
+                return received, await storage.list_unlocked()
 
     assert asyncio.run(look()) == ([], [])
 
 
-def test_what_nobody_holds_is_an_orphan(storage: Storage, folder: Path) -> None:
+def test_a_file_held_by_no_request_is_unlocked(storage: Storage, folder: Path) -> None:
     kept = asyncio.run(save(storage, b"x")).file_path
     half = f".{MARK}-{'0' * 32}.part"
     (folder / half).touch()
 
-    assert sorted(asyncio.run(storage.list_orphans())) == sorted([kept, half])
+    assert sorted(asyncio.run(storage.list_unlocked())) == sorted([kept, half])
 
 
 @pytest.mark.parametrize(
@@ -206,24 +221,24 @@ def test_what_nobody_holds_is_an_orphan(storage: Storage, folder: Path) -> None:
         f".ba9876543210-{'0' * 32}.part",
     ],
 )
-def test_anothers_file_is_never_an_orphan(storage: Storage, folder: Path, name: str) -> None:
+def test_a_file_of_another_installation_is_never_listed(storage: Storage, folder: Path, name: str) -> None:
     (folder / name).touch()
 
-    assert asyncio.run(storage.list_orphans()) == []
+    assert asyncio.run(storage.list_unlocked()) == []
 
 
-def test_what_somebody_took_hold_of_meanwhile_is_not_deleted(storage: Storage, folder: Path) -> None:
+def test_a_file_locked_meanwhile_is_not_deleted(storage: Storage, folder: Path) -> None:
     kept = asyncio.run(save(storage, b"x")).file_path
 
     async def delete() -> None:
         async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
-            await storage.delete_orphans([kept, incoming.path.name])
+            await storage.delete_unlocked([kept, incoming.path.name])
             assert names(folder) == [incoming.path.name]
 
     asyncio.run(delete())
 
 
-def test_a_folder_that_went_is_told_as_such(storage: Storage, folder: Path) -> None:
+def test_a_missing_folder_is_a_storage_error(storage: Storage, folder: Path) -> None:
     folder.rmdir()
 
     with pytest.raises(StorageUnavailableError):
@@ -232,7 +247,7 @@ def test_a_folder_that_went_is_told_as_such(storage: Storage, folder: Path) -> N
         asyncio.run(storage.ping())
 
 
-def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(StartupError) as caught:
@@ -241,16 +256,7 @@ def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
     assert caught.value.detail.startswith("UPLOAD_DIR: cannot write to ")
 
 
-# Bad luck
-
-
-@contextlib.contextmanager
-def locked(database: TestDatabase, table: str) -> Iterator[None]:
-    """*table* may be read but not written to meanwhile."""
-    with contextlib.closing(psycopg2.connect(database.url)) as connection:
-        connection.cursor().execute(f"LOCK TABLE {table} IN SHARE MODE")
-        yield
-        connection.rollback()
+# Crashes
 
 
 @pytest.fixture
@@ -260,14 +266,14 @@ def database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """A folder with a short name, as those of temporary files have."""
+    """A folder with a short name, as temporary folders have."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
         yield Path(path)
 
 
 @pytest.fixture
 def own(make_server: Callable[..., Server], database: TestDatabase, temporary: Path) -> Server:
-    """A server that may come to harm; its temporary files are in a folder of their own."""
+    """A server that a test may kill; its temporary files are in a folder of their own."""
     return make_server(database=database, TMPDIR=str(temporary)).start()
 
 
@@ -320,7 +326,7 @@ def test_a_server_killed_before_its_file_is_recorded_leaves_nothing(own: Server,
     assert "removing 1 unfinished uploads" in "\n".join(own.lines)
 
 
-def test_a_document_whose_reader_was_killed_is_read_after_the_restart(own: Server, database: TestDatabase) -> None:
+def test_a_document_whose_node_was_killed_is_extracted_after_the_restart(own: Server, database: TestDatabase) -> None:
     alice = register(own, "alice")
     book = make_book(7)
     with ThreadPoolExecutor(1) as threads, locked(database, "pages"):
@@ -340,7 +346,7 @@ def test_a_document_whose_reader_was_killed_is_read_after_the_restart(own: Serve
     assert len(own.files()) == 1
 
 
-def test_a_bad_pdf_whose_reader_was_killed_is_gone_after_the_restart(own: Server, database: TestDatabase) -> None:
+def test_a_bad_pdf_whose_node_was_killed_is_gone_after_the_restart(own: Server, database: TestDatabase) -> None:
     alice = register(own, "alice")
     uploaded = alice.upload(make_pdf("x"))
     own.kill()
@@ -355,7 +361,9 @@ def test_a_bad_pdf_whose_reader_was_killed_is_gone_after_the_restart(own: Server
     assert alice.client.get(f"/documents/{uploaded.json()['document_id']}").status_code == 404
 
 
-def test_a_document_whose_file_went_is_forgotten_and_not_read_for_ever(own: Server, database: TestDatabase) -> None:
+def test_a_document_whose_file_is_missing_is_discarded_and_not_retried_for_ever(
+    own: Server, database: TestDatabase
+) -> None:
     alice = register(own, "alice")
     alice.upload(make_pdf("x"))
     own.kill()
@@ -368,7 +376,7 @@ def test_a_document_whose_file_went_is_forgotten_and_not_read_for_ever(own: Serv
     wait_until(lambda: not rows(database))
 
 
-def test_what_the_database_refuses_is_not_read_for_ever(own: Server, database: TestDatabase) -> None:
+def test_a_document_that_the_database_refuses_is_not_retried_for_ever(own: Server, database: TestDatabase) -> None:
     alice = register(own, "alice")
     database.query("ALTER TABLE pages ADD CHECK (text <> 'poison')")
 
@@ -378,7 +386,7 @@ def test_what_the_database_refuses_is_not_read_for_ever(own: Server, database: T
     assert (own.files(), rows(database)) == ([], [])
 
 
-def test_a_second_server_leaves_alone_what_the_first_receives(
+def test_a_second_server_does_not_sweep_what_the_first_receives(
     own: Server, make_server: Callable[..., Server], database: TestDatabase
 ) -> None:
     alice = register(own, "alice")
@@ -394,7 +402,7 @@ def test_a_second_server_leaves_alone_what_the_first_receives(
     assert alice.client.get(f"/documents/{answer.json()['document_id']}/file").content == data
 
 
-def test_files_of_deleted_people_go_at_the_next_start(own: Server, database: TestDatabase) -> None:
+def test_files_of_deleted_users_are_swept_at_the_next_start(own: Server, database: TestDatabase) -> None:
     alice, bob = register(own, "alice"), register(own, "bob")
     alice.upload(make_pdf("x"))
     kept = own.files()
@@ -407,7 +415,7 @@ def test_files_of_deleted_people_go_at_the_next_start(own: Server, database: Tes
     assert own.files() == kept
 
 
-def test_without_its_folder_a_server_is_not_ready_and_says_so(own: Server) -> None:
+def test_a_server_without_its_folder_is_not_ready(own: Server) -> None:
     alice = register(own, "alice")
     own.uploads.rmdir()
 
@@ -461,7 +469,7 @@ def test_a_full_disk_is_a_clear_507_and_leaves_nothing(
 
 
 def refused_start(database: TestDatabase, tmp_path: Path, upload_dir: Path) -> list[str]:
-    """What a server says that cannot start."""
+    """The log of a server that cannot start."""
     found = subprocess.run(
         [sys.executable, HOUSE / "main.py"],
         cwd=tmp_path,

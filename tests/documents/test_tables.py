@@ -1,4 +1,4 @@
-"""Tables to take away: as JSON, CSV and workbooks, one by one and joined over pages, stored or not."""
+"""Exported tables: as JSON, CSV and workbooks, single and joined over pages, of documents and of uploaded PDFs."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from support.databases import TestDatabase
+from support.documents import refusal, upload
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from support.servers import Person
 from support.workbooks import Cell, read_workbook
@@ -18,13 +19,6 @@ SAFE_ROWS = [*ROWS[:2], ["'=1+1", '\'@home, "quoted"']]
 LONG = [["item", "price"], *([f"item {number}", f"{number}.50"] for number in range(1, 81))]
 
 
-def upload(person: Person, data: bytes, filename: str = "book.pdf") -> int:
-    answer = person.upload(data, filename)
-    assert answer.status_code == 200, answer.text
-    document_id: int = answer.json()["document_id"]
-    return document_id
-
-
 @pytest.fixture
 def price_list(alice: Person) -> int:
     return upload(alice, make_table_pdf(ROWS, text="Prices"), "Preise 李.PDF")
@@ -32,7 +26,7 @@ def price_list(alice: Person) -> int:
 
 @pytest.fixture
 def long_list(alice: Person) -> int:
-    """A table over three pages, with its head on each."""
+    """A table over three pages, with its header on each."""
     return upload(alice, make_table_pdf(LONG, text="Prices"))
 
 
@@ -52,14 +46,10 @@ def rows_of(answer: httpx.Response) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.text, newline="")))
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
-
-
 # Of a document
 
 
-def test_tables_come_with_their_place(alice: Person, price_list: int) -> None:
+def test_a_table_has_its_place_on_the_page(alice: Person, price_list: int) -> None:
     (table,) = tables(alice, price_list)
 
     assert (table["page"], table["table_index"], table["data"], table["fragment"]) == (1, 0, ROWS, False)
@@ -69,7 +59,7 @@ def test_tables_come_with_their_place(alice: Person, price_list: int) -> None:
 
 
 @pytest.mark.parametrize("merge", [0, 1])
-def test_tables_of_one_page_can_be_asked_for(alice: Person, merge: int) -> None:
+def test_tables_of_one_page_are_returned_on_request(alice: Person, merge: int) -> None:
     document_id = upload(alice, make_book(10))  # a table on pages 5 and 10
 
     def pages_of(**query: int) -> list[int]:
@@ -78,13 +68,13 @@ def test_tables_of_one_page_can_be_asked_for(alice: Person, merge: int) -> None:
     assert (pages_of(), pages_of(page=10), pages_of(page=1)) == ([5, 10], [10], [])
 
 
-def test_a_frame_is_called_a_fragment(alice: Person) -> None:
+def test_a_frame_is_a_fragment(alice: Person) -> None:
     document_id = upload(alice, make_table_pdf([["one", "row"]]))
 
     assert [table["fragment"] for table in tables(alice, document_id)] == [True]
 
 
-def test_a_table_that_runs_over_pages_is_joined_when_asked_for(alice: Person, long_list: int) -> None:
+def test_a_table_that_continues_over_pages_is_joined_on_request(alice: Person, long_list: int) -> None:
     parts = tables(alice, long_list)
     (whole,) = tables(alice, long_list, merge=1)
 
@@ -95,7 +85,7 @@ def test_a_table_that_runs_over_pages_is_joined_when_asked_for(alice: Person, lo
     assert tables(alice, long_list, merge=1, page=3) == [whole]
 
 
-def test_a_table_is_csv_that_no_spreadsheet_runs(alice: Person, price_list: int) -> None:
+def test_csv_holds_no_formula(alice: Person, price_list: int) -> None:
     answer = alice.client.get(f"/documents/{price_list}/tables/0.csv")
 
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -104,7 +94,7 @@ def test_a_table_is_csv_that_no_spreadsheet_runs(alice: Person, price_list: int)
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_the_csv_of_a_part_is_that_of_the_whole_when_asked_for(alice: Person, long_list: int, index: int) -> None:
+def test_the_csv_of_a_part_is_that_of_the_whole_on_request(alice: Person, long_list: int, index: int) -> None:
     path = f"/documents/{long_list}/tables/{index}.csv"
 
     assert rows_of(alice.client.get(path)) == tables(alice, long_list)[index]["data"]
@@ -113,7 +103,7 @@ def test_the_csv_of_a_part_is_that_of_the_whole_when_asked_for(alice: Person, lo
 
 @pytest.mark.parametrize("index", ["1", "99", "2147483647"])
 @pytest.mark.parametrize("merge", [0, 1])
-def test_a_table_that_is_not_there_is_not_found(alice: Person, price_list: int, index: str, merge: int) -> None:
+def test_a_table_past_the_last_is_not_found(alice: Person, price_list: int, index: str, merge: int) -> None:
     answer = alice.client.get(f"/documents/{price_list}/tables/{index}.csv", params={"merge": merge})
 
     assert refusal(answer) == (404, "table_not_found")
@@ -162,15 +152,13 @@ def test_a_document_without_tables_gives_empty_files(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["tables", "tables?merge=1", "tables.csv", "tables.xlsx", "tables/0.csv"])
-def test_tables_of_somebody_elses_document_are_not_found(
-    alice: Person, bob: Person, price_list: int, path: str
-) -> None:
+def test_tables_of_another_users_document_are_not_found(alice: Person, bob: Person, price_list: int, path: str) -> None:
     assert alice.client.get(f"/documents/{price_list}/{path}").status_code == 200
     assert refusal(bob.client.get(f"/documents/{price_list}/{path}")) == (404, "document_not_found")
 
 
 @pytest.mark.parametrize("path", ["tables", "tables?merge=1", "tables.csv", "tables.xlsx", "tables/0.csv"])
-def test_tables_of_a_document_that_is_being_read_are_not_ready(
+def test_tables_of_a_processing_document_are_not_ready(
     alice: Person, price_list: int, database: TestDatabase, path: str
 ) -> None:
     database.query("UPDATE documents SET status = 'processing', node_id = 0 WHERE id = %s", price_list)
@@ -178,7 +166,7 @@ def test_tables_of_a_document_that_is_being_read_are_not_ready(
     assert refusal(alice.client.get(f"/documents/{price_list}/{path}")) == (409, "document_not_ready")
 
 
-def test_parts_whose_pages_are_not_known_are_joined_by_their_heads(
+def test_parts_on_unknown_pages_are_joined_by_their_headers(
     alice: Person, long_list: int, database: TestDatabase
 ) -> None:
     database.query("DELETE FROM pages WHERE document_id = %s", long_list)
@@ -186,7 +174,7 @@ def test_parts_whose_pages_are_not_known_are_joined_by_their_heads(
     assert [table["pages"] for table in tables(alice, long_list, merge=1)] == [[1, 2, 3]]
 
 
-def test_the_tables_of_a_pdf_come_in_one_step(alice: Person) -> None:
+def test_the_tables_of_a_pdf_are_extracted_in_one_step(alice: Person) -> None:
     data = make_table_pdf(LONG, text="Prices")
 
     parts = extract(alice, data).json()["tables"]
@@ -198,13 +186,13 @@ def test_the_tables_of_a_pdf_come_in_one_step(alice: Person) -> None:
     assert whole == {**parts[0], "data": LONG, "pages": [1, 2, 3]}
 
 
-def test_nothing_is_stored_for_it(alice: Person) -> None:
+def test_extracting_tables_stores_nothing(alice: Person) -> None:
     extract(alice, make_table_pdf(ROWS), format="xlsx")
 
     assert alice.client.get("/documents").json()["documents"] == []
 
 
-def test_the_tables_of_a_pdf_come_as_csv(alice: Person) -> None:
+def test_the_tables_of_a_pdf_are_extracted_as_csv(alice: Person) -> None:
     answer = extract(alice, make_table_pdf(ROWS), "prices.pdf", format="csv")
 
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -212,7 +200,7 @@ def test_the_tables_of_a_pdf_come_as_csv(alice: Person) -> None:
     assert rows_of(answer) == SAFE_ROWS
 
 
-def test_the_tables_of_a_pdf_come_as_a_workbook(alice: Person) -> None:
+def test_the_tables_of_a_pdf_are_extracted_as_a_workbook(alice: Person) -> None:
     answer = extract(alice, make_table_pdf(LONG), "prices.pdf", format="xlsx", merge=1)
 
     assert answer.headers["content-type"] == XLSX
@@ -249,7 +237,7 @@ def test_a_pdf_with_a_password_opens_with_it(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("query", ["format=pdf", "format=", "merge=perhaps"])
-def test_a_form_of_tables_that_is_not_known_is_refused(alice: Person, query: str) -> None:
+def test_an_unknown_format_of_tables_is_refused(alice: Person, query: str) -> None:
     answer = alice.client.post(f"/extract/tables?{query}", files={"file": ("a.pdf", make_table_pdf(ROWS))})
 
     assert refusal(answer) == (422, "validation_error")

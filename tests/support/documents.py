@@ -1,0 +1,51 @@
+"""Uploads, and what they leave in the library."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg2
+
+from support.databases import TestDatabase
+from support.servers import Person
+
+MEGABYTE = 1024 * 1024
+PDF_ROUTES = ["/upload-pdf", "/pdf-info", "/search-pdf?search_term=x", "/extract", "/extract/tables?format=xlsx"]
+
+
+def post(person: Person, path: str, data: bytes, filename: str = "book.pdf", **fields: str) -> httpx.Response:
+    return person.client.post(path, files={"file": (filename, data, "application/pdf")}, data=fields)
+
+
+def uploaded(person: Person, data: bytes, filename: str = "book.pdf", **fields: str) -> dict[str, Any]:
+    answer = person.upload(data, filename, **fields)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def upload(person: Person, data: bytes, filename: str = "book.pdf") -> int:
+    document_id: int = uploaded(person, data, filename)["document_id"]
+    return document_id
+
+
+def documents_of(person: Person, **query: str | int) -> list[int]:
+    return [document["id"] for document in person.client.get("/documents", params=query).json()["documents"]]
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    """The status and code of an error, whose shape is checked too."""
+    body = answer.json()
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert (body.get("error") == "Resource not found") == (answer.status_code == 404)
+    return answer.status_code, body["code"]
+
+
+@contextlib.contextmanager
+def locked(database: TestDatabase, table: str) -> Iterator[None]:
+    """Meanwhile *table* can be read but not written to: without its `pages`, a document stays `processing`."""
+    with contextlib.closing(psycopg2.connect(database.url)) as connection:
+        connection.cursor().execute(f"LOCK TABLE {table} IN SHARE MODE")
+        yield
+        connection.rollback()
