@@ -313,6 +313,7 @@ class Database:
         self._revive = revive
         self._reviving: asyncio.Task[None] | None = None
         self._callers = 0
+        self._answered_at = 0.0  # when a connection was last given back in order
         self._closed = False
 
     async def close(self) -> None:
@@ -399,8 +400,19 @@ class Database:
         if connection.closed or self._closed:
             connection.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        self._answered_at = connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
+
+    async def check_alive(self) -> None:
+        """Raise DatabaseUnavailableError if the server answers nobody; not if all connections are merely busy."""
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            await ping(self)
+        except BusyError:
+            pass
+        except DatabaseUnavailableError:
+            if self._answered_at < asked_at:
+                raise
 
     async def connect(self) -> Connection:
         """Try once to connect, under the caller's timeout.

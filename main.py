@@ -114,7 +114,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         stack.push_async_callback(messenger.close)
         outbox.start()
         await readings.start()
-        stack.push_async_callback(_close_together, outbox.close, readings.close)
+        stack.push_async_callback(_close_together, outbox.close, readings.close, library.close)
 
         _log_start(settings, location)
         yield Engines(

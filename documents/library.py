@@ -6,17 +6,26 @@ from typing import NamedTuple
 from db import Database
 from delivery.feed import Feed
 from documents import queries
-from documents.queries import DocumentRow
+from documents.queries import DocumentRow, InsertedDocument
 from documents.readings import Readings
 from documents.storage import Incoming, Storage
-from errors import BusyError, DocumentFileMissingError, DocumentNotFoundError, DocumentNotReadyError
+from documents.withdrawals import Withdrawals
+from errors import (
+    DatabaseUnavailableError,
+    DocumentFileMissingError,
+    DocumentNotFoundError,
+    DocumentNotReadyError,
+    PagewireError,
+)
 from pdf import PdfFile
 
 PREVIEW_CHARACTERS = 500
+CHECK_EVERY_SECONDS = 2.0  # that the database answers, while an upload waits for its extraction
 
 
 class AddedDocument(NamedTuple):
     document: DocumentRow
+    text_preview: str | None
     duplicate: bool
 
 
@@ -28,6 +37,10 @@ class Library:
         self._storage = storage
         self._readings = readings
         self._feed = feed
+        self._withdrawals = Withdrawals(database, storage, feed)
+
+    async def close(self) -> None:
+        await self._withdrawals.close()
 
     async def add(
         self, file: Incoming, *, user_id: int, filename: str, password: str | None, client_id: str | None, wait: bool
@@ -35,42 +48,58 @@ class Library:
         """Keep a received file as a document and have it extracted; if *wait*, return when that is done.
 
         A file that cannot be extracted leaves nothing behind if the caller waits; else it stays, with the status
-        `failed`. A known *client_id* returns the first document.
+        `failed`. Nor does an upload that the server cannot complete (a status of 500 or more). A known *client_id*
+        returns the first document.
 
         Raises:
             ClientIdReusedError: if *client_id* came with other content before.
             DocumentNotFoundError: if the document was deleted meanwhile.
             What PdfEngine raises, if *wait*.
         """
-        async with self._storage.keep(file):
-            document_id, duplicate = await queries.insert_document(
-                self._database,
-                user_id=user_id,
-                filename=filename,
-                file_path=file.file_path,
-                file_size=file.size,
-                sha256=file.sha256,
-                client_id=client_id,
-                password=password,
-                keep_failed=not wait,
-                node_id=self._feed.node_id,
-            )
-            if duplicate:
-                await self._storage.delete(file.file_path)
-        if wait:
-            await self._wait_for_extraction(document_id, duplicate=duplicate)
-        else:
-            self._readings.extract_later(document_id)
-        return AddedDocument(await self.get_document(document_id, user_id=user_id), duplicate)
-
-    async def _wait_for_extraction(self, document_id: int, *, duplicate: bool) -> None:
-        """A client that disconnects does not stop it; an upload that is refused as busy leaves nothing behind."""
+        document: InsertedDocument | None = None
         try:
-            await asyncio.shield(self._readings.extract(document_id))
-        except BusyError:
-            if not duplicate:
-                await self._readings.discard(document_id)
+            async with self._storage.keep(file):
+                document = await queries.insert_document(
+                    self._database,
+                    user_id=user_id,
+                    filename=filename,
+                    file_path=file.file_path,
+                    file_size=file.size,
+                    sha256=file.sha256,
+                    client_id=client_id,
+                    password=password,
+                    keep_failed=not wait,
+                    node_id=self._feed.node_id,
+                    file_exists=lambda path: self._storage.path_of(path).exists(),
+                )
+                if not document.has_new_file:
+                    await self._storage.delete(file.file_path)
+            return await self._extract(document, user_id=user_id, wait=wait)
+        except PagewireError as error:
+            if error.status >= 500 and (document is None or not document.duplicate):
+                if document is not None:
+                    self._readings.stop(document.id)
+                await self._withdrawals.withdraw(file.file_path)
             raise
+
+    async def _extract(self, document: InsertedDocument, *, user_id: int, wait: bool) -> AddedDocument:
+        if document.duplicate and document.has_new_file:
+            self._readings.stop(document.id)  # it was about the old one
+        if wait:
+            await self._wait_for_extraction(document.id)
+        else:
+            self._readings.extract_later(document.id)
+        row = await self.get_document(document.id, user_id=user_id)
+        return AddedDocument(row, await self.get_preview(row), document.duplicate)
+
+    async def _wait_for_extraction(self, document_id: int) -> None:
+        """A client that disconnects does not stop it; a database that is away ends the wait, but not the extraction."""
+        extraction = self._readings.extract(document_id)
+        while not (await asyncio.wait({extraction}, timeout=CHECK_EVERY_SECONDS))[0]:
+            await self._database.check_alive()
+        if extraction.cancelled():
+            raise DatabaseUnavailableError(retry_after=2)  # another request for this document has given up
+        extraction.result()
 
     async def get_document(self, document_id: int, *, user_id: int) -> DocumentRow:
         """The document, if *user_id* may read it.

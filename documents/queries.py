@@ -1,7 +1,7 @@
 """Every SQL statement about documents: the uploaded files, and what was extracted from them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
 
@@ -55,11 +55,14 @@ class _DocumentId(NamedTuple):
 class _EarlierUpload(NamedTuple):
     id: int
     sha256: str | None
+    file_path: str
+    status: Status
 
 
 class InsertedDocument(NamedTuple):
     id: int
     duplicate: bool
+    has_new_file: bool  # and not that of an earlier upload
 
 
 async def insert_document(
@@ -74,8 +77,11 @@ async def insert_document(
     password: str | None = None,
     keep_failed: bool = False,
     node_id: int,
+    file_exists: Callable[[str], bool] = lambda file_path: True,
 ) -> InsertedDocument:
     """Record a stored file that *node_id* is about to extract; a known *client_id* returns the first document.
+
+    That one takes the new file if its own does not exist any more, as after an upload that was refused.
 
     Raises:
         ClientIdReusedError: if *client_id* came with other content before; BusyError: if it keeps coming and going.
@@ -105,17 +111,32 @@ async def insert_document(
             params,
         )
         if inserted is not None:
-            return InsertedDocument(inserted.id, duplicate=False)
+            return InsertedDocument(inserted.id, duplicate=False, has_new_file=True)
         earlier = await conn.fetch_one(
             _EarlierUpload,
-            "SELECT id, sha256 FROM documents WHERE user_id = %(user_id)s AND client_id = %(client_id)s",
+            """
+            SELECT id, sha256, file_path, status
+              FROM documents WHERE user_id = %(user_id)s AND client_id = %(client_id)s
+            """,
             params,
         )
         if earlier is None:
             continue  # it was refused, and discarded between the two statements
         if earlier.sha256 != sha256:
             raise ClientIdReusedError
-        return InsertedDocument(earlier.id, duplicate=True)
+        if file_exists(earlier.file_path):
+            return InsertedDocument(earlier.id, duplicate=True, has_new_file=False)
+        taken = await conn.execute(
+            """
+            UPDATE documents
+               SET file_path = %(file_path)s, password = %(password)s, keep_failed = %(keep_failed)s,
+                   node_id = CASE WHEN status = 'processing' THEN %(node_id)s ELSE node_id END
+             WHERE id = %(earlier_id)s AND file_path = %(earlier_path)s
+            """,
+            {**params, "earlier_id": earlier.id, "earlier_path": earlier.file_path},
+        )
+        if taken:
+            return InsertedDocument(earlier.id, duplicate=True, has_new_file=True)
     raise BusyError(retry_after=1)
 
 
@@ -166,18 +187,31 @@ class _FilePath(NamedTuple):
     file_path: str
 
 
-async def discard_document(conn: Executor, *, document_id: int, node_id: int) -> str | None:
-    """Delete a document that *node_id* is still to extract; return its file's path, None if there is no such one."""
-    row = await conn.fetch_one(
-        _FilePath,
+async def discard_document(conn: Executor, *, document_id: int, node_id: int, file_path: str) -> bool:
+    """Delete a document that *node_id* is still to extract from that file; False if there is no such one."""
+    deleted = await conn.execute(
         """
         DELETE FROM documents
-         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
-        RETURNING file_path
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND file_path = %(file_path)s AND status = 'processing'
         """,
-        {"document_id": document_id, "node_id": node_id},
+        {"document_id": document_id, "node_id": node_id, "file_path": file_path},
     )
-    return None if row is None else row.file_path
+    return deleted > 0
+
+
+class WithdrawnDocument(NamedTuple):
+    id: int
+    user_id: int
+    status: Status
+
+
+async def delete_documents_of(tx: Connection, *, file_paths: Sequence[str]) -> list[WithdrawnDocument]:
+    """Delete the documents that have these files, whatever their status."""
+    return await tx.fetch_all(
+        WithdrawnDocument,
+        "DELETE FROM documents WHERE file_path = ANY(%(file_paths)s::text[]) RETURNING id, user_id, status",
+        {"file_paths": list(file_paths)},
+    )
 
 
 async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[str]:

@@ -77,14 +77,10 @@ class Readings:
             self._start(document_id, self._extract_in_turn)
         # else the next recovery finds it
 
-    async def discard(self, document_id: int) -> None:
-        """Remove a document that was refused, without an event; not if another node has taken it over.
-
-        Its row goes first: a crash in between leaves a file for the next sweep.
-        """
-        file_path = await queries.discard_document(self._database, document_id=document_id, node_id=self._node_id)
-        if file_path is not None:
-            await self._storage.delete(file_path)
+    def stop(self, document_id: int) -> None:
+        """Give up an extraction: its document was withdrawn, or has another file now."""
+        if (task := self._tasks.pop(document_id, None)) is not None:
+            task.cancel()
 
     # Tasks
 
@@ -96,7 +92,8 @@ class Readings:
         return task
 
     def _end(self, document_id: int, task: "asyncio.Task[None]") -> None:
-        del self._tasks[document_id]
+        if self._tasks.get(document_id) is task:
+            del self._tasks[document_id]
         error = None if task.cancelled() else task.exception()
         if isinstance(error, PagewireError):
             logger.info("document %d was not extracted: %s", document_id, error)
@@ -130,7 +127,7 @@ class Readings:
             if document.keep_failed:
                 await self._fail(document_id, reason)
             else:
-                await self.discard(document_id)
+                await self._discard(document)
             raise
 
     async def _claim(self, document: DocumentRow) -> bool:
@@ -202,6 +199,16 @@ class Readings:
             )
             deliveries = await self._notify(tx, owner_id, "document.failed", document_id)
         self._feed.expect(deliveries)
+
+    async def _discard(self, document: DocumentRow) -> None:
+        """Remove a document that was refused, without an event; not if it is another node's now, or has another file.
+
+        Its row goes first: a crash in between leaves a file for the next sweep.
+        """
+        if await queries.discard_document(
+            self._database, document_id=document.id, node_id=self._node_id, file_path=document.file_path
+        ):
+            await self._storage.delete(document.file_path)
 
     async def _notify(self, tx: Connection, owner_id: int | None, kind: str, document_id: int) -> list[Delivery]:
         if owner_id is None:

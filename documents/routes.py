@@ -207,7 +207,7 @@ async def upload_pdf(
     """
     prefers_async = _prefers_async(prefer or [])
     async with received_pdf(request) as upload:
-        row, duplicate = await library.add(
+        row, text_preview, duplicate = await library.add(
             upload.incoming,
             user_id=user.id,
             filename=upload.filename,
@@ -220,7 +220,7 @@ async def upload_pdf(
     if row.status == "processing":
         response.status_code = 202
         response.headers["Location"] = f"/documents/{row.id}"
-    return UploadedDocument.from_row(row, text_preview=await library.get_preview(row), duplicate=duplicate)
+    return UploadedDocument.from_row(row, text_preview=text_preview, duplicate=duplicate)
 
 
 def _prefers_async(prefer: list[str]) -> bool:

@@ -5,21 +5,25 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
 from support.databases import TestDatabase
 from support.mail import MailServer, smtp
 from support.outages import FragilePostgres, fragile_postgres, open_folder, wait_for_the_end_of
+from support.pdfs import make_pdf
 from support.servers import PASSWORD, Person, Server, receive, register, wait_until
 from support.sockets import closing, send
 
 ANSWER_SECONDS = 8.0  # five are promised, the rest is for a busy machine; two waits for the database would be nine
+UPLOAD_SECONDS = 10.0  # promised, from when the database went away
 STOP_SECONDS = 10
+BOOK = make_pdf("hello")
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +345,53 @@ def test_it_stops_in_time_without_its_database(tmp_path: Path, fragile: FragileP
         server.process.send_signal(signal.SIGTERM)
 
         assert server.process.wait(STOP_SECONDS) in (0, -signal.SIGTERM)
+
+
+# Uploads
+
+
+def documents_of(fragile: FragilePostgres, person: Person) -> list[tuple[Any, ...]]:
+    return fragile.ask("SELECT id, status FROM documents WHERE user_id = %s", person.id)
+
+
+@contextlib.contextmanager
+def sent_upload(alice: Person, fragile: FragilePostgres, **fields: str) -> Iterator["Future[httpx.Response]"]:
+    """An upload whose extraction is under way, and waits until the block is left for what it stores."""
+    alice.client.timeout = httpx.Timeout(UPLOAD_SECONDS)
+    with contextlib.closing(psycopg2.connect(**fragile.keywords)) as holder, ThreadPoolExecutor(1) as threads:
+        holder.cursor().execute("LOCK TABLE pages IN SHARE MODE")
+        sent = threads.submit(alice.upload, BOOK, **fields)
+        wait_until(lambda: documents_of(fragile, alice))
+        yield sent
+
+
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+def test_an_upload_that_loses_the_database_is_refused_and_leaves_nothing(
+    alice: Person, fragile: FragilePostgres, fault: str
+) -> None:
+    with sent_upload(alice, fragile) as sent:
+        getattr(fragile, fault)()
+
+        answer = sent.result()
+
+    assert is_a_clean_refusal(answer)
+    assert alice.server.files() == []
+    fragile.thaw()
+    fragile.ensure_started()
+    wait_until(lambda: documents_of(fragile, alice) == [])
+
+
+def test_a_refused_upload_is_repeated_with_its_client_id(alice: Person, fragile: FragilePostgres) -> None:
+    with sent_upload(alice, fragile, client_id="upload-1") as sent:
+        fragile.freeze()
+        assert is_a_clean_refusal(sent.result())
+    fragile.thaw()
+
+    answer = alice.upload(BOOK, client_id="upload-1")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert documents_of(fragile, alice) == [(answer.json()["document_id"], "ready")]
+    assert len(alice.server.files()) == 1
 
 
 # Mail
