@@ -232,3 +232,15 @@ def test_a_waiting_long_poll_ends_when_the_database_comes_back_older(
         postgres.put_back(backup)
 
         assert waiting.result(WAIT_SECONDS + 30).status_code in (410, 503)
+
+
+def test_a_role_that_may_not_ask_which_cluster_it_is_serves_all_the_same(
+    postgres: FragilePostgres, start: Callable[..., Server]
+) -> None:
+    postgres.ask("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public")
+    postgres.ask("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+    postgres.ask("GRANT ALL ON SCHEMA public TO plain")
+
+    node = start("node", make_dsn(**{**postgres.keywords, "user": "plain", "password": "plain"}))
+
+    assert len(epoch_of(register(node, "alice"))) == 16
