@@ -58,6 +58,7 @@ class UserRow(NamedTuple):
 
 class Claims(NamedTuple):
     user_id: int
+    email: str
     expires_at: float  # seconds since 1970
 
 
@@ -65,12 +66,13 @@ async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow,
     """The account that *token* was issued to.
 
     Raises:
-        InvalidTokenError: also when the account is deleted; TokenExpiredError.
+        InvalidTokenError: also when the account is deleted, or its id is another's since the database was put back to an
+            older state; TokenExpiredError.
     """
     gatekeeper = get_engine(connection, Gatekeeper)
     claims = gatekeeper.tokens.verify(token)
     user = await gatekeeper.users.find(get_engine(connection, Database), claims.user_id)
-    if user is None:
+    if user is None or user.email != claims.email:
         raise InvalidTokenError
     return user, claims
 
@@ -246,7 +248,7 @@ class Tokens:
             raise InvalidTokenError
         if type(user_id) is not int or not 1 <= user_id <= MAX_ID or claims["sub"] != str(user_id):
             raise InvalidTokenError
-        return Claims(user_id, expires_at)
+        return Claims(user_id, str(claims["email"]), expires_at)
 
 
 # Passwords

@@ -119,6 +119,7 @@ class Connection:
         self.classic = classic
         self.position = 0  # v2: the last event put into the outbox
         self.is_live = False  # v2: there is nothing left to catch up with
+        self.restarts = 0
         self.close_code: CloseCode | None = None
         self._websocket = websocket
         self._describe = describe
@@ -145,6 +146,7 @@ class Connection:
 
     def restart(self, seq: int, frame: str) -> None:
         if not self.classic:
+            self.restarts += 1
             self.position = seq
             self.send(frame)
 
@@ -409,11 +411,14 @@ class ConnectionManager:
         return True
 
     async def _send_replay(self, connection: Connection, events: Sequence[NumberedEvent]) -> bool:
-        """Send the next events to a socket that catches up; False if one is missing."""
+        """Send the next events to a socket that catches up; False if one is missing, or they are of another history."""
+        restarts = connection.restarts
         for count, (user_id, seq, event) in enumerate(events, 1):
             if seq != connection.position + 1:
                 return False
             await connection.send_patiently(event.durable(user_id, seq))
+            if connection.restarts != restarts:
+                return False
             connection.position = seq
             if count % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)

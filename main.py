@@ -112,9 +112,9 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         stack.push_async_callback(presence.close)
         messenger.start()
         stack.push_async_callback(messenger.close)
+        stack.push_async_callback(_close_together, outbox.close, readings.close, library.close)
         outbox.start()
         await readings.start()
-        stack.push_async_callback(_close_together, outbox.close, readings.close, library.close)
 
         _log_start(settings, location)
         yield Engines(

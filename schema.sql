@@ -2,7 +2,7 @@
 -- schema version: 6
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
--- each of them, so that an older database moves in as it is (schema/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
+-- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
 
 CREATE TABLE IF NOT EXISTS schema_version (
     version integer NOT NULL,
@@ -221,7 +221,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_by_age ON events USING brin (created_at);           -- forget_events
 
 -- The history of the events. A new epoch begins when a first node starts, and when the database was put back to an older state:
--- what a client received in an epoch that ended before that event was stored is no part of this history (delivery/history.py).
+-- what a client received in an epoch that ended before that event was stored is no part of this history (delivery/queries.py).
 CREATE TABLE IF NOT EXISTS epochs (
     ordinal bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id text NOT NULL UNIQUE DEFAULT substr(md5(gen_random_uuid()::text), 1, 16),   -- find_position

@@ -72,7 +72,7 @@ class Bus:
         return self._epoch.id if self._epoch is not None else ""
 
     async def start(self) -> None:
-        """Connect; everybody has subscribed by now."""
+        """Connect; all subscribers are registered by now."""
         await self._connect()
         self._task = asyncio.create_task(self._keep_connected())
 
@@ -102,9 +102,10 @@ class Bus:
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await self._database.open_connection()
             try:
-                self._epoch = await join_epoch(
-                    connection, node_id=self.node_id, known=self._epoch, promised=self._promised
-                )
+                known, promised = self._epoch, self._promised
+                self._epoch = await join_epoch(connection, node_id=self.node_id, known=known, promised=promised)
+                if known is None or known.id != self._epoch.id:
+                    self._promised = {}  # of another history
                 await connection.execute(f"LISTEN {CHANNEL}")
             except BaseException:
                 connection.close()
@@ -126,7 +127,7 @@ class Bus:
         if (hear := self._subscribers.get(kind)) is not None:
             try:
                 hear(text)
-            except Exception:  # anybody who may connect to the database can send anything
+            except Exception:  # any client of the database can send anything
                 logger.exception("malformed note: %s%s", kind, text[:100])
 
     async def _keep_connected(self) -> None:

@@ -113,10 +113,10 @@ class Feed:
         """
         if seq is None:
             seq = (await self.position(listener.user_id)).seq
-        tail = self.connections.add(listener, seq=seq)
+        self.connections.add(listener, seq=seq)
         try:
             self.connections.expect(listener.user_id, (await self.position(listener.user_id)).seq)
-            yield tail
+            yield self.connections.tail(listener.user_id) or 0
         finally:
             self.connections.remove(listener)
 

@@ -226,12 +226,14 @@ async def join_epoch(
         """,
         {"user_ids": list(promised), "seqs": list(promised.values())},
     )
-    last = await connection.fetch_one(_Place, "SELECT place FROM epochs ORDER BY ordinal DESC LIMIT 1")
+    last = await connection.fetch_one(_LastEpoch, "SELECT id, place FROM epochs ORDER BY ordinal DESC LIMIT 1")
     assert others is not None
     assert lacking is not None
     is_copy = last is None or last.place != current.place
     is_first = known is None and others.value == 0
-    is_older = known is not None and (current.was_put_back(known) or lacking.value > 0)
+    # Where another epoch began since *known*, another node has seen the same: one is enough.
+    is_known = known is not None and last is not None and last.id == known.id
+    is_older = is_known and known is not None and (current.was_put_back(known) or lacking.value > 0)
     if is_copy or is_first or is_older:
         await connection.execute("INSERT INTO epochs (place) VALUES (%(place)s)", {"place": current.place})
         await connection.execute(
@@ -244,7 +246,8 @@ async def join_epoch(
     return current
 
 
-class _Place(NamedTuple):
+class _LastEpoch(NamedTuple):
+    id: str
     place: str
 
 

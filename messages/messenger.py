@@ -38,6 +38,7 @@ class Messenger:
         self._writer = MessageWriter(database, self._publish_own, node_id=feed.node_id, has_company=bus.has_company)
         feed.wait_for_published = self._writer.wait_for_published
         bus.subscribe("m", self._hear_messages)
+        bus.on_repair(self._repair)
 
     def start(self) -> None:
         self._writer.start()
@@ -136,6 +137,9 @@ class Messenger:
             raise PayloadTooLargeError(f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters.")
         await self._limits.hit(self._limits.message, str(user_id))
 
+    async def _repair(self, _epoch: str) -> None:
+        self._writer.forget_pairs()
+
     def _hear_messages(self, text: str) -> None:
         """Another node's messages, whole; see queries.insert_messages."""
         for stored in queries.read_whole_messages(text):
@@ -164,7 +168,7 @@ class Messenger:
             await self._feed.send_ephemeral({deleted.recipient_id}, frame)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do what nobody waits for and what may be lost, in the background; not when too much of it waits already."""
+        """Do in the background what may be lost; nothing if too much waits already."""
         if len(self._background) >= MAX_BACKGROUND:
             work.close()
             return

@@ -29,6 +29,7 @@ class Presence:
         self._feed = feed
         self._locks = [asyncio.Lock() for _ in range(LOCKS)]  # a user's is found by the id
         self._unsettled: set[int] = set()  # users whose presence could not be stored
+        self._unnotified: set[int] = set()  # users whose partners have not been notified of a change
         self._strangers: dict[tuple[int, int], None] = {}  # pairs whose first message was just stored
         self._reaping: asyncio.Task[None] | None = None
         self._introducing: asyncio.Task[None] | None = None
@@ -61,7 +62,10 @@ class Presence:
                     changed = await queries.set_offline(self._database, user_id=user_id, node_id=self._feed.node_id)
             self._unsettled.discard(user_id)
             if changed:
+                self._unnotified.add(user_id)
+            if user_id in self._unnotified:
                 await self._notify_partners(user_id)
+                self._unnotified.discard(user_id)
         except BaseException:
             self._unsettled.add(user_id)
             raise
@@ -78,7 +82,7 @@ class Presence:
             self._strangers[one_id, other_id] = None
 
     async def _introduce(self) -> None:
-        """Look some pairs up in one query: where everybody writes to everybody, one a message would be too dear."""
+        """Look some pairs up in one query: where everybody writes to everybody, one a message would cost too much."""
         pairs = list(islice(self._strangers, PAIRS_AT_ONCE))
         if not pairs:
             return
@@ -102,14 +106,15 @@ class Presence:
     async def _reap(self) -> None:
         for user_id in await queries.drop_dead_presence(self._database):
             await self._notify_partners(user_id)
-        for user_id in list(self._unsettled):
+        for user_id in [*self._unsettled, *self._unnotified]:
             await self.settle(user_id)
 
     async def _repair(self, _epoch: str) -> None:
         """This node's lock was lost, and its presence perhaps with it: store it again."""
         connections = self._feed.connections
         here = list(filter(connections.has_socket, connections.user_ids))
+        gone = await queries.drop_absent(self._database, user_ids=here, node_id=self._feed.node_id)
         back = await queries.set_online(self._database, user_ids=here, node_id=self._feed.node_id)
         self._unsettled.update(back)  # one of them may have left in this moment
-        for user_id in back:
+        for user_id in [*gone, *back]:
             await self._notify_partners(user_id)

@@ -553,6 +553,16 @@ async def set_offline(conn: Executor, *, user_id: int, node_id: int) -> bool:
     return touched == 1
 
 
+async def drop_absent(conn: Executor, *, user_ids: Sequence[int], node_id: int) -> list[int]:
+    """Delete the presence that this node has stored for others than *user_ids*; return its users."""
+    rows = await conn.fetch_all(
+        _UserId,
+        "DELETE FROM presence WHERE node_id = %(node_id)s AND user_id <> ALL(%(user_ids)s::bigint[]) RETURNING user_id",
+        {"user_ids": list(user_ids), "node_id": node_id},
+    )
+    return [row.user_id for row in rows]
+
+
 async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[PresenceRow]:
     return await conn.fetch_all(
         PresenceRow,

@@ -21,7 +21,7 @@ class Replay:
     """
 
     def __init__(self, connection: Connection, feed: Feed, send_ready: Callable[[], None]) -> None:
-        """*send_ready* tells the client that a resume is complete."""
+        """*send_ready* ends a resume."""
         self._connection = connection
         self._feed = feed
         self._send_ready = send_ready
@@ -88,4 +88,5 @@ class Replay:
     async def _resync(self, reason: str) -> None:
         seq = (await self._feed.position(self._connection.user_id)).seq
         self._connection.send(resync_frame(reason=reason, seq=seq, epoch=self._feed.epoch))
-        await self._catch_up(seq, to_seq=seq)
+        if not await self._feed.connections.catch_up(self._connection, from_seq=seq, to_seq=seq):
+            self._connection.end(CloseCode.TRY_AGAIN_LATER)  # put back just now: the node has not noticed it yet

@@ -32,7 +32,7 @@ DEADLOCK_DETECTED = "40P01"  # PostgreSQL manual, appendix A
 CLOSE_SECONDS = 2.0  # to store what waits when the server stops
 PATIENCE_SECONDS = 0.4  # in the queue before an attempt that may take the pool's 4.5: people are answered within five
 
-logger = logging.getLogger("pagewire.chat")
+logger = logging.getLogger("pagewire.messages")
 
 
 class Job(NamedTuple):
@@ -52,7 +52,7 @@ class MessageWriter:
 
     One batch is stored while the one before it is published, a few messages at a time, so that other work on this
     node is not kept waiting (GET /me while 500 people write: p50 15–22 → 6 ms). A sender's messages keep their order.
-    Senders take turns, a message each, so that one with much to say keeps nobody waiting.
+    Senders take turns, a message each, so that one with much to say does not hold up the others.
 
     *publish* is called after the commit, before the senders are answered, once for each new message.
     """
@@ -241,6 +241,10 @@ class MessageWriter:
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
                     raise
                 attempt += 1
+
+    def forget_pairs(self) -> None:
+        """The database may be in an older state: conversations may lack their rows."""
+        self._known_pairs.clear()
 
     def knows(self, sender_id: int, recipient_id: int) -> bool:
         """Whether the two surely have a conversation."""

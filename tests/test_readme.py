@@ -92,6 +92,16 @@ def test_the_tour_names_every_place() -> None:
     assert named >= set(FLOOR_OF)
 
 
+def test_the_tour_names_every_module_of_a_package() -> None:
+    table = (HOUSE / "CONTRIBUTING.md").read_text().split("| package |")[1].split("\n\n")[0]
+
+    for row in table.splitlines()[2:]:
+        _, package, modules, _ = row.split("|")
+        folder = HOUSE / package.strip().strip("`/")
+        there = {path.stem for path in folder.glob("*.py")} - {"__init__", "routes", "queries"}
+        assert set(re.findall(r"`(\w+)`", modules)) - {"routes"} == there, package
+
+
 def test_the_licence_is_mit_and_the_version_is_one() -> None:
     version = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]["version"]
 

@@ -234,6 +234,60 @@ def test_a_waiting_long_poll_ends_when_the_database_comes_back_older(
         assert waiting.result(WAIT_SECONDS + 30).status_code in (410, 503)
 
 
+def test_a_token_of_an_account_that_the_backup_lacks_is_not_the_next_ones(
+    postgres: FragilePostgres, start: Callable[..., Server]
+) -> None:
+    node = start("node")
+    backup = postgres.back_up()
+    wait_until(lambda: node.client().get("/readyz").status_code == 200)
+    lost = register(node, "lost")
+
+    put_back_while_stopped(postgres, node, backup)
+    next_one = register(node, "alice")
+
+    assert (move(lost, node).client.get("/me").status_code, next_one.id) == (401, lost.id)
+
+
+def test_a_conversation_that_the_backup_lacks_is_written_down_again(
+    postgres: FragilePostgres, start: Callable[..., Server]
+) -> None:
+    node = start("node")
+    alice, bob = register(node, "alice"), register(node, "bob")
+    backup = postgres.back_up()
+    wait_until(lambda: alice.client.get("/readyz").status_code == 200)
+    send_many(alice, bob, "lost")
+
+    with Tab(bob) as tab:
+        tab.everything()
+        postgres.put_back(backup)
+        tab.expect("resync", "epoch")
+    wait_until(lambda: alice.client.get("/readyz").status_code == 200)
+    send_many(alice, bob, "again")
+
+    assert [entry["user"]["id"] for entry in bob.client.get("/conversations").json()["conversations"]] == [alice.id]
+
+
+def test_epochs_come_to_rest_on_two_nodes(postgres: FragilePostgres, start: Callable[..., Server]) -> None:
+    here, there = start("here"), start("there")
+    alice, bob = register(here, "alice"), register(here, "bob")
+    backup = postgres.back_up()
+    wait_until(lambda: alice.client.get("/readyz").status_code == 200)
+    send_many(alice, bob, "lost")
+    with Tab(bob, here) as near, Tab(bob, there) as far:
+        near.everything()
+        far.everything()
+        postgres.put_back(backup)
+        near.expect("resync")
+        far.expect("resync")
+        begun = postgres.ask("SELECT count(*) FROM epochs")
+        checks = [here.client(), there.client()]
+        for pid in [pid for (pid,) in postgres.ask("SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")]:
+            postgres.ask("SELECT pg_terminate_backend(%s)", pid)  # both look again
+        wait_until(lambda: all(client.get("/readyz").status_code == 200 for client in checks))
+
+        assert postgres.ask("SELECT count(*) FROM epochs") == begun
+
+
 def test_a_role_that_may_not_ask_which_cluster_it_is_serves_all_the_same(
     postgres: FragilePostgres, start: Callable[..., Server]
 ) -> None:
