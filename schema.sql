@@ -187,7 +187,7 @@ CREATE TABLE IF NOT EXISTS announcements (
 );
 
 -- Events of each user, numbered without a gap by the transaction that stores them. An event names what happened to what; how
--- that looks is read when the event is delivered. (No foreign key: checking each row is too dear where every message writes two.)
+-- that looks is read when the event is delivered. (No foreign key: checking each row costs too much where every message writes two.)
 
 CREATE TABLE IF NOT EXISTS mailboxes (       -- (no foreign key either: an account's end would lock what a sender holds)
     user_id bigint PRIMARY KEY,

@@ -25,7 +25,7 @@ NOT_IN_A_LINE = re.compile(rf"[\s{CONTROLS}]+")
 
 
 class MailRefusedError(Exception):
-    """The server refused the message for good; sending it again is no use."""
+    """The server refused the message for good; a retry is pointless."""
 
 
 class MailDelayedError(Exception):
@@ -100,7 +100,7 @@ class Mailer:
                 if self._user is not None and self._password is not None:
                     smtp.login(self._user, self._password.get_secret_value())
                 _transmit(smtp, message, recipient)
-                with suppress(OSError, smtplib.SMTPException):  # it is theirs now, whatever they say at parting
+                with suppress(OSError, smtplib.SMTPException):  # the message is handed over, whatever the server answers to QUIT
                     smtp.quit()
             finally:
                 smtp.close()

@@ -113,7 +113,7 @@ class MessagePage(BaseModel):
 
 
 class Conversation(BaseModel):
-    """Somebody I have messages with."""
+    """One of my conversations."""
 
     user: User
     last_message: Message

@@ -83,7 +83,7 @@ class FloodError(PagewireError):
 
 
 async def serve_socket(websocket: WebSocket) -> None:
-    """Serve one socket. One that is refused is accepted first, to hear why in an error frame, and then closed."""
+    """Serve one socket. A refused one is accepted first, so that it gets an error frame, and then closed."""
     feed = get_engine(websocket, Feed)
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
     try:

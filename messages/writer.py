@@ -237,7 +237,7 @@ class MessageWriter:
                     self._database, drafts, node_id=self._node_id, whole=self._has_company()
                 )
             except DatabaseUnavailableError as error:
-                # Somebody is being deleted, or the like: the server has chosen us to step back, and nothing is stored.
+                # A deadlock, with the deletion of an account say: PostgreSQL has chosen this statement, and nothing is stored.
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
                     raise
                 attempt += 1
