@@ -100,7 +100,7 @@ class Mailer:
                 if self._user is not None and self._password is not None:
                     smtp.login(self._user, self._password.get_secret_value())
                 _transmit(smtp, message, recipient)
-                with suppress(OSError, smtplib.SMTPException):  # the message is handed over, whatever the server answers to QUIT
+                with suppress(OSError, smtplib.SMTPException):  # handed over, whatever QUIT answers
                     smtp.quit()
             finally:
                 smtp.close()

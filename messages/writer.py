@@ -237,7 +237,7 @@ class MessageWriter:
                     self._database, drafts, node_id=self._node_id, whole=self._has_company()
                 )
             except DatabaseUnavailableError as error:
-                # A deadlock, with the deletion of an account say: PostgreSQL has chosen this statement, and nothing is stored.
+                # A deadlock, say with the deletion of an account: this statement was rolled back.
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
                     raise
                 attempt += 1
