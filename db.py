@@ -43,7 +43,7 @@ SESSION = """
 LASTING_REASONS = re.compile(
     r"authentication failed|no password supplied|does not exist|pg_hba\.conf|no such (?:database|user)"
     "|does not support SSL|no encryption|certificate|GSSAPI|channel binding|authentication method"
-    "|not permitted to log in|not currently accepting connections|permission denied for|unsupported|^invalid "
+    "|not permitted to log in|not currently accepting connections|permission denied for|conversion between|unsupported|^invalid "
 )
 NODE_LOCK = 7_267_003  # first key of the lock that a live node holds; the second is its node id
 

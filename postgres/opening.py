@@ -19,9 +19,14 @@ REMEDIES = {  # by what the server or libpq says
     r"pg_hba\.conf": "allow the connection in the server's pg_hba.conf",
     "certificate": "check sslrootcert, sslcert and sslmode in DATABASE_URL",
     "authentication failed|no password supplied|role .* does not exist|no such user": "check the user and the password",
+    "permission denied for database": "GRANT CONNECT ON DATABASE to this user",
+    "not permitted to log in": "ALTER ROLE this user LOGIN",
+    "not currently accepting connections": "ALTER DATABASE it ALLOW_CONNECTIONS true",
+    "conversion between": "create a database with ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL",
     "does not exist|no such database": "create it with CREATE DATABASE, or name another",
     "not resolve|refused|No such file|timed out|unreachable": "check the host and the port, and that it is running",
     "too many|connection slots": "raise max_connections or the role's limit, or lower DB_POOL_SIZE",
+    "^invalid |unsupported": "check the options in DATABASE_URL",
 }
 POOLED = (
     "a connection pooler stands before it that shares sessions ({reason}), and Pagewire needs sessions of its own: "

@@ -124,7 +124,7 @@ async def test_tls_that_the_server_does_not_speak_is_refused_at_once(
         ({"password": "guessed"}, "password authentication failed", "check the user and the password"),
         ({"user": "nobody", "password": "x"}, "authentication failed", "check the user and the password"),
         ({"dbname": "missing"}, 'database "missing" does not exist', "create it with CREATE DATABASE, or name another"),
-        ({"sslmode": "always"}, 'invalid sslmode value: "always"', ""),
+        ({"sslmode": "always"}, 'invalid sslmode value: "always"', "check the options in DATABASE_URL"),
     ],
 )
 async def test_what_waiting_does_not_mend_is_refused_at_once(

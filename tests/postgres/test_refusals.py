@@ -79,6 +79,26 @@ def test_another_encoding_than_utf8_is_refused(make_database: Callable[..., Test
     assert "CREATE DATABASE pagewire TEMPLATE template0 ENCODING 'UTF8'" in line
 
 
+def test_an_encoding_without_a_way_to_utf8_is_refused_at_once(
+    make_database: Callable[..., TestDatabase], caplog: pytest.LogCaptureFixture
+) -> None:
+    mule = make_database("TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C' ENCODING 'MULE_INTERNAL'")
+
+    line = refusal(mule.keywords)
+
+    assert "MULE_INTERNAL" in line
+    assert "ENCODING 'UTF8'" in line
+    assert caplog.messages == []
+
+
+def test_a_role_that_may_not_connect_is_refused(fresh: TestDatabase, role: str) -> None:
+    fresh.query(f"REVOKE CONNECT ON DATABASE {fresh.keywords['dbname']} FROM PUBLIC")
+
+    line = refusal(as_role(fresh, role))
+
+    assert line.endswith("GRANT CONNECT ON DATABASE to this user")
+
+
 def test_a_role_that_may_not_create_tables_is_refused(fresh: TestDatabase, role: str) -> None:
     line = refusal(as_role(fresh, role))
 
