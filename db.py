@@ -26,6 +26,7 @@ PING_AFTER_SECONDS = 30.0  # a firewall on the way may have dropped an idle conn
 PING_SECONDS = 1.0
 STATEMENT_GRACE_SECONDS = 0.5  # the server gives up on a statement this much later than we do
 RETRY_CONNECT_SECONDS = 0.1
+MAX_LOOKS = 100  # at what is there to read, before waiting for more
 MAX_CALLERS = 1000  # running and waiting; the next one is refused
 # Either side notices within a minute when the other vanishes without closing the connection.
 KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000"}
@@ -213,7 +214,13 @@ class Connection:
 
     async def _until_ready(self) -> None:
         raw = self._raw
+        looks = 0
         while (state := raw.poll()) != POLL_OK:
+            # uvloop calls a reader once after an error, even if there is more to read: a backend's last words, then the end.
+            if state == POLL_READ and looks < MAX_LOOKS and self._input.poll(0):
+                looks += 1
+                continue
+            looks = 0
             self._waiter = self._loop.create_future()
             if state == POLL_WRITE:
                 self._loop.add_writer(raw.fileno(), self._wake)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, StrictBool, Tag, TypeAdapter, ValidationError
 
 from delivery.events import timestamp
-from edge.fields import ClientId, Id, NotBlank, SequenceNumber
+from edge.fields import ClientId, Id, NotBlank, SequenceNumber, Storable
 from errors import PagewireError
 
 SUBPROTOCOL = "pagewire.v2"
@@ -51,7 +51,7 @@ class ResumeFrame(_Frame):
 
     type: Literal["resume"]
     last_seq: SequenceNumber
-    epoch: Annotated[str, Field(max_length=64)] | None = None  # in which the client received it
+    epoch: Annotated[Storable, Field(max_length=64)] | None = None  # in which the client received it
 
 
 class ReadFrame(_Frame):

@@ -599,3 +599,22 @@ async def test_an_outage_is_logged_once_and_so_is_its_end(
     assert len(messages) == 2
     assert messages[0].startswith("the database does not answer: ")
     assert messages[1] == "the database answers again"
+
+
+async def test_a_backend_that_ends_while_a_statement_is_on_its_way_is_noticed_at_once(
+    open_pool: OpenPool, fragile: FragilePostgres
+) -> None:
+    pool = open_pool(fragile.keywords, answer_seconds=300)
+
+    async def lose() -> None:
+        async with asyncio.timeout(30), pool.transaction(seconds=300) as tx:
+            pid = await backend(tx)
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGQUIT)
+            asked = asyncio.create_task(tx.execute("SELECT 1"))
+            await asyncio.sleep(0.05)  # it is sent, and not read
+            os.kill(pid, signal.SIGCONT)
+            await asked
+
+    with pytest.raises(DatabaseUnavailableError):
+        await lose()

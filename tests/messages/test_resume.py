@@ -68,6 +68,13 @@ def test_resume_from_the_future_is_a_resync(alice: Person, bob: Person) -> None:
         assert tab.resume(5) == [{"type": "resync", "reason": "unknown", "seq": 1, "epoch": epoch}]
 
 
+def test_an_epoch_that_cannot_be_stored_is_a_bad_frame_and_the_socket_stays(alice: Person) -> None:
+    with Tab(alice) as tab:
+        answer = tab.ask(type="resume", last_seq=0, epoch="\x00")
+
+        assert (answer["code"], tab.ask(type="ping")["type"]) == ("bad_frame", "pong")
+
+
 def test_resume_from_before_the_retention_is_a_resync(alice: Person, bob: Person, shared: TestDatabase) -> None:
     for _ in range(5):
         send(alice, bob)
