@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_it_draws_a_bar_on_a_terminal(tmp_path: Path) -> None:
 
 def test_it_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(make_book(40))
-    command = f"{sys.executable} {HOUSE / 'pdf.py'} a.pdf a.pdf | head -n 1"
+    command = f"{shlex.join([sys.executable, str(HOUSE / 'pdf.py')])} a.pdf a.pdf | head -n 1"
 
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=4 * WAIT_SECONDS, check=True
