@@ -71,8 +71,10 @@ def test_an_error_has_no_body_either(server: Server, path: str) -> None:
 
 def test_the_next_request_of_the_connection_is_answered_too(server: Server, reader: Person) -> None:
     with connected(server) as connection:
-        connection.sendall(head("HEAD", "/me", reader) + head("HEAD", "/unknown") + head("GET", "/protected", reader))
-        answers = [read_answer(connection, method) for method in ("HEAD", "HEAD", "GET")]
+        answers = []
+        for method, path in (("HEAD", "/me"), ("HEAD", "/unknown"), ("GET", "/protected")):
+            connection.sendall(head(method, path, reader))
+            answers.append(read_answer(connection, method))
 
     assert [(status, bool(body)) for status, _, body in answers] == [(200, False), (404, False), (200, True)]
 
