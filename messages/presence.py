@@ -9,7 +9,7 @@ from delivery.bus import Bus
 from delivery.feed import Feed
 from delivery.protocol import presence_frame
 from edge.background import cancel, repeat
-from messages import queries
+from messages import presence_queries as queries
 
 MAX_PARTNERS = 500  # notified when a user comes or goes
 REAP_SECONDS = 5.0  # between two sweeps of the presence that dead nodes left behind

@@ -1,4 +1,4 @@
-"""Every SQL statement about messages, conversations, announcements and presence, one function a question."""
+"""Every SQL statement about messages, conversations and announcements, one function a question."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from auth import UserRow
-from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared
+from db import Connection, Executor, Prepared
 from delivery.events import MessageRow
 from delivery.queries import CHANNEL, NOTES_PER_CALL, Delivery, insert_events
 from errors import ForbiddenError, MessageNotFoundError
@@ -499,94 +499,3 @@ async def find_unread(conn: Executor, *, user_id: int, other_id: int) -> Unread 
         """,
         {"user_id": user_id, "other_id": other_id, "max_unread": MAX_UNREAD},
     )
-
-
-# Presence
-
-
-class _UserId(NamedTuple):
-    user_id: int
-
-
-class PresenceRow(NamedTuple):
-    user_id: int
-    is_online: bool
-    last_seen_at: datetime | None
-
-
-async def list_partners(conn: Executor, *, user_id: int, limit: int) -> list[int]:
-    """The people *user_id* has a conversation with."""
-    rows = await conn.fetch_all(
-        _UserId,
-        "SELECT other_id FROM conversations WHERE user_id = %(user_id)s AND other_id <> %(user_id)s LIMIT %(limit)s",
-        {"user_id": user_id, "limit": limit},
-    )
-    return [row.user_id for row in rows]
-
-
-async def set_online(conn: Executor, *, user_ids: Sequence[int], node_id: int) -> list[int]:
-    """This node holds a socket of each of *user_ids*; return those for whom that is new."""
-    rows = await conn.fetch_all(
-        _UserId,
-        """
-        INSERT INTO presence (user_id, node_id)
-        SELECT id, %(node_id)s FROM users WHERE id = ANY(%(user_ids)s::bigint[])
-        ON CONFLICT DO NOTHING RETURNING user_id
-        """,
-        {"user_ids": list(user_ids), "node_id": node_id},
-    )
-    return [row.user_id for row in rows]
-
-
-async def set_offline(conn: Executor, *, user_id: int, node_id: int) -> bool:
-    """This node holds no socket of *user_id* any more; False if that was known."""
-    touched = await conn.execute(
-        """
-        WITH gone AS (
-            DELETE FROM presence WHERE user_id = %(user_id)s AND node_id = %(node_id)s RETURNING user_id
-        )
-        INSERT INTO mailboxes (user_id, last_seen_at) SELECT user_id, now() FROM gone
-        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
-        """,
-        {"user_id": user_id, "node_id": node_id},
-    )
-    return touched == 1
-
-
-async def drop_absent(conn: Executor, *, user_ids: Sequence[int], node_id: int) -> list[int]:
-    """Delete the presence that this node has stored for others than *user_ids*; return its users."""
-    rows = await conn.fetch_all(
-        _UserId,
-        "DELETE FROM presence WHERE node_id = %(node_id)s AND user_id <> ALL(%(user_ids)s::bigint[]) RETURNING user_id",
-        {"user_ids": list(user_ids), "node_id": node_id},
-    )
-    return [row.user_id for row in rows]
-
-
-async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[PresenceRow]:
-    return await conn.fetch_all(
-        PresenceRow,
-        f"""
-        SELECT u.id, EXISTS (SELECT 1 FROM presence WHERE user_id = u.id AND NOT {NODE_IS_GONE}), m.last_seen_at
-          FROM unnest(%(user_ids)s::bigint[]) AS u (id)
-          LEFT JOIN mailboxes m ON m.user_id = u.id
-        """,
-        {"user_ids": list(user_ids), "node_lock": NODE_LOCK},
-    )
-
-
-async def drop_dead_presence(conn: Executor) -> list[int]:
-    """Delete the presence that dead nodes stored; return its users."""
-    rows = await conn.fetch_all(
-        _UserId,
-        f"""
-        WITH gone AS (
-            DELETE FROM presence WHERE {NODE_IS_GONE} RETURNING user_id
-        )
-        INSERT INTO mailboxes (user_id, last_seen_at) SELECT DISTINCT user_id, now() FROM gone ORDER BY user_id
-        ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
-        RETURNING user_id
-        """,
-        {"node_lock": NODE_LOCK},
-    )
-    return [row.user_id for row in rows]

@@ -17,6 +17,7 @@ from db import Connection, Database, Prepared, _compile
 from delivery import queries as delivery
 from documents import queries as documents
 from errors import BusyError
+from messages import presence_queries as presence
 from messages import queries as messages
 from messages.queries import MessageDraft
 from postgres.migration import apply_schema
@@ -92,11 +93,11 @@ QUESTIONS: dict[str, Question] = {
         name="New",
         password_hash="$2b$12$",
     ),
-    "drop_dead_presence": lambda conn: messages.drop_dead_presence(conn),
+    "drop_dead_presence": lambda conn: presence.drop_dead_presence(conn),
     "forget_events": lambda conn: delivery.forget_events(conn, days=30),
     "list_conversations": lambda conn: messages.list_conversations(conn, user_id=7, limit=20),
     "list_events": lambda conn: delivery.list_events(conn, after={7: 5}, limit=20),
-    "list_presence": lambda conn: messages.list_presence(conn, user_ids=[7]),
+    "list_presence": lambda conn: presence.list_presence(conn, user_ids=[7]),
     "mark_read": lambda conn: messages.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
     "list_conversation": lambda conn: messages.list_conversation(conn, user_id=7, other_id=50, limit=20),
     "list_documents": lambda conn: documents.list_documents(conn, user_id=7, before_id=9_000, limit=20),
@@ -190,7 +191,7 @@ def test_every_index_names_the_functions_it_serves() -> None:
     assert {
         function
         for _, function in promises()
-        if not any(hasattr(module, function) for module in (accounts, delivery, documents, messages, auth, db))
+        if not any(hasattr(module, function) for module in (accounts, delivery, documents, messages, presence, auth, db))
     } == set()
 
 
