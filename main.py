@@ -23,7 +23,7 @@ from delivery.feed import Feed
 from delivery.outbox import Outbox
 from delivery.protocol import ABSURD_FRAME_BYTES
 from delivery.smtp import Mailer
-from documents import pages, questions, tables
+from documents import pages, questions, sharing, tables
 from documents import routes as documents
 from documents.library import Library
 from documents.readings import Readings
@@ -61,6 +61,7 @@ ROUTERS = (
     health.router,
     accounts.router,
     documents.router,
+    sharing.router,
     questions.router,
     pages.router,
     tables.router,
@@ -103,7 +104,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         messenger = Messenger(database, feed, bus, presence, limits)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         readings = Readings(database, engine, storage, feed)
-        library = Library(database, storage, readings, feed)
+        library = Library(database, storage, readings, feed, messenger)
         await bus.start()
         stack.push_async_callback(bus.close)
         feed.start()

@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 6
+-- schema version: 7
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -97,6 +97,15 @@ CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);     
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
 CREATE UNIQUE INDEX IF NOT EXISTS documents_client_id ON documents (user_id, client_id) WHERE client_id IS NOT NULL;   -- insert_document
 
+-- Whom a document is shared with; its owner is not among them (delivery.attachments.READERS has both).
+CREATE TABLE IF NOT EXISTS document_shares (
+    document_id bigint NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    user_id bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (document_id, user_id)   -- list_shares
+);
+CREATE INDEX IF NOT EXISTS document_shares_by_user ON document_shares (user_id, document_id);   -- find_document
+
 CREATE TABLE IF NOT EXISTS pages (
     document_id bigint NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     page_number integer NOT NULL,     -- from 1
@@ -131,6 +140,11 @@ ALTER TABLE messages
     ADD COLUMN IF NOT EXISTS edited_at timestamptz,
     ADD COLUMN IF NOT EXISTS deleted_at timestamptz,   -- a tombstone: its content is gone
     ADD COLUMN IF NOT EXISTS sent_hash text,           -- of what was first sent with its client_id; a tombstone has none
+    ADD COLUMN IF NOT EXISTS document_id bigint,       -- it points at this document, which may be gone
+    ADD COLUMN IF NOT EXISTS document_name text,       -- as the document was called when it was sent
+    ADD COLUMN IF NOT EXISTS page integer,
+    ADD COLUMN IF NOT EXISTS match text,               -- the term to highlight
+    ADD COLUMN IF NOT EXISTS quote jsonb,              -- the hit as it was on the page: [{text, hit}]
     ADD COLUMN IF NOT EXISTS conv text GENERATED ALWAYS AS
         (LEAST(sender_id, recipient_id)::text || ':' || GREATEST(sender_id, recipient_id)::text) STORED;
 
@@ -138,6 +152,10 @@ CREATE INDEX IF NOT EXISTS messages_by_conv ON messages (conv, id);             
 CREATE INDEX IF NOT EXISTS messages_by_sender ON messages (sender_id, id);            -- list_messages
 CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient_id, id);      -- list_messages
 CREATE UNIQUE INDEX IF NOT EXISTS messages_client_id ON messages (sender_id, client_id) WHERE client_id IS NOT NULL;   -- insert_messages
+
+-- Messages that point at no document are not in these.
+CREATE INDEX IF NOT EXISTS messages_from_about ON messages (document_id, sender_id, id) WHERE document_id IS NOT NULL;    -- list_document_messages
+CREATE INDEX IF NOT EXISTS messages_to_about ON messages (document_id, recipient_id, id) WHERE document_id IS NOT NULL;   -- list_document_messages
 
 CREATE TABLE IF NOT EXISTS conversations (   -- two rows for each two people, one for each of them
     user_id bigint NOT NULL,

@@ -5,11 +5,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from delivery.attachments import Attachment, describe_attachment
+
 _dumps = json.JSONEncoder(ensure_ascii=False).encode  # an emoji takes four bytes, not twelve
 
 DOCUMENT_FIELDS = {
     "document.ready": ("document_id", "filename", "page_count", "tables_found"),
     "document.failed": ("document_id", "filename", "code", "detail"),
+    "document.shared": ("document_id", "filename", "page_count", "status", "owner_id", "owner_name"),
 }
 
 
@@ -28,6 +31,7 @@ class MessageRow(NamedTuple):
     client_id: str | None  # shown to the sender alone
     edited_at: datetime | None
     deleted_at: datetime | None  # a tombstone, without content
+    attachment: Attachment | None = None  # as one reader may see it: see attachment_column()
 
 
 class AnnouncementRow(NamedTuple):
@@ -41,11 +45,11 @@ class AnnouncementRow(NamedTuple):
 class Event(NamedTuple):
     """What a durable frame is made of, apart from its number."""
 
-    kind: str  # message, edited, deleted, announcement, document.ready, document.failed, document.deleted
+    kind: str  # message, edited, deleted, announcement, document.(ready, failed, deleted, shared, unshared)
     ref_id: int
     message: MessageRow | None = None  # None: it is gone with its sender's account
     announcement: AnnouncementRow | None = None
-    document: dict[str, Any] | None = None  # document_id, filename, status, page_count, tables_found, code, detail
+    document: dict[str, Any] | None = None  # the fields of DOCUMENT_FIELDS; None: this user may not read it now
 
 
 class EventFrames:
@@ -75,7 +79,9 @@ class EventFrames:
     def _type(self) -> str:
         kind = self._event.kind
         if kind.startswith("document."):
-            return kind if self._event.document is not None else "document.deleted"
+            if self._event.document is not None or kind == "document.unshared":
+                return kind
+            return "document.unshared" if kind == "document.shared" else "document.deleted"
         return "deleted" if self._event.message is None and kind != "announcement" else kind
 
     @cached_property
@@ -93,7 +99,7 @@ class EventFrames:
         return _dumps(
             {
                 "sender_id": message.sender_id,
-                "content": message.content,
+                "content": message.content or _name_attachment(message.attachment),
                 "timestamp": timestamp(message.created_at),
                 "id": message.id,
                 "recipient_id": message.recipient_id,
@@ -126,10 +132,18 @@ def _message_fields(kind: str, message: MessageRow, *, for_sender: bool) -> dict
         "timestamp": timestamp(message.created_at),
         "sender_name": message.sender_name,
         "client_id": message.client_id if for_sender else None,
-        "attachment": None,
+        "attachment": None if is_gone else describe_attachment(message.attachment),
         "edited_at": timestamp(message.edited_at),
         "deleted": is_gone,
     }
+
+
+def _name_attachment(attachment: Attachment | None) -> str:
+    """What a classic client shows of a message without words."""
+    if attachment is None:
+        return ""
+    name = str(attachment["filename"])
+    return name if attachment["page"] is None else f"{name}, page {attachment['page']}"
 
 
 def _announcement_fields(event: Event) -> dict[str, object]:

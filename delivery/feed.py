@@ -12,7 +12,7 @@ from delivery import queries
 from delivery.bus import Bus
 from delivery.events import EventFrames
 from delivery.protocol import epoch_frame, resync_frame
-from delivery.queries import RETENTION_DAYS, Delivery, Mailbox
+from delivery.queries import RETENTION_DAYS, Delivery, EventRow, Mailbox
 from edge.background import cancel, repeat
 from errors import PagewireError
 
@@ -154,8 +154,8 @@ class Feed:
         rows = await queries.list_events(self._database, after=after, limit=limit)
         if any(row.event.message is not None and row.event.message.sender_id == row.user_id for row in rows):
             await self.wait_for_published()
-        frames = {(event.kind, event.ref_id): EventFrames(event) for _, _, event in rows}  # most go to several people
-        return [NumberedEvent(user_id, seq, frames[event.kind, event.ref_id]) for user_id, seq, event in rows]
+        frames = {_look(row): EventFrames(row.event) for row in rows}  # most go to several people
+        return [NumberedEvent(row.user_id, row.seq, frames[_look(row)]) for row in rows]
 
     # Other nodes
 
@@ -197,3 +197,11 @@ class Feed:
     async def _forget_events(self) -> None:
         while await queries.forget_events(self._database, days=RETENTION_DAYS):
             pass
+
+
+def _look(row: EventRow) -> tuple[object, ...]:
+    """What makes an event look different: a document is not the same to everybody."""
+    event = row.event
+    has_document = event.document is not None
+    has_attachment = event.message is not None and event.message.attachment is not None
+    return event.kind, event.ref_id, has_document, row.user_id if has_attachment else None

@@ -4,10 +4,22 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, StrictBool, Tag, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import PydanticKnownError
 
 from delivery.events import timestamp
-from edge.fields import ClientId, Id, NotBlank, SequenceNumber, Storable
+from edge.fields import ClientId, Id, NotBlank, SequenceNumber, Storable, check_number, check_storable, refusal
 from errors import PagewireError
 
 SUBPROTOCOL = "pagewire.v2"
@@ -15,6 +27,7 @@ TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105
 MAX_FRAME_BYTES = 400 * 1024  # 32,000 characters fit in any script, escaped too: an emoji takes 12 bytes then
 ABSURD_FRAME_BYTES = 2 * 1024 * 1024  # ends the socket; one that is merely too large is answered by an error frame
 MAX_MESSAGE_CHARACTERS = 32_000
+MAX_MATCH_CHARACTERS = 1000
 HEARTBEAT_SECONDS = 20
 
 
@@ -33,17 +46,44 @@ Reference = (
 )
 
 
+def _check_content(text: str, info: ValidationInfo) -> str:
+    """What a message says may be empty if it points at a document."""
+    if not text.strip() and info.data.get("document_id") is None:
+        raise refusal("Should not be empty") if text else PydanticKnownError("string_too_short", {"min_length": 1})
+    return check_storable(text)
+
+
+def _check_pointer(value: Any, info: ValidationInfo) -> Any:
+    if value is not None and info.data.get("document_id", value) is None:
+        raise refusal("Should come together with document_id")
+    return value
+
+
+PageNumber = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(check_number)]
+Match = Annotated[NotBlank, Field(max_length=MAX_MATCH_CHARACTERS)]
+
+
+class MessageBody(BaseModel):
+    """What people send each other: words, a document, or both."""
+
+    recipient_id: Id
+    document_id: Annotated[Id | None, Field(description="a document to show; its owner's message shares it")] = None
+    page: Annotated[PageNumber | None, AfterValidator(_check_pointer)] = None
+    match: Annotated[
+        Match | None, AfterValidator(_check_pointer), Field(description="a term to highlight; quoted from `page`")
+    ] = None
+    content: Annotated[Storable, AfterValidator(_check_content), Field(validate_default=True)] = ""
+    client_id: ClientId | None = None
+
+
 class _Frame(BaseModel):
     ref: Reference | None = None  # the client's own; comes back in ack and error
 
 
-class SendFrame(_Frame):
+class SendFrame(_Frame, MessageBody):
     """Send a message. The type may be left out, as classic clients do."""
 
     type: Literal["message"] = "message"
-    recipient_id: Id
-    content: NotBlank
-    client_id: ClientId | None = None
 
 
 class ResumeFrame(_Frame):

@@ -1,9 +1,10 @@
 """Every SQL statement about delivery: the numbered events that notify each user, and the outbox of e-mails."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared, hold_node_lock
+from delivery.attachments import READERS, attachment_column
 from delivery.events import Event
 
 NOTES_PER_CALL = 190  # users in one NOTIFY, whose payload has less than 8,000 bytes: two numbers of 19 digits each
@@ -59,6 +60,21 @@ async def insert_events(
     )
 
 
+class _UserId(NamedTuple):
+    user_id: int
+
+
+async def lock_mailboxes(tx: Connection, *, user_ids: Collection[int]) -> None:
+    """Let nobody else notify *user_ids* before this transaction ends. In the order of the users, as everywhere."""
+    await tx.fetch_all(
+        _UserId,
+        """
+        SELECT user_id FROM mailboxes WHERE user_id = ANY(%(user_ids)s::bigint[]) ORDER BY user_id FOR NO KEY UPDATE
+        """,
+        {"user_ids": list(user_ids)},
+    )
+
+
 class EventRow(NamedTuple):
     user_id: int
     seq: int
@@ -69,15 +85,20 @@ async def list_events(conn: Executor, *, after: Mapping[int, int], limit: int) -
     """For each user in *after*, the events after that number, in order, at most *limit* a user; as they look now."""
     return await conn.fetch_all(
         EventRow,
-        Prepared("""
+        Prepared(f"""
         SELECT e.user_id, e.seq, e.kind, e.ref_id,
                m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at,
+               {attachment_column("e.user_id")},
                a.id, a.sender_id, a.content, a.created_at, s.name,
                CASE WHEN e.kind LIKE 'document.%%' THEN (
                    SELECT json_build_object('document_id', d.id, 'filename', d.filename, 'status', d.status,
                                             'page_count', d.page_count, 'tables_found', d.tables_found,
-                                            'code', d.error_code, 'detail', d.error_detail)
-                     FROM documents d WHERE d.id = e.ref_id AND d.user_id = e.user_id) END
+                                            'code', d.error_code, 'detail', d.error_detail,
+                                            'owner_id', o.id, 'owner_name', o.name)
+                     FROM documents d
+                     JOIN {READERS} AS r ON r.document_id = d.id AND r.user_id = e.user_id
+                     JOIN users o ON o.id = d.user_id
+                    WHERE d.id = e.ref_id) END
           FROM unnest(%(user_ids)s::bigint[], %(seqs)s::bigint[]) AS w (user_id, seq)
          CROSS JOIN LATERAL (
                SELECT user_id, seq, kind, ref_id FROM events

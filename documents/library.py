@@ -1,13 +1,17 @@
-"""What may be done with documents, independent of HTTP: add, find, rename, delete."""
+"""What may be done with documents, independent of HTTP: add, find, rename, share, delete; and by whom."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from db import Database
+from accounts.queries import find_user
+from db import Connection, Database
 from delivery.feed import Feed
-from documents import queries
+from delivery.queries import lock_mailboxes
+from documents import queries, share_queries
 from documents.queries import DocumentRow, InsertedDocument
 from documents.readings import Readings
+from documents.share_queries import ShareRow
 from documents.storage import Incoming, Storage
 from documents.withdrawals import Withdrawals
 from errors import (
@@ -15,12 +19,30 @@ from errors import (
     DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
+    NotFoundError,
     PagewireError,
+    UserNotFoundError,
 )
+from messages.attachment_queries import hold_document
+from messages.messenger import Messenger, Posted
+from messages.queries import DocumentPointer, MessageDraft
 from pdf import PdfFile
 
 PREVIEW_CHARACTERS = 500
 CHECK_EVERY_SECONDS = 2.0  # that the database answers, while an upload waits for its extraction
+
+
+class ShareNotFoundError(NotFoundError):
+    """The document is not shared with this user."""
+
+    code = "share_not_found"
+
+
+class OwnDocumentError(PagewireError):
+    """This document is your own: share it with somebody else."""
+
+    status = 422
+    code = "own_document"
 
 
 class AddedDocument(NamedTuple):
@@ -32,20 +54,32 @@ class AddedDocument(NamedTuple):
 class Library:
     """The documents of all users; what a user may not read does not exist for them (DocumentNotFoundError)."""
 
-    def __init__(self, database: Database, storage: Storage, readings: Readings, feed: Feed) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, readings: Readings, feed: Feed, messenger: Messenger
+    ) -> None:
         self._database = database
         self._storage = storage
         self._readings = readings
         self._feed = feed
+        self._messenger = messenger
         self._withdrawals = Withdrawals(database, storage, feed)
 
     async def close(self) -> None:
         await self._withdrawals.close()
 
     async def add(
-        self, file: Incoming, *, user_id: int, filename: str, password: str | None, client_id: str | None, wait: bool
+        self,
+        file: Incoming,
+        *,
+        user_id: int,
+        filename: str,
+        password: str | None,
+        client_id: str | None,
+        wait: bool,
+        cards: Sequence[MessageDraft] = (),
     ) -> AddedDocument:
-        """Keep a received file as a document and have it extracted; if *wait*, return when that is done.
+        """Keep a received file as a document and have it extracted; if *wait*, return when that is done. Share it by
+        *cards* (see `prepare_cards`): when it is ready if the caller waits, else as it is stored.
 
         A file that cannot be extracted leaves nothing behind if the caller waits; else it stays, with the status
         `failed`. Nor does an upload that the server cannot complete (a status of 500 or more). A known *client_id*
@@ -53,28 +87,36 @@ class Library:
 
         Raises:
             ClientIdReusedError: if *client_id* came with other content before.
-            DocumentNotFoundError: if the document was deleted meanwhile.
+            DocumentNotFoundError: if the document was deleted meanwhile; UserNotFoundError: if a recipient was.
             What PdfEngine raises, if *wait*.
         """
         document: InsertedDocument | None = None
+        posted = Posted([], [])
         try:
             async with self._storage.keep(file):
-                document = await queries.insert_document(
-                    self._database,
-                    user_id=user_id,
-                    filename=filename,
-                    file_path=file.file_path,
-                    file_size=file.size,
-                    sha256=file.sha256,
-                    client_id=client_id,
-                    password=password,
-                    keep_failed=not wait,
-                    node_id=self._feed.node_id,
-                    file_exists=lambda path: self._storage.path_of(path).exists(),
-                )
+                async with self._database.transaction() as tx:
+                    document = await queries.insert_document(
+                        tx,
+                        user_id=user_id,
+                        filename=filename,
+                        file_path=file.file_path,
+                        file_size=file.size,
+                        sha256=file.sha256,
+                        client_id=client_id,
+                        password=password,
+                        keep_failed=not wait,
+                        node_id=self._feed.node_id,
+                        file_exists=lambda path: self._storage.path_of(path).exists(),
+                    )
+                    if cards and not wait:
+                        posted = await self._post_cards_of_upload(tx, cards, document.id)
                 if not document.has_new_file:
                     await self._storage.delete(file.file_path)
-            return await self._extract(document, user_id=user_id, wait=wait)
+            self._messenger.publish_cards(posted)
+            added = await self._extract(document, user_id=user_id, wait=wait)
+            if cards and wait:
+                self._messenger.publish_cards(await self._share_added(document, cards))
+            return added
         except PagewireError as error:
             if error.status >= 500 and (document is None or not document.duplicate):
                 if document is not None:
@@ -101,14 +143,35 @@ class Library:
             raise DatabaseUnavailableError(retry_after=2)  # another request for this document has given up
         extraction.result()
 
+    async def _share_added(self, document: InsertedDocument, cards: Sequence[MessageDraft]) -> Posted:
+        """An upload that cannot be shared leaves nothing behind."""
+        try:
+            async with self._database.transaction() as tx:
+                return await self._post_cards_of_upload(tx, cards, document.id)
+        except PagewireError as error:
+            if error.status < 500 and not document.duplicate:
+                await self.delete(document.id, user_id=cards[0].sender_id)
+            raise
+
     async def get_document(self, document_id: int, *, user_id: int) -> DocumentRow:
-        """The document, if *user_id* may read it.
+        """The document, if *user_id* may read it: its owner, or somebody it is shared with.
 
         Raises:
-            DocumentNotFoundError: also when it exists but is another user's.
+            DocumentNotFoundError: also when it exists but is not shared with *user_id*.
         """
-        row = await queries.find_document(self._database, document_id=document_id)
-        if row is None or row.user_id != user_id:
+        row = await queries.find_document(self._database, document_id=document_id, reader_id=user_id)
+        if row is None:
+            raise DocumentNotFoundError
+        return row
+
+    async def get_owned_document(self, document_id: int, *, user_id: int) -> DocumentRow:
+        """The document, if *user_id* may change, share and delete it: its owner alone.
+
+        Raises:
+            DocumentNotFoundError: also when *user_id* may only read it.
+        """
+        row = await self.get_document(document_id, user_id=user_id)
+        if row.user_id != user_id:
             raise DocumentNotFoundError
         return row
 
@@ -146,23 +209,90 @@ class Library:
 
     async def rename(self, document_id: int, *, user_id: int, filename: str) -> DocumentRow:
         """Raises: DocumentNotFoundError"""
-        row = await self.get_document(document_id, user_id=user_id)
+        row = await self.get_owned_document(document_id, user_id=user_id)
         if not await queries.rename_document(self._database, document_id=document_id, filename=filename):
             raise DocumentNotFoundError
         return row._replace(filename=filename)
 
+    # Sharing
+
+    async def share(self, document_id: int, *, user_id: int, reader_id: int) -> ShareRow:
+        """Share a document of *user_id*'s; *reader_id* is sent it as a message, unless they could read it before.
+
+        Raises:
+            DocumentNotFoundError, UserNotFoundError, OwnDocumentError, RateLimitedError
+        """
+        await self.get_owned_document(document_id, user_id=user_id)
+        found = await share_queries.find_share(self._database, document_id=document_id, user_id=reader_id)
+        if found is not None:
+            return found
+        cards = await self.prepare_cards([reader_id], user_id=user_id)
+        async with self._database.transaction() as tx:
+            posted = await self._post_cards(tx, cards, document_id)
+            share = await share_queries.find_share(tx, document_id=document_id, user_id=reader_id)
+        self._messenger.publish_cards(posted)
+        if share is None:
+            raise UserNotFoundError  # the account was deleted in this moment
+        return share
+
+    async def prepare_cards(self, reader_ids: Sequence[int], *, user_id: int, content: str = "") -> list[MessageDraft]:
+        """The messages by which *user_id* is about to share a document; they count in the message limit.
+
+        Raises:
+            UserNotFoundError, OwnDocumentError, PayloadTooLargeError, RateLimitedError
+        """
+        if user_id in reader_ids:
+            raise OwnDocumentError
+        for reader_id in reader_ids:
+            if await find_user(self._database, user_id=reader_id) is None:
+                raise UserNotFoundError
+        for _ in reader_ids:
+            await self._messenger.allow(user_id, content)
+        return [MessageDraft(user_id, reader_id, content, client_id=None) for reader_id in reader_ids]
+
+    async def _post_cards_of_upload(self, tx: Connection, cards: Sequence[MessageDraft], document_id: int) -> Posted:
+        """A repeated upload sends no card again, nor does it share again what was taken back."""
+        cards = [card._replace(client_id=f"upload-{document_id}-{card.recipient_id}") for card in cards]
+        return await self._post_cards(tx, cards, document_id)
+
+    async def _post_cards(self, tx: Connection, cards: Sequence[MessageDraft], document_id: int) -> Posted:
+        row = await queries.find_document(tx, document_id=document_id)
+        if row is None:
+            raise DocumentNotFoundError
+        pointer = DocumentPointer(document_id, filename=row.filename)
+        return await self._messenger.post_cards(tx, [card._replace(document=pointer) for card in cards])
+
+    async def unshare(self, document_id: int, *, user_id: int, reader_id: int) -> None:
+        """Take a document of *user_id*'s back from *reader_id*.
+
+        Raises:
+            DocumentNotFoundError, ShareNotFoundError
+        """
+        await self.get_owned_document(document_id, user_id=user_id)
+        async with self._database.transaction() as tx:
+            if await hold_document(tx, document_id=document_id) is None:
+                raise DocumentNotFoundError
+            await lock_mailboxes(tx, user_ids=[user_id, reader_id])
+            if not await share_queries.delete_share(tx, document_id=document_id, user_id=reader_id):
+                raise ShareNotFoundError
+            deliveries = await self._feed.notify(tx, user_ids=[reader_id], kind="document.unshared", ref_id=document_id)
+        self._feed.expect(deliveries)
+
     async def delete(self, document_id: int, *, user_id: int) -> None:
-        """Delete a document, then its file: a crash in between leaves a file for the next sweep.
+        """Delete a document and notify everybody who could read it, then delete its file: a crash in between leaves a
+        file for the next sweep.
 
         Raises:
             DocumentNotFoundError, StorageUnavailableError
         """
-        row = await self.get_document(document_id, user_id=user_id)
+        row = await self.get_owned_document(document_id, user_id=user_id)
         async with self._database.transaction() as tx:
-            if not await queries.delete_document(tx, document_id=document_id):
+            if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError
+            readers = await share_queries.lock_readers(tx, document_ids=[document_id])
+            await queries.delete_documents(tx, document_ids=[document_id])
             deliveries = await self._feed.notify(
-                tx, user_ids=[row.user_id], kind="document.deleted", ref_id=document_id
+                tx, user_ids=readers[document_id], kind="document.deleted", ref_id=document_id
             )
         self._feed.expect(deliveries)
         await self._storage.delete(row.file_path)

@@ -1,4 +1,7 @@
-"""Every SQL statement about documents: the uploaded files, and what was extracted from them."""
+"""Every SQL statement about documents: the uploaded files, and what was extracted from them.
+
+Whom they are shared with is in share_queries.py.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,6 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
 
 from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor
+from delivery.attachments import may_read
 from errors import BusyError, ClientIdReusedError
 
 T = TypeVar("T")
@@ -140,11 +144,17 @@ async def insert_document(
     raise BusyError(retry_after=1)
 
 
-async def find_document(conn: Executor, *, document_id: int) -> DocumentRow | None:
+async def find_document(conn: Executor, *, document_id: int, reader_id: int | None = None) -> DocumentRow | None:
+    """Return a document; with *reader_id* only if that user may read it."""
     return await conn.fetch_one(
         DocumentRow,
-        f"SELECT {_DOCUMENT_COLUMNS} FROM documents d JOIN users u ON u.id = d.user_id WHERE d.id = %(document_id)s",
-        {"document_id": document_id},
+        f"""
+        SELECT {_DOCUMENT_COLUMNS}
+          FROM documents d
+          JOIN users u ON u.id = d.user_id
+         WHERE d.id = %(document_id)s AND (%(reader_id)s IS NULL OR {may_read("%(reader_id)s", "d.id")})
+        """,
+        {"document_id": document_id, "reader_id": reader_id},
     )
 
 
@@ -178,9 +188,25 @@ async def rename_document(conn: Executor, *, document_id: int, filename: str) ->
     )
 
 
-async def delete_document(conn: Executor, *, document_id: int) -> bool:
-    """Delete a document with its pages and tables; its file remains."""
-    return await conn.execute("DELETE FROM documents WHERE id = %(document_id)s", {"document_id": document_id}) == 1
+class _OwnerId(NamedTuple):
+    user_id: int
+
+
+async def lock_document(tx: Connection, *, document_id: int) -> bool:
+    """Let nobody share a document, or change it, before this transaction ends; False if there is no such one."""
+    row = await tx.fetch_one(
+        _OwnerId,
+        "SELECT user_id FROM documents WHERE id = %(document_id)s FOR UPDATE",
+        {"document_id": document_id},
+    )
+    return row is not None
+
+
+async def delete_documents(conn: Executor, *, document_ids: Sequence[int]) -> int:
+    """Delete documents with their pages and tables; their files remain. Returns how many there were."""
+    return await conn.execute(
+        "DELETE FROM documents WHERE id = ANY(%(document_ids)s::bigint[])", {"document_ids": list(document_ids)}
+    )
 
 
 class _FilePath(NamedTuple):
@@ -205,11 +231,13 @@ class WithdrawnDocument(NamedTuple):
     status: Status
 
 
-async def delete_documents_of(tx: Connection, *, file_paths: Sequence[str]) -> list[WithdrawnDocument]:
-    """Delete the documents that have these files, whatever their status."""
+async def lock_documents_of(tx: Connection, *, file_paths: Sequence[str]) -> list[WithdrawnDocument]:
+    """The documents that have these files, whatever their status: see `lock_document`."""
     return await tx.fetch_all(
         WithdrawnDocument,
-        "DELETE FROM documents WHERE file_path = ANY(%(file_paths)s::text[]) RETURNING id, user_id, status",
+        """
+        SELECT id, user_id, status FROM documents WHERE file_path = ANY(%(file_paths)s::text[]) ORDER BY id FOR UPDATE
+        """,
         {"file_paths": list(file_paths)},
     )
 
@@ -255,10 +283,6 @@ async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> b
         {"document_id": document_id, "node_id": node_id, "node_lock": NODE_LOCK},
     )
     return touched == 1
-
-
-class _OwnerId(NamedTuple):
-    user_id: int
 
 
 class PageRow(NamedTuple):

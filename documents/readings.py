@@ -13,7 +13,7 @@ from db import Connection, Database
 from delivery.feed import Feed
 from delivery.protocol import progress_frame
 from delivery.queries import Delivery
-from documents import queries
+from documents import queries, share_queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
 from edge.background import cancel, repeat
@@ -66,7 +66,7 @@ class Readings:
     def extract(self, document_id: int) -> "asyncio.Task[None]":
         """Extract a stored document; the task is done when it is ready, or raises why it cannot be (BadPdfError, …).
 
-        In that case the document is marked as failed and its owner notified, or it is discarded, as its `keep_failed`
+        In that case the document is marked as failed and its readers notified, or it is discarded, as its `keep_failed`
         says.
         """
         return self._start(document_id, self._extract)
@@ -201,19 +201,31 @@ class Readings:
         self._feed.expect(deliveries)
 
     async def _discard(self, document: DocumentRow) -> None:
-        """Remove a document that was refused, without an event; not if it is another node's now, or has another file.
+        """Remove a document that was refused; not if it is another node's now, or has another file. Its owner is answered,
+        so that only people with whom it is shared already are notified.
 
         Its row goes first: a crash in between leaves a file for the next sweep.
         """
-        if await queries.discard_document(
-            self._database, document_id=document.id, node_id=self._node_id, file_path=document.file_path
-        ):
-            await self._storage.delete(document.file_path)
+        deliveries: list[Delivery] = []
+        async with self._database.transaction() as tx:
+            if not await queries.lock_document(tx, document_id=document.id):
+                return
+            readers = await share_queries.lock_readers(tx, document_ids=[document.id])
+            if not await queries.discard_document(
+                tx, document_id=document.id, node_id=self._node_id, file_path=document.file_path
+            ):
+                return
+            others = [user_id for user_id in readers[document.id] if user_id != document.user_id]
+            if others:
+                deliveries = await self._feed.notify(tx, user_ids=others, kind="document.deleted", ref_id=document.id)
+        self._feed.expect(deliveries)
+        await self._storage.delete(document.file_path)
 
     async def _notify(self, tx: Connection, owner_id: int | None, kind: str, document_id: int) -> list[Delivery]:
         if owner_id is None:
             return []
-        return await self._feed.notify(tx, user_ids=[owner_id], kind=kind, ref_id=document_id)
+        readers = await share_queries.lock_readers(tx, document_ids=[document_id])
+        return await self._feed.notify(tx, user_ids=readers[document_id], kind=kind, ref_id=document_id)
 
     # Recovery
 

@@ -8,25 +8,27 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser, Db
+from delivery.attachments import THUMBNAIL_WIDTH
 from documents import queries
 from documents.answers import DocumentText
-from documents.library import Library
+from documents.library import Library, OwnDocumentError
 from documents.queries import DocumentRow, Status
 from documents.uploads import WITH_PDF, FileName, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import ClientId, IdParameter
+from edge.fields import DESCRIBED_MAX_ID, ClientId, IdParameter, Storable
 from edge.ranges import file_response
 from errors import (
     ClientIdReusedError,
     DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
+    RateLimitedError,
     RequestedRangeError,
     StorageUnavailableError,
+    UserNotFoundError,
 )
 
-THUMBNAIL_WIDTH = 240  # pixels
 MAX_LISTED = 1000  # documents, if the client sets no limit
 
 Docs = Annotated[Library, opened(Library)]
@@ -34,6 +36,7 @@ Docs = Annotated[Library, opened(Library)]
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
 _client_id: TypeAdapter[str] = TypeAdapter(ClientId)
+_content: TypeAdapter[str] = TypeAdapter(Storable)
 
 
 # The wire
@@ -183,14 +186,27 @@ class UploadedDocument(BaseModel):
             "description": "Stored; extraction continues in the background (`Prefer: respond-async`)",
             "headers": {"Location": {"description": "The document", "schema": {"type": "string"}}},
         },
-        **may_fail(*WITH_PDF, ClientIdReusedError, DocumentNotFoundError),
+        **may_fail(
+            *WITH_PDF,
+            ClientIdReusedError,
+            DocumentNotFoundError,
+            UserNotFoundError,
+            OwnDocumentError,
+            RateLimitedError,
+        ),
     },
     openapi_extra=upload_body(
+        recipient_id={
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1, "maximum": DESCRIBED_MAX_ID},
+            "description": "Share it with these users, by a message to each.",
+        },
+        content={"type": "string", "description": "What the message says; at most 32,000 characters."},
         client_id={
             "type": "string",
             "maxLength": 64,
             "description": "An upload repeated with the same id is stored once.",
-        }
+        },
     ),
 )
 async def upload_pdf(
@@ -204,9 +220,14 @@ async def upload_pdf(
 
     With `Prefer: respond-async` (RFC 7240) the answer is a 202 as soon as the file is stored. Poll `Location`, or open
     a v2 socket, to follow the extraction; a file that cannot be extracted stays, with the status `failed`.
+
+    `recipient_id` (repeatable) and `content` share it in the same step: with `Prefer: respond-async` as soon as it is
+    stored, else when it is ready.
     """
     prefers_async = _prefers_async(prefer or [])
     async with received_pdf(request) as upload:
+        content = upload.field("content", _content) or ""
+        cards = await library.prepare_cards(upload.ids("recipient_id"), user_id=user.id, content=content)
         row, text_preview, duplicate = await library.add(
             upload.incoming,
             user_id=user.id,
@@ -214,6 +235,7 @@ async def upload_pdf(
             password=upload.password,
             client_id=upload.field("client_id", _client_id),
             wait=not prefers_async,
+            cards=cards,
         )
     if prefers_async:
         response.headers["Preference-Applied"] = "respond-async"

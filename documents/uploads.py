@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from documents.storage import Incoming, Storage, storage_error
 from edge.answers import SIGNED_IN, WITH_BODY
 from edge.engines import get_engine
-from edge.fields import UNPRINTABLE, check_one_line, check_storable, is_visible, pattern_without, refusal
+from edge.fields import UNPRINTABLE, IdParameter, check_one_line, check_storable, is_visible, pattern_without, refusal
 from edge.forms import read_form
 from errors import (
     BadPdfError,
@@ -42,6 +42,9 @@ WITH_PDF = (
     StorageFullError,
 )  # the errors of a route that takes a PDF
 
+T = TypeVar("T")
+
+_id: TypeAdapter[int] = TypeAdapter(IdParameter)
 _password: TypeAdapter[str] = TypeAdapter(
     Annotated[str, Field(max_length=MAX_PASSWORD_CHARACTERS), AfterValidator(check_storable)]
 )
@@ -76,6 +79,11 @@ class Upload(NamedTuple):
 
     def field(self, name: str, kind: TypeAdapter[str]) -> str | None:
         return form_field(self.form, name, kind)
+
+    def ids(self, name: str) -> list[int]:
+        """The ids in the fields *name*, each once, in order; empty ones are left out."""
+        values = [value for value in self.form.getlist(name) if isinstance(value, str) and value]
+        return list(dict.fromkeys(_validated(value, name, _id) for value in values))
 
 
 def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
@@ -132,6 +140,10 @@ def form_field(form: FormData, name: str, kind: TypeAdapter[str]) -> str | None:
     value = form.get(name)
     if not isinstance(value, str) or not value:
         return None
+    return _validated(value, name, kind)
+
+
+def _validated(value: str, name: str, kind: TypeAdapter[T]) -> T:
     try:
         return kind.validate_python(value)
     except ValidationError as error:

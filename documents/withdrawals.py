@@ -7,7 +7,7 @@ import logging
 from db import Database
 from delivery.feed import Feed
 from delivery.queries import Delivery
-from documents import queries
+from documents import queries, share_queries
 from documents.storage import Storage
 from edge.background import cancel
 from errors import PagewireError
@@ -61,11 +61,14 @@ class Withdrawals:
     async def _delete(self, file_paths: list[str]) -> None:
         deliveries: list[Delivery] = []
         async with self._database.transaction() as tx:
-            deleted = await queries.delete_documents_of(tx, file_paths=file_paths)
-            for document in sorted(deleted, key=lambda document: document.user_id):  # as all who lock several mailboxes
-                if document.status != "processing":  # its owner was notified of it
+            withdrawn = await queries.lock_documents_of(tx, file_paths=file_paths)
+            document_ids = [document.id for document in withdrawn]
+            readers = await share_queries.lock_readers(tx, document_ids=document_ids)
+            await queries.delete_documents(tx, document_ids=document_ids)
+            for document in withdrawn:
+                if document.status != "processing" or readers[document.id] != [document.user_id]:  # somebody knows it
                     deliveries += await self._feed.notify(
-                        tx, user_ids=[document.user_id], kind="document.deleted", ref_id=document.id
+                        tx, user_ids=readers[document.id], kind="document.deleted", ref_id=document.id
                     )
         self._feed.expect(deliveries)
         for file_path in file_paths:

@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
 
-from db import Database
+from db import Connection, Database
 from delivery.bus import Bus
 from delivery.events import Event, EventFrames, MessageRow
 from delivery.feed import Feed
-from delivery.protocol import MAX_MESSAGE_CHARACTERS, read_frame, typing_frame, unread_frame
+from delivery.protocol import MAX_MESSAGE_CHARACTERS, MessageBody, read_frame, typing_frame, unread_frame
+from delivery.queries import Delivery
 from edge.background import cancel
 from edge.limits import RateLimits
 from errors import PagewireError, PayloadTooLargeError, UserNotFoundError
 from messages import queries
+from messages.attachments import quote_document, store_messages
 from messages.presence import Presence
-from messages.queries import MessageDraft, StoredMessage, Unread
+from messages.queries import DocumentPointer, MessageDraft, StoredMessage, Unread
 from messages.writer import MessageWriter
 
 ANNOUNCE_SECONDS = 60.0  # an event for every user
@@ -23,6 +25,18 @@ MAX_TYPING = 10_000  # pairs of people; beyond that a message no longer ends the
 MAX_BACKGROUND = 1000  # tasks
 
 logger = logging.getLogger("pagewire.messages")
+
+
+class Posted(NamedTuple):
+    """Messages that share a document, and the events of its new readers."""
+
+    stored: list[StoredMessage]
+    deliveries: list[Delivery]
+
+
+def draft_of(body: MessageBody, *, sender_id: int) -> MessageDraft:
+    document = None if body.document_id is None else DocumentPointer(body.document_id, body.page, body.match)
+    return MessageDraft(sender_id, body.recipient_id, body.content, body.client_id, document=document)
 
 
 class Messenger:
@@ -35,7 +49,9 @@ class Messenger:
         self._limits = limits
         self._typing: set[tuple[int, int]] = set()  # who is typing to whom, by the sockets of this node
         self._background: set[asyncio.Task[None]] = set()
-        self._writer = MessageWriter(database, self._publish_own, node_id=feed.node_id, has_company=bus.has_company)
+        self._writer = MessageWriter(
+            database, self._publish_own, node_id=feed.node_id, has_company=bus.has_company, expect=feed.expect
+        )
         feed.wait_for_published = self._writer.wait_for_published
         bus.subscribe("m", self._hear_messages)
         bus.on_repair(self._repair)
@@ -61,10 +77,28 @@ class Messenger:
         """Queue a message; the future is done after the commit. *origin* is the socket it came in by.
 
         Raises:
-            PayloadTooLargeError, RateLimitedError, BusyError
+            PayloadTooLargeError, RateLimitedError, BusyError; DocumentNotFoundError, PageNotFoundError
         """
-        await self._allow(draft.sender_id, draft.content)
+        await self.allow(draft.sender_id, draft.content)
+        if draft.document is not None:
+            draft = await quote_document(self._database, draft)
         return self._writer.submit(draft, origin=origin)
+
+    async def post_cards(self, tx: Connection, drafts: Sequence[MessageDraft]) -> Posted:
+        """Share a document of the sender's by a message to each of those who cannot read it yet, in the caller's
+        transaction; the caller asks `allow` before it and calls `publish_cards` after it.
+
+        Raises:
+            DocumentNotFoundError, UserNotFoundError, ClientIdReusedError
+        """
+        return Posted(*await store_messages(tx, drafts, node_id=self._feed.node_id, only_new_readers=True))
+
+    def publish_cards(self, posted: Posted) -> None:
+        """The transaction of `post_cards` is committed."""
+        for stored in posted.stored:
+            if not stored.duplicate:
+                self._publish_own(stored, None)
+        self._feed.expect(posted.deliveries)
 
     async def edit(self, *, message_id: int, author_id: int, content: str | None) -> tuple[MessageRow, int]:
         """Replace what a message says, or take it back (*content* None); with the number of the author's event.
@@ -72,7 +106,7 @@ class Messenger:
         Raises:
             MessageNotFoundError, ForbiddenError, PayloadTooLargeError, RateLimitedError
         """
-        await self._allow(author_id, content or "")
+        await self.allow(author_id, content or "")
         async with self._database.transaction() as tx:
             row, deliveries = await queries.edit_message(
                 tx, message_id=message_id, author_id=author_id, content=content, node_id=self._feed.node_id
@@ -89,7 +123,7 @@ class Messenger:
         Raises:
             PayloadTooLargeError, RateLimitedError
         """
-        await self._allow(sender_id, content)
+        await self.allow(sender_id, content)
         async with self._database.transaction(seconds=ANNOUNCE_SECONDS) as tx:
             announcement_id, deliveries = await queries.insert_announcement(
                 tx, sender_id=sender_id, content=content, node_id=self._feed.node_id
@@ -132,7 +166,12 @@ class Messenger:
             self._database, user_id=user_id, other_id=other_id
         )
 
-    async def _allow(self, user_id: int, content: str) -> None:
+    async def allow(self, user_id: int, content: str) -> None:
+        """Count a message that *user_id* is about to send.
+
+        Raises:
+            PayloadTooLargeError, RateLimitedError
+        """
         if len(content) > MAX_MESSAGE_CHARACTERS:
             raise PayloadTooLargeError(f"A message has at most {MAX_MESSAGE_CHARACTERS:,} characters.")
         await self._limits.hit(self._limits.message, str(user_id))

@@ -1,4 +1,7 @@
-"""Every SQL statement about messages, conversations and announcements, one function a question."""
+"""Every SQL statement about messages, conversations and announcements, one function a question.
+
+Those about the documents that messages point at are in attachment_queries.py.
+"""
 
 import hashlib
 import json
@@ -8,6 +11,7 @@ from typing import NamedTuple
 
 from auth import UserRow
 from db import Connection, Executor, Prepared
+from delivery.attachments import attachment_column
 from delivery.events import MessageRow
 from delivery.queries import CHANNEL, NOTES_PER_CALL, Delivery, insert_events
 from errors import ForbiddenError, MessageNotFoundError
@@ -16,12 +20,26 @@ MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
 MAX_WHOLE_BYTES = 900  # of a message that other nodes receive whole; with WHOLE_BYTES_PER_CALL less than 8,000
 WHOLE_BYTES_PER_CALL = 7000
 
-# A MessageRow of `messages m` and its sender `users s`.
-_MESSAGE_COLUMNS = """
-    m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at
-"""
+
+def message_columns(reader: str) -> str:
+    """A MessageRow of `messages m` and its sender `users s`, as *reader* (an SQL expression) sees it."""
+    return f"""
+    m.id, m.sender_id, m.recipient_id, m.content, m.created_at, s.name, m.client_id, m.edited_at, m.deleted_at,
+    {attachment_column(reader)}
+    """
+
 
 # Sending
+
+
+class DocumentPointer(NamedTuple):
+    """The document that a message points at."""
+
+    document_id: int
+    page: int | None = None
+    match: str | None = None  # the term to highlight
+    filename: str = ""  # this and the quote are what the sender saw
+    quote: tuple[dict[str, object], ...] = ()  # the hit: [{text, hit}]
 
 
 class MessageDraft(NamedTuple):
@@ -30,6 +48,7 @@ class MessageDraft(NamedTuple):
     content: str
     client_id: str | None
     is_first: bool = False  # perhaps the first between the two: the conversation may have to be written down
+    document: DocumentPointer | None = None  # such a draft is stored by messages.attachments
 
 
 class StoredMessage(NamedTuple):
@@ -106,7 +125,7 @@ WITH turn AS MATERIALIZED (
 _STORED = """
 SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.content, inserted.created_at,
        draft.sender_name, draft.client_id, NULL::timestamptz AS edited_at, NULL::timestamptz AS deleted_at,
-       inserted.id IS NULL AS duplicate,
+       NULL::json AS attachment, inserted.id IS NULL AS duplicate,
        to_sender.seq AS sender_seq, to_recipient.seq AS recipient_seq,
        draft.is_first AND (draft.sender_id, draft.recipient_id) IN (SELECT user_id, other_id FROM talk) AS begins_conversation,
        true AS is_repeat
@@ -140,7 +159,7 @@ _INSERT_MESSAGES = Prepared(f"""
 
 _INSERT_AND_SHOW_MESSAGES = Prepared(f"""
 {_INSERT}, stored AS MATERIALIZED ({_STORED}), whole AS ({_WHOLE}), note AS ({_NOTE} HAVING (SELECT count(*) FROM whole) >= 0)
-SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, edited_at, deleted_at,
+SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, edited_at, deleted_at, attachment,
        duplicate, sender_seq, recipient_seq, begins_conversation,
        is_repeat
   FROM stored
@@ -170,7 +189,7 @@ async def insert_messages(
             "contents": [draft.content for draft in drafts],
             "client_ids": [draft.client_id or "" for draft in drafts],
             "firsts": _array([draft.is_first for draft in drafts]),
-            "hashes": [_hash(draft.content) if draft.client_id else "" for draft in drafts],
+            "hashes": [_hash(draft) if draft.client_id else "" for draft in drafts],
             "channel": CHANNEL,
             "node_id": node_id,
             "notes_per_call": NOTES_PER_CALL,
@@ -191,8 +210,11 @@ async def insert_messages(
     return found
 
 
-def _hash(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
+def _hash(draft: MessageDraft) -> str:
+    said = draft.content
+    if draft.document is not None:
+        said += "\0" + json.dumps(draft.document[:3])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 class _FirstMessage(NamedTuple):
@@ -206,7 +228,7 @@ class _FirstMessage(NamedTuple):
         if self.message.recipient_id != draft.recipient_id:
             return False
         if self.sent_hash is not None:
-            return self.sent_hash == _hash(draft.content)
+            return self.sent_hash == _hash(draft)
         is_changed = self.message.edited_at is not None or self.message.deleted_at is not None
         return is_changed or self.message.content == draft.content
 
@@ -246,7 +268,7 @@ async def _list_firsts(conn: Executor, repeated: Sequence[StoredMessage]) -> lis
     return await conn.fetch_all(
         _FirstMessage,
         f"""
-        SELECT {_MESSAGE_COLUMNS}, m.sent_hash
+        SELECT {message_columns("m.sender_id")}, m.sent_hash
           FROM unnest(%(senders)s::bigint[], %(client_ids)s::text[]) AS k (sender_id, client_id)
           JOIN messages m ON m.sender_id = k.sender_id AND m.client_id = k.client_id
           JOIN users s ON s.id = m.sender_id
@@ -275,7 +297,7 @@ async def edit_message(
                                 WHERE id = %(message_id)s AND sender_id = %(author_id)s)
              ORDER BY user_id FOR NO KEY UPDATE
         )
-        SELECT {_MESSAGE_COLUMNS} FROM messages m JOIN users s ON s.id = m.sender_id
+        SELECT {message_columns("%(author_id)s")} FROM messages m JOIN users s ON s.id = m.sender_id
          WHERE m.id = %(message_id)s AND %(author_id)s IN (m.sender_id, m.recipient_id) AND m.deleted_at IS NULL
            AND (SELECT count(*) FROM turn) >= 0
            FOR UPDATE OF m
@@ -294,13 +316,18 @@ async def edit_message(
                SET content = coalesce(%(content)s, ''),
                    edited_at = CASE WHEN %(content)s IS NULL THEN edited_at ELSE now() END,
                    deleted_at = CASE WHEN %(content)s IS NULL THEN now() END,
-                   sent_hash = CASE WHEN %(content)s IS NULL THEN NULL ELSE sent_hash END
+                   sent_hash = CASE WHEN %(content)s IS NULL THEN NULL ELSE sent_hash END,
+                   document_id = CASE WHEN %(content)s IS NULL THEN NULL ELSE document_id END,
+                   document_name = CASE WHEN %(content)s IS NULL THEN NULL ELSE document_name END,
+                   match = CASE WHEN %(content)s IS NULL THEN NULL ELSE match END,
+                   quote = CASE WHEN %(content)s IS NULL THEN NULL ELSE quote END
              WHERE id = %(message_id)s
-            RETURNING id, sender_id, recipient_id, content, created_at, client_id, edited_at, deleted_at
+            RETURNING id, sender_id, recipient_id, content, created_at, client_id, edited_at, deleted_at,
+                      document_id, document_name, page, match, quote
         )
-        SELECT {_MESSAGE_COLUMNS} FROM m JOIN users s ON s.id = m.sender_id
+        SELECT {message_columns("%(author_id)s")} FROM m JOIN users s ON s.id = m.sender_id
         """,
-        {"message_id": message_id, "content": content},
+        {"message_id": message_id, "content": content, "author_id": author_id},
     )
     assert changed is not None
     kind = "deleted" if content is None else "edited"
@@ -341,7 +368,7 @@ async def list_messages(
     return await conn.fetch_all(
         MessageRow,
         f"""
-        SELECT {_MESSAGE_COLUMNS}
+        SELECT {message_columns("%(user_id)s")}
           FROM (SELECT id FROM (
                   (SELECT id FROM messages WHERE sender_id = %(user_id)s ORDER BY id {order} LIMIT %(reach)s)
                   UNION
@@ -370,7 +397,7 @@ async def list_conversation(
     rows = await conn.fetch_all(
         MessageRow,
         Prepared(f"""
-        SELECT {_MESSAGE_COLUMNS}
+        SELECT {message_columns("%(user_id)s::bigint")}
           FROM messages m
           JOIN users s ON s.id = m.sender_id
          WHERE (m.conv, m.id) > (%(conv)s::text, %(after_id)s::bigint)   -- a range of the index: with "conv =" the planner
@@ -378,7 +405,13 @@ async def list_conversation(
          ORDER BY m.conv {order}, m.id {order}
          LIMIT %(limit)s::bigint
         """),
-        {"conv": f"{low}:{high}", "after_id": after_id or 0, "before_id": before_id or 2**63 - 1, "limit": limit},
+        {
+            "user_id": user_id,
+            "conv": f"{low}:{high}",
+            "after_id": after_id or 0,
+            "before_id": before_id or 2**63 - 1,
+            "limit": limit,
+        },
     )
     return rows if after_id is not None else rows[::-1]
 
@@ -404,7 +437,8 @@ async def list_conversations(
         ConversationRow,
         f"""
         SELECT o.id, o.email, o.name, o.created_at, o.is_admin,
-               c.read_up_to_id, coalesce(theirs.read_up_to_id, 0), unread.count, c.position_id, {_MESSAGE_COLUMNS}
+               c.read_up_to_id, coalesce(theirs.read_up_to_id, 0), unread.count, c.position_id,
+               {message_columns("%(user_id)s")}
           FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, place.id AS position_id,
                        LEAST(c.user_id, c.other_id)::text || ':' || GREATEST(c.user_id, c.other_id)::text AS conv
                   FROM conversations c

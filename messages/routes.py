@@ -5,30 +5,34 @@ from datetime import datetime
 from typing import Annotated, Literal, NoReturn
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.routing import Route
 
 from accounts.queries import find_user
 from accounts.routes import User
 from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
+from delivery.attachments import describe_attachment
 from delivery.events import MessageRow, timestamp
+from delivery.protocol import MessageBody
 from edge.answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
-from edge.fields import MAX_ID, ClientId, Id, IdParameter, NotBlank, refusal
+from edge.fields import MAX_ID, Id, IdParameter, NotBlank, refusal
 from edge.forms import read_json
 from errors import (
     AdminRequiredError,
     ClientIdReusedError,
+    DocumentNotFoundError,
     ForbiddenError,
     MessageNotFoundError,
+    PageNotFoundError,
     PayloadTooLargeError,
     RateLimitedError,
     UpgradeRequiredError,
     UserNotFoundError,
 )
 from messages import queries
-from messages.messenger import Messenger
-from messages.queries import ConversationRow, MessageDraft
+from messages.messenger import Messenger, draft_of
+from messages.queries import ConversationRow
 
 Chat = Annotated[Messenger, opened(Messenger)]
 MAX_PAGE = 1_000_000
@@ -51,18 +55,17 @@ router = APIRouter(tags=["messages"], generate_unique_id_function=operation_id)
 # The wire
 
 
-class MessageCreate(BaseModel):
+class MessageCreate(MessageBody):
     """A message to one user. A repeat with the same client_id is not sent again."""
 
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"recipient_id": 2, "content": "Page 57 has the figures.", "client_id": "a1"}]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"recipient_id": 2, "content": "Page 57 has the figures.", "client_id": "a1"},
+                {"recipient_id": 2, "content": "Look!", "document_id": 7, "page": 57, "match": "figures"},
+            ]
         }
-    }
-
-    recipient_id: Id
-    content: Annotated[NotBlank, Field(description="at most 32,000 characters")]
-    client_id: ClientId | None = None
+    )
 
 
 class MessageSent(BaseModel):
@@ -82,6 +85,27 @@ class MessagePatch(BaseModel):
     content: Annotated[NotBlank, Field(description="at most 32,000 characters")]
 
 
+class QuotePart(BaseModel):
+    """Some text of a quote."""
+
+    text: str = Field(examples=["Total due"])
+    hit: bool = Field(description="it is what `match` looked for")
+
+
+class Attachment(BaseModel):
+    """The document that a message points at, as I may see it now. What was quoted stays."""
+
+    document_id: int = Field(examples=[7])
+    filename: str = Field(examples=["invoice.pdf"])
+    page_count: int | None = Field(examples=[57])
+    page: int | None = Field(examples=[57])
+    match: str | None = Field(description="the term to highlight", examples=["figures"])
+    snippet: list[QuotePart] = Field(description="the hit, with the words around it")
+    thumbnail: str | None = Field(examples=["/documents/7/pages/57/image?width=240&q=figures"])
+    status: Literal["processing", "ready", "failed"] | None = Field(description="null if it is not available")
+    available: bool = Field(description="false once it is deleted, or no longer shared with me")
+
+
 class Message(BaseModel):
     """A stored message; one that was taken back has `deleted_at` and no content."""
 
@@ -94,10 +118,11 @@ class Message(BaseModel):
     client_id: str | None = Field(description="the sender's own name for it; null for the other person")
     edited_at: datetime | None
     deleted_at: datetime | None
+    attachment: Attachment | None = Field(description="a document that it points at")
 
     @classmethod
     def from_row(cls, row: MessageRow, reader: UserRow) -> "Message":
-        fields = row._asdict()
+        fields = row._asdict() | {"attachment": describe_attachment(row.attachment)}
         if row.sender_id != reader.id:
             fields["client_id"] = None
         return cls(**fields)
@@ -174,10 +199,14 @@ class AnnouncementSent(BaseModel):
 
 
 async def send_message(request: Request) -> Response:
-    """The answer comes after the message is stored; open sockets of both users have been handed it by then."""
+    """The answer comes after the message is stored; open sockets of both users have been handed it by then.
+
+    With `document_id` it shows a document that the sender may read. The owner's message shares it with the recipient;
+    anybody else's goes to people who may read it already. Words may be left out then.
+    """
     user = await current_user(request)
     body = await read_json(request, MessageCreate)
-    draft = MessageDraft(user.id, body.recipient_id, body.content, body.client_id)
+    draft = draft_of(body, sender_id=user.id)
     stored = await get_engine(request, Messenger).send(draft)
     sent = MessageSent(id=stored.message.id, created_at=stored.message.created_at, duplicate=stored.duplicate)
     return Response(sent.model_dump_json(), media_type="application/json")
@@ -197,7 +226,14 @@ router.add_api_route(
         },
     },
     responses=may_fail(
-        *SIGNED_IN, *WITH_BODY, UserNotFoundError, ClientIdReusedError, PayloadTooLargeError, RateLimitedError
+        *SIGNED_IN,
+        *WITH_BODY,
+        UserNotFoundError,
+        DocumentNotFoundError,
+        PageNotFoundError,
+        ClientIdReusedError,
+        PayloadTooLargeError,
+        RateLimitedError,
     ),
     route_class_override=DirectRoute,
 )
@@ -259,6 +295,7 @@ def _message_fields(row: MessageRow, reader: UserRow) -> dict[str, object]:
         "client_id": row.client_id if row.sender_id == reader.id else None,
         "edited_at": timestamp(row.edited_at),
         "deleted_at": timestamp(row.deleted_at),
+        "attachment": describe_attachment(row.attachment),
     }
 
 

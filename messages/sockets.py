@@ -41,9 +41,9 @@ from edge.answers import operation_id
 from edge.engines import get_engine
 from edge.limits import RateLimits
 from errors import NotAuthenticatedError, PagewireError, PayloadTooLargeError, RateLimitedError
-from messages.messenger import Messenger
+from messages.messenger import Messenger, draft_of
 from messages.presence import Presence
-from messages.queries import MessageDraft, StoredMessage
+from messages.queries import StoredMessage
 from messages.replay import Replay
 from settings import Settings
 
@@ -292,7 +292,7 @@ class Session:
                 await self._connection.send_patiently(pong_frame(ref=frame.ref))
 
     async def _send_message(self, frame: SendFrame) -> None:
-        draft = MessageDraft(self._user.id, frame.recipient_id, frame.content, frame.client_id)
+        draft = draft_of(frame, sender_id=self._user.id)
         stored = await self._messenger.submit(draft, origin=self._connection)
         self._unstored += 1
         stored.add_done_callback(partial(self._report, frame))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from db import Database
 from delivery.events import MessageRow
+from delivery.queries import Delivery
 from errors import (
     BusyError,
     ClientIdReusedError,
@@ -17,6 +18,7 @@ from errors import (
     UserNotFoundError,
 )
 from messages import queries
+from messages.attachments import store_messages
 from messages.queries import MessageDraft, StoredMessage
 
 MAX_QUEUED = 10_000  # messages; one more is refused with BusyError
@@ -47,6 +49,10 @@ class Job(NamedTuple):
 Stored = tuple[Job, StoredMessage]
 
 
+def _expect_nothing(deliveries: Sequence[Delivery]) -> None:
+    pass
+
+
 class MessageWriter:
     """The one way into the messages table, for sockets and REST alike.
 
@@ -54,7 +60,10 @@ class MessageWriter:
     node is not kept waiting (GET /me while 500 people write: p50 15–22 → 6 ms). A sender's messages keep their order.
     Senders take turns, a message each, so that one with much to say does not hold up the others.
 
-    *publish* is called after the commit, before the senders are answered, once for each new message.
+    A message that points at a document is stored alone, in a transaction with what it shares.
+
+    *publish* is called after the commit, before the senders are answered, once for each new message. *expect* is called
+    with the events of people with whom a document is now shared.
     """
 
     def __init__(
@@ -64,10 +73,12 @@ class MessageWriter:
         *,
         node_id: int,
         has_company: Callable[[], bool] = lambda: False,
+        expect: Callable[[Sequence[Delivery]], None] = _expect_nothing,
     ) -> None:
         self._database = database
         self._node_id = node_id
         self._has_company = has_company
+        self._expect = expect
         self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation surely has its rows
         self._publish = publish
         self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
@@ -166,6 +177,9 @@ class MessageWriter:
         characters = 0
         while self._queues and len(batch) < MAX_BATCH:
             sender_id, queue = next(iter(self._queues.items()))
+            has_document = queue[0].draft.document is not None
+            if batch and (has_document or batch[-1].draft.document is not None):
+                break
             characters += len(queue[0].draft.content)
             if batch and characters > MAX_BATCH_CHARACTERS:
                 break
@@ -205,7 +219,13 @@ class MessageWriter:
         return stored
 
     async def _store(self, jobs: Sequence[Job]) -> list[Stored]:
-        rows = await self._insert([self._mark_first(job.draft) for job in jobs])
+        try:
+            rows = await self._insert([self._mark_first(job.draft) for job in jobs])
+        except PagewireError as error:
+            if jobs[0].draft.document is None or error.status >= 500:
+                raise
+            _fail(jobs, error)  # a document that its sender may not read or share
+            return []
         self._remember_pairs(rows)
         by_ordinal = {row.ordinal: row for row in rows}
         stored: list[Stored] = []
@@ -233,6 +253,8 @@ class MessageWriter:
         attempt = 1
         while True:
             try:
+                if drafts[0].document is not None:
+                    return await self._insert_alone(drafts)
                 return await queries.insert_messages(
                     self._database, drafts, node_id=self._node_id, whole=self._has_company()
                 )
@@ -241,6 +263,12 @@ class MessageWriter:
                 if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
                     raise
                 attempt += 1
+
+    async def _insert_alone(self, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
+        async with self._database.transaction() as tx:
+            stored, deliveries = await store_messages(tx, drafts, node_id=self._node_id)
+        self._expect(deliveries)
+        return stored
 
     def forget_pairs(self) -> None:
         """The database may be in an older state: conversations may lack their rows."""

@@ -19,9 +19,11 @@ OPERATIONS = {
     "extract_tables": "POST /extract/tables",
     "list_conversation": "GET /messages/{user_id}",
     "list_conversations": "GET /conversations",
+    "list_document_messages": "GET /documents/{document_id}/messages",
     "list_documents": "GET /documents",
     "list_events": "GET /events",
     "list_messages": "GET /messages",
+    "list_shares": "GET /documents/{document_id}/shares",
     "list_tables": "GET /documents/{document_id}/tables",
     "list_users": "GET /users",
     "login": "POST /login",
@@ -39,6 +41,7 @@ OPERATIONS = {
     "read_root": "GET /",
     "read_tables_csv": "GET /documents/{document_id}/tables.csv",
     "read_tables_xlsx": "GET /documents/{document_id}/tables.xlsx",
+    "read_share": "GET /documents/{document_id}/shares/{user_id}",
     "read_table_csv": "GET /documents/{document_id}/tables/{table_index}.csv",
     "read_text": "GET /documents/{document_id}/text",
     "read_user": "GET /users/{user_id}",
@@ -47,12 +50,14 @@ OPERATIONS = {
     "search_document": "GET /documents/{document_id}/search",
     "search_pdf": "POST /search-pdf",
     "send_message": "POST /messages",
+    "share_document": "PUT /documents/{document_id}/shares/{user_id}",
+    "unshare_document": "DELETE /documents/{document_id}/shares/{user_id}",
     "send_notification": "POST /send-notification",
     "token": "POST /token",
     "upload_pdf": "POST /upload-pdf",
 }
 # A schema cannot say what a PDF is, that an address is taken, which events are kept, how many bytes a password has,
-# which characters are visible.
+# which characters are visible, that a message without words needs a document.
 TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "list_events",
     "extract_pdf",
@@ -65,6 +70,7 @@ TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "login",
     "token",
     "rename_document",
+    "send_message",
 }
 
 

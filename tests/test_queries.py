@@ -16,7 +16,9 @@ from accounts import queries as accounts
 from db import Connection, Database, Prepared, _compile
 from delivery import queries as delivery
 from documents import queries as documents
+from documents import share_queries as shares
 from errors import BusyError
+from messages import attachment_queries as attachments
 from messages import presence_queries as presence
 from messages import queries as messages
 from messages.queries import MessageDraft
@@ -46,11 +48,17 @@ SELECT CASE n % 100 WHEN 0 THEN 7 ELSE 1 + n % 500 END, 'book.pdf', 'file-' || n
        CASE WHEN n % 2000 = 0 THEN 'processing' ELSE 'ready' END, CASE WHEN n % 2000 = 0 THEN 1 END
   FROM generate_series(1, 10000) AS n;
 
+INSERT INTO document_shares (document_id, user_id)
+SELECT 1 + n % 10000, 1 + (n * 7 + n / 10000) % 3000 FROM generate_series(1, 20000) AS n
+ UNION SELECT n, 7 FROM generate_series(2, 10000, 9) AS n ON CONFLICT DO NOTHING;
+
 INSERT INTO pages (document_id, page_number, text, width, height)
 SELECT 1 + n / 3, 1 + n % 3, 'text', 595, 842 FROM generate_series(0, 9000) AS n;
 
 INSERT INTO document_tables (document_id, table_index, page_number, data, bbox)
 SELECT 1 + n / 5, n % 5, 1, '[["a", "b"], ["c", "d"]]', '{0,0,9,9}' FROM generate_series(0, 9000) AS n;
+
+UPDATE messages SET document_id = 1 + id % 900, page = 1 WHERE id % 10 = 0;
 
 INSERT INTO conversations (user_id, other_id)
 SELECT DISTINCT sender_id, recipient_id FROM messages UNION SELECT DISTINCT recipient_id, sender_id FROM messages;
@@ -101,14 +109,20 @@ QUESTIONS: dict[str, Question] = {
     "mark_read": lambda conn: messages.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
     "list_conversation": lambda conn: messages.list_conversation(conn, user_id=7, other_id=50, limit=20),
     "list_documents": lambda conn: documents.list_documents(conn, user_id=7, before_id=9_000, limit=20),
+    "list_document_messages": lambda conn: attachments.list_document_messages(conn, document_id=7, user_id=7, limit=20),
     "list_known_files": lambda conn: documents.list_known_files(conn, file_paths=["file-1.pdf", "file-2.pdf"]),
     "list_messages": lambda conn: messages.list_messages(conn, user_id=7, offset=50, limit=20),
+    "find_document": lambda conn: documents.find_document(conn, document_id=7, reader_id=9),
+    "list_shares": lambda conn: shares.list_shares(conn, document_id=7, limit=20),
     "find_page": lambda conn: documents.find_page(conn, document_id=7, page_number=3),
     "find_table": lambda conn: documents.find_table(conn, document_id=7, table_index=3),
     "get_placed_tables_json": lambda conn: documents.get_placed_tables_json(conn, document_id=7),
     "get_tables_json": lambda conn: documents.get_tables_json(conn, document_id=7),
     "list_pages": lambda conn: documents.list_pages(conn, document_id=7),
 }
+
+
+MODULES = (accounts, delivery, documents, shares, messages, attachments, presence, auth, db)
 
 
 class Line(NamedTuple):
@@ -188,11 +202,7 @@ def test_every_index_names_the_functions_it_serves() -> None:
     indexes = re.findall(r"^CREATE (?:UNIQUE )?INDEX", schema, re.MULTILINE)
 
     assert len({index for index, _ in promises() if not index.endswith("_pkey")}) == len(indexes)
-    assert {
-        function
-        for _, function in promises()
-        if not any(hasattr(module, function) for module in (accounts, delivery, documents, messages, presence, auth, db))
-    } == set()
+    assert {function for _, function in promises() if not any(hasattr(module, function) for module in MODULES)} == set()
 
 
 @pytest.mark.parametrize(("index", "function"), promises())

@@ -36,7 +36,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def test_every_frame_is_understood(frame: dict[str, Any]) -> None:
     understood = parse_frame(json.dumps({**frame, "ref": "r1"}), classic=False)
 
-    assert understood.model_dump() == {**frame, "ref": "r1"}
+    assert understood.model_dump(exclude_unset=True) == {**frame, "ref": "r1"}
 
 
 def test_a_frame_without_a_type_is_a_message() -> None:

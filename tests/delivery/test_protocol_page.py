@@ -16,17 +16,27 @@ import settings
 from chat import CloseCode
 from delivery import feed, polling, protocol
 from delivery import queries as queries_of_delivery
-from delivery.events import AnnouncementRow, Event, EventFrames, MessageRow
+from delivery.events import DOCUMENT_FIELDS, AnnouncementRow, Event, EventFrames, MessageRow
 from delivery.protocol import parse_frame
-from messages import messenger, queries, replay, sockets, writer
+from messages import attachments, messenger, queries, replay, sockets, writer
 from support.servers import HOUSE
 
 PAGE = (HOUSE / "docs" / "protocol.md").read_text()
 SECTIONS = {
     title.strip(): text for title, _, text in (part.partition("\n") for part in re.split(r"^## ", PAGE, flags=re.M))
 }
+ATTACHMENT = {
+    "document_id": 7,
+    "filename": "report.pdf",
+    "page_count": 57,
+    "page": 57,
+    "match": "figures",
+    "snippet": [{"text": "figures", "hit": True}],
+    "status": "ready",
+    "available": True,
+}
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ROOMS_OF_SOCKETS = (sockets, replay, chat, messenger, writer, queries, protocol)
+ROOMS_OF_SOCKETS = (sockets, replay, chat, messenger, attachments, writer, queries, protocol)
 
 
 def blocks(section: str, language: str) -> list[str]:
@@ -60,14 +70,14 @@ def test_an_example_has_all_fields_of_its_frame(example: dict[str, Any]) -> None
 
 
 def durable(kind: str) -> dict[str, Any]:
-    message = MessageRow(991, 1, 2, "hi", NOON, "Alice", "a1", None, None)
+    message = MessageRow(991, 1, 2, "hi", NOON, "Alice", "a1", None, None, ATTACHMENT)
     event = Event(kind, 991, message=message, announcement=AnnouncementRow(991, 1, "hi", NOON, "Alice"))
     frame: dict[str, Any] = json.loads(EventFrames(event).durable(1, 7))
     return frame
 
 
 def durable_document(kind: str) -> dict[str, Any]:
-    document = {"document_id": 7, "filename": "a.pdf", "page_count": 3, "tables_found": 1, "code": None, "detail": None}
+    document: dict[str, Any] = dict.fromkeys(name for names in DOCUMENT_FIELDS.values() for name in names)
     event = Event(kind, 7, document=document)
     frame: dict[str, Any] = json.loads(EventFrames(event).durable(1, 7))
     return frame
@@ -76,7 +86,7 @@ def durable_document(kind: str) -> dict[str, Any]:
 def frames_out() -> list[dict[str, Any]]:
     """One of each frame that protocol.py can make."""
     made = [durable(kind) for kind in ("message", "edited", "deleted", "announcement")]
-    made += [durable_document(f"document.{kind}") for kind in ("ready", "failed", "deleted")]
+    made += [durable_document(f"document.{kind}") for kind in ("ready", "failed", "deleted", "shared", "unshared")]
     written = [
         protocol.ready_frame(user_id=1, seq=1, epoch="e1", resumed=False, messages="off", sockets=20),
         protocol.ack_frame(ref=1, client_id=None, message_id=1, created_at=NOON, duplicate=False, seq=1),

@@ -1,0 +1,75 @@
+"""Every SQL statement about whom a document is shared with; it is shared by a message (messages/attachment_queries.py)."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from db import Connection, Executor
+from delivery.attachments import READERS
+from delivery.queries import lock_mailboxes
+
+
+class ShareRow(NamedTuple):
+    user_id: int
+    name: str
+    created_at: datetime
+
+
+_SHARES = """
+    SELECT s.user_id, u.name, s.created_at FROM document_shares s JOIN users u ON u.id = s.user_id
+     WHERE s.document_id = %(document_id)s
+"""
+
+
+async def list_shares(conn: Executor, *, document_id: int, after_id: int = 0, limit: int) -> list[ShareRow]:
+    """Whom the document is shared with, by id."""
+    return await conn.fetch_all(
+        ShareRow,
+        f"{_SHARES} AND s.user_id > %(after_id)s ORDER BY s.user_id LIMIT %(limit)s",
+        {"document_id": document_id, "after_id": after_id, "limit": limit},
+    )
+
+
+async def find_share(conn: Executor, *, document_id: int, user_id: int) -> ShareRow | None:
+    return await conn.fetch_one(
+        ShareRow,
+        f"{_SHARES} AND s.user_id = %(user_id)s",
+        {"document_id": document_id, "user_id": user_id},
+    )
+
+
+async def delete_share(tx: Connection, *, document_id: int, user_id: int) -> bool:
+    """False if the document was not shared with *user_id*."""
+    deleted = await tx.execute(
+        "DELETE FROM document_shares WHERE document_id = %(document_id)s AND user_id = %(user_id)s",
+        {"document_id": document_id, "user_id": user_id},
+    )
+    return deleted == 1
+
+
+class _Reader(NamedTuple):
+    document_id: int
+    user_id: int
+
+
+async def lock_readers(tx: Connection, *, document_ids: Collection[int]) -> dict[int, list[int]]:
+    """The owner and everybody each document is shared with, their mailboxes locked: to notify them of it.
+
+    Whom it is shared with meanwhile is among them: who shares it locks the owner's mailbox first.
+    """
+    await lock_mailboxes(tx, user_ids={row.user_id for row in await _list_readers(tx, document_ids)})
+    readers: dict[int, list[int]] = {document_id: [] for document_id in document_ids}
+    for row in await _list_readers(tx, document_ids):
+        readers[row.document_id].append(row.user_id)
+    return readers
+
+
+async def _list_readers(tx: Connection, document_ids: Collection[int]) -> list[_Reader]:
+    return await tx.fetch_all(
+        _Reader,
+        f"""
+        SELECT document_id, user_id FROM {READERS} AS r WHERE document_id = ANY(%(document_ids)s::bigint[])
+         ORDER BY user_id
+        """,
+        {"document_ids": list(document_ids)},
+    )
