@@ -201,8 +201,9 @@ class Readings:
         self._feed.expect(deliveries)
 
     async def _discard(self, document: DocumentRow) -> None:
-        """Remove a document that was refused; not if it is another node's now, or has another file. Its owner is answered,
-        so that only people with whom it is shared already are notified.
+        """Remove a document that was refused; not if it is another node's now, or has another file.
+
+        Its owner is answered; people with whom it is shared already are notified.
 
         Its row goes first: a crash in between leaves a file for the next sweep.
         """
