@@ -319,6 +319,7 @@ async def edit_message(
                    sent_hash = CASE WHEN %(content)s IS NULL THEN NULL ELSE sent_hash END,
                    document_id = CASE WHEN %(content)s IS NULL THEN NULL ELSE document_id END,
                    document_name = CASE WHEN %(content)s IS NULL THEN NULL ELSE document_name END,
+                   page = CASE WHEN %(content)s IS NULL THEN NULL ELSE page END,
                    match = CASE WHEN %(content)s IS NULL THEN NULL ELSE match END,
                    quote = CASE WHEN %(content)s IS NULL THEN NULL ELSE quote END
              WHERE id = %(message_id)s

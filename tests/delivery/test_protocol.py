@@ -77,14 +77,14 @@ def test_a_flag_of_a_frame_is_true_or_false(wrong: object) -> None:
         parse_frame(json.dumps({"type": "typing", "recipient_id": 2, "active": wrong}), classic=False)
 
 
-@settings(max_examples=1000)
-@given(st.sampled_from(FRAMES), st.dictionaries(st.sampled_from(["ref", "id", "content", "type"]), SOME_JSON))
+@settings(max_examples=1000, deadline=None)
+@given(st.sampled_from(FRAMES), st.dictionaries(st.sampled_from(["ref", "id", "content", "type", "document_id", "page", "match"]), SOME_JSON))
 def test_a_distorted_frame_is_understood_or_refused(frame: dict[str, Any], distortion: dict[str, Any]) -> None:
     with suppress(BadFrameError):
         parse_frame(json.dumps({**frame, **distortion}), classic=False)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.text() | SOME_JSON.map(json.dumps) | st.just("[" * 10_000), st.booleans())
 def test_any_text_is_understood_or_refused(text: str, classic: bool) -> None:
     peek_reference(text)
