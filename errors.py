@@ -246,6 +246,13 @@ class DatabaseUnavailableError(PagewireError):
     code = "database_error"
 
 
+class SearchTimeoutError(PagewireError):
+    """This search takes too long; use rarer words, or search one document."""
+
+    status = 503
+    code = "search_timeout"
+
+
 class StorageFullError(PagewireError):
     """The server has no room left to store the file."""
 

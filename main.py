@@ -46,6 +46,10 @@ from pdf import PdfEngine
 from postgres.location import DatabaseLocation, locate_database
 from postgres.opening import open_schema
 from postgres.queries import get_installation_mark
+from search import routes as search
+from search.finder import Finder
+from search.indexer import Indexer
+from search.vocabulary import Vocabulary
 from settings import Settings, get_settings
 
 VERSION = "0.1.0"
@@ -54,6 +58,7 @@ TAGS = [
     {"name": "app", "description": "Welcome and health."},
     {"name": "accounts", "description": "Registration, sign-in and access tokens."},
     {"name": "documents", "description": "The PDF library."},
+    {"name": "search", "description": "One search over pages and messages."},
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
     {"name": "notifications", "description": "E-mail to users."},
 ]
@@ -65,6 +70,7 @@ ROUTERS = (
     questions.router,
     pages.router,
     tables.router,
+    search.router,
     messages.router,
     sockets.router,
     polling.router,
@@ -105,6 +111,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         readings = Readings(database, engine, storage, feed)
         library = Library(database, storage, readings, feed, messenger)
+        vocabulary = Vocabulary()
+        indexer = Indexer(database, engine, vocabulary)
         await bus.start()
         stack.push_async_callback(bus.close)
         feed.start()
@@ -113,9 +121,10 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         stack.push_async_callback(presence.close)
         messenger.start()
         stack.push_async_callback(messenger.close)
-        stack.push_async_callback(_close_together, outbox.close, readings.close, library.close)
+        stack.push_async_callback(_close_together, outbox.close, readings.close, library.close, indexer.close)
         outbox.start()
         await readings.start()
+        indexer.start()
 
         _log_start(settings, location)
         yield Engines(
@@ -129,6 +138,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             messenger,
             outbox,
             library,
+            Finder(database, vocabulary),
+            indexer,
             limits,
             Readiness({"database": partial(db.ping, database), "storage": storage.ping, "bus": bus.ping}),
         )

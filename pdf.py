@@ -124,13 +124,14 @@ class PdfEngine:
         """Stop the workers; tasks under way end with BusyError. Blocks for a moment."""
         self._workers.close()
 
-    async def read(self, file: PdfFile) -> AsyncGenerator[Part]:
+    async def read(self, file: PdfFile, *, with_vectors: bool = False) -> AsyncGenerator[Part]:
         """Yield the text and the tables of all pages in parts, in page order; tables are numbered over the document.
+        *with_vectors*: and what the search needs of the pages.
 
         While the caller handles a part, the next ones are extracted: as many as there are workers, and one more.
         """
         total = _Total(self._limits._replace(owner=file.user_id))
-        part = await self._read_part(file, 1, FIRST_PAGES, total)
+        part = await self._read_part(file, 1, FIRST_PAGES, total, with_vectors)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
         try:
@@ -139,7 +140,7 @@ class PdfEngine:
                 while next_page <= part.page_count and len(ahead) <= self._worker_count:
                     share = math.ceil((part.page_count + 1 - next_page) / self._worker_count)
                     count = min(_next_size(part), max(FIRST_PAGES, share))
-                    ahead.append(asyncio.create_task(self._read_part(file, next_page, count, total)))
+                    ahead.append(asyncio.create_task(self._read_part(file, next_page, count, total, with_vectors)))
                     next_page += count
                 yield part
                 if not ahead:
@@ -150,11 +151,18 @@ class PdfEngine:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _read_part(self, file: PdfFile, first_page: int, count: int, total: "_Total") -> Part:
+    async def _read_part(self, file: PdfFile, first_page: int, count: int, total: "_Total", with_vectors: bool) -> Part:
         limits = total.limits(patient=first_page > 1)
-        return await self._run(
-            limits, tasks.read_part, file.source, self._max_pages, first_page, count, total.rescue_seconds
-        )
+        args = (file.source, self._max_pages, first_page, count, total.rescue_seconds, with_vectors)
+        return await self._run(limits, tasks.read_part, *args)
+
+    async def make_page_vectors(self, texts: Sequence[str]) -> list[str]:
+        """What the search needs of pages that were extracted before."""
+        return await self._run(self._limits._replace(patient=True), tasks.make_page_vectors, list(texts))
+
+    async def make_message_vectors(self, messages: Sequence[tuple[str, int, int]]) -> list[str]:
+        """What the search needs of messages: each is its content, its sender and its recipient."""
+        return await self._run(self._limits._replace(patient=True), tasks.make_message_vectors, list(messages))
 
     async def extract(self, file: PdfFile) -> Extraction:
         """Return the text and the tables of every page."""

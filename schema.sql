@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 7
+-- schema version: 8
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -87,7 +87,8 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS pages_read integer NOT NULL DEFAULT 0,   -- while it is processing
     ADD COLUMN IF NOT EXISTS reader_version integer,   -- extraction.values.READER_VERSION that read it
     ADD COLUMN IF NOT EXISTS error_code text,     -- why it failed
-    ADD COLUMN IF NOT EXISTS error_detail text;
+    ADD COLUMN IF NOT EXISTS error_detail text,
+    ADD COLUMN IF NOT EXISTS tokens_version integer NOT NULL DEFAULT 0;   -- extraction.tokens.TOKENS_VERSION of its pages in page_search; 0: to be indexed
 ALTER TABLE documents DROP CONSTRAINT IF EXISTS documents_status_check;
 ALTER TABLE documents ADD CONSTRAINT documents_status_check CHECK (status IN ('processing', 'ready', 'failed'));
 
@@ -95,6 +96,7 @@ CREATE INDEX IF NOT EXISTS documents_by_sha256 ON documents (sha256);           
 CREATE INDEX IF NOT EXISTS documents_by_user ON documents (user_id, id);                         -- list_documents
 CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);                      -- list_known_files
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
+CREATE INDEX IF NOT EXISTS documents_unindexed ON documents (id) WHERE tokens_version = 0;        -- find_unindexed
 CREATE UNIQUE INDEX IF NOT EXISTS documents_client_id ON documents (user_id, client_id) WHERE client_id IS NOT NULL;   -- insert_document
 
 -- Whom a document is shared with; its owner is not among them (delivery.attachments.READERS has both).
@@ -104,7 +106,7 @@ CREATE TABLE IF NOT EXISTS document_shares (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (document_id, user_id)   -- list_shares
 );
-CREATE INDEX IF NOT EXISTS document_shares_by_user ON document_shares (user_id, document_id);   -- find_document
+CREATE INDEX IF NOT EXISTS document_shares_by_user ON document_shares (user_id, document_id);   -- find_document, list_readable
 
 CREATE TABLE IF NOT EXISTS pages (
     document_id bigint NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
@@ -123,6 +125,21 @@ CREATE TABLE IF NOT EXISTS document_tables (
     bbox real[] NOT NULL,             -- x0, top, x1, bottom in points
     PRIMARY KEY (document_id, table_index)   -- get_tables_json, get_placed_tables_json, find_table
 );
+
+-- What search looks in. The keys name documents, never people: sharing, unsharing and deleting touch no index row. The vectors
+-- are stored unpacked, away from the rest of the row: most are never read.
+CREATE TABLE IF NOT EXISTS page_search (
+    document_id bigint NOT NULL,
+    page_number integer NOT NULL,
+    keys bigint[] NOT NULL,           -- the document, and its band of 32: -(document_id / 32) - 1
+    vec tsvector NOT NULL,            -- the words of the document's name from 1 with weight A, the page's from 101
+    PRIMARY KEY (document_id, page_number),
+    FOREIGN KEY (document_id) REFERENCES documents (id) ON DELETE CASCADE   -- not pages: a classic document has none
+) WITH (toast_tuple_target = 128);
+ALTER TABLE page_search ALTER vec SET STORAGE EXTERNAL;
+
+-- The pending lists are large, and search.indexer cleans them every second: in bulk, indexing costs a third.
+CREATE INDEX IF NOT EXISTS page_search_words ON page_search USING gin (vec, keys) WITH (fastupdate = on, gin_pending_list_limit = 65536);   -- find_pages
 
 -- Messages
 
@@ -185,8 +202,22 @@ ALTER TABLE conversations
     DROP CONSTRAINT IF EXISTS conversations_user_id_fkey,
     DROP CONSTRAINT IF EXISTS conversations_other_id_fkey;
 
+CREATE TABLE IF NOT EXISTS message_search (   -- no foreign key: its check would write to each message
+    message_id bigint PRIMARY KEY,
+    vec tsvector NOT NULL                      -- its words, '=u7' for each of its two people, '=s7' for its sender
+);
+CREATE INDEX IF NOT EXISTS message_search_words ON message_search USING gin (vec) WITH (fastupdate = on, gin_pending_list_limit = 65536);   -- find_messages
+
+CREATE TABLE IF NOT EXISTS search_progress (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    messages_up_to bigint NOT NULL DEFAULT 0   -- later messages are not in message_search yet
+);
+INSERT INTO search_progress DEFAULT VALUES ON CONFLICT DO NOTHING;
+
 CREATE OR REPLACE FUNCTION forget_talk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    DELETE FROM message_search USING messages WHERE messages.id = message_search.message_id AND messages.sender_id = OLD.id;
+    DELETE FROM message_search USING messages WHERE messages.id = message_search.message_id AND messages.recipient_id = OLD.id;
     DELETE FROM messages WHERE sender_id = OLD.id;
     DELETE FROM messages WHERE recipient_id = OLD.id;
     DELETE FROM conversations theirs USING conversations mine

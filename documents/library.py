@@ -23,6 +23,7 @@ from errors import (
     PagewireError,
     UserNotFoundError,
 )
+from index.queries import rename_pages
 from messages.attachment_queries import hold_document
 from messages.messenger import Messenger, Posted
 from messages.queries import DocumentPointer, MessageDraft
@@ -210,8 +211,10 @@ class Library:
     async def rename(self, document_id: int, *, user_id: int, filename: str) -> DocumentRow:
         """Raises: DocumentNotFoundError"""
         row = await self.get_owned_document(document_id, user_id=user_id)
-        if not await queries.rename_document(self._database, document_id=document_id, filename=filename):
-            raise DocumentNotFoundError
+        async with self._database.transaction() as tx:
+            if not await queries.rename_document(tx, document_id=document_id, filename=filename):
+                raise DocumentNotFoundError
+            await rename_pages(tx, document_id=document_id)
         return row._replace(filename=filename)
 
     # Sharing

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, TypeVar
 from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor
 from delivery.attachments import may_read
 from errors import BusyError, ClientIdReusedError
+from index.queries import CURRENT_TOKENS, copy_pages
 
 T = TypeVar("T")
 INSERT_ATTEMPTS = 5  # of an upload whose client_id another one has just released
@@ -306,7 +307,8 @@ async def begin_extraction(
     touched = await tx.execute(
         """
         UPDATE documents
-           SET page_count = %(page_count)s, pages_read = 0, metadata = %(metadata)s, encrypted = %(encrypted)s
+           SET page_count = %(page_count)s, pages_read = 0, metadata = %(metadata)s, encrypted = %(encrypted)s,
+               tokens_version = %(tokens_version)s
          WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
         """,
         {
@@ -315,6 +317,7 @@ async def begin_extraction(
             "page_count": page_count,
             "metadata": json.dumps(metadata),
             "encrypted": encrypted,
+            "tokens_version": CURRENT_TOKENS,
         },
     )
     if touched != 1:
@@ -423,7 +426,7 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
         UPDATE documents d
            SET status = 'ready', node_id = NULL, reader_version = s.reader_version, page_count = s.page_count,
                tables_found = s.tables_found, metadata = s.metadata, encrypted = s.encrypted, warnings = s.warnings,
-               extracted_text = s.extracted_text
+               extracted_text = s.extracted_text, tokens_version = s.tokens_version
           FROM documents s
          WHERE s.id = %(source_id)s
            AND d.id = %(document_id)s AND d.node_id = %(node_id)s AND d.status = 'processing'
@@ -445,6 +448,7 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
             """,
             params,
         )
+    await copy_pages(tx, source_id=source.id, document_id=document_id)
     return row.user_id
 
 
@@ -470,7 +474,7 @@ async def fail_extraction(
 
 
 async def _delete_pages(tx: Connection, document_id: int) -> None:
-    for table in ("pages", "document_tables"):
+    for table in ("pages", "page_search", "document_tables"):
         await tx.execute(f"DELETE FROM {table} WHERE document_id = %(document_id)s", {"document_id": document_id})
 
 

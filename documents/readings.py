@@ -20,6 +20,7 @@ from edge.background import cancel, repeat
 from errors import BadPdfError, DocumentFileMissingError, PagewireError
 from extraction.turns import Turns
 from extraction.values import DAMAGED, READER_VERSION, Part
+from index import queries as index
 from pdf import PdfEngine, PdfFile
 
 RECOVER_EVERY_SECONDS = 30.0
@@ -157,7 +158,7 @@ class Readings:
         warnings: list[str] = []
         reported_at = -math.inf
         file = PdfFile(path, document.password, user_id=document.user_id)
-        async with contextlib.aclosing(self._engine.read(file)) as parts:
+        async with contextlib.aclosing(self._engine.read(file, with_vectors=True)) as parts:
             async for part in parts:
                 warnings += part.warnings
                 if not await self._save(document.id, part, warnings):
@@ -182,6 +183,13 @@ class Readings:
             tables = [TableRow(t.page_number, t.table_index, t.data, list(t.bbox)) for t in part.tables]
             if not await queries.save_pages(tx, **ours, pages=pages, tables=tables):
                 return False
+            await index.put_pages(
+                tx,
+                document_id=document_id,
+                names=await index.get_name_vector(tx, document_id=document_id),
+                page_numbers=[page.page_number for page in pages],
+                vectors=part.vectors,
+            )
             if pages[-1].page_number == part.page_count:
                 owner_id = await queries.finish_extraction(tx, **ours, warnings=warnings, reader_version=READER_VERSION)
                 deliveries = await self._notify(tx, owner_id, "document.ready", document_id)

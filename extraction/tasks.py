@@ -5,6 +5,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from errors import ExtractionLimitError
@@ -12,6 +13,7 @@ from extraction.guard import guarded
 from extraction.reader import open_pdf
 from extraction.tabular import FileFormat, join_tables, take_tables, to_file
 from extraction.text import clean_text
+from extraction.tokens import make_message_vector, make_page_vector
 from extraction.values import (
     OUT_OF_MEMORY,
     RESCUE_SECONDS,
@@ -32,7 +34,12 @@ def load_readers() -> None:
 
 @guarded
 def read_part(
-    source: Source, max_pages: int, first_page: int, count: int | None, rescue_seconds: float = RESCUE_SECONDS
+    source: Source,
+    max_pages: int,
+    first_page: int,
+    count: int | None,
+    rescue_seconds: float = RESCUE_SECONDS,
+    with_vectors: bool = False,
 ) -> Part:
     """Extract *count* pages from *first_page* on, or all; pages that PDFium cannot read get *rescue_seconds*."""
     began, cpu_began = time.monotonic(), time.process_time()
@@ -43,6 +50,7 @@ def read_part(
             pages.append(text)
             if page is not None:
                 found += reader.read_tables(text.page_number, page)
+        vectors = make_page_vectors([page.text for page in pages]) if with_vectors else []
         return Part(
             reader.document.page_count,
             reader.read_metadata(),
@@ -55,7 +63,20 @@ def read_part(
             time.monotonic(),
             time.process_time() - cpu_began,
             rescue_seconds - reader.rescue_seconds,
+            vectors,
         )
+
+
+def make_page_vectors(texts: Sequence[str]) -> list[str]:
+    return [make_page_vector(text) for text in texts]
+
+
+def make_message_vectors(messages: Sequence[tuple[str, int, int]]) -> list[str]:
+    """The vectors of messages: each is its content, its sender and its recipient."""
+    return [
+        make_message_vector(content, sender_id=sender_id, recipient_id=recipient_id)
+        for content, sender_id, recipient_id in messages
+    ]
 
 
 @guarded

@@ -67,6 +67,7 @@ class Part(NamedTuple):
     ended: float
     cpu_seconds: float
     rescue_seconds: float  # of those, for pages that PDFium could not read
+    vectors: Sequence[str] = ()  # of the pages, for the search, if they were asked for: see extraction.tokens
 
 
 class Extraction(NamedTuple):

@@ -15,6 +15,7 @@ from delivery.attachments import attachment_column
 from delivery.events import MessageRow
 from delivery.queries import CHANNEL, NOTES_PER_CALL, Delivery, insert_events
 from errors import ForbiddenError, MessageNotFoundError
+from index.queries import put_message
 
 MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
 MAX_WHOLE_BYTES = 900  # of a message that other nodes receive whole; with WHOLE_BYTES_PER_CALL less than 8,000
@@ -331,6 +332,13 @@ async def edit_message(
         {"message_id": message_id, "content": content, "author_id": author_id},
     )
     assert changed is not None
+    await put_message(
+        tx,
+        message_id=message_id,
+        sender_id=changed.sender_id,
+        recipient_id=changed.recipient_id,
+        content=content,
+    )
     kind = "deleted" if content is None else "edited"
     people = {changed.sender_id, changed.recipient_id}
     return changed, await insert_events(tx, user_ids=sorted(people), kind=kind, ref_id=message_id, node_id=node_id)

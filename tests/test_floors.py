@@ -13,13 +13,14 @@ FLOORS = [
     {"settings"},
     {"chat", "extraction"},
     {"db", "pdf"},
-    {"postgres"},
+    {"index", "postgres"},
     {"edge"},
     {"auth"},
     {"delivery"},
     {"accounts"},
     {"messages"},
     {"documents"},
+    {"search"},
     {"main"},
 ]
 DOORS = {

@@ -47,6 +47,7 @@ OPERATIONS = {
     "read_user": "GET /users/{user_id}",
     "register": "POST /register",
     "rename_document": "PATCH /documents/{document_id}",
+    "search": "GET /search",
     "search_document": "GET /documents/{document_id}/search",
     "search_pdf": "POST /search-pdf",
     "send_message": "POST /messages",
@@ -57,7 +58,7 @@ OPERATIONS = {
     "upload_pdf": "POST /upload-pdf",
 }
 # A schema cannot say what a PDF is, that an address is taken, which events are kept, how many bytes a password has,
-# which characters are visible, that a message without words needs a document.
+# which characters are visible, that a message without words needs a document, what can be looked for.
 TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "list_events",
     "extract_pdf",
@@ -70,6 +71,7 @@ TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "login",
     "token",
     "rename_document",
+    "search",
     "send_message",
 }
 

@@ -23,6 +23,7 @@ from messages import presence_queries as presence
 from messages import queries as messages
 from messages.queries import MessageDraft
 from postgres.migration import apply_schema
+from search import queries as search
 from support.databases import TestDatabase
 from support.servers import HOUSE
 
@@ -55,6 +56,17 @@ SELECT 1 + n % 10000, 1 + (n * 7 + n / 10000) % 3000 FROM generate_series(1, 200
 INSERT INTO pages (document_id, page_number, text, width, height)
 SELECT 1 + n / 3, 1 + n % 3, 'text', 595, 842 FROM generate_series(0, 9000) AS n;
 
+INSERT INTO page_search (document_id, page_number, keys, vec)
+SELECT document_id, page_number, ARRAY[document_id, -(document_id / 32) - 1],
+       ('word:1 w' || document_id || ':2')::tsvector
+  FROM pages;
+
+INSERT INTO message_search (message_id, vec)
+SELECT id, ('word ' || quote_literal('=u' || sender_id) || ' ' || quote_literal('=u' || recipient_id))::tsvector
+  FROM messages;
+
+UPDATE documents SET tokens_version = 1 WHERE id % 1000 <> 0;
+
 INSERT INTO document_tables (document_id, table_index, page_number, data, bbox)
 SELECT 1 + n / 5, n % 5, 1, '[["a", "b"], ["c", "d"]]', '{0,0,9,9}' FROM generate_series(0, 9000) AS n;
 
@@ -75,6 +87,8 @@ SELECT 'user1@example.com', 'hello', CASE WHEN n % 2000 = 0 THEN 'queued' ELSE '
 
 ANALYZE;
 """
+
+RANK = search.Rank(["'word'"], [1.0], "", "")
 
 QUESTIONS: dict[str, Question] = {
     "claim_documents": lambda conn: documents.claim_documents(conn, node_id=7, busy_with=[1, 2, 3], limit=9),
@@ -114,6 +128,35 @@ QUESTIONS: dict[str, Question] = {
     "list_messages": lambda conn: messages.list_messages(conn, user_id=7, offset=50, limit=20),
     "find_document": lambda conn: documents.find_document(conn, document_id=7, reader_id=9),
     "list_shares": lambda conn: shares.list_shares(conn, document_id=7, limit=20),
+    "find_messages": lambda conn: search.find_messages(
+        conn,
+        user_id=7,
+        filters=search.Filters(),
+        query="'word' & '=u7'",
+        exact="'word' & '=u7'",
+        rank=RANK,
+        mark=20_000,
+        tail=[],
+        before_id=20_000,
+        limit=300,
+    ),
+    "find_pages": lambda conn: search.find_pages(
+        conn,
+        user_id=7,
+        filters=search.Filters(),
+        query="'w7'",
+        exact="'w7'",
+        rank=RANK,
+        keys=[-1, -2],
+        from_document_id=0,
+        before_id=100,
+        after_page=0,
+        limit=300,
+    ),
+    "find_unindexed": lambda conn: search.find_unindexed(conn),
+    "list_readable": lambda conn: search.list_readable(
+        conn, user_id=7, filters=search.Filters(), before_id=20_000, limit=49
+    ),
     "find_page": lambda conn: documents.find_page(conn, document_id=7, page_number=3),
     "find_table": lambda conn: documents.find_table(conn, document_id=7, table_index=3),
     "get_placed_tables_json": lambda conn: documents.get_placed_tables_json(conn, document_id=7),
@@ -122,7 +165,7 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-MODULES = (accounts, delivery, documents, shares, messages, attachments, presence, auth, db)
+MODULES = (accounts, delivery, documents, shares, messages, attachments, presence, search, auth, db)
 
 
 class Line(NamedTuple):
@@ -141,12 +184,19 @@ class Explainer:
         self._database = database
         self._for_any_values = for_any_values
         self.plan = ""
+        self.as_in_a_search = False
+
+    async def _apply_settings(self, tx: Connection) -> None:
+        if self.as_in_a_search:
+            await search.prepare_session(tx, seconds=5)
 
     async def fetch_all(self, row: type[Row], sql: str, params: Mapping[str, object] | None = None) -> list[Row]:
         if self._for_any_values and isinstance(sql, Prepared):
             self.plan += await self._plan_for_any_values(sql, params)
         else:
-            self.plan += plan_of(await self._database.fetch_all(Line, "EXPLAIN " + sql, params))
+            async with self._database.transaction() as tx:
+                await self._apply_settings(tx)
+                self.plan += plan_of(await tx.fetch_all(Line, "EXPLAIN " + sql, params))
         return []
 
     async def _plan_for_any_values(self, sql: Prepared, params: Mapping[str, object] | None) -> str:
@@ -154,6 +204,7 @@ class Explainer:
         values = {f"v{number}": (params or {})[key] for number, key in enumerate(names)}
         placeholders = ", ".join(f"%({key})s" for key in values)
         async with self._database.transaction() as tx:
+            await self._apply_settings(tx)
             await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             await tx.execute("DEALLOCATE ALL")
             await tx.execute(prepare)
@@ -207,6 +258,7 @@ def test_every_index_names_the_functions_it_serves() -> None:
 
 @pytest.mark.parametrize(("index", "function"), promises())
 async def test_the_plan_names_the_index(explainer: Explainer, index: str, function: str) -> None:
+    explainer.as_in_a_search = function in ("find_pages", "find_messages")
     with suppress(BusyError):  # raised because the result is empty
         await QUESTIONS[function](explainer)
 

@@ -1,6 +1,7 @@
 """Databases of the tests' own, on the one PostgreSQL of the run."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -18,6 +19,12 @@ class TestDatabase:
     @property
     def url(self) -> str:
         return str(make_dsn(**self.keywords))
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[psycopg2.extensions.connection]:
+        """A connection whose transaction is the caller's to end."""
+        with contextlib.closing(psycopg2.connect(self.url)) as connection:
+            yield connection
 
     def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         with (

@@ -1,0 +1,1 @@
+"""What search looks in, written in the transaction that changes the pages, the names or the messages."""

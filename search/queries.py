@@ -1,0 +1,540 @@
+"""Every SQL statement of the search: candidates with their scores, what is shown of them, and the index in the background.
+
+A GIN narrows, a join decides who may read. `@@` stands alone in a MATERIALIZED part, without LIMIT: beside ORDER BY and
+LIMIT the planner walks a primary key backwards and unpacks every vector on its way (1.8 s instead of 20 ms).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from db import Connection, Executor, Prepared
+from delivery.attachments import READERS, Attachment, attachment_column, may_read
+
+CANDIDATES = 300  # of one window, ranked
+TEXT_CHARACTERS = 100_000  # of a page, looked through for a snippet
+INDEX_LOCK = 7_267_004  # held by the node that indexes in the background
+
+_READABLE = f"""
+    SELECT d.id AS document_id, d.created_at FROM documents d JOIN {READERS} r ON r.document_id = d.id
+     WHERE r.user_id = %(user_id)s::bigint
+       AND (%(document_id)s::bigint IS NULL OR d.id = %(document_id)s::bigint)
+       AND (%(from_id)s::bigint IS NULL OR d.user_id = %(from_id)s::bigint)
+       AND (%(before)s::timestamptz IS NULL OR d.created_at < %(before)s::timestamptz)
+       AND (%(after)s::timestamptz IS NULL OR d.created_at >= %(after)s::timestamptz)
+"""
+
+_TERMS = """
+    term AS MATERIALIZED (SELECT query, weight FROM unnest(%(terms)s::tsquery[], %(weights)s::float8[]) AS t (query, weight))
+"""
+
+
+def _rank(vector: str) -> str:
+    """Okapi BM25 (k1 = 1.2, b = .2; a word of the name counts four times), and how near to each other the words stand.
+
+    ts_rank_cd of one word is how often it is there; of several, the sum of 1 / distance over the places that have them all.
+    """
+    return f"""
+    (SELECT COALESCE(sum(weight * 2.2 * tf / (tf + .96 + .0012 * length({vector}))), 0)
+       FROM term CROSS JOIN LATERAL (SELECT 4 * ts_rank_cd('{{.25,.25,.25,1}}', {vector}, query) AS tf) AS found)
+     + CASE WHEN %(proximity)s::tsquery IS NULL THEN 0
+            ELSE (SELECT sum(weight) * (3 * near / (near + .2) + CASE WHEN {vector} @@ %(phrase)s::tsquery THEN 1 ELSE 0 END)
+                    FROM term CROSS JOIN (SELECT ts_rank_cd('{{1,1,1,1}}', {vector}, %(proximity)s::tsquery) AS near) AS stands
+                   GROUP BY near) END
+    """
+
+
+SETTINGS = """
+    SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL work_mem = '16MB';
+    SET LOCAL statement_timeout = {milliseconds}
+"""
+
+
+async def prepare_session(tx: Connection, *, seconds: float) -> None:
+    """Settings of this transaction; each of its statements has so many *seconds*."""
+    await tx.execute(SETTINGS.format(milliseconds=round(seconds * 1000)))
+
+
+class Filters(NamedTuple):
+    document_id: int | None = None
+    from_id: int | None = None  # the owner of a document, the sender of a message
+    before: datetime | None = None
+    after: datetime | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(value is not None for value in self)
+
+
+class Rank(NamedTuple):
+    """What a score is made of: tsqueries, those of the terms with their weights."""
+
+    terms: Sequence[str]
+    weights: Sequence[float]
+    proximity: str  # may be empty
+    phrase: str  # may be empty
+
+    def as_params(self) -> dict[str, object]:
+        return {
+            "terms": _quoted_array(self.terms),
+            "weights": _array(self.weights),
+            "proximity": self.proximity or None,
+            "phrase": self.phrase or None,
+        }
+
+
+# Pages
+
+
+class _DocumentId(NamedTuple):
+    document_id: int
+
+
+async def list_readable(conn: Executor, *, user_id: int, filters: Filters, before_id: int, limit: int) -> list[int]:
+    """The newest documents before *before_id* that *user_id* may read."""
+    rows = await conn.fetch_all(
+        _DocumentId,
+        Prepared(f"""
+        SELECT document_id FROM ({_READABLE}) AS mine
+         WHERE document_id < %(before_id)s::bigint ORDER BY document_id DESC LIMIT %(limit)s::bigint
+        """),
+        {"user_id": user_id, **filters._asdict(), "before_id": before_id, "limit": limit},
+    )
+    return [row.document_id for row in rows]
+
+
+class PageCandidate(NamedTuple):
+    document_id: int
+    page_number: int
+    created_at: datetime
+    score: float
+    is_exact: bool  # found by the words as they were typed
+
+
+def _find_pages(*, with_keys: bool) -> Prepared:
+    return Prepared(f"""
+    WITH {_TERMS}, mine AS MATERIALIZED ({_READABLE}),
+    found AS MATERIALIZED (
+        SELECT document_id, page_number FROM page_search
+         WHERE vec @@ %(query)s::tsquery {"AND keys && %(keys)s::bigint[]" if with_keys else ""}
+    ), newest AS MATERIALIZED (
+        SELECT f.document_id, f.page_number, mine.created_at FROM found f JOIN mine USING (document_id)
+         WHERE f.document_id < %(before_id)s::bigint AND f.document_id >= %(from_document_id)s::bigint
+           AND f.page_number > %(after_page)s::integer
+         ORDER BY f.document_id DESC, f.page_number LIMIT %(limit)s::bigint
+    )
+    SELECT n.document_id, n.page_number, n.created_at,
+           round(({_rank("p.vec")})::numeric, 6)::float8,
+           p.vec @@ %(exact)s::tsquery
+      FROM newest n
+     CROSS JOIN LATERAL (   -- fenced: else the planner may go through all pages of the document for each of them
+           SELECT vec FROM page_search s WHERE s.document_id = n.document_id AND s.page_number = n.page_number OFFSET 0) AS p
+     ORDER BY n.document_id DESC, n.page_number
+    """)
+
+
+_FIND_PAGES = _find_pages(with_keys=False)
+_FIND_PAGES_BY_KEYS = _find_pages(with_keys=True)
+
+
+async def find_pages(
+    conn: Executor,
+    *,
+    user_id: int,
+    filters: Filters,
+    query: str,
+    exact: str,
+    rank: Rank,
+    keys: Sequence[int] | None,
+    from_document_id: int,
+    before_id: int,
+    after_page: int,
+    limit: int,
+) -> list[PageCandidate]:
+    """Pages that *user_id* may read and *query* matches, of documents from *from_document_id* to before *before_id*, the
+    newest document first; *keys* (documents, or bands of them) narrow the index, None does not.
+    """
+    params = {
+        "user_id": user_id,
+        **filters._asdict(),
+        "query": query,
+        "exact": exact,
+        **rank.as_params(),
+        "keys": None if keys is None else _array(keys),
+        "from_document_id": from_document_id,
+        "before_id": before_id,
+        "after_page": after_page,
+        "limit": limit,
+    }
+    return await conn.fetch_all(PageCandidate, _FIND_PAGES if keys is None else _FIND_PAGES_BY_KEYS, params)
+
+
+class PageText(NamedTuple):
+    document_id: int
+    page_number: int
+    filename: str
+    text: str
+    is_classic: bool  # of a document that has no pages, only a text
+
+
+async def list_page_texts(conn: Executor, *, user_id: int, pages: Sequence[tuple[int, int]]) -> list[PageText]:
+    """Of *pages* (document and page), those that *user_id* may read now."""
+    return await conn.fetch_all(
+        PageText,
+        Prepared(f"""
+        SELECT d.id, hit.page_number, d.filename,
+               left(coalesce(p.text, split_part(d.extracted_text, E'\\f', hit.page_number), ''), {TEXT_CHARACTERS}), p.text IS NULL
+          FROM unnest(%(document_ids)s::bigint[], %(numbers)s::integer[]) AS hit (document_id, page_number)
+          JOIN documents d ON d.id = hit.document_id
+          LEFT JOIN pages p ON p.document_id = d.id AND p.page_number = hit.page_number
+         WHERE {may_read("%(user_id)s::bigint", "d.id")}
+        """),
+        {
+            "user_id": user_id,
+            "document_ids": _array([document_id for document_id, _ in pages]),
+            "numbers": _array([number for _, number in pages]),
+        },
+    )
+
+
+# Messages
+
+
+class TailRow(NamedTuple):
+    id: int
+    sender_id: int
+    recipient_id: int
+    content: str
+
+
+class _Mark(NamedTuple):
+    messages_up_to: int
+
+
+async def get_message_mark(conn: Executor) -> int:
+    """All messages up to this one are indexed."""
+    row = await conn.fetch_one(_Mark, Prepared("SELECT messages_up_to FROM search_progress"))
+    assert row is not None
+    return row.messages_up_to
+
+
+async def list_tail(conn: Executor, *, user_id: int, after_id: int, before_id: int, limit: int) -> list[TailRow]:
+    """The newest messages of *user_id* after *after_id* and before *before_id*, the newest first; also deleted ones."""
+    return await conn.fetch_all(
+        TailRow,
+        Prepared("""
+        SELECT m.id, m.sender_id, m.recipient_id, m.content
+          FROM (
+            (SELECT id FROM messages
+              WHERE sender_id = %(user_id)s::bigint AND id > %(after_id)s::bigint AND id < %(before_id)s::bigint
+              ORDER BY id DESC LIMIT %(limit)s::bigint)
+            UNION
+            (SELECT id FROM messages
+              WHERE recipient_id = %(user_id)s::bigint AND id > %(after_id)s::bigint AND id < %(before_id)s::bigint
+              ORDER BY id DESC LIMIT %(limit)s::bigint)) AS mine
+          JOIN messages m USING (id)
+         ORDER BY m.id DESC LIMIT %(limit)s::bigint
+        """),
+        {"user_id": user_id, "after_id": after_id, "before_id": before_id, "limit": limit},
+    )
+
+
+class MessageCandidate(NamedTuple):
+    id: int
+    created_at: datetime
+    score: float
+    is_exact: bool
+
+
+_MINE = "%(user_id)s::bigint IN (m.sender_id, m.recipient_id) AND m.deleted_at IS NULL"
+_FILTERED = """
+    AND (%(from_id)s::bigint IS NULL OR m.sender_id = %(from_id)s::bigint)
+    AND (%(before)s::timestamptz IS NULL OR m.created_at < %(before)s::timestamptz)
+    AND (%(after)s::timestamptz IS NULL OR m.created_at >= %(after)s::timestamptz)
+"""
+
+
+def _find_messages(*, filtered: bool) -> Prepared:
+    narrowed = f"JOIN messages m ON m.id = f.message_id AND {_MINE} {_FILTERED}" if filtered else ""
+    return Prepared(f"""
+    WITH {_TERMS}, found AS MATERIALIZED (
+        SELECT message_id FROM message_search WHERE vec @@ %(query)s::tsquery
+    ), newest AS MATERIALIZED (
+        SELECT f.message_id FROM found f {narrowed}
+         WHERE f.message_id <= %(mark)s::bigint AND f.message_id < %(before_id)s::bigint
+         ORDER BY f.message_id DESC LIMIT %(limit)s::bigint
+    ), candidate AS MATERIALIZED (
+        SELECT s.message_id AS id, s.vec FROM newest n JOIN message_search s USING (message_id)
+        UNION ALL
+        SELECT t.id, t.vec FROM unnest(%(tail_ids)s::bigint[], %(tail_vectors)s::tsvector[]) AS t (id, vec)
+         WHERE t.vec @@ %(query)s::tsquery AND t.id < %(before_id)s::bigint
+    )
+    SELECT m.id, m.created_at,
+           round(({_rank("c.vec")})::numeric, 6)::float8,
+           c.vec @@ %(exact)s::tsquery
+      FROM candidate c JOIN messages m USING (id)
+     WHERE {_MINE} {_FILTERED if filtered else ""}
+     ORDER BY m.id DESC LIMIT %(limit)s::bigint
+    """)
+
+
+_FIND_MESSAGES = _find_messages(filtered=False)
+_FIND_FILTERED_MESSAGES = _find_messages(filtered=True)
+
+
+async def find_messages(
+    conn: Executor,
+    *,
+    user_id: int,
+    filters: Filters,
+    query: str,
+    exact: str,
+    rank: Rank,
+    mark: int,
+    tail: Sequence[tuple[int, str]],
+    before_id: int,
+    limit: int,
+) -> list[MessageCandidate]:
+    """Messages of *user_id* that *query* matches, before *before_id*, the newest first: indexed ones up to *mark*, and
+    those of *tail* (id and vector).
+    """
+    params = {
+        "user_id": user_id,
+        **filters._asdict(),
+        "query": query,
+        "exact": exact,
+        **rank.as_params(),
+        "mark": mark,
+        "tail_ids": _array([message_id for message_id, _ in tail]),
+        "tail_vectors": _quoted_array([vector for _, vector in tail]),
+        "before_id": before_id,
+        "limit": limit,
+    }
+    return await conn.fetch_all(
+        MessageCandidate, _FIND_MESSAGES if filters.is_empty else _FIND_FILTERED_MESSAGES, params
+    )
+
+
+class MessageText(NamedTuple):
+    id: int
+    sender_id: int
+    content: str
+    created_at: datetime
+    other_id: int
+    other_name: str
+    attachment: Attachment | None
+
+
+async def list_message_texts(conn: Executor, *, user_id: int, message_ids: Sequence[int]) -> list[MessageText]:
+    """Of these messages, those that *user_id* has sent or received and that were not taken back."""
+    return await conn.fetch_all(
+        MessageText,
+        Prepared(f"""
+        SELECT m.id, m.sender_id, m.content, m.created_at, o.id, o.name, {attachment_column("%(user_id)s::bigint")}
+          FROM messages m
+          JOIN users o ON o.id = CASE m.sender_id WHEN %(user_id)s::bigint THEN m.recipient_id ELSE m.sender_id END
+         WHERE m.id = ANY (%(message_ids)s::bigint[]) AND {_MINE}
+        """),
+        {"user_id": user_id, "message_ids": _array(message_ids)},
+    )
+
+
+# How common words are
+
+
+class FrequencyRow(NamedTuple):
+    token: str
+    share: float  # of the pages that have it
+
+
+async def list_frequencies(conn: Executor) -> list[FrequencyRow]:
+    """The thousand commonest tokens of all pages, as PostgreSQL's statistics know them."""
+    return await conn.fetch_all(
+        FrequencyRow,
+        """
+        SELECT token, share
+          FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS t (token, share)
+         WHERE schemaname = current_schema() AND tablename = 'page_search' AND attname = 'vec' AND token IS NOT NULL
+        """,
+    )
+
+
+class _Estimate(NamedTuple):
+    rows: float
+
+
+async def estimate_pages(conn: Executor) -> int:
+    row = await conn.fetch_one(_Estimate, "SELECT reltuples FROM pg_class WHERE oid = 'page_search'::regclass")
+    return 0 if row is None else max(int(row.rows), 0)
+
+
+# Indexing in the background
+
+
+class _IsLocked(NamedTuple):
+    is_locked: bool
+
+
+async def try_lock_index(tx: Connection) -> bool:
+    """Whether this transaction is the one that indexes; no other node does until it ends."""
+    row = await tx.fetch_one(_IsLocked, "SELECT pg_try_advisory_xact_lock(%(key)s)", {"key": INDEX_LOCK})
+    return row is not None and row.is_locked
+
+
+async def mark_outdated(conn: Executor, *, tokens_version: int) -> None:
+    """Have documents indexed again whose tokens are of another version."""
+    await conn.execute(
+        "UPDATE documents SET tokens_version = 0 WHERE tokens_version NOT IN (0, %(version)s)",
+        {"version": tokens_version},
+    )
+
+
+class UnindexedDocument(NamedTuple):
+    id: int
+    filename: str
+    title: str | None
+
+
+async def find_unindexed(conn: Executor) -> UnindexedDocument | None:
+    """The newest document that is ready but not indexed."""
+    return await conn.fetch_one(
+        UnindexedDocument,
+        """
+        SELECT id, filename, metadata->>'Title' FROM documents
+         WHERE tokens_version = 0 AND status = 'ready' ORDER BY id DESC LIMIT 1
+        """,
+    )
+
+
+async def lock_unindexed(tx: Connection, *, document_id: int) -> UnindexedDocument | None:
+    """The document, if it still waits to be indexed; it is neither renamed nor deleted meanwhile."""
+    return await tx.fetch_one(
+        UnindexedDocument,
+        """
+        SELECT id, filename, metadata->>'Title' FROM documents
+         WHERE id = %(document_id)s AND tokens_version = 0 AND status = 'ready' FOR NO KEY UPDATE
+        """,
+        {"document_id": document_id},
+    )
+
+
+class PageRow(NamedTuple):
+    page_number: int
+    text: str
+
+
+async def list_pages_after(conn: Executor, *, document_id: int, after_page: int, limit: int) -> list[PageRow]:
+    """The next pages of a document; of a classic one, which has none, what stands between the form feeds of its text."""
+    return await conn.fetch_all(
+        PageRow,
+        """
+        SELECT page_number, text FROM pages
+         WHERE document_id = %(document_id)s AND page_number > %(after_page)s
+         UNION ALL
+        SELECT number, text FROM documents, unnest(string_to_array(extracted_text, E'\\f')) WITH ORDINALITY AS t (text, number)
+         WHERE id = %(document_id)s AND number > %(after_page)s
+           AND NOT EXISTS (SELECT FROM pages WHERE document_id = %(document_id)s)
+         ORDER BY page_number LIMIT %(limit)s
+        """,
+        {"document_id": document_id, "after_page": after_page, "limit": limit},
+    )
+
+
+async def mark_indexed(tx: Connection, *, document_id: int, tokens_version: int) -> None:
+    await tx.execute(
+        "UPDATE documents SET tokens_version = %(version)s WHERE id = %(document_id)s",
+        {"document_id": document_id, "version": tokens_version},
+    )
+
+
+class _LastId(NamedTuple):
+    last_id: int | None
+
+
+async def get_last_message_id(conn: Executor) -> int:
+    """The last id that was given to a message, committed or not."""
+    row = await conn.fetch_one(
+        _LastId,
+        """
+        SELECT GREATEST(pg_sequence_last_value(pg_get_serial_sequence('messages', 'id')::regclass),
+                        (SELECT max(id) FROM messages))
+        """,
+    )
+    return 0 if row is None else row.last_id or 0
+
+
+class _Writer(NamedTuple):
+    transaction: str
+
+
+async def list_message_writers(conn: Executor) -> set[str]:
+    """The transactions that may be writing messages."""
+    rows = await conn.fetch_all(
+        _Writer,
+        """
+        SELECT DISTINCT virtualtransaction FROM pg_locks
+         WHERE locktype = 'relation' AND relation = 'messages'::regclass AND mode = 'RowExclusiveLock' AND granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """,
+    )
+    return {row.transaction for row in rows}
+
+
+async def lock_message_mark(tx: Connection) -> int:
+    row = await tx.fetch_one(_Mark, "SELECT messages_up_to FROM search_progress FOR UPDATE")
+    assert row is not None
+    return row.messages_up_to
+
+
+async def list_messages_between(conn: Executor, *, after_id: int, up_to_id: int, limit: int) -> list[TailRow]:
+    return await conn.fetch_all(
+        TailRow,
+        """
+        SELECT id, sender_id, recipient_id, content FROM messages
+         WHERE id > %(after_id)s AND id <= %(up_to_id)s ORDER BY id LIMIT %(limit)s
+        """,
+        {"after_id": after_id, "up_to_id": up_to_id, "limit": limit},
+    )
+
+
+async def put_messages(
+    tx: Connection, *, user_ids: Sequence[int], message_ids: Sequence[int], vectors: Sequence[str]
+) -> None:
+    """Index messages of these people, who are kept from being deleted meanwhile. What an edit has indexed stays."""
+    await tx.execute(
+        "SELECT id FROM users WHERE id = ANY (%(user_ids)s::bigint[]) ORDER BY id FOR KEY SHARE",
+        {"user_ids": _array(sorted(user_ids))},
+    )
+    await tx.execute(
+        """
+        INSERT INTO message_search (message_id, vec)
+        SELECT id, v FROM unnest(%(message_ids)s::bigint[], %(vectors)s::tsvector[]) AS t (id, v)
+         WHERE EXISTS (SELECT FROM messages m WHERE m.id = t.id AND m.deleted_at IS NULL)
+        ON CONFLICT (message_id) DO NOTHING
+        """,
+        {"message_ids": _array(message_ids), "vectors": _quoted_array(vectors)},
+    )
+
+
+async def set_message_mark(tx: Connection, *, messages_up_to: int) -> None:
+    await tx.execute("UPDATE search_progress SET messages_up_to = %(up_to)s", {"up_to": messages_up_to})
+
+
+async def clean_index(conn: Executor) -> None:
+    """Sort what was added lately into the index: every search reads through what is not."""
+    await conn.execute(
+        "SELECT gin_clean_pending_list('page_search_words'), gin_clean_pending_list('message_search_words')"
+    )
+
+
+async def analyze_pages(conn: Executor) -> None:
+    await conn.execute("ANALYZE page_search")
+
+
+def _array(values: Sequence[int] | Sequence[float]) -> str:
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _quoted_array(values: Sequence[str]) -> str:
+    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
