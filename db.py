@@ -27,6 +27,7 @@ PING_SECONDS = 1.0
 STATEMENT_GRACE_SECONDS = 0.5  # the server gives up on a statement this much later than we do
 RETRY_CONNECT_SECONDS = 0.1
 MAX_LOOKS = 100  # at what is there to read, before waiting for more
+MAX_FOLDED_FILENAME_CHARACTERS = 500
 MAX_CALLERS = 1000  # running and waiting; the next one is refused
 # Either side notices within a minute when the other vanishes without closing the connection.
 KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "30000"}
@@ -512,6 +513,11 @@ NODE_IS_GONE = """
 def fold(text: str) -> str:
     """*text* for searching: STRASSE and straße are the same."""
     return _compose(_compose(text).casefold())
+
+
+def fold_filename(filename: str) -> str:
+    """*filename* for sorting and searching; short enough for an index."""
+    return fold(filename)[:MAX_FOLDED_FILENAME_CHARACTERS]
 
 
 def fold_address(address: str) -> str:

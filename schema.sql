@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 8
+-- schema version: 9
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -80,6 +80,7 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS encrypted boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS warnings jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS name_key text,       -- db.fold_filename(filename)
     ADD COLUMN IF NOT EXISTS client_id text,
     ADD COLUMN IF NOT EXISTS password text,       -- of the file: its pages are shown long after it was read
     ADD COLUMN IF NOT EXISTS node_id integer,   -- the process that is reading it
@@ -92,21 +93,56 @@ ALTER TABLE documents
 ALTER TABLE documents DROP CONSTRAINT IF EXISTS documents_status_check;
 ALTER TABLE documents ADD CONSTRAINT documents_status_check CHECK (status IN ('processing', 'ready', 'failed'));
 
+-- Pagewire writes the key, and postgres/migration.py that of older rows. A row that is written by hand gets it here.
+CREATE OR REPLACE FUNCTION fold_document() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.name_key IS NULL OR TG_OP = 'UPDATE' AND NEW.name_key = OLD.name_key AND NEW.filename <> OLD.filename THEN
+        NEW.name_key := left(lower(NEW.filename), 500);
+    END IF;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS documents_fold_document ON documents;
+CREATE TRIGGER documents_fold_document BEFORE INSERT OR UPDATE OF filename ON documents FOR EACH ROW EXECUTE FUNCTION fold_document();
+
 CREATE INDEX IF NOT EXISTS documents_by_sha256 ON documents (sha256);                            -- copy_extraction
 CREATE INDEX IF NOT EXISTS documents_by_user ON documents (user_id, id);                         -- list_documents
+CREATE INDEX IF NOT EXISTS documents_by_filename ON documents (user_id, name_key, id);   -- list_documents_by_filename
+CREATE INDEX IF NOT EXISTS documents_by_page_count ON documents (user_id, coalesce(page_count, 0), id);    -- list_documents_by_page_count
+CREATE INDEX IF NOT EXISTS documents_by_file_size ON documents (user_id, file_size, id);                   -- list_documents_by_file_size
+CREATE INDEX IF NOT EXISTS documents_unfinished ON documents (user_id, id) WHERE status <> 'ready';        -- count_documents
 CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);                      -- list_known_files
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
 CREATE INDEX IF NOT EXISTS documents_unindexed ON documents (id) WHERE tokens_version = 0;        -- find_unindexed
 CREATE UNIQUE INDEX IF NOT EXISTS documents_client_id ON documents (user_id, client_id) WHERE client_id IS NOT NULL;   -- insert_document
 
--- Whom a document is shared with; its owner is not among them (delivery.attachments.READERS has both).
+-- Whom a document is shared with; its owner is not among them (delivery.attachments.READERS has both). What lists are sorted by
+-- is here again, so that a page of them is a range of an index for a reader, too (share_queries.update_sort_keys).
 CREATE TABLE IF NOT EXISTS document_shares (
     document_id bigint NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     user_id bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (document_id, user_id)   -- list_shares
 );
-CREATE INDEX IF NOT EXISTS document_shares_by_user ON document_shares (user_id, document_id);   -- find_document, list_readable
+ALTER TABLE document_shares
+    ADD COLUMN IF NOT EXISTS name_key text,
+    ADD COLUMN IF NOT EXISTS page_count integer,
+    ADD COLUMN IF NOT EXISTS file_size bigint;
+UPDATE document_shares s SET name_key = d.name_key, page_count = d.page_count, file_size = d.file_size
+  FROM documents d WHERE d.id = s.document_id AND s.file_size IS NULL;
+
+CREATE INDEX IF NOT EXISTS document_shares_by_user ON document_shares (user_id, document_id);                                        -- list_shared_documents, find_document, list_readable
+CREATE INDEX IF NOT EXISTS document_shares_by_filename ON document_shares (user_id, name_key, document_id);                          -- list_shared_documents_by_filename
+CREATE INDEX IF NOT EXISTS document_shares_by_page_count ON document_shares (user_id, coalesce(page_count, 0), document_id);         -- list_shared_documents_by_page_count
+CREATE INDEX IF NOT EXISTS document_shares_by_file_size ON document_shares (user_id, file_size, document_id);                        -- list_shared_documents_by_file_size
+
+CREATE OR REPLACE FUNCTION fill_document_share() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT name_key, page_count, file_size INTO NEW.name_key, NEW.page_count, NEW.file_size
+      FROM documents WHERE id = NEW.document_id;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS document_shares_fill ON document_shares;
+CREATE TRIGGER document_shares_fill BEFORE INSERT ON document_shares FOR EACH ROW EXECUTE FUNCTION fill_document_share();
 
 CREATE TABLE IF NOT EXISTS pages (
     document_id bigint NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
@@ -171,8 +207,8 @@ CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient_id, id);
 CREATE UNIQUE INDEX IF NOT EXISTS messages_client_id ON messages (sender_id, client_id) WHERE client_id IS NOT NULL;   -- insert_messages
 
 -- Messages that point at no document are not in these.
-CREATE INDEX IF NOT EXISTS messages_from_about ON messages (document_id, sender_id, id) WHERE document_id IS NOT NULL;    -- list_document_messages
-CREATE INDEX IF NOT EXISTS messages_to_about ON messages (document_id, recipient_id, id) WHERE document_id IS NOT NULL;   -- list_document_messages
+CREATE INDEX IF NOT EXISTS messages_from_about ON messages (document_id, sender_id, id) WHERE document_id IS NOT NULL;    -- list_document_messages, list_documents
+CREATE INDEX IF NOT EXISTS messages_to_about ON messages (document_id, recipient_id, id) WHERE document_id IS NOT NULL;   -- list_document_messages, list_documents
 
 CREATE TABLE IF NOT EXISTS conversations (   -- two rows for each two people, one for each of them
     user_id bigint NOT NULL,

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import uvloop
 
@@ -21,6 +21,7 @@ from bench import chat, growth, pdfs
 from bench.load import FRESH_MARK, Connection, fresh, get, keep_asking, post_json, post_pdf, probe, saturate
 from bench.servers import Server, another_process
 from bench.table import Row, Target
+from documents.list_queries import Sort
 from pdf import PdfEngine, PdfFile
 
 PASSWORD = "correct horse battery"
@@ -39,6 +40,7 @@ TALKERS = 50  # users, when chat is the load
 LOAD_NICE = 10  # of the process that generates the chat
 TALKERS_ACROSS = 500  # when one process is compared with two
 SMALL_TABLE, LARGE_TABLE = 10_000, 1_000_000  # messages
+MANY_DOCUMENTS = 100_000
 STEADY_USERS = 500
 STEADY_RATE = 100.0  # messages per second
 FILES_AT_ONCE = 20
@@ -538,6 +540,26 @@ async def measure_growth(sides: Sides, effort: Effort) -> list[Row]:
     ]
 
 
+async def measure_library(sides: Sides, effort: Effort) -> list[Row]:
+    """The first page of a library by documents.list_queries, of people with few documents and with many."""
+    rows: list[Row] = []
+    async with growth.open_shelves(sides[1].server, MANY_DOCUMENTS) as shelves:
+        for sort in get_args(Sort):
+            await shelves.ask(many=True, sort=sort)
+            pairs = [
+                (await shelves.ask(many=False, sort=sort), await shelves.ask(many=True, sort=sort))
+                for _ in range(effort.growth_rounds)
+            ]
+            few, many, times = (median(values) for values in zip(*((a, b, b / a) for a, b in pairs), strict=True))
+            name = f"{growth.FEW_DOCUMENTS} documents by {sort}"
+            rows += [
+                Row(f"{name}, of {growth.FEW_DOCUMENTS}", "", _milliseconds(few)),
+                Row(f"{name}, of {MANY_DOCUMENTS:,}", "", _milliseconds(many)),
+                Row("    relative to few", "", f"{times:.2f}x", target=Target("<=", 2, "x"), judged=times),
+            ]
+    return rows
+
+
 MEASUREMENTS: dict[str, Callable[[Sides, Effort], Awaitable[list[Row]]]] = {
     "me": measure_me,
     "post": measure_post,
@@ -552,6 +574,7 @@ MEASUREMENTS: dict[str, Callable[[Sides, Effort], Awaitable[list[Row]]]] = {
     "processes": measure_processes,
     "crowded": measure_crowded,
     "growth": measure_growth,
+    "library": measure_library,
 }
 
 

@@ -8,7 +8,8 @@ from accounts.queries import find_user
 from db import Connection, Database
 from delivery.feed import Feed
 from delivery.queries import lock_mailboxes
-from documents import queries, share_queries
+from documents import list_queries, queries, share_queries
+from documents.list_queries import ListedDocument
 from documents.queries import DocumentRow, InsertedDocument
 from documents.readings import Readings
 from documents.share_queries import ShareRow
@@ -176,6 +177,17 @@ class Library:
             raise DocumentNotFoundError
         return row
 
+    async def get_listed_document(self, document_id: int, *, user_id: int) -> ListedDocument:
+        """The document as lists show it, if *user_id* may read it.
+
+        Raises:
+            DocumentNotFoundError
+        """
+        row = await list_queries.find_listed_document(self._database, document_id=document_id, user_id=user_id)
+        if row is None:
+            raise DocumentNotFoundError
+        return row
+
     async def get_ready_document(self, document_id: int, *, user_id: int) -> DocumentRow:
         """The document, if *user_id* may read it and it was extracted.
 
@@ -208,14 +220,15 @@ class Library:
             raise DocumentFileMissingError
         return file
 
-    async def rename(self, document_id: int, *, user_id: int, filename: str) -> DocumentRow:
+    async def rename(self, document_id: int, *, user_id: int, filename: str) -> None:
         """Raises: DocumentNotFoundError"""
-        row = await self.get_owned_document(document_id, user_id=user_id)
+        await self.get_owned_document(document_id, user_id=user_id)
         async with self._database.transaction() as tx:
-            if not await queries.rename_document(tx, document_id=document_id, filename=filename):
+            if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError
+            await queries.rename_document(tx, document_id=document_id, filename=filename)
+            await share_queries.update_sort_keys(tx, document_id=document_id)
             await rename_pages(tx, document_id=document_id)
-        return row._replace(filename=filename)
 
     # Sharing
 

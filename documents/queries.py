@@ -1,6 +1,6 @@
 """Every SQL statement about documents: the uploaded files, and what was extracted from them.
 
-Whom they are shared with is in share_queries.py.
+Lists of them are in list_queries.py, who they are shared with in share_queries.py.
 """
 
 import json
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
 
-from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor
+from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, fold_filename
 from delivery.attachments import may_read
 from errors import BusyError, ClientIdReusedError
 from index.queries import CURRENT_TOKENS, copy_pages
@@ -46,7 +46,8 @@ class DocumentRow(NamedTuple):
     owner_name: str
 
 
-_DOCUMENT_COLUMNS = """
+# A DocumentRow of `documents d` and its owner `users u`.
+DOCUMENT_COLUMNS = """
     d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
     d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, d.keep_failed, d.node_id,
     d.pages_read, d.error_code, d.error_detail, u.name
@@ -94,6 +95,7 @@ async def insert_document(
     params = {
         "user_id": user_id,
         "filename": filename,
+        "name_key": fold_filename(filename),
         "file_path": file_path,
         "file_size": file_size,
         "sha256": sha256,
@@ -106,9 +108,9 @@ async def insert_document(
         inserted = await conn.fetch_one(
             _DocumentId,
             """
-            INSERT INTO documents (user_id, filename, file_path, file_size, sha256, client_id, password, keep_failed,
-                                   node_id, status)
-            VALUES (%(user_id)s, %(filename)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s,
+            INSERT INTO documents (user_id, filename, name_key, file_path, file_size, sha256, client_id, password,
+                                   keep_failed, node_id, status)
+            VALUES (%(user_id)s, %(filename)s, %(name_key)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s,
                     %(password)s, %(keep_failed)s, %(node_id)s, 'processing')
             ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
             RETURNING id
@@ -150,7 +152,7 @@ async def find_document(conn: Executor, *, document_id: int, reader_id: int | No
     return await conn.fetch_one(
         DocumentRow,
         f"""
-        SELECT {_DOCUMENT_COLUMNS}
+        SELECT {DOCUMENT_COLUMNS}
           FROM documents d
           JOIN users u ON u.id = d.user_id
          WHERE d.id = %(document_id)s AND (%(reader_id)s IS NULL OR {may_read("%(reader_id)s", "d.id")})
@@ -159,33 +161,10 @@ async def find_document(conn: Executor, *, document_id: int, reader_id: int | No
     )
 
 
-async def list_documents(
-    conn: Executor, *, user_id: int, status: str | None = None, before_id: int | None = None, limit: int
-) -> list[DocumentRow]:
-    """Return *user_id*'s documents older than *before_id*, newest first."""
-    return await conn.fetch_all(
-        DocumentRow,
-        f"""
-        SELECT {_DOCUMENT_COLUMNS}
-          FROM documents d
-          JOIN users u ON u.id = d.user_id
-         WHERE d.user_id = %(user_id)s
-           AND (%(before_id)s IS NULL OR d.id < %(before_id)s)
-           AND (%(status)s IS NULL OR d.status = %(status)s)
-         ORDER BY d.id DESC
-         LIMIT %(limit)s
-        """,
-        {"user_id": user_id, "before_id": before_id, "status": status, "limit": limit},
-    )
-
-
-async def rename_document(conn: Executor, *, document_id: int, filename: str) -> bool:
-    return (
-        await conn.execute(
-            "UPDATE documents SET filename = %(filename)s WHERE id = %(document_id)s",
-            {"document_id": document_id, "filename": filename},
-        )
-        == 1
+async def rename_document(conn: Executor, *, document_id: int, filename: str) -> None:
+    await conn.execute(
+        "UPDATE documents SET filename = %(filename)s, name_key = %(name_key)s WHERE id = %(document_id)s",
+        {"document_id": document_id, "filename": filename, "name_key": fold_filename(filename)},
     )
 
 

@@ -234,6 +234,7 @@ class Readings:
         if owner_id is None:
             return []
         readers = await share_queries.lock_readers(tx, document_ids=[document_id])
+        await share_queries.update_sort_keys(tx, document_id=document_id)
         return await self._feed.notify(tx, user_ids=readers[document_id], kind=kind, ref_id=document_id)
 
     # Recovery

@@ -1,22 +1,27 @@
 """Routes of the PDF library: upload, list, read, rename, delete."""
 
+import base64
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser, Db
+from db import Database
 from delivery.attachments import THUMBNAIL_WIDTH
-from documents import queries
+from documents import list_queries, queries
 from documents.answers import DocumentText
 from documents.library import Library, OwnDocumentError
+from documents.list_queries import DocumentCounts, ListedDocument, Shelf, Sort
 from documents.queries import DocumentRow, Status
-from documents.uploads import WITH_PDF, FileName, received_pdf, upload_body
+from documents.sharing import Reader
+from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, FileName, received_pdf, upload_body
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import DESCRIBED_MAX_ID, ClientId, IdParameter, Storable
+from edge.fields import DESCRIBED_MAX_ID, MAX_ID, ClientId, IdParameter, Storable, check_storable
 from edge.ranges import file_response
 from errors import (
     ClientIdReusedError,
@@ -35,6 +40,10 @@ Docs = Annotated[Library, opened(Library)]
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
+DocumentCursor = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+\.)?[1-9][0-9]*$", max_length=3000)]
+
+_id: TypeAdapter[int] = TypeAdapter(IdParameter)
+_number: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=MAX_ID)])
 _client_id: TypeAdapter[str] = TypeAdapter(ClientId)
 _content: TypeAdapter[str] = TypeAdapter(Storable)
 
@@ -84,9 +93,13 @@ class Document(BaseModel):
         description="the address of a small picture of the first page",
         examples=["/documents/7/pages/1/image?width=240"],
     )
+    readers: list[Reader] = Field(description="the first three that it is shared with, by id")
+    reader_count: int = Field(description="that it is shared with, counted up to 1,000", examples=[1])
+    message_count: int = Field(description="about it, to me or by me, counted up to 1,000", examples=[4])
+    unread_count: int = Field(description="of those that I have not read", examples=[1])
 
     @classmethod
-    def from_row(cls, row: DocumentRow) -> "Document":
+    def from_row(cls, row: ListedDocument) -> "Document":
         return cls(**_document_fields(row))
 
 
@@ -107,20 +120,21 @@ class DocumentDetails(Document):
     warnings: list[str]
 
     @classmethod
-    def from_row(cls, row: DocumentRow) -> "DocumentDetails":
+    def from_row(cls, row: ListedDocument) -> "DocumentDetails":
+        document = row.document
+        page = document.pages_read if document.status != "ready" else document.page_count or 0
         return cls(
             **_document_fields(row),
-            progress=Progress(
-                page=row.pages_read if row.status != "ready" else row.page_count or 0, pages=row.page_count
-            ),
-            sha256=row.sha256,
-            encrypted=row.encrypted,
-            metadata=row.metadata,
-            warnings=row.warnings,
+            progress=Progress(page=page, pages=document.page_count),
+            sha256=document.sha256,
+            encrypted=document.encrypted,
+            metadata=document.metadata,
+            warnings=document.warnings,
         )
 
 
-def _document_fields(row: DocumentRow) -> dict[str, Any]:
+def _document_fields(listed: ListedDocument) -> dict[str, Any]:
+    row = listed.document
     return {
         "id": row.id,
         "filename": row.filename,
@@ -132,14 +146,33 @@ def _document_fields(row: DocumentRow) -> dict[str, Any]:
         "owner": Owner(id=row.user_id, name=row.owner_name),
         "tables_found": row.tables_found,
         "thumbnail": None if row.status == "failed" else f"/documents/{row.id}/pages/1/image?width={THUMBNAIL_WIDTH}",
+        "readers": listed.readers,
+        "reader_count": listed.reader_count,
+        "message_count": listed.message_count,
+        "unread_count": listed.unread_count,
     }
 
 
+class Counts(BaseModel):
+    """How many documents I may read, whatever the list was asked for; each counted up to 10,000."""
+
+    all: int = Field(examples=[12])
+    mine: int = Field(examples=[9])
+    shared: int = Field(description="with me", examples=[3])
+    failed: int = Field(examples=[0])
+    processing: int = Field(examples=[1])
+
+    @classmethod
+    def from_counts(cls, counts: DocumentCounts) -> "Counts":
+        return cls(**counts._asdict(), all=counts.mine + counts.shared)
+
+
 class DocumentPage(BaseModel):
-    """Documents, newest first; `next_cursor` leads to older ones."""
+    """Documents, newest first as a rule; `next_cursor` leads to more."""
 
     documents: list[Document]
     next_cursor: str | None = Field(examples=["6"])
+    counts: Counts
 
 
 class UploadedDocument(BaseModel):
@@ -251,26 +284,77 @@ def _prefers_async(prefer: list[str]) -> bool:
     return any(preference.partition(";")[0].strip().lower() == "respond-async" for preference in preferences)
 
 
-@router.get("/documents", summary="My documents", responses=may_fail(*SIGNED_IN))
+@router.get("/documents", summary="Documents that I may read", responses=may_fail(*SIGNED_IN))
 async def list_documents(
     database: Db,
     user: CurrentUser,
     limit: Annotated[int | None, Query(ge=1, le=200)] = None,
-    cursor: Annotated[IdParameter | None, Query()] = None,
+    cursor: Annotated[DocumentCursor | None, Query()] = None,
     status: Annotated[Status | None, Query()] = None,
+    owner: Annotated[Literal["me", "others"] | None, Query(description="mine, or those shared with me")] = None,
+    shared: Annotated[Literal["me"] | None, Query(description="shared with me: as `owner=others`")] = None,
+    q: Annotated[Storable | None, Query(max_length=MAX_FILENAME_CHARACTERS, description="in the name")] = None,
+    sha256: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$", description="of the file")] = None,
+    sort: Annotated[Sort, Query()] = "created_at",
+    order: Annotated[Literal["asc", "desc"] | None, Query(description="`desc`, but names `asc`")] = None,
 ) -> DocumentPage:
-    """My documents, newest first; at most 1,000 without a *limit*."""
+    """Mine and those shared with me, newest first; at most 1,000 without a *limit*."""
     count = limit or MAX_LISTED
-    rows = await queries.list_documents(database, user_id=user.id, status=status, before_id=cursor, limit=count + 1)
+    shelf: Shelf | None = {None: None, "me": "mine", "others": "shared"}[owner]
+    if shared and shelf == "mine":
+        return DocumentPage(documents=[], next_cursor=None, counts=await _count(database, user.id))
+    rows = await list_queries.list_documents(
+        database,
+        user_id=user.id,
+        shelf="shared" if shared else shelf,
+        status=status,
+        words=q or None,
+        sha256=sha256,
+        sort=sort,
+        ascending=(order or ("asc" if sort == "filename" else "desc")) == "asc",
+        after=None if cursor is None else _read_cursor(cursor, sort),
+        limit=count + 1,
+    )
     return DocumentPage(
         documents=[Document.from_row(row) for row in rows[:count]],
-        next_cursor=str(rows[count - 1].id) if len(rows) > count else None,
+        next_cursor=_write_cursor(rows[count - 1], sort) if len(rows) > count else None,
+        counts=await _count(database, user.id),
     )
+
+
+async def _count(database: Database, user_id: int) -> Counts:
+    return Counts.from_counts(await list_queries.count_documents(database, user_id=user_id))
+
+
+def _write_cursor(last: ListedDocument, sort: Sort) -> str:
+    """The id of the last document; the key it was sorted by goes before it."""
+    document_id = str(last.document.id)
+    if sort == "created_at":
+        return document_id
+    key = base64.urlsafe_b64encode(str(last.sort_key).encode()).decode().rstrip("=")
+    return f"{key}.{document_id}"
+
+
+def _read_cursor(cursor: str, sort: Sort) -> tuple[int | str, int]:
+    encoded, _, number = cursor.rpartition(".")
+    try:
+        document_id = _id.validate_python(number)
+        if sort == "created_at" and not encoded:
+            return document_id, document_id
+        key = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+        if encoded and sort == "filename":
+            return check_storable(key), document_id
+        if encoded and sort != "created_at":
+            return _number.validate_python(key), document_id
+    except ValueError:  # ValidationError too
+        pass
+    problem = {"type": "value_error", "loc": ("query", "cursor"), "msg": "Should be a cursor of an earlier answer"}
+    raise RequestValidationError([problem])
 
 
 @router.get("/documents/{document_id}", summary="One document", responses=may_fail(*SIGNED_IN, DocumentNotFoundError))
 async def read_document(library: Docs, user: CurrentUser, document_id: IdParameter) -> DocumentDetails:
-    return DocumentDetails.from_row(await library.get_document(document_id, user_id=user.id))
+    return DocumentDetails.from_row(await library.get_listed_document(document_id, user_id=user.id))
 
 
 @router.patch(
@@ -281,7 +365,8 @@ async def read_document(library: Docs, user: CurrentUser, document_id: IdParamet
 async def rename_document(
     library: Docs, user: CurrentUser, document_id: IdParameter, body: DocumentPatch
 ) -> DocumentDetails:
-    return DocumentDetails.from_row(await library.rename(document_id, user_id=user.id, filename=body.filename))
+    await library.rename(document_id, user_id=user.id, filename=body.filename)
+    return DocumentDetails.from_row(await library.get_listed_document(document_id, user_id=user.id))
 
 
 @router.delete(

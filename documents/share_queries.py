@@ -47,6 +47,21 @@ async def delete_share(tx: Connection, *, document_id: int, user_id: int) -> boo
     return deleted == 1
 
 
+async def update_sort_keys(tx: Connection, *, document_id: int) -> None:
+    """Sort a document's shares as it is now: it has another name, or was extracted.
+
+    Whoever shares it must wait meanwhile: the document is locked (`lock_document`) or its owner's mailbox is.
+    """
+    await tx.execute(
+        """
+        UPDATE document_shares s SET name_key = d.name_key, page_count = d.page_count, file_size = d.file_size
+          FROM documents d
+         WHERE d.id = %(document_id)s AND s.document_id = d.id
+        """,
+        {"document_id": document_id},
+    )
+
+
 class _Reader(NamedTuple):
     document_id: int
     user_id: int

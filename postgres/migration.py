@@ -1,15 +1,15 @@
 """Bring a database up to schema.sql, checked before and after; one that is refused stays as it was."""
 
-from db import Connection, Database, SqlError, fold, fold_address
+from db import Connection, Database, SqlError, fold, fold_address, fold_filename
 from errors import StartupError
 from postgres import checks, queries
 from postgres.catalog import Catalog, read_catalog
 from postgres.classic import migrate_classic_tables
 from postgres.expected import Schema, read_schema
-from postgres.queries import AccountRow, ServerRow
+from postgres.queries import AccountRow, DocumentNameRow, ServerRow
 
 MIGRATION_SECONDS = 600.0
-ACCOUNTS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 10_000
 MIN_ID = -(2**63)
 FEATURE_NOT_SUPPORTED = "0A000"
 
@@ -64,6 +64,7 @@ async def _migrate(tx: Connection, server: ServerRow, catalog: Catalog, schema: 
     await migrate_classic_tables(tx, catalog, schema.tables)
     await tx.execute(schema.text)
     await _fold_accounts(tx)
+    await _fold_document_names(tx)
     await queries.insert_version(tx, version=schema.version, content_hash=schema.content_hash)
     migrated = await read_catalog(tx, schema)
     checks.check_present(server, migrated, schema.tables)
@@ -76,7 +77,7 @@ async def _fold_accounts(tx: Connection) -> None:
     first: dict[str, AccountRow] = {}  # of each address
     collisions: list[tuple[AccountRow, AccountRow]] = []
     rows: list[AccountRow] = []
-    while rows := await queries.list_accounts(tx, after_id=rows[-1].id if rows else MIN_ID, limit=ACCOUNTS_AT_ONCE):
+    while rows := await queries.list_accounts(tx, after_id=rows[-1].id if rows else MIN_ID, limit=ROWS_AT_ONCE):
         changed = []
         for row in rows:
             folded = row._replace(email_key=fold_address(row.email), name_key=fold(row.name))
@@ -93,6 +94,16 @@ async def _fold_accounts(tx: Connection) -> None:
             )
     if collisions:
         raise StartupError(checks.describe_collisions(collisions))
+
+
+async def _fold_document_names(tx: Connection) -> None:
+    """Write the keys of documents that have none, or others than this program would give them."""
+    rows: list[DocumentNameRow] = []
+    while rows := await queries.list_document_names(tx, after_id=rows[-1].id if rows else MIN_ID, limit=ROWS_AT_ONCE):
+        changed = [(row.id, key) for row in rows if (key := fold_filename(row.filename)) != row.name_key]
+        await queries.set_name_keys(
+            tx, document_ids=[document_id for document_id, _ in changed], name_keys=[key for _, key in changed]
+        )
 
 
 def _describe(error: SqlError) -> str:

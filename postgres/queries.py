@@ -232,6 +232,35 @@ async def set_keys(
     )
 
 
+# The names of documents
+
+
+class DocumentNameRow(NamedTuple):
+    id: int
+    filename: str
+    name_key: str | None
+
+
+async def list_document_names(conn: Executor, *, after_id: int, limit: int) -> list[DocumentNameRow]:
+    return await conn.fetch_all(
+        DocumentNameRow,
+        "SELECT id, filename, name_key FROM documents WHERE id > %(after_id)s ORDER BY id LIMIT %(limit)s",
+        {"after_id": after_id, "limit": limit},
+    )
+
+
+async def set_name_keys(conn: Executor, *, document_ids: Sequence[int], name_keys: Sequence[str]) -> None:
+    """The two run in parallel."""
+    await conn.execute(
+        """
+        WITH changed AS (SELECT * FROM unnest(%(document_ids)s::bigint[], %(name_keys)s::text[]) AS c (id, name_key)),
+             renamed AS (UPDATE documents d SET name_key = changed.name_key FROM changed WHERE d.id = changed.id)
+        UPDATE document_shares s SET name_key = changed.name_key FROM changed WHERE s.document_id = changed.id
+        """,
+        {"document_ids": list(document_ids), "name_keys": list(name_keys)},
+    )
+
+
 # The installation
 
 

@@ -58,7 +58,8 @@ OPERATIONS = {
     "upload_pdf": "POST /upload-pdf",
 }
 # A schema cannot say what a PDF is, that an address is taken, which events are kept, how many bytes a password has,
-# which characters are visible, that a message without words needs a document, what can be looked for.
+# which characters are visible, that a message without words needs a document, what can be looked for,
+# which cursors an answer gave.
 TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "list_events",
     "extract_pdf",
@@ -73,6 +74,7 @@ TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "rename_document",
     "search",
     "send_message",
+    "list_documents",
 }
 
 

@@ -1,5 +1,6 @@
 """The library: the list, access to a document, renaming and deleting it."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -8,8 +9,9 @@ import pytest
 
 from support.databases import TestDatabase
 from support.documents import documents_of, locked, refusal, uploaded
-from support.pdfs import make_table_pdf
+from support.pdfs import make_pdf, make_table_pdf
 from support.servers import WAIT_SECONDS, Person, Server, wait_until
+from support.sharing import share, show
 
 DOCUMENT_ROUTES = [
     ("GET", ""),
@@ -44,7 +46,8 @@ def test_documents_are_listed_newest_first(alice: Person, bob: Person, hello: by
 
 
 def test_an_empty_library_is_an_empty_list(alice: Person) -> None:
-    assert alice.client.get("/documents").json() == {"documents": [], "next_cursor": None}
+    counts = {"all": 0, "mine": 0, "shared": 0, "failed": 0, "processing": 0}
+    assert alice.client.get("/documents").json() == {"documents": [], "next_cursor": None, "counts": counts}
 
 
 def test_pages_of_the_list_are_stable_while_documents_arrive(alice: Person, hello: bytes) -> None:
@@ -64,12 +67,147 @@ def test_documents_are_listed_by_status(alice: Person, processing: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "cursor=0", "cursor=-1", "cursor=x", "cursor=%00", "status=broken"]
+    "query",
+    [
+        *("limit=0", "limit=201", "limit=x", "status=broken", "sort=x", "order=x", "owner=1", "shared=you", "q=%00"),
+        *("cursor=0", "cursor=-1", "cursor=x", "cursor=%00", f"cursor={'9' * 30}", "sha256=x", f"sha256={'g' * 64}"),
+        *("cursor=YQ.1", "sort=filename&cursor=1", "sort=filename&cursor=_w.1", "sort=filename&cursor=AA.1"),
+        *("sort=file_size&cursor=YQ.1", "sort=file_size&cursor=LTE.1"),
+    ],
 )
 def test_a_list_with_wrong_parameters_is_a_422(alice: Person, query: str) -> None:
     answer = alice.client.get(f"/documents?{query}")
 
     assert refusal(answer) == (422, "validation_error")
+
+
+# Mine and others'
+
+
+@pytest.fixture
+def shelves(alice: Person, bob: Person, hello: bytes) -> dict[str, int]:
+    """Two documents of alice's and one of bob's that is shared with her; by name."""
+    found = {
+        name: uploaded(owner, hello if name == "Bravo.pdf" else make_pdf(*["x"] * pages), name)["document_id"]
+        for owner, name, pages in ((alice, "charlie.pdf", 1), (bob, "Bravo.pdf", 2), (alice, "alpha.pdf", 3))
+    }
+    uploaded(bob, hello, "not for alice.pdf")
+    share(bob, found["Bravo.pdf"], alice)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, "alpha Bravo charlie"),
+        ({"order": "asc"}, "charlie Bravo alpha"),
+        ({"owner": "me"}, "alpha charlie"),
+        ({"owner": "others"}, "Bravo"),
+        ({"shared": "me"}, "Bravo"),
+        ({"shared": "me", "owner": "me"}, ""),
+        ({"q": "HA"}, "alpha charlie"),
+        ({"q": "%"}, ""),
+        ({"q": "bravo"}, "Bravo"),
+        ({"sort": "filename"}, "alpha Bravo charlie"),
+        ({"sort": "filename", "order": "desc"}, "charlie Bravo alpha"),
+        ({"sort": "page_count"}, "alpha Bravo charlie"),
+        ({"sort": "page_count", "order": "asc"}, "charlie Bravo alpha"),
+        ({"sort": "created_at", "q": "a"}, "alpha Bravo charlie"),
+        ({"status": "failed"}, ""),
+    ],
+)
+def test_the_list_is_sorted_and_filtered(
+    alice: Person, shelves: dict[str, int], query: dict[str, str], names: str
+) -> None:
+    assert documents_of(alice, **query) == [shelves[f"{name}.pdf"] for name in names.split()]
+
+
+@pytest.mark.parametrize("q", ["ärger", "ÄRGER", "A\u0308rger", "straße", "STRASSE"])
+def test_a_name_is_found_in_any_case(alice: Person, hello: bytes, q: str) -> None:
+    document_id = uploaded(alice, hello, "Ärger Straße.pdf")["document_id"]
+
+    assert documents_of(alice, q=q) == [document_id]
+
+
+def test_the_order_of_a_reader_follows_the_owners_changes(alice: Person, bob: Person, shelves: dict[str, int]) -> None:
+    bob.client.patch(f"/documents/{shelves['Bravo.pdf']}", json={"filename": "Zulu.pdf"})
+
+    assert documents_of(alice, sort="filename") == [shelves[name] for name in ("alpha.pdf", "charlie.pdf", "Bravo.pdf")]
+    assert documents_of(alice, q="zulu") == [shelves["Bravo.pdf"]]
+
+
+def test_a_document_that_is_shared_while_it_is_processing_is_sorted_when_it_is_ready(
+    alice: Person, bob: Person, hello: bytes, database: TestDatabase
+) -> None:
+    short = uploaded(alice, make_pdf("one page"), "short.pdf")["document_id"]
+    share(alice, short, bob)
+    with ThreadPoolExecutor(1) as threads:
+        with locked(database, "pages"):
+            uploading = threads.submit(uploaded, alice, make_pdf("two", "pages"), "longer.pdf")
+            wait_until(lambda: len(documents_of(alice)) == 2)
+            share(alice, documents_of(alice)[0], bob)
+        longer = uploading.result(WAIT_SECONDS)["document_id"]
+
+    assert documents_of(bob, sort="page_count") == [longer, short]
+
+
+@pytest.mark.parametrize("sort", ["created_at", "filename", "page_count", "file_size"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("owner", [{}, {"owner": "me"}], ids=str)
+def test_the_pages_of_a_sorted_list_are_the_list(
+    alice: Person, shelves: dict[str, int], sort: str, order: str, owner: dict[str, str]
+) -> None:
+    query: dict[str, str | int] = {"sort": sort, "order": order, **owner}
+    whole = documents_of(alice, **query)
+
+    found, cursor = [], None
+    while True:
+        page = alice.client.get("/documents", params={**query, "limit": 1, **({"cursor": cursor} if cursor else {})})
+        found += [entry["id"] for entry in page.json()["documents"]]
+        cursor = page.json()["next_cursor"]
+        if cursor is None:
+            break
+
+    assert found == whole
+    assert len(whole) == (2 if owner else 3)
+
+
+def test_a_document_is_found_by_its_bytes(alice: Person, shelves: dict[str, int], hello: bytes) -> None:
+    assert documents_of(alice, sha256=hashlib.sha256(hello).hexdigest()) == [shelves["Bravo.pdf"]]
+    assert documents_of(alice, sha256="0" * 64) == []
+
+
+def test_the_list_counts_what_one_may_read(alice: Person, bob: Person, shelves: dict[str, int]) -> None:
+    assert alice.client.get("/documents?limit=1&q=none").json()["counts"] == {
+        "all": 3,
+        "mine": 2,
+        "shared": 1,
+        "failed": 0,
+        "processing": 0,
+    }
+    assert bob.client.get("/documents").json()["counts"]["mine"] == 2
+
+
+def test_the_list_shows_readers_and_messages(
+    alice: Person, bob: Person, carol: Person, shelves: dict[str, int]
+) -> None:
+    document_id = shelves["Bravo.pdf"]
+    share(bob, document_id, carol)
+    show(bob, alice, document_id, content="look")
+    last = show(alice, bob, document_id, content="seen").json()["id"]
+
+    def seen(person: Person) -> list[object]:
+        row = next(row for row in person.client.get("/documents").json()["documents"] if row["id"] == document_id)
+        assert person.client.get(f"/documents/{document_id}").json().items() >= row.items()
+        return [row[name] for name in ("readers", "reader_count", "message_count", "unread_count")]
+
+    readers = [{"id": alice.id, "name": "Alice"}, {"id": carol.id, "name": "Carol"}]
+    assert seen(alice) == [readers, 2, 3, 2]  # her card, "look" and "seen"
+    assert seen(carol) == [readers, 2, 1, 1]
+    assert seen(bob) == [readers, 2, 4, 1]
+
+    bob.client.post(f"/messages/{alice.id}/read", json={"up_to_id": last})
+    assert seen(bob)[3] == 0
 
 
 def test_a_document_has_the_metadata_of_its_file(alice: Person, hello: bytes) -> None:

@@ -144,6 +144,7 @@ def test_what_is_taken_back_is_closed_and_told(alice: Person, bob: Person, hello
 
     assert told["document_id"] == hello_id
     assert not can_read(bob, hello_id)
+    assert documents_of(bob) == []
 
 
 def test_a_card_stays_when_its_document_is_taken_back(alice: Person, bob: Person, hello_id: int) -> None:

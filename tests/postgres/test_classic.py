@@ -9,6 +9,7 @@ import pytest
 
 from accounts import queries as accounts
 from db import Database
+from documents import list_queries as lists
 from documents import queries as documents
 from messages import queries as messages
 from postgres.migration import apply_schema
@@ -111,7 +112,7 @@ async def test_classic_messages_are_migrated(migrated: Database) -> None:
 
 
 async def test_classic_documents_are_migrated(migrated: Database) -> None:
-    (document,) = await documents.list_documents(migrated, user_id=1, limit=10)
+    ((document, *_),) = await lists.list_documents(migrated, user_id=1, words="OLD", sort="filename", limit=10)
 
     assert (document.filename, document.status, document.page_count, document.file_size) == ("old.pdf", "ready", 3, 0)
     assert document.created_at.utcoffset() is not None
