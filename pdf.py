@@ -270,6 +270,10 @@ class PdfEngine:
         """
         return await self._ask(file, tasks.read_words, file.source, page_number)
 
+    async def read_labels(self, file: PdfFile) -> dict[int, str]:
+        """Return what the PDF calls its pages, by page number, where that is not the number."""
+        return await self._ask(file, tasks.read_labels, file.source)
+
     async def _ask(self, file: PdfFile, task: Callable[..., Value], *args: object) -> Value:
         return await self._run(self._limits._replace(owner=file.user_id), task, *args)
 

@@ -1,6 +1,7 @@
 """Routes of the pages of a document: their text, their pictures, search."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from auth import CurrentUser, Db
 from db import Database
-from documents import queries
+from documents import page_queries, queries
 from documents.answers import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
 from documents.library import Library, check_ready
 from documents.queries import DocumentRow
@@ -23,14 +24,17 @@ from errors import (
     DocumentNotReadyError,
     ExtractionLimitError,
     PageNotFoundError,
+    PagewireError,
     PasswordRequiredError,
 )
-from extraction.values import ImageFormat
+from extraction.values import ImageFormat, Word
 from pdf import PdfEngine, PdfFile
 
 DEFAULT_WIDTH = 850  # pixels: 100 dpi on US Letter
 MAX_WIDTH = 4000
 MAX_INDEX = 2**31 - 1
+IMMUTABLE = "private, max-age=31536000, immutable"
+MIN_SHARED_HEIGHT = 0.4  # of the smaller of two words on one line
 PICTURE_EDITION = 1  # part of the ETags: raise it when pictures are rendered differently
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
@@ -48,6 +52,23 @@ class PageWord(BaseModel):
     top: float = Field(examples=[96.0])
     x1: float = Field(examples=[98.5])
     bottom: float = Field(examples=[108.0])
+    line: int = Field(description="from 0; words of one line have the same number", examples=[0])
+
+
+class PageSize(BaseModel):
+    """How large one page is."""
+
+    page_number: int = Field(examples=[57])
+    width: float = Field(description="points, as displayed", examples=[612.0])
+    height: float = Field(description="points", examples=[792.0])
+    label: str | None = Field(description="what the PDF calls it (i, ii, A-7); null if that is its number")
+    char_count: int = Field(examples=[1950])
+
+
+class PageSizes(BaseModel):
+    """The pages of a document; of one that is processing, those that were extracted."""
+
+    pages: list[PageSize]
 
 
 class Page(BaseModel):
@@ -66,19 +87,59 @@ class Page(BaseModel):
 
 
 @router.get(
+    "/documents/{document_id}/pages",
+    summary="The sizes of all pages",
+    response_model=PageSizes,
+    responses={304: {"description": "Not changed (If-None-Match)"}, **may_fail(*SIGNED_IN, DocumentNotFoundError)},
+)
+async def list_page_sizes(
+    request: Request, database: Db, library: Docs, pdf: Pdf, user: CurrentUser, document_id: IdParameter
+) -> Response:
+    """All at once, for a steady scroll."""
+    row = await library.get_document(document_id, user_id=user.id)
+    sizes = await page_queries.list_page_sizes(database, document_id=row.id)
+    labels = await _read_labels(pdf, library.file_of(row, user_id=user.id)) if row.status == "ready" else {}
+    pages = [PageSize(**size._asdict(), label=labels.get(size.page_number)) for size in sizes]
+    return _json_with_etag(request, PageSizes(pages=pages))
+
+
+async def _read_labels(pdf: PdfEngine, file: PdfFile) -> dict[int, str]:
+    """By page number; empty if the file is missing or cannot be opened: the numbers do then."""
+    if not file.path.exists():
+        return {}
+    try:
+        return await pdf.read_labels(file)
+    except PagewireError:
+        return {}
+
+
+def _json_with_etag(request: Request, answer: BaseModel) -> Response:
+    body = answer.model_dump_json().encode()
+    headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": "private, no-cache"}
+    if knows_etag(", ".join(request.headers.getlist("if-none-match")), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get(
     "/documents/{document_id}/pages/{page_number}",
     summary="The text of one page",
-    responses=may_fail(
-        *SIGNED_IN,
-        DocumentNotFoundError,
-        PageNotFoundError,
-        DocumentNotReadyError,
-        BadPdfError,
-        PasswordRequiredError,
-        ExtractionLimitError,
-    ),
+    response_model=Page,
+    responses={
+        304: {"description": "Not changed (If-None-Match)"},
+        **may_fail(
+            *SIGNED_IN,
+            DocumentNotFoundError,
+            PageNotFoundError,
+            DocumentNotReadyError,
+            BadPdfError,
+            PasswordRequiredError,
+            ExtractionLimitError,
+        ),
+    },
 )
 async def read_page(
+    request: Request,
     database: Db,
     library: Docs,
     pdf: Pdf,
@@ -86,14 +147,14 @@ async def read_page(
     document_id: IdParameter,
     page_number: PageNumber,
     words: Annotated[bool, Query(description="with the boxes of its words")] = False,
-) -> Page:
+) -> Response:
     """Also of a document that is still processing, as soon as this page is extracted."""
     row = await library.get_document(document_id, user_id=user.id)
     page = await queries.find_page(database, document_id=row.id, page_number=page_number)
     if page is None:
         check_ready(row)
         raise PageNotFoundError
-    return Page(
+    answer = Page(
         page_number=page.page_number,
         text=page.text,
         char_count=len(page.text),
@@ -101,11 +162,28 @@ async def read_page(
         height=page.height,
         words=await _read_words(pdf, library.get_file(row, user_id=user.id), page_number) if words else None,
     )
+    return _json_with_etag(request, answer)
 
 
 async def _read_words(pdf: PdfEngine, file: PdfFile, page_number: int) -> list[PageWord]:
-    words = await pdf.read_words(file, page_number)
-    return [PageWord.model_construct(**word._asdict()) for word in words or []]
+    words = await pdf.read_words(file, page_number) or []
+    lines = number_lines(words)
+    return [PageWord.model_construct(**word._asdict(), line=line) for word, line in zip(words, lines, strict=True)]
+
+
+def number_lines(words: Sequence[Word]) -> list[int]:
+    """The line of each word, from 0: the next one begins where a word stands higher or lower than the one before."""
+    lines: list[int] = []
+    line = 0
+    before: Word | None = None
+    for word in words:
+        if before is not None:
+            shared = min(before.bottom, word.bottom) - max(before.top, word.top)
+            if shared < MIN_SHARED_HEIGHT * min(before.bottom - before.top, word.bottom - word.top):
+                line += 1
+        lines.append(line)
+        before = word
+    return lines
 
 
 @router.get(
@@ -139,11 +217,16 @@ async def read_page_image(
     width: Annotated[int, Query(ge=1, le=MAX_WIDTH, description="pixels")] = DEFAULT_WIDTH,
     image_format: Annotated[ImageFormat, Query(alias="format")] = "png",
     q: Annotated[Storable | None, Query(max_length=MAX_TERM_CHARACTERS, description="a term to highlight")] = None,
+    v: Annotated[
+        Storable | None,
+        Query(max_length=64, description="the first 8 characters of the document's sha256: kept for a year"),
+    ] = None,
 ) -> Response:
     """The page as displayed; at most four million pixels, so a tall one may be narrower than requested."""
     row = await library.get_document(document_id, user_id=user.id)
     etag = _picture_etag(row, page_number, width, image_format, q)
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    never_changes = row.sha256 is not None and row.status == "ready" and v == row.sha256[:8]
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE if never_changes else "private, no-cache"}
     if row.page_count is not None and page_number > row.page_count:
         raise PageNotFoundError
     if knows_etag(", ".join(request.headers.getlist("if-none-match")), etag):

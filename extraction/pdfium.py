@@ -26,6 +26,7 @@ from extraction.words import read_words
 MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text for want of fonts
+MAX_LABEL_CHARACTERS = 64
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 
 
@@ -102,6 +103,17 @@ class Document:
                 buffer = ctypes.create_string_buffer(length)
                 pdfium.FPDF_GetMetaText(self._document, key.encode(), buffer, length)
                 found[key] = buffer.raw[: length - 2].decode("utf-16-le", "ignore")
+        return found
+
+    def read_labels(self) -> dict[int, str]:
+        """What the document calls its pages, by page number."""
+        found: dict[int, str] = {}
+        for index in range(self.page_count):
+            length = pdfium.FPDF_GetPageLabel(self._document, index, None, 0)
+            if 2 < length <= 2 * MAX_LABEL_CHARACTERS:
+                buffer = ctypes.create_string_buffer(length)
+                pdfium.FPDF_GetPageLabel(self._document, index, buffer, length)
+                found[index + 1] = buffer.raw[: length - 2].decode("utf-16-le", "ignore")
         return found
 
     def open_page(self, index: int) -> "Page | None":

@@ -40,6 +40,9 @@ class Document:
     def metadata(self) -> dict[str, str]:
         return {key: value for key, value in self._pdf.metadata.items() if isinstance(value, str)}
 
+    def read_labels(self) -> dict[int, str]:
+        return {}  # the numbers do for a file that PDFium cannot open
+
     def open_page(self, index: int) -> "Page | None":
         """Return the page, to be closed; None if pdfplumber cannot read it. *index* counts from 0."""
         if index >= self.page_count:

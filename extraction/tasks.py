@@ -110,6 +110,13 @@ def read_words(source: Source, page_number: int) -> list[Word] | None:
         return [word for word in cleaned if word.text and all(map(math.isfinite, word[1:]))]
 
 
+@guarded
+def read_labels(source: Source) -> dict[int, str]:
+    with open_pdf(source, sys.maxsize) as reader:
+        labels = reader.document.read_labels()
+    return {number: text for number, label in labels.items() if (text := clean_text(label)) and text != str(number)}
+
+
 # Tables as files
 
 

@@ -272,11 +272,15 @@ async def list_conversation(
     limit: Annotated[int, Query(ge=1, le=CONVERSATION_LIMIT)] = CONVERSATION_LIMIT,
     before: Annotated[IdParameter | None, Query(description="a message id")] = None,
     after: Annotated[IdParameter | None, Query(description="a message id")] = None,
+    around: Annotated[IdParameter | None, Query(description="a message id; it is in the middle")] = None,
 ) -> Response:
-    """Oldest first: the latest 1,000, or *limit* of those before or after a message."""
-    rows = await queries.list_conversation(
-        database, user_id=user.id, other_id=user_id, before_id=before, after_id=after, limit=limit
-    )
+    """Oldest first: the latest 1,000, or *limit* of those before, after or around a message."""
+    between = {"user_id": user.id, "other_id": user_id}
+    if around is None:
+        rows = await queries.list_conversation(database, **between, before_id=before, after_id=after, limit=limit)
+    else:
+        rows = await queries.list_conversation(database, **between, before_id=around, limit=limit // 2)
+        rows += await queries.list_conversation(database, **between, after_id=around - 1, limit=limit - limit // 2)
     if not rows and await find_user(database, user_id=user_id) is None:
         raise UserNotFoundError
     # Without a model in between: fifty messages take 60 µs, not 400.

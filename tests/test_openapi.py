@@ -34,6 +34,7 @@ OPERATIONS = {
     "read_file": "GET /documents/{document_id}/file",
     "read_health": "GET /healthz",
     "read_me": "GET /me",
+    "list_page_sizes": "GET /documents/{document_id}/pages",
     "read_page": "GET /documents/{document_id}/pages/{page_number}",
     "read_page_image": "GET /documents/{document_id}/pages/{page_number}/image",
     "read_protected": "GET /protected",

@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageOps
 from extraction.text import clean_text, trace_origins
 from support.databases import TestDatabase
 from support.documents import refusal, upload
-from support.pdfs import make_book, make_pdf, write_page
+from support.pdfs import make_book, make_labelled_pdf, make_pdf, write_page
 from support.servers import Person
 
 
@@ -26,6 +26,58 @@ def picture(person: Person, document_id: int, page_number: int = 1, **query: Any
 
 
 # Pages
+
+
+def test_the_sizes_of_all_pages_come_at_once(alice: Person) -> None:
+    document_id = upload(alice, make_labelled_pdf())
+
+    pages = alice.client.get(f"/documents/{document_id}/pages").json()["pages"]
+
+    assert [page["page_number"] for page in pages] == [1, 2, 3, 4]
+    assert [page["char_count"] for page in pages] == [6, 6, 6, 6]
+    assert [(round(page["width"]), round(page["height"])) for page in pages] == [*[(595, 842)] * 3, (842, 595)]
+
+
+def test_a_page_has_the_label_that_the_pdf_gives_it(alice: Person, book: int) -> None:
+    document_id = upload(alice, make_labelled_pdf())
+
+    pages = alice.client.get(f"/documents/{document_id}/pages").json()["pages"]
+    plain = alice.client.get(f"/documents/{book}/pages").json()["pages"]
+
+    assert [page["label"] for page in pages] == ["i", "ii", "1", "A-1"]
+    assert [page["label"] for page in plain] == [None, None, None]
+
+
+def test_a_document_whose_file_is_gone_still_has_the_sizes_of_its_pages(
+    alice: Person, book: int, database: TestDatabase
+) -> None:
+    database.query("UPDATE documents SET file_path = 'gone.pdf' WHERE id = %s", book)
+
+    pages = alice.client.get(f"/documents/{book}/pages").json()["pages"]
+
+    assert [page["page_number"] for page in pages] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("path", ["pages", "pages/2", "pages/2?words=true"])
+def test_pages_that_the_client_has_are_not_sent_again(alice: Person, book: int, path: str) -> None:
+    etag = alice.client.get(f"/documents/{book}/{path}").headers["etag"]
+
+    answer = alice.client.get(f"/documents/{book}/{path}", headers={"If-None-Match": etag})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
+def test_a_word_knows_its_line(alice: Person) -> None:
+    document_id = upload(alice, make_pdf("one two three\nfour\nfive six"))
+
+    assert [(word["text"], word["line"]) for word in words_of(alice, document_id)] == [
+        ("one", 0),
+        ("two", 0),
+        ("three", 0),
+        ("four", 1),
+        ("five", 2),
+        ("six", 2),
+    ]
 
 
 def test_a_page_has_its_text_and_size(alice: Person, book: int) -> None:
@@ -90,7 +142,7 @@ def test_the_words_of_a_document_whose_file_is_gone_are_not_found(
     assert refusal(alice.client.get(f"/documents/{book}/pages/1?words=true")) == (404, "document_not_found")
 
 
-@pytest.mark.parametrize("path", ["pages/1", "pages/1?words=true", "pages/1/image"])
+@pytest.mark.parametrize("path", ["pages", "pages/1", "pages/1?words=true", "pages/1/image"])
 def test_pages_of_another_users_document_are_not_found(alice: Person, bob: Person, book: int, path: str) -> None:
     assert alice.client.get(f"/documents/{book}/{path}").status_code == 200
     assert refusal(bob.client.get(f"/documents/{book}/{path}")) == (404, "document_not_found")
@@ -129,6 +181,17 @@ def test_a_picture_has_at_most_four_million_pixels(alice: Person, box: bytes) ->
 @pytest.mark.parametrize("query", ["width=0", "width=4001", "width=x", "format=gif", "width=-1"])
 def test_a_picture_with_wrong_parameters_is_refused(alice: Person, book: int, query: str) -> None:
     assert refusal(alice.client.get(f"/documents/{book}/pages/1/image?{query}")) == (422, "validation_error")
+
+
+def test_the_address_of_a_picture_with_its_version_is_kept_for_a_year(alice: Person, book: int) -> None:
+    version = alice.client.get(f"/documents/{book}").json()["sha256"][:8]
+
+    def cached(**query: str) -> str:
+        answer = alice.client.get(f"/documents/{book}/pages/1/image", params=query)
+        return str(answer.headers["cache-control"])
+
+    assert cached(v=version) == "private, max-age=31536000, immutable"
+    assert cached(v="00000000") == cached() == "private, no-cache"
 
 
 def test_a_picture_that_the_client_has_is_not_modified(alice: Person, book: int) -> None:

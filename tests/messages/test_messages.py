@@ -369,8 +369,22 @@ def test_after_and_before_cut_a_piece_out(alice: Person, bob: Person) -> None:
     assert contents(messages) == ["2", "3", "4"]
 
 
+def test_a_conversation_is_read_around_a_message(alice: Person, bob: Person) -> None:
+    ids = send_all(alice, bob, *"abcdefg")
+
+    def around(message_id: int, limit: int) -> list[str]:
+        return contents(bob.client.get(f"/messages/{alice.id}?around={message_id}&limit={limit}").json())
+
+    assert around(ids[3], 3) == ["c", "d", "e"]
+    assert around(ids[3], 4) == ["b", "c", "d", "e"]
+    assert around(ids[0], 4) == ["a", "b"]
+    assert around(ids[6], 4) == ["e", "f", "g"]
+    assert around(ids[3], 1) == ["d"]
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=1001", "before=0", "after=-1", "after=x", f"before={2**63}", f"after={2**64}"]
+    "query",
+    ["limit=0", "limit=1001", "before=0", "after=-1", "after=x", "around=0", f"before={2**63}", f"after={2**64}"],
 )
 def test_a_piece_out_of_bounds_is_a_422(alice: Person, bob: Person, query: str) -> None:
     assert alice.client.get(f"/messages/{bob.id}?{query}").status_code == 422

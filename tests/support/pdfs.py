@@ -73,6 +73,20 @@ def make_book(page_count: int) -> bytes:
     return bytes(document.output())
 
 
+def make_labelled_pdf() -> bytes:
+    """Return a PDF of four pages that it calls i, ii, 1 and A-1; the last one is landscape."""
+    document = _start_document()
+    for style, prefix, first, orientation in (
+        ("r", None, 1, "portrait"),
+        ("r", None, 2, "portrait"),
+        ("D", None, 1, "portrait"),
+        ("D", "A-", 1, "landscape"),
+    ):
+        document.add_page(orientation=orientation, label_style=style, label_prefix=prefix, label_start=first)
+        document.multi_cell(0, 16, "a page")
+    return bytes(document.output())
+
+
 def _start_document() -> FPDF:
     document = FPDF(unit="pt", format="a4")
     document.set_font("Helvetica", size=11)
