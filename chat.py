@@ -256,10 +256,11 @@ _Published = tuple[Event, object | None]  # an event, and the socket it came in 
 class _Channel:
     """One user's listeners and how far they have been delivered to: up to *tail*."""
 
-    __slots__ = ("ahead", "listeners", "replays", "tail")
+    __slots__ = ("ahead", "listeners", "replays", "restarts", "tail")
 
     def __init__(self, tail: int) -> None:
         self.tail = tail
+        self.restarts = 0  # what was announced before one is of another history
         self.replays = asyncio.Semaphore(REPLAYS_PER_USER)
         self.listeners: set[Listener] = set()
         self.ahead: dict[int, _Published] = {}  # published before their turn
@@ -341,7 +342,7 @@ class ConnectionManager:
         if seq > channel.tail + 1:  # another node's commit came between; its note is on its way
             if len(channel.ahead) < MAX_AHEAD:
                 channel.ahead[seq] = (event, origin)
-            asyncio.get_running_loop().call_later(NOTE_SECONDS, self._want, user_id, seq)
+            asyncio.get_running_loop().call_later(NOTE_SECONDS, self._want_still, channel, channel.restarts, user_id, seq)
             return
         while True:
             event, origin = channel.ahead.pop(seq, (event, origin))
@@ -364,6 +365,10 @@ class ConnectionManager:
             self._wanted[user_id] = max(seq, self._wanted.get(user_id, 0))
             self._wake.set()
 
+    def _want_still(self, channel: _Channel, restarts: int, user_id: int, seq: int) -> None:
+        if self._channels.get(user_id) is channel and channel.restarts == restarts:
+            self._want(user_id, seq)
+
     def send_ephemeral(self, user_id: int, frame: str) -> None:
         """Hand *frame* to the v2 sockets of *user_id*; it is neither stored nor repeated."""
         channel = self._channels.get(user_id)
@@ -377,6 +382,7 @@ class ConnectionManager:
         if channel is None:
             return
         channel.tail = seq
+        channel.restarts += 1
         channel.ahead.clear()
         self._wanted.pop(user_id, None)
         for listener in list(channel.listeners):
@@ -432,16 +438,21 @@ class ConnectionManager:
                 del self._wanted[user_id]
             if not self._wanted:
                 self._wake.clear()
-            tails = {user_id: self._channels[user_id].tail for user_id in wanted}
+            channels = {user_id: self._channels[user_id] for user_id in wanted}
+            restarts = {user_id: channel.restarts for user_id, channel in channels.items()}
+            tails = {user_id: channel.tail for user_id, channel in channels.items()}
             try:
                 found = await self._load(tails, max(EVENTS_EACH_PER_LOAD, EVENTS_PER_LOAD // max(1, len(tails))))
-                self._publish_loaded(found, tails, wanted)
+                for user_id, channel in channels.items():
+                    if self._channels.get(user_id) is not channel or channel.restarts != restarts[user_id]:
+                        del wanted[user_id]  # asked for listeners who are gone, or in another history
+                self._publish_loaded([row for row in found if row.user_id in wanted], tails, wanted)
             except Exception as error:  # whatever it was, these events must still be delivered
                 is_strange = not isinstance(error, PagewireError)
                 logger.warning("events could not be loaded: %s", error, exc_info=is_strange)
                 await asyncio.sleep(RETRY_LOAD_SECONDS)
-            for user_id, seq in wanted.items():
-                self._want(user_id, seq)  # what is still missing
+            for user_id, seq in wanted.items():  # what is still missing
+                self._want_still(channels[user_id], restarts[user_id], user_id, seq)
 
     def _publish_loaded(
         self, loaded: Sequence[NumberedEvent], asked: Mapping[int, int], wanted: Mapping[int, int]

@@ -121,7 +121,11 @@ class Bus:
             self._heard_at = time.monotonic()
             self._pass_on(payload[:1], text)
         elif payload[:1] in self._echoes:
-            asyncio.get_running_loop().call_later(ECHO_SECONDS, self._pass_on, payload[:1], text)
+            asyncio.get_running_loop().call_later(ECHO_SECONDS, self._echo, payload[:1], text, self.epoch)
+
+    def _echo(self, kind: str, text: str, epoch: str) -> None:
+        if epoch == self.epoch:  # else the database was put back to before that commit
+            self._pass_on(kind, text)
 
     def _pass_on(self, kind: str, text: str) -> None:
         if (hear := self._subscribers.get(kind)) is not None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.exceptions import ProtocolError
+from websockets.frames import CloseCode, Frame
 from websockets.protocol import State
 
 from edge.answers import error_response
@@ -20,6 +21,7 @@ MAX_HEAD_BYTES = 64 * 1024
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # then the peer is considered gone
 SMALL_BODY_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 1.0  # for a peer to answer our close frame, when the server stops
+MAX_DISCARDED_BYTES = 16 * 1024 * 1024  # of what a peer still sends while our close frame is on its way
 MAX_FRAGMENTS = 1024  # of one message
 MAX_UNREAD_BYTES = 1024 * 1024  # of pongs among others, which nothing else limits
 
@@ -122,6 +124,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket."""
 
+    _discarded_bytes = 0
+
     async def send(self, message: Any) -> None:
         """Write a text as one frame at once (RFC 6455, section 5.2), if nothing prevents it."""
         text = message.get("text")
@@ -146,6 +150,9 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(head + data)
 
     def data_received(self, data: bytes) -> None:
+        if self.conn.parser_exc is not None:
+            self._discard(data)
+            return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()))  # the refusal, which uvicorn does not send
@@ -161,11 +168,55 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
 
     def handle_ping(self) -> None:
+        if self.close_sent:
+            return
         super().handle_ping()
         if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self.transport.abort()
 
     def handle_cont(self, event: Frame) -> None:
-        super().handle_cont(event)
-        if len(self.frames) > MAX_FRAGMENTS:
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, f"more than {MAX_FRAGMENTS} fragments")
+        else:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:  # uvicorn logs a traceback of it
+                self._fail(CloseCode.INVALID_DATA, "not UTF-8")
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """Close with the code that says why. What the peer is still sending is read and thrown away for a while: a
+        socket closed with unread data is reset, and a reset takes our close frame with it.
+        """
+        if self.close_sent:
+            return
+        if self.conn.close_sent is None:  # nobody has accepted it yet
             self.transport.abort()
+            return
+        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.stop_keepalive()
+        self.close_sent = self.disconnected = True
+        self.frames = []
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self.conn.parser_exc = ProtocolError(reason)
+        self.handle_parser_exception()
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded_bytes += len(data)
+        if self._discarded_bytes > MAX_DISCARDED_BYTES:
+            self.transport.close()

@@ -449,6 +449,68 @@ async def test_what_came_before_its_turn_is_told_after_the_one_before_it_and_not
     assert (manager.tail(1), loads) == (3, [])
 
 
+async def test_what_was_announced_before_the_database_was_put_back_is_not_awaited_after_it() -> None:
+    """Events 2 and 3 are announced; then the database is put back to event 1, and another event 2 is committed."""
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def load(after: Mapping[int, int], limit: int) -> list[NumberedEvent]:
+        asked.set()
+        await answers.wait()
+        return []
+
+    manager = ConnectionManager(load)
+    manager.start()
+    device = await open_device(manager, seq=1)
+    manager.expect(1, 3)
+    await asked.wait()
+
+    manager.restart(1, 1, "{}")
+    answers.set()
+    await asyncio.sleep(0)
+    manager.publish(1, 2, event(1, 2).event)
+    await until(lambda: len(device.received) == 2)
+    await manager.stop()
+
+    assert (device.received[1]["seq"], manager.tail(1)) == (2, 2)
+
+
+async def test_what_was_loaded_before_the_database_was_put_back_is_not_delivered_after_it() -> None:
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def load(after: Mapping[int, int], limit: int) -> list[NumberedEvent]:
+        asked.set()
+        await answers.wait()
+        return [event(1, 2), event(1, 3)]
+
+    manager = ConnectionManager(load)
+    manager.start()
+    device = await open_device(manager, seq=1)
+    manager.expect(1, 3)
+    await asked.wait()
+
+    manager.restart(1, 1, "{}")
+    answers.set()
+    await until(lambda: len(device.received) == 1)
+    await asyncio.sleep(0)
+    await manager.stop()
+
+    assert (device.received, manager.tail(1)) == ([{}], 1)
+
+
+async def test_an_event_that_waits_for_the_one_before_it_is_forgotten_when_the_database_is_put_back(
+    monkeypatch: pytest.MonkeyPatch, manager: ConnectionManager
+) -> None:
+    monkeypatch.setattr(chat, "NOTE_SECONDS", 0)
+    await open_device(manager, seq=1)
+    manager.publish(1, 3, event(1, 3).event)
+
+    manager.restart(1, 1, "{}")
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert manager.tail(1) == 1
+
+
 async def test_the_21st_listener_of_a_user_is_refused(manager: ConnectionManager) -> None:
     for _ in range(20):
         await open_device(manager)

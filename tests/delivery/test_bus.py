@@ -98,6 +98,29 @@ async def test_own_notes_are_heard_by_who_wants_them(
     assert await next_of(heard) == "mine"
 
 
+async def test_own_notes_from_before_the_database_was_put_back_are_not_heard(
+    open_bus: OpenBus, heard: "asyncio.Queue[str]", tables: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repaired = asyncio.Event()
+
+    async def repair(_epoch: str) -> None:
+        repaired.set()
+
+    bus = await open_bus(heard, echo=True, repair=repair)
+    monkeypatch.setattr(bus_room, "ECHO_SECONDS", 2.0)
+    say(tables, f"e{bus.node_id} before")
+    say(tables, "e1 theirs")
+    assert await next_of(heard) == "theirs"
+    tables.query("INSERT INTO epochs (place) SELECT place FROM epochs LIMIT 1")
+    tables.query(f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) AS gone")
+    async with asyncio.timeout(30):
+        await repaired.wait()
+
+    say(tables, f"e{bus.node_id} after")
+
+    assert await next_of(heard) == "after"
+
+
 async def test_a_note_that_cannot_be_understood_hides_none_that_follow(
     open_bus: OpenBus, heard: "asyncio.Queue[str]", tables: TestDatabase
 ) -> None:

@@ -164,12 +164,45 @@ def test_a_flood_of_pings_that_nobody_reads_the_answers_of_is_cut_off(alice: Per
     assert resident_bytes(alice.server) - before < 32 * 1024 * 1024
 
 
+def close_code(received: bytes) -> int:
+    """The code in the close frame that *received* ends with."""
+    _, _, rest = received.rpartition(b"\x88")
+    assert rest[0] == len(rest) - 1
+    return int.from_bytes(rest[1:3])
+
+
 def test_a_frame_of_endless_empty_fragments_is_cut_off(alice: Person) -> None:
     with raw_socket(alice) as endless:
         assert endless.recv(12) == b"HTTP/1.1 101"
-        endless.sendall(b"\x01\x80\x00\x00\x00\x00")
+        endless.sendall(b"\x01\x80\x00\x00\x00\x00" + b"\x00\x80\x00\x00\x00\x00" * 2000)
 
-        assert is_cut_off(endless, b"\x00\x80\x00\x00\x00\x00" * 1000)
+        assert close_code(until_closed(endless)) == 1009
+
+
+def test_who_is_still_sending_is_told_why_the_socket_ends(alice: Person) -> None:
+    size = 6 * ABSURD
+    with raw_socket(alice) as opened:
+        assert opened.recv(12) == b"HTTP/1.1 101"
+        opened.sendall(b"\x82\xff" + size.to_bytes(8) + bytes(4) + bytes(size))
+
+        assert close_code(until_closed(opened)) == 1009
+
+
+def test_who_sends_without_end_after_that_is_cut_off(alice: Person) -> None:
+    with raw_socket(alice) as opened:
+        assert opened.recv(12) == b"HTTP/1.1 101"
+        opened.sendall(b"\x82\xff" + (2**40).to_bytes(8) + bytes(4))
+
+        assert is_cut_off(opened, bytes(ABSURD))
+
+
+def test_a_frame_that_is_no_utf_8_closes_the_socket_and_is_no_error_of_ours(alice: Person) -> None:
+    with raw_socket(alice) as opened:
+        assert opened.recv(12) == b"HTTP/1.1 101"
+        opened.sendall(b"\x81\x82" + bytes(4) + b"\xc3\x28")
+
+        assert close_code(until_closed(opened)) == 1007
+    assert not any("Traceback" in line for line in alice.server.lines)
 
 
 def test_peers_that_vanished_without_a_word_are_forgotten(plain: Server) -> None:

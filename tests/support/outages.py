@@ -83,8 +83,10 @@ class FragilePostgres(EmbeddedServer):
 
     def freeze(self) -> None:
         """SIGSTOP every process: connections stay open and nothing answers."""
-        for pid in [self.pid, *children_of(self.pid)]:
-            os.kill(pid, signal.SIGSTOP)
+        os.kill(self.pid, signal.SIGSTOP)  # first: it starts no more of them
+        for pid in children_of(self.pid):
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         with contextlib.suppress(OSError):
