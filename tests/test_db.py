@@ -17,16 +17,13 @@ from db import Database, IntegrityError
 from errors import BusyError, DatabaseUnavailableError, UnstorableTextError
 from support.databases import TestDatabase
 from support.outages import FragilePostgres, fragile_postgres
+from support.pools import One, answers_again, ask, backend, end_any_session
 from support.servers import WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
 BRIEFLY = 0.3  # seconds, for callers that wait in vain
 OpenPool = Callable[..., Database]
-
-
-class One(NamedTuple):
-    value: Any
 
 
 class Person(NamedTuple):
@@ -75,22 +72,6 @@ def hurt() -> Iterator[FragilePostgres]:
 def fragile(hurt: FragilePostgres) -> FragilePostgres:
     hurt.ensure_started()
     return hurt
-
-
-async def ask(database: db.Executor, sql: str, **params: object) -> Any:
-    row = await database.fetch_one(One, sql, params)
-    return None if row is None else row.value
-
-
-async def backend(database: db.Executor) -> int:
-    return int(await ask(database, "SELECT pg_backend_pid()"))
-
-
-async def answers_again(database: Database) -> bool:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            with contextlib.suppress(DatabaseUnavailableError):
-                return bool(await ask(database, "SELECT true"))
 
 
 # Rows
@@ -524,11 +505,6 @@ async def test_a_broken_connection_is_never_handed_out(patient: Database, fragil
 
     assert wrong == []
     assert await asyncio.gather(*(ask(patient, "SELECT 1") for _ in range(20))) == [1] * 20
-
-
-def end_any_session(fragile: FragilePostgres) -> None:
-    wait_until(fragile.backends)
-    fragile.ask("SELECT pg_terminate_backend(%s)", random.choice(fragile.backends() or [0]))
 
 
 async def test_a_lost_idle_connection_is_reported_to_its_owner(patient: Database, fragile: FragilePostgres) -> None:

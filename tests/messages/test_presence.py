@@ -129,6 +129,7 @@ def test_after_a_second_message_presence_is_not_repeated(alice: Person, bob: Per
     send(alice, bob)
     with Tab(alice) as mine, Tab(bob) as theirs:
         theirs.everything()
+        assert mine.expect("presence")["user_id"] == bob.id
         mine.everything()
         send(bob, alice)
         mine.expect("message")

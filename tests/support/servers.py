@@ -124,7 +124,7 @@ class Person:
         """An open classic socket, signed in by its header."""
         url = self.server.url.replace("http", "ws") + (path or f"/ws/{self.id}")
         options.setdefault("additional_headers", self.headers)
-        connection: ClientConnection = connect(url, open_timeout=WAIT_SECONDS, **options)
+        connection: ClientConnection = connect(url, open_timeout=WAIT_SECONDS, legacy=True, **options)
         return connection
 
     def upload(self, data: bytes, filename: str = "book.pdf", **fields: str) -> httpx.Response:

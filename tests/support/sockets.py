@@ -46,7 +46,7 @@ def address(person: Person, path: str | None = None) -> str:
 
 def anonymous(person: Person, path: str | None = None, **options: Any) -> ClientConnection:
     """A socket to *person*'s address without their header."""
-    opened: ClientConnection = connect(address(person, path), open_timeout=WAIT_SECONDS, **options)
+    opened: ClientConnection = connect(address(person, path), open_timeout=WAIT_SECONDS, legacy=True, **options)
     return opened
 
 

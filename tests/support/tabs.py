@@ -9,6 +9,7 @@ import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from support.databases import TestDatabase
 from support.servers import WAIT_SECONDS, Person, Server
@@ -25,8 +26,9 @@ class Tab:
         self.person = person
         self.socket: ClientConnection = connect(
             url,
-            subprotocols=["pagewire.v2", f"bearer.{token or person.token}"],  # type: ignore[list-item]
+            subprotocols=[Subprotocol("pagewire.v2"), Subprotocol(f"bearer.{token or person.token}")],
             open_timeout=WAIT_SECONDS,
+            legacy=True,
             max_size=None,
             max_queue=None,
         )
@@ -154,7 +156,8 @@ def slow_tab(person: Person) -> Tab:
     tab.socket = connect(
         f"ws://{url}/ws",
         sock=raw,
-        subprotocols=["pagewire.v2", f"bearer.{person.token}"],  # type: ignore[list-item]
+        legacy=True,
+        subprotocols=[Subprotocol("pagewire.v2"), Subprotocol(f"bearer.{person.token}")],
         max_size=None,
         max_queue=1,
         ping_interval=None,
