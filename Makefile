@@ -17,7 +17,7 @@ run: runtime ## install what is missing, then serve on http://127.0.0.1:8000
 	@exec .venv/bin/python main.py
 
 test: dev ## all tests; ARGS="-k chat" picks some
-	.venv/bin/python -m pytest -n auto --maxprocesses=4 $(ARGS)
+	.venv/bin/python -m pytest -n 4 $(ARGS)
 
 check: dev ## what takes seconds: style, types, floors
 	.venv/bin/python -m ruff check .

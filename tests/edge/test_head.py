@@ -25,9 +25,17 @@ DIFFERENT = ("date", "x-request-id")  # from answer to answer
 @pytest.fixture(scope="module")
 def reader(server: Server) -> Person:
     """Alice, whose one document has a table."""
-    alice = register(server, "alice")
-    alice.id = alice.upload(make_table_pdf([["item", "price"], ["paper", "12.50"]])).json()["document_id"]
-    return alice
+    return register(server, "alice")
+
+
+@pytest.fixture(scope="module")
+def numbers(server: Server, reader: Person) -> dict[str, int]:
+    """The values of the parameters in paths: a document that is shared, and whom it is shared with."""
+    bob = register(server, "bob")
+    uploaded = reader.upload(make_table_pdf([["item", "price"], ["paper", "12.50"]]))
+    document_id = uploaded.json()["document_id"]
+    assert reader.client.put(f"/documents/{document_id}/shares/{bob.id}").status_code == 200
+    return {"document_id": document_id, "page_number": 1, "table_index": 0, "user_id": bob.id}
 
 
 def answer_to(
@@ -44,8 +52,9 @@ def answer_to(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_head_has_the_headers_of_get_and_no_body(server: Server, reader: Person, path: str) -> None:
-    numbers = {"document_id": reader.id, "page_number": 1, "table_index": 0, "user_id": 1}
+def test_head_has_the_headers_of_get_and_no_body(
+    server: Server, reader: Person, numbers: dict[str, int], path: str
+) -> None:
     address = path.format(**numbers) + "?q=item&after=1"
 
     status, headers, body = answer_to(server, "HEAD", address, reader)
@@ -79,12 +88,13 @@ def test_the_next_request_of_the_connection_is_answered_too(server: Server, read
     assert [(status, bool(body)) for status, _, body in answers] == [(200, False), (404, False), (200, True)]
 
 
-def test_head_of_a_file_ignores_a_range(server: Server, reader: Person) -> None:
-    answer = reader.client.head(f"/documents/{reader.id}/file", headers={"Range": "bytes=0-3"})
+def test_head_of_a_file_ignores_a_range(reader: Person, numbers: dict[str, int]) -> None:
+    answer = reader.client.head(f"/documents/{numbers['document_id']}/file", headers={"Range": "bytes=0-3"})
 
     assert answer.status_code == 200
     assert (
-        answer.headers["content-length"] == reader.client.head(f"/documents/{reader.id}/file").headers["content-length"]
+        answer.headers["content-length"]
+        == reader.client.head(f"/documents/{numbers['document_id']}/file").headers["content-length"]
     )
 
 
