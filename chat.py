@@ -342,7 +342,8 @@ class ConnectionManager:
         if seq > channel.tail + 1:  # another node's commit came between; its note is on its way
             if len(channel.ahead) < MAX_AHEAD:
                 channel.ahead[seq] = (event, origin)
-            asyncio.get_running_loop().call_later(NOTE_SECONDS, self._want_still, channel, channel.restarts, user_id, seq)
+            loop = asyncio.get_running_loop()
+            loop.call_later(NOTE_SECONDS, self._want_still, channel, channel.restarts, user_id, seq)
             return
         while True:
             event, origin = channel.ahead.pop(seq, (event, origin))
