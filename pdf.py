@@ -22,6 +22,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
 from extraction import pictures, search, tasks
+from extraction.budget import PAGE_SECONDS
 from extraction.pool import WorkerDiedError
 from extraction.recent import CHARACTER_BYTES, RecentAnswers
 from extraction.tabular import FileFormat, to_csv
@@ -30,7 +31,6 @@ from extraction.values import (
     MAXIMUM_TABLE_CELLS,
     MAXIMUM_TEXT_CHARS,
     NO_PAGES,
-    OUT_OF_MEMORY,
     RESCUE_SECONDS,
     TOO_MANY_CELLS,
     TOO_MUCH_TEXT,
@@ -49,8 +49,10 @@ SHARED_MODULES = ("pypdfium2.raw", "pdfplumber", "xlsxwriter")  # imported once 
 FIRST_PAGES = 16  # of a document, to learn how long its pages take
 PART_SECONDS = 0.75  # what a part of a long document should take
 PART_PAGES = 256  # at most
+OPENING_SECONDS = 10.0  # of processor time, to open a file and read its first pages
 GROWTH = 4  # at most, from one part to the next, in pages
-REMEMBERED_BYTES = 64 * 1024 * 1024
+MEGABYTE = 1024 * 1024
+REMEMBERED_BYTES = 64 * MEGABYTE
 REMEMBERED_SECONDS = 15 * 60.0
 PROGRESS_COLUMNS = 40  # of the bar on a terminal
 
@@ -90,10 +92,21 @@ class PdfEngine:
     """
 
     def __init__(
-        self, *, workers: int, deadline_seconds: float, cpu_seconds: float, memory_bytes: int, max_pages: int
+        self,
+        *,
+        workers: int,
+        deadline_seconds: float,
+        cpu_seconds: float,
+        memory_bytes: int,
+        max_pages: int,
+        opening_seconds: float = OPENING_SECONDS,
     ) -> None:
-        """*deadline_seconds* and *cpu_seconds* are for one file, however many tasks it takes."""
+        """*deadline_seconds* and *cpu_seconds* are for one file, however many tasks it takes. Of its processor time it
+        has *opening_seconds* at once, and earns the rest by its pages.
+        """
         self._limits = Limits(deadline_seconds, cpu_seconds)
+        self._opening_seconds = opening_seconds
+        self._memory_bytes = memory_bytes
         self._max_pages = max_pages
         self._worker_count = workers
         self._workers = Workers(
@@ -112,7 +125,8 @@ class PdfEngine:
             workers=settings.pdf_workers,
             deadline_seconds=settings.pdf_deadline_seconds,
             cpu_seconds=settings.pdf_cpu_seconds,
-            memory_bytes=settings.pdf_memory_mb * 1024 * 1024,
+            opening_seconds=settings.pdf_opening_seconds,
+            memory_bytes=settings.pdf_memory_mb * MEGABYTE,
             max_pages=settings.pdf_max_pages,
         )
 
@@ -130,7 +144,7 @@ class PdfEngine:
 
         While the caller handles a part, the next ones are extracted: as many as there are workers, and one more.
         """
-        total = _Total(self._limits._replace(owner=file.user_id))
+        total = _Total(self._limits_of(file))
         part = await self._read_part(file, 1, FIRST_PAGES, total, with_vectors)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
@@ -152,7 +166,7 @@ class PdfEngine:
             await asyncio.gather(*ahead, return_exceptions=True)
 
     async def _read_part(self, file: PdfFile, first_page: int, count: int, total: "_Total", with_vectors: bool) -> Part:
-        limits = total.limits(patient=first_page > 1)
+        limits = total.limits(first_page)
         args = (file.source, self._max_pages, first_page, count, total.rescue_seconds, with_vectors)
         return await self._run(limits, tasks.read_part, *args)
 
@@ -275,7 +289,10 @@ class PdfEngine:
         return await self._ask(file, tasks.read_labels, file.source)
 
     async def _ask(self, file: PdfFile, task: Callable[..., Value], *args: object) -> Value:
-        return await self._run(self._limits._replace(owner=file.user_id), task, *args)
+        return await self._run(self._limits_of(file), task, *args)
+
+    def _limits_of(self, file: PdfFile) -> Limits:
+        return self._limits._replace(owner=file.user_id, opening_seconds=self._opening_seconds)
 
     async def _ask_with(
         self, user_id: int | None, load: Callable[[], Awaitable[Load]], task: Callable[..., Value], *args: object
@@ -299,15 +316,26 @@ class PdfEngine:
         except TimeoutError:
             seconds = f"{self._limits.seconds:g}"
             raise ExtractionLimitError(f"The PDF needs more than the {seconds} seconds this server allows.") from None
+        except MemoryError:
+            raise ExtractionLimitError(self._out_of_memory) from None
         except WorkerDiedError as error:
             if error.exit_code == -signal.SIGSEGV:
                 raise BadPdfError(DAMAGED) from error
+            if error.exit_code == -signal.SIGPROF:
+                raise ExtractionLimitError(
+                    f"The PDF needs more processor time than this server allows: {self._opening_seconds:g} seconds to"
+                    f" open it and read its first pages, and {PAGE_SECONDS:g} more for each page."
+                ) from error
             if error.exit_code == -signal.SIGXCPU:
                 seconds = f"{self._limits.cpu_seconds:g}"
                 raise ExtractionLimitError(
                     f"The PDF needs more than the {seconds} seconds of processor time this server allows."
                 ) from error
-            raise ExtractionLimitError(OUT_OF_MEMORY) from error  # PDFium aborts then
+            raise ExtractionLimitError(self._out_of_memory) from error  # PDFium aborts then
+
+    @property
+    def _out_of_memory(self) -> str:
+        return f"The PDF needs more memory than the {self._memory_bytes // MEGABYTE} MB this server allows."
 
 
 def _next_size(part: Part) -> int:
@@ -325,12 +353,14 @@ class _Total:
         self._seconds = self._cpu_seconds = self._ended = 0.0
         self._tables = self._cells = self._characters = self._unreadable = 0
 
-    def limits(self, *, patient: bool) -> Limits:
-        """Return the limits of one more part."""
+    def limits(self, first_page: int) -> Limits:
+        """Return the limits of one more part; the pages before *first_page* have earned what they could."""
+        earned = PAGE_SECONDS * (first_page - 1 - self._unreadable)
         return self._limits._replace(
             seconds=max(self._limits.seconds - self._seconds, 0.1),
             cpu_seconds=max(self._limits.cpu_seconds - self._cpu_seconds, 1.0),
-            patient=patient,
+            opening_seconds=max(self._limits.opening_seconds + earned - self._cpu_seconds, 1.0),
+            patient=first_page > 1,
         )
 
     def add(self, part: Part) -> Part:

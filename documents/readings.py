@@ -17,7 +17,7 @@ from documents import queries, share_queries
 from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
 from edge.background import cancel, repeat
-from errors import BadPdfError, DocumentFileMissingError, PagewireError
+from errors import BadPdfError, DocumentFileMissingError, ExtractionLimitError, PagewireError
 from extraction.turns import Turns
 from extraction.values import DAMAGED, READER_VERSION, Part
 from index import queries as index
@@ -125,6 +125,8 @@ class Readings:
             reason = error if isinstance(error, PagewireError) else BadPdfError(DAMAGED)
             if reason.status >= 500:
                 raise  # the database is down or the server busy: recovery tries again
+            if isinstance(reason, ExtractionLimitError):
+                self._turns.put_last(document.user_id)
             if document.keep_failed:
                 await self._fail(document_id, reason)
             else:

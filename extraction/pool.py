@@ -29,11 +29,14 @@ from pebble import ProcessExpired, ProcessPool
 
 from errors import BusyError
 from extraction import worker_process
+from extraction.waiting import waited_seconds
 
 logger = logging.getLogger("pagewire.workers")
 
 TASKS_PER_WORKER = 200  # then a fresh process takes its place
 START_SECONDS = 20.0  # for a worker to start; a task's own deadline begins after that
+WATCH_SECONDS = 0.1  # between two looks at a task
+PATIENCE = 4  # deadlines that may pass while a task has no processor
 MAXIMUM_SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103  # of an AF_UNIX address; macOS and BSD take fewer
 
 Parameters = ParamSpec("Parameters")
@@ -52,6 +55,10 @@ class WorkerLostError(Exception):
     """A worker was lost for a reason that may not lie in its task."""
 
 
+class StarvedError(Exception):
+    """The processors were too busy with other work for a task to end in time."""
+
+
 class NoWorkerError(WorkerLostError):
     """There was no worker that could have begun the task."""
 
@@ -64,6 +71,7 @@ _FATAL_SIGNALS = [
         signal.SIGBUS,
         signal.SIGFPE,
         signal.SIGILL,
+        signal.SIGPROF,
         signal.SIGSEGV,
         signal.SIGTRAP,
         signal.SIGXCPU,
@@ -111,6 +119,7 @@ class WorkerPool:
     async def run(
         self,
         seconds: float,
+        opening_seconds: float,
         cpu_seconds: float,
         function: Callable[Parameters, Value],
         *args: Parameters.args,
@@ -119,23 +128,24 @@ class WorkerPool:
         """Return the value of *function*, or raise what it raises; a cancelled task's worker is killed.
 
         Raises:
-            TimeoutError: if it runs longer than *seconds*.
-            WorkerDiedError: if it kills its process, or takes more than *cpu_seconds*.
+            TimeoutError: if it runs longer than *seconds*, not counting the time that it waits for a processor.
+            StarvedError: if that takes several times as long.
+            WorkerDiedError: if it kills its process, or takes more processor time than `worker_process.work` lets it.
             WorkerLostError: if its process ends otherwise; NoWorkerError: before it has begun.
         """
         pool = self._pool
         if pool is None or not pool.active:
             pool = await asyncio.to_thread(self._get_pool)
         try:
-            future = pool.schedule(worker_process.work, args=(cpu_seconds, function, args, kwargs), timeout=seconds)
+            future = pool.schedule(worker_process.work, args=(opening_seconds, cpu_seconds, function, args, kwargs))
         except RuntimeError as error:  # the pool has just broken
             raise NoWorkerError("lost while idle") from error
         answer = asyncio.wrap_future(future)
-        patience = time.monotonic() + seconds + START_SECONDS
+        clock = _TaskClock(pool, future, seconds)
         try:
             while not answer.done():
-                await asyncio.wait({answer}, timeout=1)
-                if not answer.done() and (not pool.active or time.monotonic() > patience):
+                await asyncio.wait({answer}, timeout=WATCH_SECONDS)
+                if not answer.done() and (not pool.active or not clock.check()):
                     await asyncio.to_thread(self._drop_pool, pool)
                     raise NoWorkerError("no sign of life")
             return cast(Value, pickle.loads(answer.result()))  # noqa: S301  our own worker wrote it
@@ -190,6 +200,42 @@ class WorkerPool:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return pool
+
+
+class _TaskClock:
+    """The time of one task, from when it begins to run."""
+
+    def __init__(self, pool: ProcessPool, future: "concurrent.futures.Future[bytes]", seconds: float) -> None:
+        self._pool = pool
+        self._future = future
+        self._seconds = seconds
+        self._process_id: int | None = None
+        self._began = time.monotonic()
+        self._waited = 0.0  # by its process, before it began
+
+    def check(self) -> bool:
+        """Return False if it should have begun to run long ago.
+
+        Raises:
+            TimeoutError: if its time is over; StarvedError: if it would be, had it had a processor.
+        """
+        if self._process_id is None:
+            self._process_id = self._find_process()
+            if self._process_id is None:
+                return time.monotonic() - self._began < START_SECONDS
+            self._began, self._waited = time.monotonic(), waited_seconds(self._process_id)
+        elapsed = time.monotonic() - self._began
+        if elapsed >= self._seconds:
+            waited = max(0.0, waited_seconds(self._process_id) - self._waited)
+            if elapsed - waited >= self._seconds:
+                raise TimeoutError
+            if elapsed >= PATIENCE * self._seconds:
+                raise StarvedError
+        return True
+
+    def _find_process(self) -> int | None:
+        tasks = list(self._pool._pool_manager.task_manager.tasks.values())  # pebble tells it nowhere else
+        return next((task.worker_id for task in tasks if task.future is self._future and task.started), None)
 
 
 def _stop_pool(pool: ProcessPool) -> None:

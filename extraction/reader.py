@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
+from extraction import budget
 from extraction.text import clean_text
 from extraction.values import (
     MAXIMUM_TABLE_CELLS,
@@ -25,6 +26,8 @@ from extraction.values import (
     Source,
     Table,
 )
+
+RESERVE_SECONDS = 4.0  # of a task's processor time, below which no page is read a second time
 
 
 class Page(Protocol):
@@ -135,6 +138,7 @@ class Reader:
         page = self.document.open_page(index)
         if page is None:
             return self._open_rescue_page(index)
+        budget.earn_page()
         if not page.has_lost_text:
             return page
         other = self._open_rescue_page(index)
@@ -147,7 +151,7 @@ class Reader:
 
     def _open_rescue_page(self, index: int) -> Page | None:
         """Return the page as pdfplumber opens it, while there is time left for that."""
-        if self.rescue_seconds <= 0 or self.document is self._rescuer:
+        if min(self.rescue_seconds, budget.seconds_left() - RESERVE_SECONDS) <= 0 or self.document is self._rescuer:
             return None
         start = time.process_time()
         try:

@@ -8,14 +8,12 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from errors import ExtractionLimitError
 from extraction.guard import guarded
 from extraction.reader import open_pdf
 from extraction.tabular import FileFormat, join_tables, take_tables, to_file
 from extraction.text import clean_text
 from extraction.tokens import make_message_vector, make_page_vector
 from extraction.values import (
-    OUT_OF_MEMORY,
     RESCUE_SECONDS,
     Extraction,
     Inspection,
@@ -25,6 +23,7 @@ from extraction.values import (
     Table,
     Word,
 )
+from extraction.waiting import waited_seconds
 
 
 def load_readers() -> None:
@@ -42,7 +41,7 @@ def read_part(
     with_vectors: bool = False,
 ) -> Part:
     """Extract *count* pages from *first_page* on, or all; pages that PDFium cannot read get *rescue_seconds*."""
-    began, cpu_began = time.monotonic(), time.process_time()
+    began, cpu_began, waited_before = time.monotonic(), time.process_time(), waited_seconds()
     with open_pdf(source, max_pages, rescue_seconds=rescue_seconds) as reader:
         pages: list[PageText] = []
         found: list[Table] = []
@@ -60,7 +59,7 @@ def read_part(
             reader.warnings,
             reader.unreadable_count,
             began,
-            time.monotonic(),
+            time.monotonic() - (waited_seconds() - waited_before),
             time.process_time() - cpu_began,
             rescue_seconds - reader.rescue_seconds,
             vectors,
@@ -140,16 +139,13 @@ def write_tables(
     stored: str, file_format: FileFormat, merge: bool, page_number: int | None, table_index: int | None
 ) -> bytes | None:
     """Not guarded, because no file is to blame: an unexpected error here is a defect."""
-    try:
-        found = [_StoredTable(*table) for table in json.loads(stored)]
-        heights = {table.page_number: table.page_height or 0.0 for table in found}
-        tables = join_tables(found, heights) if merge else take_tables(found)
-        if page_number is not None:
-            tables = [table for table in tables if page_number in table.pages]
-        if table_index is not None:
-            tables = [table for table in tables if table_index in table.indexes]
-            if not tables:
-                return None
-        return to_file(tables, file_format, with_pages=merge)
-    except MemoryError:
-        raise ExtractionLimitError(OUT_OF_MEMORY) from None
+    found = [_StoredTable(*table) for table in json.loads(stored)]
+    heights = {table.page_number: table.page_height or 0.0 for table in found}
+    tables = join_tables(found, heights) if merge else take_tables(found)
+    if page_number is not None:
+        tables = [table for table in tables if page_number in table.pages]
+    if table_index is not None:
+        tables = [table for table in tables if table_index in table.indexes]
+        if not tables:
+            return None
+    return to_file(tables, file_format, with_pages=merge)

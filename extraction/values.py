@@ -14,7 +14,6 @@ RESCUE_SECONDS = 10.0  # of processor time, for single pages that PDFium cannot 
 
 DAMAGED = "Error processing PDF: the file is damaged."
 NO_PAGES = "Error processing PDF: none of its pages can be read."
-OUT_OF_MEMORY = "The PDF needs more memory than this server allows."
 TOO_MUCH_TEXT = f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
 TOO_MANY_CELLS = f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
 
@@ -64,7 +63,7 @@ class Part(NamedTuple):
     warnings: list[str]  # see Extraction
     unreadable_count: int  # of its pages
     began: float  # by the monotonic clock, which all processes share
-    ended: float
+    ended: float  # less the time that it waited for a processor
     cpu_seconds: float
     rescue_seconds: float  # of those, for pages that PDFium could not read
     vectors: Sequence[str] = ()  # of the pages, for the search, if they were asked for: see extraction.tokens

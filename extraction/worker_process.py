@@ -18,14 +18,16 @@ from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from pathlib import Path
 
-SESSION_NICE = 19  # a 68th of the share of an unchanged session; all of it while nobody else runs
+from extraction import budget
+
+NICE = 4  # three tenths of a processor that somebody else wants, all of it while nobody does
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def prepare(memory_bytes: int, warm_up: Callable[[], object]) -> None:
     """Limit this process and tie its life to the server's; the memory that *warm_up* takes is not counted."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
-    os.nice(10)
+    os.nice(NICE)
     _leave_session()
     logging.disable()
     warnings.simplefilter("ignore")
@@ -42,18 +44,22 @@ def prepare(memory_bytes: int, warm_up: Callable[[], object]) -> None:
 
 
 def work(
+    opening_seconds: float,
     cpu_seconds: float,
     function: Callable[..., object],
     args: tuple[object, ...],
     kwargs: dict[str, object],
 ) -> bytes:
-    """Return the pickled value of *function*, or die when it takes more than *cpu_seconds*."""
+    """Return the pickled value of *function*, or die: of SIGXCPU when it takes more than *cpu_seconds*, of SIGPROF when
+    it takes more than *opening_seconds* and what its pages earn.
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     seconds = math.ceil(usage.ru_utime + usage.ru_stime + cpu_seconds)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     # The kernel ends the task then, even if the server is gone and its deadline with it
     resource.setrlimit(resource.RLIMIT_CPU, (seconds if most == resource.RLIM_INFINITY else min(seconds, most), most))
-    return pickle.dumps(function(*args, **kwargs))
+    with budget.limited(opening_seconds):
+        return pickle.dumps(function(*args, **kwargs))
 
 
 def _leave_session() -> None:
@@ -65,7 +71,7 @@ def _leave_session() -> None:
     os.setsid()
     for _ in range(20):
         try:
-            Path("/proc/self/autogroup").write_text(str(SESSION_NICE))
+            Path("/proc/self/autogroup").write_text(str(NICE))
         except BlockingIOError:  # ten times a second, for the whole system
             time.sleep(0.1)
         except OSError:

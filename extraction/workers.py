@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from errors import BusyError
-from extraction.pool import NoWorkerError, WorkerDiedError, WorkerLostError, WorkerPool
+from errors import BusyError, ExtractionLimitError
+from extraction.pool import NoWorkerError, StarvedError, WorkerDiedError, WorkerLostError, WorkerPool
 from extraction.turns import TaskQueue
 
 logger = logging.getLogger("pagewire.workers")
@@ -24,8 +24,9 @@ Load = TypeVar("Load")
 class Limits(NamedTuple):
     """What a task may take, and how it waits for its turn."""
 
-    seconds: float  # from when it begins to run
+    seconds: float  # from when it begins to run, without those that it waits for a processor
     cpu_seconds: float
+    opening_seconds: float = 0.0  # of processor time, until it has read pages (see budget); 0 is no such limit
     owner: int | None = None  # owners take turns, so that one with many tasks does not hold up the others
     patient: bool = False  # waits as long as it takes, outside the queue
 
@@ -34,7 +35,8 @@ class Workers:
     """*count* processes behind a queue of 64 tasks, at most 48 of one owner; used from one event loop.
 
     A task that is cancelled or passes its deadline costs its worker, never another task. A task whose worker was
-    killed from outside is run a second time, so it must be safe to run twice.
+    killed from outside is run a second time, so it must be safe to run twice. The owner of a task that takes too much
+    comes last for a while.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class Workers:
         """Return the value of *function* (a module's), or raise what it raises.
 
         Raises:
-            BusyError: if too many tasks wait, or this one too long; if the workers are closed, or do not start.
+            BusyError: if too many tasks wait, or this one too long; if the machine is too busy with other work; if the
+                workers are closed, or do not start.
             TimeoutError: if it runs longer than the deadline.
             WorkerDiedError: if the task kills its process, or something else does twice.
         """
@@ -79,7 +82,7 @@ class Workers:
     ) -> Value:
         """As `run`, with the task's own *limits*."""
         async with self._take_turn(limits):
-            return await self._run_twice(limits, function, *args, **kwargs)
+            return await self._run(limits, function, *args, **kwargs)
 
     async def run_with(
         self,
@@ -93,25 +96,43 @@ class Workers:
         waiting tasks are small.
         """
         async with self._take_turn(limits):
-            return await self._run_twice(limits, function, await load(), *args, **kwargs)
+            return await self._run(limits, function, await load(), *args, **kwargs)
 
     def _take_turn(self, limits: Limits) -> AbstractAsyncContextManager[None]:
         self._pool.refuse_if_closed()
         return self._queue.take_turn(limits.owner, patient=limits.patient)
 
+    async def _run(
+        self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Value:
+        try:
+            return await self._run_twice(limits, function, *args, **kwargs)
+        except (ExtractionLimitError, MemoryError, TimeoutError, WorkerDiedError):
+            self._queue.put_last(limits.owner)  # before its turn ends
+            raise
+
     async def _run_twice(
         self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Value:
         try:
-            return await self._pool.run(limits.seconds, limits.cpu_seconds, function, *args, **kwargs)
+            return await self._pool.run(
+                limits.seconds, limits.opening_seconds, limits.cpu_seconds, function, *args, **kwargs
+            )
         except WorkerLostError as error:
             self._pool.refuse_if_closed()
             logger.warning("a worker was lost (%s); running its task again", error)
+        except StarvedError as error:
+            logger.warning("the processors are busy with other work; gave up a task that had not ended for that reason")
+            raise BusyError(retry_after=30) from error
         try:
-            return await self._pool.run(limits.seconds, limits.cpu_seconds, function, *args, **kwargs)
+            return await self._pool.run(
+                limits.seconds, limits.opening_seconds, limits.cpu_seconds, function, *args, **kwargs
+            )
         except NoWorkerError as error:
             logger.error("the worker processes do not start: %s", error.__cause__ or error)
             raise BusyError(retry_after=10) from error
+        except StarvedError as error:
+            raise BusyError(retry_after=30) from error
         except WorkerLostError as error:
             self._pool.refuse_if_closed()
             raise WorkerDiedError(-signal.SIGKILL) from error

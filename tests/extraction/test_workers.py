@@ -22,7 +22,7 @@ import uvloop
 from errors import BusyError
 from extraction.pool import TASKS_PER_WORKER, WorkerDiedError
 from extraction.turns import MAXIMUM_WAITING, MAXIMUM_WAITING_EACH
-from extraction.worker_process import SESSION_NICE
+from extraction.worker_process import NICE
 from extraction.workers import Limits, Workers
 from support.outages import children_of
 from support.servers import HOUSE, wait_until
@@ -218,7 +218,7 @@ def test_owners_take_turns(run: Run, tmp_path: Path) -> None:
         done: list[str] = []
 
         async def work(owner: int, name: str) -> None:
-            await workers.run_within(Limits(9, 9, owner), len, name)
+            await workers.run_within(Limits(9, 9, owner=owner), len, name)
             done.append(name)
 
         tasks = [asyncio.create_task(work(1, f"one {number}")) for number in range(3)]
@@ -237,7 +237,7 @@ def test_one_owner_does_not_fill_the_queue(run: Run, tmp_path: Path) -> None:
     async def crowd() -> list[Any]:
         workers = make_workers(1)
         under_way, _ = await start_endless_task(workers, tmp_path)
-        mine = Limits(WAIT_SECONDS, WAIT_SECONDS, 1)
+        mine = Limits(WAIT_SECONDS, WAIT_SECONDS, owner=1)
         waiting = [asyncio.create_task(workers.run_within(mine, len, "abc")) for _ in range(MAXIMUM_WAITING_EACH)]
         await asyncio.sleep(0)
         with pytest.raises(BusyError):
@@ -299,11 +299,11 @@ def test_a_worker_gives_way_to_other_sessions(run: Run, workers: Workers) -> Non
     assert run(workers.run(eval, "(o := __import__('os')).getsid(0) == o.getpid()"))
     autogroup = Path("/proc/self/autogroup")
     if autogroup.exists():  # the kernel has them
-        assert run(workers.run(autogroup.read_text)).split()[-2:] == ["nice", str(SESSION_NICE)]
+        assert run(workers.run(autogroup.read_text)).split()[-2:] == ["nice", str(NICE)]
 
 
 def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) -> None:
-    assert run(workers.run(os.nice, 0)) == min(19, os.nice(0) + 10)
+    assert run(workers.run(os.nice, 0)) == min(19, os.nice(0) + NICE)
     assert run(workers.run(resource.getrlimit, resource.RLIMIT_CORE)) == (0, 0)
 
 

@@ -13,12 +13,19 @@ Save = Callable[..., PdfFile]
 
 @contextmanager
 def open_engine(
-    *, workers: int = 2, deadline_seconds: float = 20, memory_mb: int = 1024, max_pages: int = 100
+    *,
+    workers: int = 2,
+    deadline_seconds: float = 20,
+    cpu_seconds: float = 20,
+    opening_seconds: float = 20,
+    memory_mb: int = 600,
+    max_pages: int = 100,
 ) -> Iterator[PdfEngine]:
     engine = PdfEngine(
         workers=workers,
         deadline_seconds=deadline_seconds,
-        cpu_seconds=20,
+        cpu_seconds=cpu_seconds,
+        opening_seconds=opening_seconds,
         memory_bytes=memory_mb * 1024 * 1024,
         max_pages=max_pages,
     )

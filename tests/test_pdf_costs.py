@@ -1,0 +1,92 @@
+"""What a PDF may cost: processor time and memory, and who waits when one costs more."""
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from errors import ExtractionLimitError
+from extraction.budget import PAGE_SECONDS
+from pdf import PdfEngine, PdfFile
+from support import pdfs
+from support.engines import Run, Save, open_engine, save_pdf
+from support.hostile_costs import COSTLY
+
+SLOW = b"0 0 m 9 9 l S " * 5000  # some hundredths of a second
+SLOWER = b"0 0 m 9 9 l S " * 60_000  # half a second
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[PdfEngine]:
+    """An engine with a second of processor time for opening."""
+    with open_engine(workers=1, opening_seconds=1, deadline_seconds=60, max_pages=1000) as opened:
+        yield opened
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    return partial(save_pdf, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["references of no width", "a tree that laughs without pages"])
+@pytest.mark.parametrize("ask", ["extract", "inspect", "extract_json"])
+def test_a_file_that_is_costly_to_open_is_refused(run: Run, engine: PdfEngine, save: Save, name: str, ask: str) -> None:
+    with pytest.raises(ExtractionLimitError, match="1 seconds to open it"):
+        run(getattr(engine, ask)(save(COSTLY[name]())))
+
+
+def test_pages_earn_processor_time(run: Run, engine: PdfEngine, save: Save) -> None:
+    file = save(pdfs.write_pages([SLOW] * 40))  # more than a second in all, less than what they earn
+
+    whole = run(engine.extract(file))
+
+    assert len(whole.pages) == 40
+    assert run(engine.extract_json(file)).count(b"page_number") == 40
+
+
+def test_late_pages_may_take_no_more_than_was_earned(run: Run, engine: PdfEngine, save: Save) -> None:
+    file = save(pdfs.write_pages([b""] * 17 + [SLOWER] * 20))
+
+    with pytest.raises(ExtractionLimitError, match=f"{PAGE_SECONDS:g} more for each page"):
+        run(engine.extract(file))
+
+
+def test_what_one_file_has_earned_is_not_the_next_ones(run: Run, engine: PdfEngine, save: Save) -> None:
+    run(engine.extract(save(pdfs.write_pages([b""] * 500))))
+
+    with pytest.raises(ExtractionLimitError, match="1 seconds to open it"):
+        run(engine.extract(save(COSTLY["references of no width"]())))
+
+
+@pytest.mark.parametrize("name", ["a gigabyte of blanks", "three gigabytes in a few bytes", "a bomb of states"])
+def test_a_file_that_needs_too_much_memory_is_refused(run: Run, engine: PdfEngine, save: Save, name: str) -> None:
+    with pytest.raises(ExtractionLimitError, match="more memory than the 600 MB"):
+        run(engine.extract(save(COSTLY[name]())))
+
+
+def test_the_owner_of_a_file_that_costs_too_much_waits_longest(run: Run, save: Save) -> None:
+    async def crowd(engine: PdfEngine) -> list[str]:
+        good, bomb = save(pdfs.make_pdf("good")), save(COSTLY["a tree that laughs without pages"]())
+        done: list[str] = []
+
+        async def ask(user_id: int, name: str, file: PdfFile) -> None:
+            await asyncio.gather(engine.inspect(file._replace(user_id=user_id)), return_exceptions=True)
+            done.append(name)
+
+        names = [(1, "bomb", bomb), (1, "mallory", good), (2, "alice", good), (2, "alice", good), (3, "bob", good)]
+        async with asyncio.TaskGroup() as group:
+            for user_id, name, file in names:
+                group.create_task(ask(user_id, name, file))
+                await asyncio.sleep(0)
+        return done
+
+    with open_engine(workers=1, opening_seconds=1) as engine:
+        assert run(crowd(engine)) == ["bomb", "alice", "bob", "alice", "mallory"]
