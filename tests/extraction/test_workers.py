@@ -155,14 +155,52 @@ def test_a_task_that_ends_badly_leaves_its_neighbour_alone(
     assert neighbour == "unharmed"
 
 
-@pytest.mark.parametrize("program", ["__import__('time').sleep(1000)", "sum(iter(int, 1))"])
-def test_a_task_ends_at_its_deadline(run: Run, program: str) -> None:
+def test_a_task_ends_at_its_deadline(run: Run) -> None:
     workers = make_workers(deadline_seconds=0.3)
 
     with pytest.raises(TimeoutError):
-        run(workers.run(eval, program))
+        run(workers.run(time.sleep, 1000))
 
     assert run(workers.run(len, "works")) == 5
+    workers.close()
+
+
+@pytest.fixture
+def crowd_processor() -> Iterator[Callable[[int], int]]:
+    """Keep a processor busy with some endless programs; return its number."""
+    processor = min(os.sched_getaffinity(0))
+    programs: list[subprocess.Popen[bytes]] = []
+
+    def crowd(count: int) -> int:
+        spin = f"import os; os.sched_setaffinity(0, [{processor}]); sum(iter(int, 1))"
+        programs.extend(subprocess.Popen([sys.executable, "-c", spin], start_new_session=True) for _ in range(count))
+        return processor
+
+    yield crowd
+    for program in programs:
+        program.kill()
+        program.wait()
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not say who waits")
+def test_a_task_without_a_processor_is_not_at_fault(run: Run, crowd_processor: Callable[[int], int]) -> None:
+    workers = make_workers(1, deadline_seconds=0.2)
+    processor = crowd_processor(12)
+
+    with pytest.raises(BusyError) as refusal:
+        run(workers.run(eval, f"__import__('os').sched_setaffinity(0, [{processor}]) or sum(iter(int, 1))"))
+
+    assert refusal.value.retry_after
+    workers.close()
+
+
+def test_a_task_ends_when_it_has_had_its_processor_time(run: Run) -> None:
+    workers = make_workers(cpu_seconds=1)
+
+    with pytest.raises(WorkerDiedError) as death:
+        run(workers.run(eval, "sum(iter(int, 1))"))
+
+    assert death.value.exit_code == -signal.SIGXCPU
     workers.close()
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from support.hostile_baggage import BAGGAGE
 from support.hostile_building import Makers
 from support.hostile_contents import CONTENTS, TEXT_AND_METADATA
+from support.hostile_costs import COSTLY
 from support.hostile_files import CROSS_REFERENCES, NOT_QUITE_FILES, PAGE_TREES
 from support.hostile_streams import STREAMS
 
@@ -16,6 +17,7 @@ HOSTILE: Makers = {
     **CONTENTS,
     **TEXT_AND_METADATA,
     **BAGGAGE,
+    **COSTLY,
 }
 
 
