@@ -72,6 +72,34 @@ def test_a_file_that_needs_too_much_memory_is_refused(run: Run, engine: PdfEngin
         run(engine.extract(save(COSTLY[name]())))
 
 
+def test_who_needs_long_to_open_a_file_leaves_room_for_others_meanwhile(run: Run, save: Save) -> None:
+    async def crowd(engine: PdfEngine) -> list[str]:
+        good, bomb = save(pdfs.make_pdf("good")), save(COSTLY["a tree that laughs without pages"]())
+        done: list[str] = []
+
+        async def ask(name: str, file: PdfFile) -> None:
+            await asyncio.gather(engine.inspect(file), return_exceptions=True)
+            done.append(name)
+
+        async with asyncio.TaskGroup() as group:
+            for user_id in (1, 2):
+                group.create_task(ask("bomb", bomb._replace(user_id=user_id)))
+            await asyncio.sleep(0)
+            for _ in range(3):
+                await ask("good", good._replace(user_id=3))
+        return done
+
+    with open_engine(opening_seconds=6) as engine:
+        assert run(crowd(engine)) == ["good", "good", "good", "bomb", "bomb"]
+
+
+def test_a_file_that_needs_long_to_open_is_read_at_the_second_attempt(run: Run, save: Save) -> None:
+    with open_engine(workers=1, cpu_seconds=60, deadline_seconds=60) as engine:
+        whole = run(engine.extract(save(pdfs.write_pages([SLOWER] * 8), user_id=1)))
+
+    assert len(whole.pages) == 8
+
+
 def test_the_owner_of_a_file_that_costs_too_much_waits_longest(run: Run, save: Save) -> None:
     async def crowd(engine: PdfEngine) -> list[str]:
         good, bomb = save(pdfs.make_pdf("good")), save(COSTLY["a tree that laughs without pages"]())
