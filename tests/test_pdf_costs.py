@@ -95,9 +95,9 @@ def test_who_needs_long_to_open_a_file_leaves_room_for_others_meanwhile(run: Run
 
 def test_a_file_that_needs_long_to_open_is_read_at_the_second_attempt(run: Run, save: Save) -> None:
     with open_engine(workers=1, cpu_seconds=60, deadline_seconds=60) as engine:
-        whole = run(engine.extract(save(pdfs.write_pages([SLOWER] * 8), user_id=1)))
+        whole = run(engine.extract(save(pdfs.write_pages([SLOWER] * 6), user_id=1)))
 
-    assert len(whole.pages) == 8
+    assert len(whole.pages) == 6
 
 
 def test_the_owner_of_a_file_that_costs_too_much_waits_longest(run: Run, save: Save) -> None:
