@@ -345,7 +345,7 @@ def test_a_file_that_needs_too_much_processor_time_is_refused(make_server: Calla
 
     alice.client.timeout = 4 * WAIT_SECONDS  # a second of processor time may take long
 
-    answer = alice.upload(make_hostile("forms in forms"))
+    answer = alice.upload(make_hostile("a tree that laughs without pages"))
 
     assert (answer.status_code, answer.json()["code"]) == (422, "extraction_limit")
     assert "1 seconds of processor time" in answer.json()["detail"]
