@@ -1,14 +1,19 @@
-"""Who is asking? Passwords, tokens, and the account behind a request."""
+"""Who is asking? Passwords, tokens, sessions, and the account behind a request."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import itertools
+import math
 import os
+import re
 import secrets
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -22,12 +27,14 @@ from fastapi.security import OAuth2PasswordBearer
 from starlette.requests import HTTPConnection
 
 from db import Database, Executor, Prepared
+from edge.browsers import SessionCookie
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID
-from edge.limits import RateLimits
+from edge.limits import RateLimits, client_address
 from errors import (
     AdminRequiredError,
     InvalidTokenError,
+    KeyNotAllowedError,
     NotAuthenticatedError,
     RateLimitedError,
     StartupError,
@@ -36,7 +43,8 @@ from errors import (
 from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
-CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti"]
+CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti", "sid"]
+SESSION_KEY = re.compile(r"[0-9a-f]{32,64}")
 MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest
 MAX_QUEUED_HASHES = 64
 MAX_VERIFIED_TOKENS = 10_000
@@ -56,35 +64,111 @@ class UserRow(NamedTuple):
     is_admin: bool
 
 
+class SessionRow(NamedTuple):
+    """A session that lives, and whose it is."""
+
+    key: str
+    id: int
+    kind: str  # browser, api, key
+    expires_at: float | None  # seconds since 1970
+    is_used_lately: bool  # its last use is noted already
+    user: UserRow
+
+
 class Claims(NamedTuple):
     user_id: int
-    email: str
+    session_key: str
     expires_at: float  # seconds since 1970
 
 
-async def authenticate(connection: HTTPConnection, token: str) -> tuple[UserRow, Claims]:
-    """The account that *token* was issued to.
+class Caller(NamedTuple):
+    """Who is asking, by which session, and until when the answer holds."""
+
+    user: UserRow
+    session: SessionRow
+    expires_at: float  # seconds since 1970; infinite for what does not expire
+
+
+async def authenticate(connection: HTTPConnection, token: str) -> Caller:
+    """The caller that *token* was issued to.
 
     Raises:
-        InvalidTokenError: also when the account is deleted, or its id is another's since the database was put back to an
-            older state; TokenExpiredError.
+        InvalidTokenError: also when its session has ended or its account is deleted; TokenExpiredError.
     """
-    gatekeeper = get_engine(connection, Gatekeeper)
-    claims = gatekeeper.tokens.verify(token)
-    user = await gatekeeper.users.find(get_engine(connection, Database), claims.user_id)
-    if user is None or user.email != claims.email:
+    claims = get_engine(connection, Gatekeeper).tokens.verify(token)
+    session = await _find_session(connection, claims.session_key)
+    if session is None or session.user.id != claims.user_id:
         raise InvalidTokenError
-    return user, claims
+    return Caller(session.user, session, claims.expires_at)
+
+
+async def authenticate_browser(connection: HTTPConnection) -> Caller | None:
+    """The caller that the session cookie names; None without one, where it does not count, or if its session has ended."""
+    secret = get_engine(connection, SessionCookie).find(connection)
+    session = None if secret is None else await _find_session(connection, hash_secret(secret))
+    if session is None or session.kind != "browser":
+        return None
+    return Caller(session.user, session, math.inf if session.expires_at is None else session.expires_at)
+
+
+async def _find_session(connection: HTTPConnection, key: str) -> SessionRow | None:
+    gatekeeper = get_engine(connection, Gatekeeper)
+    session = await gatekeeper.sessions.find(get_engine(connection, Database), key)
+    if session is not None and not session.is_used_lately:
+        gatekeeper.sessions.used[session.id] = client_address(connection)
+    return session
+
+
+async def check_still_signed_in(connection: HTTPConnection, caller: Caller) -> None:
+    """Raise InvalidTokenError if the session has ended meanwhile: for those who listen from now on for its end."""
+    if await _find_session(connection, caller.session.key) is None:
+        raise InvalidTokenError
+
+
+async def find_caller(connection: HTTPConnection) -> Caller:
+    """The caller that the Authorization header names, else the session cookie.
+
+    Raises:
+        NotAuthenticatedError, InvalidTokenError, TokenExpiredError
+    """
+    header = connection.headers.get("authorization")
+    if header is None:
+        caller = await authenticate_browser(connection)
+        if caller is None:
+            raise NotAuthenticatedError
+        return caller
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticatedError
+    return await authenticate(connection, token.strip())
 
 
 bearer = OAuth2PasswordBearer(tokenUrl="token", auto_error=False, description="An access token from /login.")
 
 
-async def get_current_user(request: Request, token: Annotated[str | None, Depends(bearer)]) -> UserRow:
-    if not token:
-        raise NotAuthenticatedError
-    user, _ = await authenticate(request, token)
-    return user
+async def get_current_caller(request: Request, _described: Annotated[str | None, Depends(bearer)]) -> Caller:
+    return await find_caller(request)
+
+
+CurrentCaller = Annotated[Caller, Depends(get_current_caller)]
+
+
+def check_person(caller: Caller) -> Caller:
+    """Raise KeyNotAllowedError for an API key, which may not do everything that its owner may."""
+    if caller.session.kind == "key":
+        raise KeyNotAllowedError
+    return caller
+
+
+async def get_current_person(caller: CurrentCaller) -> Caller:
+    return check_person(caller)
+
+
+CurrentPerson = Annotated[Caller, Depends(get_current_person)]
+
+
+async def get_current_user(caller: CurrentCaller) -> UserRow:
+    return caller.user
 
 
 CurrentUser = Annotated[UserRow, Depends(get_current_user)]
@@ -101,8 +185,7 @@ CurrentAdmin = Annotated[UserRow, Depends(get_current_admin)]
 
 async def current_user(request: Request) -> UserRow:
     """CurrentUser without FastAPI's dependencies, which take 90 µs to resolve: hot routes call this themselves."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return await get_current_user(request, token if scheme.lower() == "bearer" else None)
+    return (await find_caller(request)).user
 
 
 # FastAPI describes the security of dependencies only: such a route adds it by `openapi_extra=`.
@@ -110,12 +193,12 @@ FOR_USERS: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}
 
 
 class Gatekeeper:
-    """The engine of this module: access tokens, password hashing, and the lookup of accounts."""
+    """The engine of this module: access tokens, password hashing, and the lookup of sessions."""
 
     def __init__(self, settings: Settings) -> None:
         self.tokens = Tokens(load_secret_key(settings), life_seconds=settings.access_token_expire_minutes * 60)
         self.passwords = Passwords(rounds=settings.bcrypt_rounds)
-        self.users = UserLookup()
+        self.sessions = SessionLookup()
 
     def close(self) -> None:
         self.passwords.close()
@@ -126,39 +209,70 @@ Db = Annotated[Database, opened(Database)]
 Limits = Annotated[RateLimits, opened(RateLimits)]
 
 
-# Accounts
+# Sessions
 
-_FIND_USERS = Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = ANY(%(user_ids)s::bigint[])")
+_FIND_SESSIONS = Prepared("""
+    SELECT s.key, s.id, s.kind, extract(epoch FROM s.expires_at)::float8,
+           s.last_used_at > now() - interval '1 minute',
+           u.id, u.email, u.name, u.created_at, u.is_admin
+      FROM sessions s
+      JOIN users u ON u.id = s.user_id
+     WHERE s.key = ANY(%(keys)s::text[]) AND (s.expires_at > now()) IS NOT FALSE
+""")
 
 
-async def find_users(conn: Executor, *, user_ids: Sequence[int]) -> list[UserRow]:
-    """Those of *user_ids* that exist, in any order."""
-    return await conn.fetch_all(UserRow, _FIND_USERS, {"user_ids": list(user_ids)})
+async def find_sessions(conn: Executor, *, keys: Sequence[str]) -> list[SessionRow]:
+    """Those of *keys* that name a session that lives, in any order."""
+    return await conn.fetch_all(SessionRow, _FIND_SESSIONS, {"keys": list(keys)})
 
 
-Waiting = dict[int, list["asyncio.Future[UserRow | None]"]]  # by account id
+class _SessionId(NamedTuple):
+    id: int
 
 
-class UserLookup:
-    """Finds accounts, with one query for all requests that arrived while the last query ran.
+async def list_living_sessions(conn: Executor, *, session_ids: Collection[int]) -> set[int]:
+    """Those of *session_ids* that have not ended."""
+    rows = await conn.fetch_all(
+        _SessionId,
+        "SELECT id FROM sessions WHERE id = ANY(%(ids)s::bigint[]) AND (expires_at > now()) IS NOT FALSE",
+        {"ids": list(session_ids)},
+    )
+    return {row.id for row in rows}
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """What is stored of a secret with 256 random bits: it takes no salt and no slow hash."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+Waiting = dict[str, list["asyncio.Future[SessionRow | None]"]]  # by the key of a session
+
+
+class SessionLookup:
+    """Finds sessions and their accounts, with one query for all requests that arrived while the last query ran.
 
     Nothing is cached: the query always starts after the request arrived. (GET /me: 410 → 289 µs at 16 connections.)
     """
 
     def __init__(self) -> None:
+        self.used: dict[int, str] = {}  # by the id of a session: the address of a use that is not noted yet
         self._waiting: Waiting = {}
         self._is_querying = False
         self._is_busy = False  # the last query was for several requests
         self._task: asyncio.Task[None] | None = None
 
-    async def find(self, database: Database, user_id: int) -> UserRow | None:
-        """The account, or None.
+    async def find(self, database: Database, key: str) -> SessionRow | None:
+        """The session, or None if it has ended.
 
         Raises:
             DatabaseUnavailableError, BusyError
         """
-        future: asyncio.Future[UserRow | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(user_id, []).append(future)
+        future: asyncio.Future[SessionRow | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
         if not self._is_querying:
             self._is_querying = True  # this request runs the query: a task would take two more turns of the event loop
             try:
@@ -174,19 +288,19 @@ class UserLookup:
                 await asyncio.sleep(0)  # let others join in this turn of the event loop
             batch, self._waiting = self._waiting, {}
             self._is_busy = sum(map(len, batch.values())) > 1
-            found = {row.id: row for row in await find_users(database, user_ids=list(batch))}
-            for user_id, futures in batch.items():
+            found = {row.key: row for row in await find_sessions(database, keys=list(batch))}
+            for key, futures in batch.items():
                 for future in futures:
                     if not future.done():  # its request was cancelled
-                        future.set_result(found.get(user_id))
+                        future.set_result(found.get(key))
         except Exception as error:  # fails those who joined meanwhile too: a second wait would take too long
             waiting, self._waiting = self._waiting, {}
             for future in itertools.chain(*batch.values(), *waiting.values()):
                 if not future.done():
                     future.set_exception(error)
         except asyncio.CancelledError:  # this request was cancelled, the others were not
-            for user_id, futures in batch.items():
-                self._waiting.setdefault(user_id, []).extend(futures)
+            for key, futures in batch.items():
+                self._waiting.setdefault(key, []).extend(futures)
             raise
         finally:
             self._is_querying = bool(self._waiting)
@@ -205,7 +319,7 @@ class Tokens:
         self.life_seconds = life_seconds
         self._verified: dict[str, Claims] = {}  # clients repeat their token, and a signature takes 60 µs
 
-    def issue(self, user: UserRow) -> str:
+    def issue(self, user: UserRow, *, session_key: str) -> str:
         now = int(time.time())
         claims = {
             "sub": str(user.id),
@@ -214,6 +328,7 @@ class Tokens:
             "iat": now,
             "exp": now + self.life_seconds,
             "jti": secrets.token_hex(16),
+            "sid": session_key,
         }
         return jwt.encode(claims, self._secret_key, algorithm=ALGORITHM)
 
@@ -248,7 +363,15 @@ class Tokens:
             raise InvalidTokenError
         if type(user_id) is not int or not 1 <= user_id <= MAX_ID or claims["sub"] != str(user_id):
             raise InvalidTokenError
-        return Claims(user_id, str(claims["email"]), expires_at)
+        if type(claims["email"]) is not str or not SESSION_KEY.fullmatch(str(claims["sid"])):
+            raise InvalidTokenError
+        return Claims(user_id, claims["sid"], expires_at)
+
+    def derive_secret(self, secret: str, text: str) -> str:
+        """The secret that follows *secret*, the same each time for the same *text*."""
+        message = f"refresh\0{secret}\0{text}".encode("utf-8", "replace")
+        digest = hmac.digest(self._secret_key.encode(), message, "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 # Passwords

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from itertools import islice
@@ -90,6 +90,7 @@ class Listener(Protocol):
     """A receiver of one user's events: a socket or a long poll."""
 
     user_id: int
+    session_id: int  # what it listens by; it ends with it
 
     def deliver(self, seq: int, event: Event, origin: object | None) -> None:
         """Take the event *seq*; called for each, in order, without a gap. Must not wait."""
@@ -114,8 +115,11 @@ class Connection:
     the last event put into it.
     """
 
-    def __init__(self, websocket: WebSocket, user_id: int, *, classic: bool, describe: DescribeError) -> None:
+    def __init__(
+        self, websocket: WebSocket, user_id: int, *, classic: bool, describe: DescribeError, session_id: int = 0
+    ) -> None:
         self.user_id = user_id
+        self.session_id = session_id
         self.classic = classic
         self.position = 0  # v2: the last event put into the outbox
         self.is_live = False  # v2: there is nothing left to catch up with
@@ -333,6 +337,24 @@ class ConnectionManager:
     @property
     def user_ids(self) -> list[int]:
         return list(self._channels)
+
+    @property
+    def session_ids(self) -> set[int]:
+        return {listener.session_id for channel in self._channels.values() for listener in channel.listeners}
+
+    def end_sessions(self, user_id: int, session_ids: Collection[int] | None = None) -> None:
+        """End the listeners of *user_id* by these sessions, or all of them: who they listen for is signed out."""
+        channel = self._channels.get(user_id)
+        if channel is not None:
+            for listener in list(channel.listeners):
+                if session_ids is None or listener.session_id in session_ids:
+                    listener.end(CloseCode.UNAUTHORIZED)
+
+    def end_listeners_by(self, session_ids: Collection[int]) -> None:
+        for channel in list(self._channels.values()):
+            for listener in list(channel.listeners):
+                if listener.session_id in session_ids:
+                    listener.end(CloseCode.UNAUTHORIZED)
 
     def publish(self, user_id: int, seq: int, event: Event, *, origin: object | None = None) -> None:
         """Deliver the committed event *seq* of *user_id*; never waits. *origin* is the socket it came in by."""

@@ -65,6 +65,30 @@ class AdminRequiredError(PagewireError):
     code = "admin_required"
 
 
+class CrossSiteError(ForbiddenError):
+    """Only pages of this server itself may do that."""
+
+    code = "cross_site"
+
+
+class KeyNotAllowedError(ForbiddenError):
+    """An API key may not do that; sign in."""
+
+    code = "key_not_allowed"
+
+
+class ReadOnlyKeyError(ForbiddenError):
+    """This API key may only read."""
+
+    code = "read_only_key"
+
+
+class FirstAccountError(ForbiddenError):
+    """The first account is made on the server's own machine, or with the code in the server's log (`setup_code`)."""
+
+    code = "setup_code_required"
+
+
 class RegistrationClosedError(PagewireError):
     """Registration is closed; ask an administrator for an account."""
 
@@ -100,6 +124,12 @@ class UserNotFoundError(NotFoundError):
     """User not found"""
 
     code = "user_not_found"
+
+
+class SessionNotFoundError(NotFoundError):
+    """Session not found"""
+
+    code = "session_not_found"
 
 
 class MessageNotFoundError(NotFoundError):

@@ -13,8 +13,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
 
 import db
-from accounts import notifications
+from accounts import notifications, sessions
 from accounts import routes as accounts
+from accounts.installation import Installation
+from accounts.queries import account_exists
+from accounts.sign_ins import SignIns
 from auth import Gatekeeper
 from db import Database, OperationalError
 from delivery import polling
@@ -30,6 +33,7 @@ from documents.readings import Readings
 from documents.storage import Storage
 from edge import health
 from edge.answers import add_error_handlers, operation_id, routes_for_head
+from edge.browsers import SessionCookie
 from edge.draining import drain_before_exit
 from edge.engines import Engines
 from edge.envelope import CrashBoundary, Envelope, logger
@@ -38,8 +42,8 @@ from edge.health import Readiness
 from edge.limits import RateLimits
 from edge.logs import configure_logging
 from errors import BusyError, DatabaseUnavailableError, StartupError
+from messages import boot, sockets
 from messages import routes as messages
-from messages import sockets
 from messages.messenger import Messenger
 from messages.presence import Presence
 from pdf import PdfEngine
@@ -57,6 +61,7 @@ DESCRIPTION = "Accounts, a PDF library and live chat in one process."
 TAGS = [
     {"name": "app", "description": "Welcome and health."},
     {"name": "accounts", "description": "Registration, sign-in and access tokens."},
+    {"name": "sessions", "description": "Where one is signed in; the browser's cookie."},
     {"name": "documents", "description": "The PDF library."},
     {"name": "search", "description": "One search over pages and messages."},
     {"name": "messages", "description": "Chat; live by WebSocket at `/ws/{user_id}`."},
@@ -65,6 +70,8 @@ TAGS = [
 ROUTERS = (
     health.router,
     accounts.router,
+    sessions.router,
+    boot.router,
     documents.router,
     sharing.router,
     questions.router,
@@ -96,7 +103,9 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         location = locate_database(settings)
         database = await stack.enter_async_context(_open_database(location, size=settings.db_pool_size))
 
-        storage = Storage(settings.upload_dir, mark=await get_installation_mark(database))
+        mark = await get_installation_mark(database)
+        installation = Installation(gatekeeper, mark=mark, version=VERSION)
+        storage = Storage(settings.upload_dir, mark=mark)
         storage.open()
         stack.callback(storage.close)
         engine = PdfEngine.from_settings(settings)
@@ -108,6 +117,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         feed = Feed(database, bus)
         presence = Presence(database, feed, bus)
         messenger = Messenger(database, feed, bus, presence, limits)
+        sign_ins = SignIns(settings, gatekeeper, database, feed)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         readings = Readings(database, engine, storage, feed)
         library = Library(database, storage, readings, feed, messenger)
@@ -121,15 +131,22 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         stack.push_async_callback(presence.close)
         messenger.start()
         stack.push_async_callback(messenger.close)
+        sign_ins.start()
+        stack.push_async_callback(sign_ins.close)
         stack.push_async_callback(_close_together, outbox.close, readings.close, library.close, indexer.close)
         outbox.start()
         await readings.start()
         indexer.start()
 
         _log_start(settings, location)
+        if not await account_exists(database):
+            logger.info("accounts: none; the first one is made on this machine, or with %s", installation.setup_code)
         yield Engines(
             settings,
             gatekeeper,
+            installation,
+            SessionCookie(mark),
+            sign_ins,
             database,
             storage,
             engine,

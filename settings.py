@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     # Accounts
     secret_key: SecretStr | None = None  # if unset, generated once and kept in data_dir
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 30
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30  # of a browser that is kept signed in; of a program, unused
     registration: Literal["open", "closed"] = "open"
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
     login_rate_limit: str = "10/minute"  # per e-mail address; six times as many per IP

@@ -1,5 +1,6 @@
-"""All SQL on accounts, one function per query."""
+"""All SQL on accounts and sessions, one function per query."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -107,3 +108,209 @@ async def list_users(
             "limit": limit,
         },
     )
+
+
+async def account_exists(conn: Executor) -> bool:
+    row = await conn.fetch_one(_One, "SELECT 1 FROM users LIMIT 1")
+    return row is not None
+
+
+# Sessions
+
+MAX_USER_AGENT_CHARACTERS = 200
+DELETED_AT_ONCE = 1000  # expired sessions
+
+
+class NewSession(NamedTuple):
+    """What a session begins with."""
+
+    user_id: int
+    kind: str
+    key: str
+    seconds: float  # until it expires
+    user_agent: str
+    ip: str
+
+
+class SessionCreated(NamedTuple):
+    id: int
+    expires_at: datetime
+
+
+class SessionInfoRow(NamedTuple):
+    id: int
+    kind: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime | None
+    user_agent: str
+    ip: str
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+async def insert_session(conn: Executor, new: NewSession, *, refresh_hash: str | None = None) -> SessionCreated | None:
+    """None if the account is deleted meanwhile."""
+    return await conn.fetch_one(
+        SessionCreated,
+        """
+        WITH opened AS (
+            INSERT INTO sessions (user_id, kind, key, expires_at, user_agent, ip)
+            SELECT id, %(kind)s, %(key)s, now() + %(seconds)s * interval '1 second', %(user_agent)s, %(ip)s
+              FROM users WHERE id = %(user_id)s FOR KEY SHARE
+            RETURNING id, expires_at
+        ), refreshable AS (
+            INSERT INTO refresh_tokens (hash, session_id)
+            SELECT %(refresh_hash)s::text, id FROM opened WHERE %(refresh_hash)s::text IS NOT NULL
+        )
+        SELECT id, expires_at FROM opened
+        """,
+        {**new._asdict(), "refresh_hash": refresh_hash},
+    )
+
+
+async def list_sessions(conn: Executor, *, user_id: int, before_id: int, limit: int) -> list[SessionInfoRow]:
+    """Those that live, but for API keys, newest first."""
+    return await conn.fetch_all(
+        SessionInfoRow,
+        """
+        SELECT id, kind, created_at, last_used_at, expires_at, user_agent, ip
+          FROM sessions
+         WHERE user_id = %(user_id)s AND id < %(before_id)s AND kind <> 'key' AND expires_at > now()
+         ORDER BY id DESC
+         LIMIT %(limit)s
+        """,
+        {"user_id": user_id, "before_id": before_id, "limit": limit},
+    )
+
+
+async def delete_sessions(
+    tx: Executor,
+    *,
+    user_id: int,
+    kinds: Sequence[str],
+    session_id: int | None = None,
+    except_id: int | None = None,
+) -> list[int]:
+    """End *user_id*'s sessions of these kinds, that one or all but one; return the ids of those that were there."""
+    rows = await tx.fetch_all(
+        _Id,
+        """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions
+             WHERE user_id = %(user_id)s AND kind = ANY(%(kinds)s)
+               AND (%(session_id)s::bigint IS NULL OR id = %(session_id)s)
+               AND (%(except_id)s::bigint IS NULL OR id <> %(except_id)s)
+             ORDER BY id FOR UPDATE)
+        RETURNING id
+        """,
+        {"user_id": user_id, "kinds": list(kinds), "session_id": session_id, "except_id": except_id},
+    )
+    return [row.id for row in rows]
+
+
+async def delete_expired_sessions(conn: Executor) -> bool:
+    """Delete a batch of them; False if there were none."""
+    deleted = await conn.execute(
+        """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE expires_at < now() LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+        """,
+        {"limit": DELETED_AT_ONCE},
+    )
+    return deleted > 0
+
+
+async def note_uses(conn: Executor, *, addresses: Mapping[int, str]) -> None:
+    """These sessions, by id, are in use from these addresses."""
+    await conn.execute(
+        """
+        UPDATE sessions s SET last_used_at = now(), ip = used.ip
+          FROM (SELECT s.id, u.ip
+                  FROM unnest(%(ids)s::bigint[], %(ips)s::text[]) AS u (id, ip)
+                  JOIN sessions s ON s.id = u.id
+                 WHERE s.last_used_at < now() - interval '1 minute'
+                   FOR UPDATE OF s SKIP LOCKED) AS used
+         WHERE s.id = used.id
+        """,
+        {"ids": list(addresses), "ips": list(addresses.values())},
+    )
+
+
+# Refresh tokens
+
+
+class RefreshTokenRow(NamedTuple):
+    is_used: bool
+    client_hash: str | None  # of the client_id that it was used with
+    session_id: int
+    session_key: str
+    is_expired: bool
+    user: UserRow
+
+
+async def lock_refresh_token(tx: Connection, *, token_hash: str) -> RefreshTokenRow | None:
+    """The token, whose session nobody else refreshes or ends until the transaction is over; None if there is none."""
+    locked = await tx.fetch_one(
+        _Id,
+        """
+        SELECT id FROM sessions
+         WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = %(hash)s) FOR UPDATE
+        """,
+        {"hash": token_hash},
+    )
+    if locked is None:
+        return None
+    return await tx.fetch_one(  # only now: what it was before the lock may be out of date
+        RefreshTokenRow,
+        """
+        SELECT r.used_at IS NOT NULL, r.client_hash, s.id, s.key, (s.expires_at <= now()) IS TRUE,
+               u.id, u.email, u.name, u.created_at, u.is_admin
+          FROM refresh_tokens r
+          JOIN sessions s ON s.id = r.session_id
+          JOIN users u ON u.id = s.user_id
+         WHERE r.hash = %(hash)s
+        """,
+        {"hash": token_hash},
+    )
+
+
+async def rotate_refresh_token(
+    tx: Connection,
+    *,
+    token_hash: str,
+    client_hash: str | None,
+    next_hash: str,
+    session_id: int,
+    seconds: float,
+    ip: str,
+) -> None:
+    """The next token takes this one's place, and the session lives for *seconds* from now."""
+    await tx.execute(
+        """
+        WITH used AS (
+            UPDATE refresh_tokens SET used_at = now(), client_hash = %(client_hash)s WHERE hash = %(hash)s
+        ), prolonged AS (
+            UPDATE sessions SET last_used_at = now(), ip = %(ip)s, expires_at = now() + %(seconds)s * interval '1 second'
+             WHERE id = %(session_id)s
+        )
+        INSERT INTO refresh_tokens (hash, session_id) VALUES (%(next_hash)s, %(session_id)s)
+        """,
+        {
+            "hash": token_hash,
+            "client_hash": client_hash,
+            "next_hash": next_hash,
+            "session_id": session_id,
+            "seconds": seconds,
+            "ip": ip,
+        },
+    )
+
+
+async def is_unused(tx: Connection, *, token_hash: str) -> bool:
+    row = await tx.fetch_one(
+        _One, "SELECT 1 FROM refresh_tokens WHERE hash = %(hash)s AND used_at IS NULL", {"hash": token_hash}
+    )
+    return row is not None

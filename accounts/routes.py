@@ -9,9 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from accounts import queries
 from accounts.addresses import Email, as_registered
+from accounts.installation import Installation
+from accounts.sign_ins import SignIns, Tokens
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
-from db import fold_address
+from db import Database, fold_address
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.browsers import SessionCookie, refuse_other_sites
 from edge.engines import opened
 from edge.fields import (
     UNPRINTABLE,
@@ -24,10 +27,12 @@ from edge.fields import (
 )
 from edge.forms import json_or_form, read_body, validate
 from edge.health import Greeting
-from edge.limits import client_network
+from edge.limits import RateLimits, client_network
 from errors import (
+    CrossSiteError,
     DatabaseUnavailableError,
     EmailTakenError,
+    FirstAccountError,
     InvalidCredentialsError,
     RateLimitedError,
     RegistrationClosedError,
@@ -39,6 +44,8 @@ MIN_PASSWORD_CHARACTERS = 8
 NAME_PATTERN = pattern_without(UNPRINTABLE, not_only=r"\s")  # one line, and not blank
 
 router = APIRouter(generate_unique_id_function=operation_id)
+
+Signing = Annotated[SignIns, opened(SignIns)]
 
 
 # The wire
@@ -81,6 +88,12 @@ class Registration(BaseModel):
     email: Email
     password: Password
     name: Name
+    session: bool = Field(default=False, description="sign this browser in, with a cookie")
+    setup_code: str | None = Field(
+        default=None,
+        max_length=64,
+        description="from the server's log; for the first account, if it is not made on the server's own machine",
+    )
 
 
 class Credentials(BaseModel):
@@ -128,6 +141,10 @@ class AccessToken(BaseModel):
     access_token: str = Field(examples=["eyJhbGciOiJIUzI1NiIs…"])
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
     expires_in: int = Field(description="seconds", examples=[1800])
+    refresh_token: str | None = Field(
+        description="for /refresh, once; null for a browser, whose cookie takes its place",
+        examples=["0u4Vb2Qy3l7c…"],
+    )
     user: Me
 
 
@@ -139,7 +156,13 @@ class AccessToken(BaseModel):
     tags=["accounts"],
     summary="Create an account",
     responses=may_fail(
-        EmailTakenError, RegistrationClosedError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY
+        EmailTakenError,
+        RegistrationClosedError,
+        FirstAccountError,
+        CrossSiteError,
+        RateLimitedError,
+        DatabaseUnavailableError,
+        *WITH_BODY,
     ),
 )
 async def register(
@@ -150,10 +173,17 @@ async def register(
     database: Db,
     limits: Limits,
     gate: Gate,
+    sign_ins: Signing,
+    installation: Annotated[Installation, opened(Installation)],
+    cookie: Annotated[SessionCookie, opened(SessionCookie)],
 ) -> AccessToken:
     """Create an account and sign in. The first account of an installation is its admin."""
+    if body.session:
+        refuse_other_sites(request)
     if settings.registration == "closed":
         raise RegistrationClosedError
+    if not await queries.account_exists(database) and not installation.may_set_up(request, body.setup_code):
+        raise FirstAccountError
     await limits.hit(limits.register, client_network(request))
     if await queries.email_exists(database, email=body.email):
         raise EmailTakenError
@@ -162,7 +192,11 @@ async def register(
         user = await queries.insert_user(tx, email=body.email, name=body.name, password_hash=password_hash)
     if user is None:
         raise EmailTakenError
-    return _signed_in(user, gate, response)
+    if not body.session:
+        return access_token(await sign_ins.begin(request, user), gate, response)
+    session = await sign_ins.begin_browser(request, user, keep=False)
+    cookie.put(request, response, session.secret, max_age=session.max_age)
+    return access_token(Tokens(user, gate.tokens.issue(user, session_key=session.key), None), gate, response)
 
 
 async def read_credentials(request: Request) -> Credentials:
@@ -181,15 +215,28 @@ async def login(
     database: Db,
     limits: Limits,
     gate: Gate,
+    sign_ins: Signing,
     credentials: Annotated[Credentials, Depends(read_credentials)],
 ) -> AccessToken:
     """Exchange an address and a password for a Bearer token. The answer does not tell which of the two is wrong."""
+    user = await check_credentials(request, database, limits, gate, credentials)
+    return access_token(await sign_ins.begin(request, user), gate, response)
+
+
+async def check_credentials(
+    request: Request, database: Database, limits: RateLimits, gate: Gatekeeper, credentials: Credentials
+) -> UserRow:
+    """The account that *credentials* belong to.
+
+    Raises:
+        InvalidCredentialsError, RateLimitedError
+    """
     await limits.hit(limits.login_ip, client_network(request))
     await limits.hit(limits.login, fold_address(credentials.email))
     found = await queries.find_credentials(database, email=credentials.email)
     if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
         raise InvalidCredentialsError
-    return _signed_in(found.user, gate, response)
+    return found.user
 
 
 router.add_api_route(
@@ -204,10 +251,13 @@ router.add_api_route(
 )
 
 
-def _signed_in(user: UserRow, gate: Gatekeeper, response: Response) -> AccessToken:
+def access_token(tokens: Tokens, gate: Gatekeeper, response: Response) -> AccessToken:
     response.headers["Cache-Control"] = "no-store"
     return AccessToken(
-        access_token=gate.tokens.issue(user), expires_in=gate.tokens.life_seconds, user=Me.from_row(user)
+        access_token=tokens.access_token,
+        expires_in=gate.tokens.life_seconds,
+        refresh_token=tokens.refresh_token,
+        user=Me.from_row(tokens.user),
     )
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from auth import list_living_sessions
 from chat import ConnectionManager, Event, Listener, NumberedEvent
 from db import Connection, Database
 from delivery import queries
@@ -19,6 +20,7 @@ from errors import PagewireError
 FORGET_EVERY_SECONDS = 3600.0
 USERS_PER_NOTE = 200  # of an ephemeral frame; PostgreSQL takes payloads of less than 8,000 bytes
 NOTE_BYTES = 7500  # of several frames
+SESSIONS_PER_NOTE = 300
 
 logger = logging.getLogger("pagewire.feed")
 
@@ -45,6 +47,7 @@ class Feed:
         self._forgetting: asyncio.Task[None] | None = None
         bus.subscribe("e", self._hear_events, echo=True)
         bus.subscribe("w", self._hear_ephemeral)
+        bus.subscribe("s", self._hear_ended, echo=True)
         bus.on_repair(self._repair)
 
     def start(self) -> None:
@@ -157,7 +160,26 @@ class Feed:
         frames = {_look(row): EventFrames(row.event) for row in rows}  # most go to several people
         return [NumberedEvent(row.user_id, row.seq, frames[_look(row)]) for row in rows]
 
+    # Sessions
+
+    async def announce_ended(self, tx: Connection, user_id: int, session_ids: Sequence[int] | None = None) -> None:
+        """With the commit of *tx*, have the other nodes end what listens by these sessions, or by any of the user's."""
+        everything: list[Sequence[int]] = [()]
+        parts = everything if session_ids is None else _batches(session_ids)
+        for part in parts:
+            text = " ".join(map(str, (user_id, *part)))
+            await queries.send_note(tx, payload=f"s{self.node_id} {text}")
+
+    def drop_sessions(self, user_id: int, session_ids: Sequence[int] | None = None) -> None:
+        """These sessions have ended, or all of *user_id*'s: end what listens by them here."""
+        self.connections.end_sessions(user_id, session_ids)
+
     # Other nodes
+
+    def _hear_ended(self, text: str) -> None:
+        """Ended sessions: "<user> <session> …", or "<user>" for all of that user's."""
+        user_id, *session_ids = map(int, text.split())
+        self.drop_sessions(user_id, session_ids or None)
 
     def _hear_events(self, text: str) -> None:
         """Another node's commit: "<user>:<seq> …"."""
@@ -173,6 +195,8 @@ class Feed:
 
     async def _repair(self, epoch_before: str) -> None:
         """Notes were missed: load what the listeners here lack, or resync them if the history is another."""
+        here = self.connections.session_ids
+        self.connections.end_listeners_by(here - await list_living_sessions(self._database, session_ids=here))
         user_ids = self.connections.user_ids
         found = await queries.list_mailboxes(self._database, user_ids=user_ids)
         mailboxes = {mailbox.user_id: mailbox for mailbox in found}
@@ -205,3 +229,7 @@ def _look(row: EventRow) -> tuple[object, ...]:
     has_document = event.document is not None
     has_attachment = event.message is not None and event.message.attachment is not None
     return event.kind, event.ref_id, has_document, row.user_id if has_attachment else None
+
+
+def _batches(session_ids: Sequence[int]) -> list[Sequence[int]]:
+    return [session_ids[start : start + SESSIONS_PER_NOTE] for start in range(0, len(session_ids), SESSIONS_PER_NOTE)]

@@ -2,17 +2,18 @@
 
 import asyncio
 import json
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from auth import CurrentUser
+from auth import Caller, CurrentCaller, check_still_signed_in
 from chat import CloseCode, Event, TooManySocketsError
 from delivery.feed import Feed
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
-from errors import PagewireError
+from errors import InvalidTokenError, PagewireError
 
 EVENTS_LIMIT = 200
 
@@ -37,8 +38,10 @@ class EventPage(BaseModel):
 class LongPoll:
     """A request that waits for its user's next event."""
 
-    def __init__(self, user_id: int, *, after: int) -> None:
+    def __init__(self, user_id: int, session_id: int, *, after: int) -> None:
         self.user_id = user_id
+        self.session_id = session_id
+        self.is_signed_out = False
         self.something = asyncio.Event()
         self._after = after
 
@@ -53,6 +56,7 @@ class LongPoll:
         self.something.set()
 
     def end(self, code: CloseCode) -> None:
+        self.is_signed_out = code == CloseCode.UNAUTHORIZED
         self.something.set()
 
 
@@ -64,15 +68,16 @@ class LongPoll:
 async def list_events(
     request: Request,
     feed: Annotated[Feed, opened(Feed)],
-    user: CurrentUser,
+    caller: CurrentCaller,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)],
     epoch: Annotated[str | None, Query(max_length=64, description="of the answer that `after` comes from")] = None,
     wait: Annotated[float, Query(ge=0, le=60, description="seconds")] = 0,
 ) -> EventPage:
     """The durable frames of the socket, for clients without sockets; at most 200 at once."""
+    user = caller.user
     mailbox = await feed.position(user.id)
     if after == mailbox.seq and wait > 0 and await feed.find_gap(mailbox, seq=after, epoch=epoch) is None:
-        await _wait_for_event(request, feed, user.id, after, wait)
+        await _wait_for_event(request, feed, caller, after, min(wait, caller.expires_at - time.time()))
         mailbox = await feed.position(user.id)
     found = await feed.list_events(user.id, after=after, limit=EVENTS_LIMIT)
     is_whole = [event.seq for event in found] == list(range(after + 1, after + 1 + len(found)))
@@ -85,18 +90,25 @@ async def list_events(
     return EventPage(events=events, seq=found[-1].seq if found else after, epoch=feed.epoch)
 
 
-async def _wait_for_event(request: Request, feed: Feed, user_id: int, seq: int, seconds: float) -> None:
-    """Return once there is an event after *seq*, the time is over, or the client is gone."""
-    poll = LongPoll(user_id, after=seq)
+async def _wait_for_event(request: Request, feed: Feed, caller: Caller, seq: int, seconds: float) -> None:
+    """Return once there is an event after *seq*, the time is over, or the client is gone.
+
+    Raises:
+        InvalidTokenError: if the session has ended.
+    """
+    poll = LongPoll(caller.user.id, caller.session.id, after=seq)
     async with feed.listen(poll, seq=seq) as delivered:
         if delivered > seq:
             return
+        await check_still_signed_in(request, caller)
         waiting = [asyncio.create_task(poll.something.wait()), asyncio.create_task(_until_gone(request))]
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waiting:
                 task.cancel()
+    if poll.is_signed_out:
+        raise InvalidTokenError
 
 
 async def _until_gone(request: Request) -> object:

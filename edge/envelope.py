@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.answers import error_response
+from edge.browsers import BY_COOKIE, guard
 from errors import CompressedBodyError, StartupError
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -52,13 +53,17 @@ class Envelope:
             del headers  # a socket lives long
             await self._app(scope, receive, send)
         else:
+            has_cookie = b"cookie" in headers
 
             async def send_with_headers(message: Message) -> None:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
+                    answered = list(message.get("headers", ()))
+                    if has_cookie or BY_COOKIE in scope:
+                        answered = guard(scope, answered)
                     message["headers"] = [
-                        *message.get("headers", ()),
+                        *answered,
                         (b"x-request-id", request_id.encode()),
                         (b"x-content-type-options", b"nosniff"),
                     ]

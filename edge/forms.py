@@ -140,6 +140,12 @@ def _located(error: ValidationError, where: str) -> RequestValidationError:
 # In the OpenAPI description
 
 
+def described_json(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """The `openapi_extra=` of a route that reads *model* as JSON by itself."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"content": content, "required": required}}
+
+
 def json_or_form(model: type[BaseModel]) -> dict[str, Any]:
     """The `openapi_extra=` of a route that takes *model* as JSON or as a form."""
     schema = {"schema": model.model_json_schema()}

@@ -82,9 +82,13 @@ class RateLimits(RateLimiter):
         self.notification = Rate("notification", settings.notification_rate_limit)
 
 
+def client_address(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else ""
+
+
 def client_network(connection: HTTPConnection) -> str:
     """The client's address as a key for rate limits; IPv6 by its /64, the network of one household."""
-    host = connection.client.host if connection.client else ""
+    host = client_address(connection)
     with suppress(ValueError):
         if isinstance(address := ipaddress.ip_address(host), ipaddress.IPv6Address):
             return str(ipaddress.ip_network((address, 64), strict=False))

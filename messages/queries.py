@@ -542,3 +542,26 @@ async def find_unread(conn: Executor, *, user_id: int, other_id: int) -> Unread 
         """,
         {"user_id": user_id, "other_id": other_id, "max_unread": MAX_UNREAD},
     )
+
+
+class Totals(NamedTuple):
+    conversations: int  # with something unread
+    messages: int  # unread, up to MAX_UNREAD
+    seq: int  # of the last event
+
+
+async def get_totals(conn: Executor, *, user_id: int) -> Totals:
+    """What *user_id* has not read, and the event up to which that is so."""
+    row = await conn.fetch_one(
+        Totals,
+        Prepared("""
+        SELECT count(*) FILTER (WHERE unread > 0), LEAST(coalesce(sum(unread), 0), %(max_unread)s::integer)::bigint,
+               coalesce((SELECT seq FROM mailboxes WHERE user_id = %(user_id)s::bigint), 0)
+          FROM (SELECT (SELECT count(*) FROM unread_messages(c.user_id, c.other_id, c.read_up_to_id,
+                                                             %(max_unread)s::integer)) AS unread
+                  FROM conversations c WHERE c.user_id = %(user_id)s::bigint) AS each
+        """),
+        {"user_id": user_id, "max_unread": MAX_UNREAD},
+    )
+    assert row is not None
+    return row

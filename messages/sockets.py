@@ -12,7 +12,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
-from auth import Claims, UserRow, authenticate
+from auth import Caller, UserRow, authenticate, authenticate_browser, check_still_signed_in
 from chat import CLOSE_SECONDS, SOCKETS_PER_USER, CloseCode, Connection
 from delivery.feed import Feed
 from delivery.protocol import (
@@ -47,6 +47,7 @@ from messages.queries import StoredMessage
 from messages.replay import Replay
 from settings import Settings
 
+MAX_SOCKET_SECONDS = 366 * 24 * 3600.0
 MAX_UNSTORED_PER_SOCKET = 32  # messages; the next frame is read when one of them is stored
 
 router = APIRouter(generate_unique_id_function=operation_id)
@@ -87,17 +88,24 @@ async def serve_socket(websocket: WebSocket) -> None:
     feed = get_engine(websocket, Feed)
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
     try:
-        user, claims = await _identify(websocket)
-        connection = Connection(websocket, user.id, classic=subprotocol is None, describe=error_frame)
+        caller = await _identify(websocket)
+        connection = Connection(
+            websocket,
+            caller.user.id,
+            classic=subprotocol is None,
+            describe=error_frame,
+            session_id=caller.session.id,
+        )
         # It listens before it is accepted: it misses nothing that is sent once its user sees it open.
         async with feed.listen(connection) as connection.position:
-            await _serve(websocket, connection, user, claims, subprotocol)
+            await check_still_signed_in(websocket, caller)
+            await _serve(websocket, connection, caller, subprotocol)
     except PagewireError as error:
         await websocket.accept(subprotocol=subprotocol)
         await _refuse(websocket, error)
 
 
-async def _identify(websocket: WebSocket) -> tuple[UserRow, Claims]:
+async def _identify(websocket: WebSocket) -> Caller:
     """Who opens this socket.
 
     Raises:
@@ -105,23 +113,22 @@ async def _identify(websocket: WebSocket) -> tuple[UserRow, Claims]:
     """
     _check_origin(websocket, get_engine(websocket, Settings))
     token = _find_token(websocket)
-    if not token:
+    caller = await (authenticate(websocket, token) if token else authenticate_browser(websocket))
+    if caller is None:
         raise NotAuthenticatedError
-    user, claims = await authenticate(websocket, token)
     path_user_id: str | None = websocket.path_params.get("user_id")
-    if path_user_id is not None and path_user_id != str(user.id):
+    if path_user_id is not None and path_user_id != str(caller.user.id):
         raise ForbiddenSocketError
-    return user, claims
+    return caller
 
 
-async def _serve(
-    websocket: WebSocket, connection: Connection, user: UserRow, claims: Claims, subprotocol: str | None
-) -> None:
+async def _serve(websocket: WebSocket, connection: Connection, caller: Caller, subprotocol: str | None) -> None:
     """Accept the socket and serve it until it ends; raises nothing that has to do with it."""
+    user = caller.user
     try:
         await websocket.accept(subprotocol=subprotocol)
         connection.start()
-        async with connection.live_until(_loop_time(claims.expires_at)):
+        async with connection.live_until(_loop_time(caller.expires_at)):
             await Session(websocket, connection, user).run()
     except TimeoutError:
         connection.end(CloseCode.UNAUTHORIZED)
@@ -144,8 +151,8 @@ async def _serve(
 
 
 def _loop_time(expires_at: float) -> float:
-    """*expires_at*, seconds since 1970, on the event loop's clock."""
-    return asyncio.get_running_loop().time() + expires_at - time.time()
+    """*expires_at*, seconds since 1970, on the event loop's clock, which has no infinity."""
+    return asyncio.get_running_loop().time() + min(expires_at - time.time(), MAX_SOCKET_SECONDS)
 
 
 def _check_origin(websocket: WebSocket, settings: Settings) -> None:
@@ -340,9 +347,11 @@ class Session:
 
     async def _authenticate_again(self, frame: AuthFrame) -> None:
         try:
-            user, claims = await authenticate(self._websocket, frame.token)
-            if user.id != self._user.id:
+            caller = await authenticate(self._websocket, frame.token)
+            if caller.user.id != self._user.id:
                 raise ForbiddenSocketError
+            self._connection.session_id = caller.session.id
+            await check_still_signed_in(self._websocket, caller)
         except PagewireError as error:
             if error.status in (401, 403):
                 code = CloseCode.UNAUTHORIZED if error.status == 401 else CloseCode.FORBIDDEN
@@ -350,7 +359,7 @@ class Session:
             else:
                 self._connection.send(error_frame(error, ref=frame.ref))
             return
-        self._connection.extend(_loop_time(claims.expires_at))
+        self._connection.extend(_loop_time(caller.expires_at))
         self._send_ready(resumed=False)
 
 

@@ -20,6 +20,7 @@ from settings import Settings
 from support.accounts import problem
 from support.databases import TestDatabase
 from support.servers import PASSWORD, Person, Server, register
+from support.sockets import session_of
 
 
 @pytest.mark.parametrize("path", ["/me", "/protected", "/users", "/users/1", "/documents", "/messages"])
@@ -76,6 +77,7 @@ def forge(key: bytes, alice: Person) -> Callable[..., str]:
             "iat": now,
             "exp": now + 600,
             "jti": "1f0a",
+            "sid": session_of(alice.token),
         }
         changed = {name: value for name, value in {**true, **claims}.items() if value is not ...}
         signed = f"{encode({'alg': 'HS256', 'typ': 'JWT', **(header or {})})}.{encode(raw_claims or changed)}"
@@ -134,8 +136,8 @@ FORGERIES: dict[str, dict[str, Any]] = {
     "unknown critical header": {"header": {"crit": ["x"], "x": 1}},
     "detached payload": {"header": {"b64": False, "crit": ["b64"]}},
     "key id that is a number": {"header": {"kid": 7}},
-    **{f"without {claim}": {claim: ...} for claim in ("exp", "iat", "sub", "user_id", "email", "jti")},
-    **{f"{claim} null": {claim: None} for claim in ("exp", "iat", "sub", "user_id", "email", "jti")},
+    **{f"without {claim}": {claim: ...} for claim in ("exp", "iat", "sub", "user_id", "email", "jti", "sid")},
+    **{f"{claim} null": {claim: None} for claim in ("exp", "iat", "sub", "user_id", "email", "jti", "sid")},
     "exp 10**400": {"exp": 10**400},
     "exp of 5,000 digits": {"raw_claims": b'{"exp": ' + b"9" * 5000 + b"}"},
     "exp NaN": {"exp": float("nan")},
@@ -163,6 +165,10 @@ FORGERIES: dict[str, dict[str, Any]] = {
     "user_id 0": {"user_id": 0, "sub": "0"},
     "user_id -1": {"user_id": -1, "sub": "-1"},
     "user_id a list": {"user_id": [1], "sub": "[1]"},
+    "sid a number": {"sid": 7},
+    "sid a list": {"sid": ["0" * 32]},
+    "sid with NUL": {"sid": "\0" * 32},
+    "sid of no session": {"sid": "0" * 32},
     "for another audience": {"aud": "elsewhere"},
     "claims that are a list": {"raw_claims": b"[]"},
     "claims that are null": {"raw_claims": b"null"},
