@@ -33,7 +33,7 @@ Cookie = Annotated[SessionCookie, opened(SessionCookie)]
 # The wire
 
 
-RefreshToken = Annotated[Storable, Field(min_length=1, max_length=200, examples=["0u4Vb2Qy3l7c…"])]
+RefreshToken = Annotated[Storable, Field(min_length=1, max_length=4096, examples=["0u4Vb2Qy3l7c…"])]
 
 
 class Refresh(BaseModel):

@@ -1,4 +1,4 @@
-"""The lookup of sessions and their accounts: every query starts after the request, and no request depends on another."""
+"""The lookup of sessions and accounts: every query starts after the request, and no request depends on another."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -81,6 +81,11 @@ INSERT INTO events (user_id, seq, kind, ref_id, created_at)
 SELECT 1 + n % 300, 1 + n / 300, 'message', 1 + n % 20000, now() - (60000 - n) * interval '1 minute'
   FROM generate_series(0, 59999) AS n;
 
+INSERT INTO sessions (user_id, kind, key, expires_at)
+SELECT 1 + n % 3000, 'api', md5(n::text), now() + (n - 10) * interval '1 minute' FROM generate_series(1, 20000) AS n;
+
+INSERT INTO refresh_tokens (hash, session_id) SELECT md5(n::text), 1 + n / 2 FROM generate_series(1, 30000) AS n;
+
 INSERT INTO presence (user_id, node_id) SELECT n, 1 FROM generate_series(1, 2000) AS n;
 
 INSERT INTO notifications (email, message, status)
@@ -97,6 +102,13 @@ AFTER: dict[lists.Sort, tuple[int | str, int]] = {
     "page_count": (0, 9_000),
     "file_size": (1, 9_000),
 }
+
+
+async def delete_sessions_and_tokens(conn: "Explainer") -> None:
+    """What the cascade does is asked here: EXPLAIN does not show it."""
+    await accounts.delete_sessions(conn, user_id=7, kinds=["api"])
+    await conn.execute("DELETE FROM refresh_tokens WHERE session_id = 7")
+
 
 QUESTIONS: dict[str, Question] = {
     "claim_documents": lambda conn: documents.claim_documents(conn, node_id=7, busy_with=[1, 2, 3], limit=9),
@@ -123,6 +135,12 @@ QUESTIONS: dict[str, Question] = {
         name="New",
         password_hash="$2b$12$",
     ),
+    "find_sessions": lambda conn: auth.find_sessions(conn, keys=["a", "b"]),
+    "list_sessions": lambda conn: accounts.list_sessions(conn, user_id=7, before_id=9_000, limit=50),
+    "delete_sessions": lambda conn: delete_sessions_and_tokens(conn),
+    "delete_expired_sessions": lambda conn: accounts.delete_expired_sessions(conn),
+    "lock_refresh_token": lambda conn: accounts.lock_refresh_token(cast(Connection, conn), token_hash="a"),
+    "is_unused": lambda conn: accounts.is_unused(cast(Connection, conn), token_hash="a"),
     "drop_dead_presence": lambda conn: presence.drop_dead_presence(conn),
     "forget_events": lambda conn: delivery.forget_events(conn, days=30),
     "list_conversations": lambda conn: messages.list_conversations(conn, user_id=7, limit=20),
