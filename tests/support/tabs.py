@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from db import NODE_LOCK
 from support.databases import TestDatabase
 from support.servers import WAIT_SECONDS, Person, Server
 
@@ -140,8 +141,12 @@ def forget(database: TestDatabase, person: Person, up_to: int) -> None:
 
 
 def listeners(database: TestDatabase) -> list[int]:
-    sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
-    return [pid for (pid,) in database.query(sql)]
+    """The connections by which nodes hear of each other: each holds its node's lock."""
+    sql = """
+        SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2 AND granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+    return [pid for (pid,) in database.query(sql, NODE_LOCK)]
 
 
 def slow_tab(person: Person) -> Tab:
