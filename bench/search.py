@@ -1,196 +1,141 @@
-"""Measure the search over HTTP, beside GET /me and beside ILIKE: python -m bench.search [--full]
+"""Measure the search over HTTP, beside GET /me, an ILIKE over the same pages, and Tantivy if it is installed.
 
-5,000 pages and 50,000 messages take about a minute; --full has 100,000 pages of 1,000 documents and 1,000,000 messages.
-Words are drawn as in real text (Zipf), a page has about 330 of them; pages hold phrases, Chinese, codes and amounts.
-Half of all documents are shared with one reader; one owner has twenty documents.
+    python -m bench.search                          # 10,000 pages, 100,000 messages
+    python -m bench.search --full --at FOLDER       # 100,000 pages, 1,000,000 messages, and the small library beside it
+    python -m bench.search uploads PATH…            # what the index adds to the processor time of an upload
+
+A library in FOLDER is kept; it is filled for at most --minutes a call, then measured.
 """
 
 import argparse
 import contextlib
+import importlib
+import os
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from io import StringIO
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import psycopg2
 from psycopg2.extensions import make_dsn
 
-from bench.servers import PAGEWIRE, PAGEWIRE_ENVIRONMENT, SECRET_KEY, _server
-from extraction.tokens import make_message_vector, make_name_vector, make_page_vector
+from bench.folder import find_pdfs
+from bench.library import OWNER, PEOPLE, READER, Library, Size, questions
+from bench.servers import HOUSE, PAGEWIRE, PAGEWIRE_ENVIRONMENT, Server, _server
 from postgres.embedded import EmbeddedServer
 
-VOCABULARY = 200_000  # words
-PAGE_WORDS = 330
-MESSAGE_WORDS = 12
-PAGES_OF_A_DOCUMENT = 100
-ROUNDS = 60  # questions of each kind
+SMALL = Size(documents=100, messages=100_000)
+FULL = Size(documents=1000, messages=1_000_000)
+ROUNDS = 100  # questions of each kind
 ILIKE_ROUNDS = 3
+WARM_UP = 5
 PASSWORD = "correct horse battery"
-HAN = "中华人民共和国宪法序言是世界上历史最悠久的国家之一"
+WITHOUT_INDEX = (
+    sys.executable,
+    "-c",
+    f"import sys; sys.path.insert(0, {str(HOUSE)!r}); import bench.unindexed as b; b.serve()",
+)
+UPLOAD_ROUNDS = 3
 
 
-class Size(NamedTuple):
-    documents: int
-    messages: int
-    people: int
+class Asker(NamedTuple):
+    name: str
+    user_id: int
+    headers: dict[str, str]
 
 
-SMALL = Size(documents=50, messages=50_000, people=50)
-FULL = Size(documents=1000, messages=1_000_000, people=500)
+class Side(NamedTuple):
+    """A library that is served."""
 
-
-class Words:
-    """Made-up words, the common ones first."""
-
-    def __init__(self, dice: random.Random) -> None:
-        self._dice = dice
-        syllables = [a + b for a in "bcdfghjklmnprstvwz" for b in "aeiou"]
-        self.all = [
-            "".join(dice.choices(syllables, k=1 + min(3, rank // 200 + 1))) + "nr"[rank % 2]
-            for rank in range(VOCABULARY)
-        ]
-        self._weights = list(accumulate(1 / (rank + 2) for rank in range(VOCABULARY)))
-
-    def draw(self, count: int) -> list[str]:
-        return self._dice.choices(self.all, cum_weights=self._weights, k=count)
-
-    def common(self) -> str:
-        return self.all[self._dice.randrange(5, 60)]
-
-    def rare(self) -> str:
-        return self.all[self._dice.randrange(VOCABULARY // 4, VOCABULARY // 2)]
-
-
-class Figures(NamedTuple):
-    kind: str
-    asker: str
-    milliseconds: list[float]
-    ilike: list[float]
+    library: Library
+    client: httpx.Client
+    database: psycopg2.extensions.connection
+    askers: list[Asker]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.search", description=__doc__)
-    parser.add_argument(
-        "--full", action="store_true", help="100,000 pages and 1,000,000 messages; a quarter of an hour"
-    )
-    size = FULL if parser.parse_args().full else SMALL
-    with tempfile.TemporaryDirectory(prefix="pagewire-bench-") as name:
-        place = Path(name)
-        place.chmod(0o711)
-        with contextlib.ExitStack() as stack:
-            postgres = EmbeddedServer(place)
-            stack.callback(postgres.release)
-            postgres.ensure_started()
-            url = str(make_dsn(**postgres.connect_kwargs))
-            pid = int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0])
-            server = stack.enter_context(
-                _server(
-                    "product",
-                    PAGEWIRE,
-                    place / "product",
-                    pid,
-                    url,
-                    **{**PAGEWIRE_ENVIRONMENT, "SECRET_KEY": SECRET_KEY},
-                )
-            )
-            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60))
-            database = stack.enter_context(contextlib.closing(psycopg2.connect(url)))
-            database.autocommit = True
-            report(fill(database.cursor(), client, size), measure(database.cursor(), client, size), size)
+    parser.add_argument("paths", nargs="*", metavar="uploads PATH")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--at", type=Path, help="a folder to keep the libraries in")
+    parser.add_argument("--minutes", type=float, default=60.0, help="for filling them")
+    arguments = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        place = arguments.at or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pagewire-bench-")))
+        place.mkdir(exist_ok=True)
+        place.chmod(0o711)  # under root, PostgreSQL runs as another user, who must be able to pass
+        postgres = EmbeddedServer(place)
+        stack.callback(postgres.release)
+        postgres.ensure_started()
+        if arguments.paths[:1] == ["uploads"]:
+            measure_uploads(postgres, place, [path for name in arguments.paths[1:] for path in find_pdfs(Path(name))])
+            return
+        until = time.monotonic() + 60 * arguments.minutes
+        sizes = [SMALL, FULL] if arguments.full else [SMALL]
+        sides = [stack.enter_context(open_library(postgres, place, size, until=until)) for size in sizes]
+        if all(side.library.is_full() for side in sides) and time.monotonic() < until:
+            report(sides, place)
 
 
-# The library
+# Servers
 
 
-def fill(cursor: psycopg2.extensions.cursor, client: httpx.Client, size: Size) -> list[str]:
-    """Fill the tables; return what that took."""
-    dice = random.Random(7)
-    words = Words(dice)
-    for number in range(2):
-        register(client, f"asker{number}@example.com")
-    cursor.execute(
-        "INSERT INTO users (email, password_hash, name) "
-        "SELECT 'user' || n || '@example.com', 'none', 'User ' || n FROM generate_series(3, %s) AS n",
-        (size.people,),
-    )
-    owners = [1] * 20 + [2] * 20 + [dice.randrange(3, 50) for _ in range(size.documents - 40)]
-    for owner in owners:
+@contextlib.contextmanager
+def serve(
+    postgres: EmbeddedServer, home: Path, name: str, command: Sequence[str] = PAGEWIRE
+) -> Iterator[tuple[Server, httpx.Client]]:
+    """The product on the database *name*, which is created if it is not there."""
+    with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+        if not cursor.rowcount:
+            cursor.execute(f"CREATE DATABASE {name}")
+    url = str(make_dsn(**{**postgres.connect_kwargs, "dbname": name}))
+    pid = int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0])
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{name}-", dir=home) as folder,
+        _server(name, command, Path(folder, "home"), pid, url, **PAGEWIRE_ENVIRONMENT) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client,
+    ):
+        yield server, client
+
+
+@contextlib.contextmanager
+def open_library(postgres: EmbeddedServer, place: Path, size: Size, *, until: float) -> Iterator[Side]:
+    """Serve a library; what it lacks is filled in before, *until* some moment."""
+    name = f"pages_{size.pages}"
+    with serve(postgres, place, name) as (_, client):
+        askers = [
+            Asker(kind, user_id, sign_in(client, f"asker{user_id}@example.com"))
+            for user_id, kind in ((OWNER, "owner of 20"), (READER, f"reader of {size.documents // 2}"))
+        ]
+    url = make_dsn(**{**postgres.connect_kwargs, "dbname": name})
+    with contextlib.closing(psycopg2.connect(url)) as database:
+        cursor = database.cursor()
         cursor.execute(
-            "INSERT INTO documents (user_id, filename, file_path, file_size, page_count, tokens_version) "
-            "VALUES (%s, %s, md5(random()::text), 1, %s, 1)",
-            (owner, f"{words.rare()} report.pdf", PAGES_OF_A_DOCUMENT),
+            "INSERT INTO users (id, email, password_hash, name) OVERRIDING SYSTEM VALUE "
+            "SELECT n, 'user' || n || '@example.com', 'none', 'User ' || n FROM generate_series(3, %s) AS n "
+            "ON CONFLICT DO NOTHING",
+            (PEOPLE,),
         )
-    cursor.execute("INSERT INTO document_shares SELECT id, 2 FROM documents WHERE user_id > 2 AND id %% 2 = 0", ())
-    pages, page_seconds = [], 0.0
-    for document_id in range(1, size.documents + 1):
-        names = make_name_vector("report.pdf")
-        for number in range(1, PAGES_OF_A_DOCUMENT + 1):
-            text = make_text(dice, words, PAGE_WORDS)
-            began = time.process_time()
-            vector = f"{names} {make_page_vector(text)}"
-            page_seconds += time.process_time() - began
-            keys = f"{{{document_id},{-(document_id // 32) - 1}}}"
-            pages.append((document_id, number, text, keys, vector))
-        if len(pages) >= 2000 or document_id == size.documents:
-            copy(cursor, "pages (document_id, page_number, text, width, height)", [(*p[:3], 595, 842) for p in pages])
-            copy(cursor, "page_search (document_id, page_number, keys, vec)", [(*p[:2], *p[3:]) for p in pages])
-            pages.clear()
-    messages, message_seconds = [], 0.0
-    cursor.execute("SET session_replication_role = replica")
-    for number in range(1, size.messages + 1):
-        people = (dice.randrange(1, size.people), dice.randrange(1, size.people))
-        content = " ".join(words.draw(MESSAGE_WORDS))
-        began = time.process_time()
-        vector = make_message_vector(content, sender_id=people[0], recipient_id=people[1])
-        message_seconds += time.process_time() - began
-        messages.append((number, *people, content, vector))
-        if len(messages) == 20_000 or number == size.messages:
-            copy(cursor, "messages (id, sender_id, recipient_id, content)", [m[:4] for m in messages])
-            copy(cursor, "message_search (message_id, vec)", [(m[0], m[4]) for m in messages])
-            messages.clear()
-    cursor.execute("SELECT setval(pg_get_serial_sequence('messages', 'id'), %s)", (size.messages,))
-    cursor.execute("UPDATE search_progress SET messages_up_to = %s", (size.messages,))
-    began = time.monotonic()
-    cursor.execute("SELECT gin_clean_pending_list('page_search_words'), gin_clean_pending_list('message_search_words')")
-    clean_seconds = time.monotonic() - began
-    cursor.execute("VACUUM ANALYZE")
-    page_count = size.documents * PAGES_OF_A_DOCUMENT
-    cursor.execute("SELECT pg_total_relation_size('page_search'), pg_total_relation_size('message_search')")
-    ((page_bytes, message_bytes),) = cursor.fetchall()
-    return [
-        f"tokens: {1000 * page_seconds / page_count:.2f} ms a page, "
-        f"{1e6 * message_seconds / size.messages:.0f} µs a message",
-        f"sorted into the index at the end: {1000 * clean_seconds / page_count:.2f} ms a page, messages included",
-        f"index: {page_bytes / page_count:.0f} bytes a page, {message_bytes / size.messages:.0f} bytes a message",
-    ]
-
-
-def make_text(dice: random.Random, words: Words, count: int) -> str:
-    drawn = words.draw(count)
-    if dice.random() < 0.3:
-        start = dice.randrange(len(HAN) - 6)
-        drawn.insert(dice.randrange(count), HAN[start : start + 6])
-    drawn.insert(dice.randrange(count), f"AB-{dice.randrange(10_000)}/{dice.randrange(10)}")
-    drawn.insert(dice.randrange(count), f"{dice.randrange(1000)}.{dice.randrange(1000):03},{dice.randrange(100):02}")
-    return " ".join(drawn)
-
-
-def copy(cursor: psycopg2.extensions.cursor, table: str, rows: Sequence[Sequence[object]]) -> None:
-    lines = StringIO("".join("\t".join(str(value).replace("\\", "\\\\") for value in row) + "\n" for row in rows))
-    cursor.copy_expert(f"COPY {table} FROM STDIN", lines)
-
-
-def register(client: httpx.Client, email: str) -> None:
-    client.post("/register", json={"email": email, "password": PASSWORD, "name": "Asker"}).raise_for_status()
+        database.commit()
+        library = Library(cursor, size)
+        for line in library.fill(until=until):
+            print(f"{name}: {line}", flush=True)
+        database.commit()
+        with serve(postgres, place, name) as (_, client):
+            yield Side(library, client, database, askers)
 
 
 def sign_in(client: httpx.Client, email: str) -> dict[str, str]:
+    """Register, unless that was done before."""
+    client.post("/register", json={"email": email, "password": PASSWORD, "name": email.split("@")[0]})
     answer = client.post("/login", json={"email": email, "password": PASSWORD}).raise_for_status()
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -198,37 +143,76 @@ def sign_in(client: httpx.Client, email: str) -> dict[str, str]:
 # Questions
 
 
-def kinds(words: Words, dice: random.Random) -> dict[str, Callable[[], str]]:
-    return {
-        "rare word": words.rare,
-        "two common words": lambda: f"{words.common()} {words.common()}",
-        "common word": words.common,
-        "phrase": lambda: f'"{words.common()} {words.common()}"',
-        "prefix of three letters": lambda: words.rare()[:3],
-        "Chinese term": lambda: HAN[(start := dice.randrange(len(HAN) - 4)) : start + 3],
-        "code": lambda: f"AB-{dice.randrange(10_000)}/{dice.randrange(10)}",
-        "no hit": lambda: f"{words.rare()}qx",
-    }
+class Figures(NamedTuple):
+    """Milliseconds."""
+
+    search: list[float]
+    me: list[float]
+    ilike: list[float]
+    tantivy: list[float]
 
 
-def measure(cursor: psycopg2.extensions.cursor, client: httpx.Client, size: Size) -> Iterator[Figures]:
-    askers = [
-        ("owner of 20", sign_in(client, "asker0@example.com")),
-        (f"reader of {size.documents // 2}", sign_in(client, "asker1@example.com")),
-    ]
+def report(sides: Sequence[Side], place: Path) -> None:
+    for side in sides:
+        print(side.library.describe())
+    side = sides[-1]
+    engine = Tantivy.open(side, place / f"tantivy-{side.library.size.pages}")
+    time.sleep(3.0)  # a server learns how common words are, some moments after its start
+    print("\n| | asker | p50, ms | p99 | GET /me, p50 | p99 | ILIKE | by ILIKE | Tantivy |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for asker in side.askers:
+        for kind in questions(side.library.words, asker.user_id):
+            found = measure(side, asker, kind, engine)
+            ilike, p50 = median(found.ilike), median(found.search)
+            beside = f"{median(found.tantivy):.2f}" if found.tantivy else ""
+            print(
+                f"| {kind} | {asker.name} | {p50:.2f} | {p99(found.search):.2f} | {median(found.me):.2f} | "
+                f"{p99(found.me):.2f} | {ilike:.1f} | {ilike / p50:.0f}x | {beside} |",
+                flush=True,
+            )
+    if len(sides) > 1:
+        report_growth(sides)
+    print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the end")
+
+
+def report_growth(sides: Sequence[Side]) -> None:
+    """A rare word, on eight pages in either library, asked in both in turn."""
+    for number, asker in enumerate(sides[0].askers):
+        taken: list[list[float]] = [[] for _ in sides]
+        dice = random.Random(9)
+        for _ in range(3 * ROUNDS):
+            words = questions(sides[0].library.words, asker.user_id)["rare word"](dice)
+            for times, side in zip(taken, sides, strict=True):
+                times.append(ask(side.client, "/search", side.askers[number].headers, q=words))
+        small, full = map(median, taken)
+        print(
+            f"rare word, {asker.name.split(' of')[0]}: {small:.2f} ms of {sides[0].library.size.pages:,} pages, "
+            f"{full:.2f} ms of {sides[1].library.size.pages:,}: {full / small:.2f}x"
+        )
+
+
+def measure(side: Side, asker: Asker, kind: str, engine: "Tantivy | None") -> Figures:
     dice = random.Random(7)
-    words = Words(dice)
-    time.sleep(2.0)  # the statistics are read every second at first
-    for name, headers in askers:
-        yield Figures("GET /me", name, [ask(client, "/me", headers) for _ in range(5 * ROUNDS)], [])
-    for kind, make in kinds(words, dice).items():
-        for user_id, (name, headers) in enumerate(askers, 1):
-            for _ in range(3):
-                ask(client, "/search", headers, q=make())
-            questions = [make() for _ in range(ROUNDS)]
-            taken = [ask(client, "/search", headers, q=question, type="page") for question in questions]
-            ilike = [ask_ilike(cursor, user_id, question.strip('"')) for question in questions[:ILIKE_ROUNDS]]
-            yield Figures(kind, name, taken, ilike)
+    make = questions(side.library.words, asker.user_id)[kind]
+    found = Figures([], [], [], [])
+    for number in range(WARM_UP + ROUNDS):
+        words = make(dice)
+        taken = (
+            ask(side.client, "/search", asker.headers, q=words),
+            ask(side.client, "/me", asker.headers),
+        )
+        if number >= WARM_UP:
+            found.search.append(taken[0])
+            found.me.append(taken[1])
+            if number < WARM_UP + ILIKE_ROUNDS:
+                found.ilike.append(ask_ilike(side.database, asker.user_id, words.strip('"')))
+            if engine is not None:
+                found.tantivy.append(engine.ask(asker.user_id, words))
+    return found
+
+
+def p99(values: Sequence[float]) -> float:
+    return quantiles(values, n=100)[98]
 
 
 def ask(client: httpx.Client, path: str, headers: dict[str, str], **query: str) -> float:
@@ -237,25 +221,108 @@ def ask(client: httpx.Client, path: str, headers: dict[str, str], **query: str) 
     return 1000 * (time.perf_counter() - began)
 
 
-def ask_ilike(cursor: psycopg2.extensions.cursor, user_id: int, words: str) -> float:
+def ask_ilike(database: psycopg2.extensions.connection, user_id: int, words: str) -> float:
+    """The same question, of pages alone, as a tutorial asks it."""
     began = time.perf_counter()
+    cursor = database.cursor()
     cursor.execute(
         "SELECT document_id, page_number FROM pages WHERE text ILIKE %s AND document_id IN (SELECT id FROM documents "
-        "WHERE user_id = %s UNION SELECT document_id FROM document_shares WHERE user_id = %s) "
+        "WHERE user_id = %s UNION ALL SELECT document_id FROM document_shares WHERE user_id = %s) "
         "ORDER BY document_id DESC LIMIT 20",
         (f"%{words}%", user_id, user_id),
     )
     cursor.fetchall()
+    database.rollback()
     return 1000 * (time.perf_counter() - began)
 
 
-def report(facts: list[str], figures: Iterator[Figures], size: Size) -> None:
-    print(f"{size.documents * PAGES_OF_A_DOCUMENT:,} pages, {size.messages:,} messages\n" + "\n".join(facts) + "\n")
-    print("| | asker | p50, ms | p99, ms | ILIKE, ms | ratio |\n| --- | --- | ---: | ---: | ---: | ---: |")
-    for each in figures:
-        p50, p99 = median(each.milliseconds), quantiles(each.milliseconds, n=100)[98]
-        ilike = f"{median(each.ilike):.1f} | {median(each.ilike) / p50:.1f}x" if each.ilike else " | "
-        print(f"| {each.kind} | {each.asker} | {p50:.2f} | {p99:.2f} | {ilike} |", flush=True)
+class Tantivy:
+    """A library that is made for search alone, in this process: the same pages, with their readers as a field."""
+
+    def __init__(self, index: Any, module: Any) -> None:
+        self._index = index
+        self._module = module
+        self._searcher = index.searcher()
+
+    @classmethod
+    def open(cls, side: Side, folder: Path) -> "Tantivy | None":
+        """None if it is not installed: pip install tantivy."""
+        try:
+            module = importlib.import_module("tantivy")
+        except ImportError:
+            return None
+        builder = module.SchemaBuilder()
+        builder.add_text_field("body", stored=False)
+        builder.add_unsigned_field("reader", stored=False, indexed=True)
+        is_new = not folder.exists()
+        folder.mkdir(exist_ok=True)
+        index = module.Index(builder.build(), path=str(folder))
+        if is_new:
+            began = time.process_time()
+            writer = index.writer(num_threads=1)
+            with side.database.cursor("pages") as cursor:
+                cursor.execute(
+                    "SELECT p.text, ARRAY(SELECT d.user_id UNION ALL "
+                    "SELECT s.user_id FROM document_shares s WHERE s.document_id = d.id) "
+                    "FROM pages p JOIN documents d ON d.id = p.document_id"
+                )
+                for text, readers in cursor:
+                    document = module.Document(body=[text])
+                    for reader in readers:
+                        document.add_unsigned("reader", reader)
+                    writer.add_document(document)
+            writer.commit()
+            writer.wait_merging_threads()
+            side.database.rollback()
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            pages = side.library.size.pages
+            seconds = time.process_time() - began
+            print(f"Tantivy: {1000 * seconds / pages:.2f} ms a page to build, {size / pages:,.0f} bytes a page")
+        index.reload()
+        return cls(index, module)
+
+    def ask(self, user_id: int, words: str) -> float:
+        query = self._module.Query
+        began = time.perf_counter()
+        wanted = self._index.parse_query(words, ["body"], conjunction_by_default=True)
+        mine = query.term_query(self._index.schema, "reader", user_id)
+        must = self._module.Occur.Must
+        self._searcher.search(query.boolean_query([(must, wanted), (must, mine)]), 20)
+        return 1000 * (time.perf_counter() - began)
+
+
+# Uploads
+
+
+def measure_uploads(postgres: EmbeddedServer, place: Path, files: Sequence[Path]) -> None:
+    """Processor time of the server, its workers and PostgreSQL for all *files*, with the index and without, in turn."""
+    with (
+        serve(postgres, place, "indexed") as (indexed, client),
+        serve(postgres, place, "unindexed", WITHOUT_INDEX) as (unindexed, other),
+    ):
+        sides = ((indexed, client), (unindexed, other))
+        signed_in = [sign_in(each, "asker1@example.com") for _, each in sides]
+        taken: list[list[float]] = [[], []]
+        pages = 0
+        for number in range(UPLOAD_ROUNDS + 1):  # the first warms up
+            for (server, each), headers, times in zip(sides, signed_in, taken, strict=True):
+                began = server.cpu_seconds()
+                pages = sum(upload(each, headers, file, number) for file in files)
+                time.sleep(3.0)  # the index is sorted in the background
+                times.append(server.cpu_seconds() - began)
+    with_index, without = (median(times[1:]) for times in taken)
+    added = with_index - without
+    print(
+        f"{len(files)} PDFs, {pages} pages, processor time: {1000 * without / pages:.2f} ms a page without the index, "
+        f"{1000 * with_index / pages:.2f} with it: {1000 * added / pages:.2f} more, {100 * added / without:.1f} %"
+    )
+
+
+def upload(client: httpx.Client, headers: dict[str, str], file: Path, number: int) -> int:
+    """The number of its pages; 0 if it is refused."""
+    data = file.read_bytes() + f"\n%{number}".encode()  # never the same bytes twice: those would not be extracted again
+    answer = client.post("/upload-pdf", headers=headers, files={"file": (file.name, data, "application/pdf")})
+    return int(answer.json()["page_count"]) if answer.status_code == 200 else 0
 
 
 main()
