@@ -342,12 +342,14 @@ class Database:
             return await connection.execute(sql, params)
 
     @asynccontextmanager
-    async def transaction(self, *, seconds: float | None = None) -> AsyncIterator[Connection]:
-        """Run the block in a transaction, committed before the block is left; *seconds* bounds the whole block."""
+    async def transaction(self, *, seconds: float | None = None, settings: str = "") -> AsyncIterator[Connection]:
+        """Run the block in a transaction, committed before the block is left; *seconds* bounds the whole block.
+
+        *settings* are statements that are sent with its BEGIN.
+        """
         async with self.connection(seconds=seconds) as connection:
-            await connection.execute(
-                "BEGIN" if seconds is None else f"BEGIN; {_statement_timeout(seconds, local=True)}"
-            )
+            timeout = "" if seconds is None else _statement_timeout(seconds, local=True)
+            await connection.execute(";".join(filter(None, ("BEGIN", timeout, settings))))
             try:
                 yield connection
             except Exception:

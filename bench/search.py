@@ -40,7 +40,7 @@ WITHOUT_INDEX = (
     "-c",
     f"import sys; sys.path.insert(0, {str(HOUSE)!r}); import bench.unindexed as b; b.serve()",
 )
-UPLOAD_ROUNDS = 3
+UPLOAD_ROUNDS = 2
 
 
 class Asker(NamedTuple):
@@ -325,4 +325,5 @@ def upload(client: httpx.Client, headers: dict[str, str], file: Path, number: in
     return int(answer.json()["page_count"]) if answer.status_code == 200 else 0
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -12,9 +12,9 @@ from extraction.tokens import TOKENS_VERSION, make_message_vector, make_name_vec
 from index import queries as index
 from pdf import PdfEngine
 from search import queries
-from search.finder import TAIL_MESSAGES
 from search.queries import TailRow, UnindexedDocument
 from search.vocabulary import Vocabulary
+from search.windows import TAIL_MESSAGES
 
 EVERY_SECONDS = 1.0
 PORTION_SECONDS = 30.0  # at most for one portion

@@ -44,15 +44,12 @@ def _rank(vector: str) -> str:
     """
 
 
-SETTINGS = """
+def settings(*, seconds: float) -> str:
+    """The settings of a transaction that searches; each of its statements has so many *seconds*."""
+    return f"""
     SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL work_mem = '16MB';
-    SET LOCAL statement_timeout = {milliseconds}
-"""
-
-
-async def prepare_session(tx: Connection, *, seconds: float) -> None:
-    """Settings of this transaction; each of its statements has so many *seconds*."""
-    await tx.execute(SETTINGS.format(milliseconds=round(seconds * 1000)))
+    SET LOCAL statement_timeout = {round(seconds * 1000)}
+    """
 
 
 class Filters(NamedTuple):
@@ -218,25 +215,38 @@ async def get_message_mark(conn: Executor) -> int:
     return row.messages_up_to
 
 
-async def list_tail(conn: Executor, *, user_id: int, after_id: int, before_id: int, limit: int) -> list[TailRow]:
-    """The newest messages of *user_id* after *after_id* and before *before_id*, the newest first; also deleted ones."""
-    return await conn.fetch_all(
-        TailRow,
+class Tail(NamedTuple):
+    mark: int  # all messages up to this one are indexed
+    rows: list[TailRow]
+
+
+class _MarkedRow(NamedTuple):
+    mark: int
+    message: TailRow | None
+
+
+async def list_tail(conn: Executor, *, user_id: int, before_id: int, limit: int) -> Tail:
+    """The newest messages of *user_id* before *before_id* that are not indexed yet, the newest first; also deleted ones."""
+    found = await conn.fetch_all(
+        _MarkedRow,
         Prepared("""
-        SELECT m.id, m.sender_id, m.recipient_id, m.content
-          FROM (
+        SELECT p.messages_up_to, m.id, m.sender_id, m.recipient_id, m.content
+          FROM search_progress p
+          LEFT JOIN LATERAL (
             (SELECT id FROM messages
-              WHERE sender_id = %(user_id)s::bigint AND id > %(after_id)s::bigint AND id < %(before_id)s::bigint
+              WHERE sender_id = %(user_id)s::bigint AND id > p.messages_up_to AND id < %(before_id)s::bigint
               ORDER BY id DESC LIMIT %(limit)s::bigint)
             UNION
             (SELECT id FROM messages
-              WHERE recipient_id = %(user_id)s::bigint AND id > %(after_id)s::bigint AND id < %(before_id)s::bigint
-              ORDER BY id DESC LIMIT %(limit)s::bigint)) AS mine
-          JOIN messages m USING (id)
-         ORDER BY m.id DESC LIMIT %(limit)s::bigint
+              WHERE recipient_id = %(user_id)s::bigint AND id > p.messages_up_to AND id < %(before_id)s::bigint
+              ORDER BY id DESC LIMIT %(limit)s::bigint)
+            ORDER BY id DESC LIMIT %(limit)s::bigint) AS mine ON true
+          LEFT JOIN messages m ON m.id = mine.id
+         ORDER BY m.id DESC
         """),
-        {"user_id": user_id, "after_id": after_id, "before_id": before_id, "limit": limit},
+        {"user_id": user_id, "before_id": before_id, "limit": limit},
     )
+    return Tail(found[0].mark, [row.message for row in found if row.message is not None])
 
 
 class MessageCandidate(NamedTuple):

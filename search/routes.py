@@ -17,11 +17,12 @@ from edge.fields import IdParameter, NotBlank, refusal
 from errors import SearchTimeoutError
 from messages.routes import Attachment
 from search.cursors import Cursor
-from search.finder import Finder, MessageHit, PageHit, Search
+from search.finder import Finder, MessageHit, PageHit
 from search.indexer import Indexer
 from search.queries import Filters
 from search.snippets import Snippet
 from search.terms import parse
+from search.windows import Search
 
 MAX_QUERY_CHARACTERS = 1000
 MAX_CURSOR_CHARACTERS = 2000

@@ -184,7 +184,10 @@ class Player:
         if answer.status_code == 204:
             theirs = self.headers_of[other]
             read = await http.get(self._house.url(self._luck) + f"{document}/text", headers=theirs)
-            assert read.status_code != 200 or self._book.faults["put back"] > times_put_back, "it was taken back"
+            words = {"q": f'"whom {self.person.name} likes"', "type": "page"}
+            search = await http.get(self._house.url(self._luck) + "/search", params=words, headers=theirs)
+            found = search.status_code == 200 and search.json()["results"]
+            assert not (read.is_success or found) or self._book.faults["put back"] > times_put_back, "it was taken back"
 
     async def _cut(self, other: int, http: httpx.AsyncClient) -> None:
         self._luck.choice(self.devices).cut()
@@ -325,6 +328,7 @@ async def test_whatever_happens_nothing_is_lost_and_nothing_is_told_twice(
     with capsys.disabled():
         print(f"chaos: {sum(book.faults.values())} faults {dict(book.faults)}; {dict(book.deeds)}", flush=True)
     check_what_is_stored(weather, book)
+    check_what_is_indexed(weather)
     for player in players:
         check_what_was_told(weather, player, was_put_back=book.faults["put back"] > 0)
 
@@ -343,6 +347,14 @@ async def until_everything_is_told(postgres: FragilePostgres, player: Player) ->
             if all(device.inbox.last_seq == last_seq for device in player.devices):
                 return
             await asyncio.sleep(0.05)
+
+
+def check_what_is_indexed(postgres: FragilePostgres) -> None:
+    """No message was passed over, however long its transaction lasted."""
+    assert not postgres.ask(
+        """SELECT id FROM messages LEFT JOIN message_search ON message_id = id, search_progress
+            WHERE message_id IS NULL AND deleted_at IS NULL AND id <= messages_up_to"""
+    )
 
 
 def check_what_is_stored(postgres: FragilePostgres, book: Book) -> None:

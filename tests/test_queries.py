@@ -221,7 +221,7 @@ class Explainer:
 
     async def _apply_settings(self, tx: Connection) -> None:
         if self.as_in_a_search:
-            await search.prepare_session(tx, seconds=5)
+            await tx.execute(search.settings(seconds=5))
 
     async def fetch_all(self, row: type[Row], sql: str, params: Mapping[str, object] | None = None) -> list[Row]:
         if self._for_any_values and isinstance(sql, Prepared):

@@ -1,0 +1,270 @@
+"""Windows of candidates, the newest first: found by the index, ranked, three pages a document."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from db import Connection
+from extraction.folding import fold, strip_accents
+from extraction.tokens import make_message_vector, party_key
+from search import queries
+from search.cursors import Cursor, Place, fingerprint
+from search.patterns import TermPattern
+from search.queries import CANDIDATES, Filters, PageCandidate, Rank
+from search.terms import Query
+from search.vocabulary import Vocabulary
+
+FEW_DOCUMENTS = 48  # looked up in the index one by one; of more, bands of them
+BAND = 32  # documents
+FIRST_BANDS = 2
+MAX_BANDS = 512
+BAND_GROWTH = 4
+PAGES_OF_A_DOCUMENT = 3  # in the list
+TAIL_MESSAGES = 20_000  # the newest that are not indexed yet, compared here
+TAIL_AT_ONCE = 1000
+COMPARED_AT_ONCE = 100  # of those, between two turns of other work
+
+Kind = Literal["page", "message"]
+PAGE, MESSAGE = 0, 1
+
+
+class Search(NamedTuple):
+    """What a person looks for."""
+
+    text: str
+    query: Query
+    kind: Kind | None
+    filters: Filters
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(" ".join(self.text.split()), self.kind, *self.filters)
+
+
+class Ranked(NamedTuple):
+    place: Place
+    more_on_document: int
+    cursor: Cursor  # of its window
+
+
+class _PageWindow(NamedTuple):
+    candidates: list[PageCandidate]
+    before_document: int  # where it began
+    next_document: int = 0  # where the next one begins; 0: nowhere
+    next_page: int = 0
+
+
+class Window(NamedTuple):
+    ranked: list[Ranked]
+    next_cursor: Cursor | None
+
+
+class Reader:
+    """Reads for one search in one transaction; what it has read once serves all windows."""
+
+    def __init__(self, tx: Connection, search: Search, user_id: int, *, deadline: float, careful: bool) -> None:
+        """After *deadline* no large step begins. *careful*: only small steps, as others took too long."""
+        self.tx = tx
+        self.search = search
+        self.user_id = user_id
+        self.deadline = deadline
+        self.careful = careful
+        self._readable: dict[int, list[int]] = {}
+        self._tails: dict[int, queries.Tail] = {}
+
+    async def list_readable(self, before_id: int) -> list[int]:
+        """The newest documents before one; one more than few of them."""
+        if before_id not in self._readable:
+            self._readable[before_id] = await queries.list_readable(
+                self.tx,
+                user_id=self.user_id,
+                filters=self.search.filters,
+                before_id=before_id,
+                limit=FEW_DOCUMENTS + 1,
+            )
+        return self._readable[before_id]
+
+    async def list_tail(self, before_id: int) -> queries.Tail:
+        """The newest messages before one that are not indexed yet."""
+        if before_id in self._tails:
+            return self._tails[before_id]
+        tail = await queries.list_tail(self.tx, user_id=self.user_id, before_id=before_id, limit=TAIL_AT_ONCE)
+        if len(tail.rows) < TAIL_AT_ONCE:  # as it nearly always is; more are not kept in memory
+            self._tails[before_id] = tail
+        return tail
+
+
+class Asked:
+    """One window of a search."""
+
+    def __init__(self, reader: Reader, cursor: Cursor, vocabulary: Vocabulary) -> None:
+        self._reader = reader
+        self._search = reader.search
+        self._cursor = cursor
+        query = self._search.query
+        self._longer = cursor.tier == 1
+        self._tsquery = query.as_tsquery(longer=self._longer)
+        self._exact = query.as_tsquery(longer=False)
+        self._is_rare = not reader.careful and vocabulary.is_rare(query, longer=self._longer)
+        self._rank = Rank(
+            [term.as_tsquery(longer=self._longer) for term in query.wanted],
+            cursor.weights,
+            query.as_proximity(longer=self._longer),
+            query.as_phrase(),
+        )
+
+    async def rank(self) -> Window:
+        cursor, kind = self._cursor, self._search.kind
+        pages = _PageWindow([], 0)
+        if kind != "message" and cursor.before_document:
+            pages = await self._find_pages()
+        before_message = next_message = 0
+        messages: list[queries.MessageCandidate] = []
+        if kind != "page" and self._search.filters.document_id is None and cursor.before_message:
+            messages = await self._find_messages()
+            before_message = min(cursor.before_message, messages[0].id + 1) if messages else 0
+            next_message = messages[-1].id if len(messages) == CANDIDATES else 0
+        here = cursor._replace(before_document=pages.before_document, before_message=before_message, after=None)
+        ranked = self._rank_pages(pages.candidates, here)
+        ranked += [
+            Ranked(Place(row.score, row.created_at.timestamp(), MESSAGE, row.id, 0), 0, here)
+            for row in messages
+            if not (self._longer and row.is_exact)
+        ]
+        ranked.sort(key=lambda each: each.place.order)
+        return Window(ranked, self._go_on(pages, next_message))
+
+    def _go_on(self, pages: _PageWindow, next_message: int) -> Cursor | None:
+        if pages.next_document or next_message:
+            return self._cursor._replace(
+                before_document=pages.next_document, after_page=pages.next_page, before_message=next_message, after=None
+            )
+        if not self._longer and self._search.query.has_longer:
+            return Cursor(tier=1, weights=self._cursor.weights)
+        return None
+
+    # Pages
+
+    def _rank_pages(self, candidates: Sequence[PageCandidate], here: Cursor) -> list[Ranked]:
+        """The best pages of each document; those that the first tier has shown count among them."""
+        in_all = Counter(row.document_id for row in candidates)
+        taken = Counter(row.document_id for row in candidates if self._longer and row.is_exact)
+        most = len(candidates) if self._search.filters.document_id is not None else PAGES_OF_A_DOCUMENT
+        ranked: list[Ranked] = []
+        for row in sorted(candidates, key=lambda row: (-row.score, row.page_number)):
+            if (self._longer and row.is_exact) or taken[row.document_id] >= most:
+                continue
+            taken[row.document_id] += 1
+            place = Place(row.score, row.created_at.timestamp(), PAGE, row.document_id, row.page_number)
+            ranked.append(Ranked(place, max(in_all[row.document_id] - most, 0), here))
+        return ranked
+
+    async def _find_pages(self) -> _PageWindow:
+        before_id = self._cursor.before_document
+        filters = self._search.filters
+        readable = await self._reader.list_readable(before_id)
+        if not readable:
+            return _PageWindow([], 0)
+        before_id = readable[0] + 1
+        if filters.document_id is not None:
+            return await self._find_in_document(before_id)
+        if len(readable) <= FEW_DOCUMENTS and not self._reader.careful:
+            return _close(await self._ask(readable, 0, before_id, CANDIDATES), before_id)
+        if self._is_rare:
+            return _close(await self._ask(None, 0, before_id, CANDIDATES), before_id)
+        return await self._find_in_bands(before_id)
+
+    async def _find_in_document(self, before_id: int) -> _PageWindow:
+        after_page = self._cursor.after_page
+        found = await self._ask([before_id - 1], 0, before_id, CANDIDATES, after_page=after_page)
+        if len(found) < CANDIDATES:
+            return _PageWindow(found, before_id)
+        return _PageWindow(found, before_id, before_id, found[-1].page_number)
+
+    async def _find_in_bands(self, before_id: int) -> _PageWindow:
+        """Look through bands of documents, the newest first, four times as many each time, until there are enough."""
+        clock = asyncio.get_running_loop().time
+        found: list[PageCandidate] = []
+        upper, count = before_id, 1 if self._reader.careful else FIRST_BANDS
+        while upper > 0:
+            newest = (upper - 1) // BAND
+            oldest = max(newest - count + 1, 0) if count <= MAX_BANDS else 0
+            keys = [-band - 1 for band in range(oldest, newest + 1)] if count <= MAX_BANDS else None
+            began = clock()
+            wanted = CANDIDATES - len(found)
+            rows = await self._ask(keys, oldest * BAND, upper, wanted)
+            found += rows
+            if len(rows) == wanted:
+                return _close(found, before_id)
+            upper = oldest * BAND
+            if clock() + BAND_GROWTH * (clock() - began) > self._reader.deadline:
+                break  # the next step would take four times as long
+            count *= BAND_GROWTH
+        return _PageWindow(found, before_id, upper)
+
+    async def _ask(
+        self, keys: Sequence[int] | None, from_document_id: int, before_id: int, limit: int, *, after_page: int = 0
+    ) -> list[PageCandidate]:
+        return await queries.find_pages(
+            self._reader.tx,
+            user_id=self._reader.user_id,
+            filters=self._search.filters,
+            query=self._tsquery,
+            exact=self._exact,
+            rank=self._rank,
+            keys=keys,
+            from_document_id=from_document_id,
+            before_id=before_id,
+            after_page=after_page,
+            limit=limit,
+        )
+
+    # Messages
+
+    async def _find_messages(self) -> list[queries.MessageCandidate]:
+        mark, tail = await self._find_in_tail()
+        key = party_key(self._reader.user_id)
+        return await queries.find_messages(
+            self._reader.tx,
+            user_id=self._reader.user_id,
+            filters=self._search.filters,
+            query=self._search.query.as_tsquery(longer=self._longer, also=key),
+            exact=self._search.query.as_tsquery(longer=False, also=key),
+            rank=self._rank,
+            mark=mark,
+            tail=tail,
+            before_id=self._cursor.before_message,
+            limit=CANDIDATES,
+        )
+
+    async def _find_in_tail(self) -> tuple[int, list[tuple[int, str]]]:
+        """The last indexed message, and the vectors of later ones that may match: PostgreSQL says which of them do."""
+        groups = [[TermPattern(term, longer=self._longer) for term in terms] for terms, _ in self._search.query.groups]
+        found: list[tuple[int, str]] = []
+        mark, before_id = 0, self._cursor.before_message
+        for _ in range(TAIL_MESSAGES // TAIL_AT_ONCE):
+            tail = await self._reader.list_tail(before_id)
+            mark = max(mark, tail.mark)
+            for number, row in enumerate(tail.rows, 1):
+                text = strip_accents(fold(row.content))
+                if any(all(pattern.is_in(text) for pattern in patterns) for patterns in groups):
+                    vector = make_message_vector(row.content, sender_id=row.sender_id, recipient_id=row.recipient_id)
+                    found.append((row.id, vector))
+                if number % COMPARED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            if len(tail.rows) < TAIL_AT_ONCE:
+                break
+            before_id = tail.rows[-1].id
+        return mark, found
+
+
+def _close(found: list[PageCandidate], before_id: int) -> _PageWindow:
+    """A window that ends between two documents, so that the best pages of each are found."""
+    if len(found) < CANDIDATES:
+        return _PageWindow(found, before_id)
+    last_id = found[-1].document_id
+    whole = [row for row in found if row.document_id != last_id]
+    if whole:
+        return _PageWindow(whole, before_id, last_id + 1)
+    return _PageWindow(found, before_id, last_id)
