@@ -87,14 +87,18 @@ class _DocumentId(NamedTuple):
     document_id: int
 
 
+_NEWEST = "WHERE document_id < %(before_id)s::bigint ORDER BY document_id DESC LIMIT %(limit)s::bigint"
+_LIST_READABLE = Prepared(
+    f"SELECT document_id FROM (SELECT document_id FROM {READERS} r WHERE user_id = %(user_id)s::bigint) AS mine {_NEWEST}"
+)
+_LIST_FILTERED = Prepared(f"SELECT document_id FROM ({_READABLE}) AS mine {_NEWEST}")
+
+
 async def list_readable(conn: Executor, *, user_id: int, filters: Filters, before_id: int, limit: int) -> list[int]:
     """The newest documents before *before_id* that *user_id* may read."""
     rows = await conn.fetch_all(
         _DocumentId,
-        Prepared(f"""
-        SELECT document_id FROM ({_READABLE}) AS mine
-         WHERE document_id < %(before_id)s::bigint ORDER BY document_id DESC LIMIT %(limit)s::bigint
-        """),
+        _LIST_READABLE if filters.is_empty else _LIST_FILTERED,
         {"user_id": user_id, **filters._asdict(), "before_id": before_id, "limit": limit},
     )
     return [row.document_id for row in rows]
