@@ -23,6 +23,7 @@ from typing import NamedTuple, Self, TypeVar
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
 from extraction import pictures, search, tasks
 from extraction.budget import PAGE_SECONDS
+from extraction.notices import Finding, to_warnings
 from extraction.pool import WorkerDiedError
 from extraction.recent import CHARACTER_BYTES, RecentAnswers
 from extraction.tabular import FileFormat, to_csv
@@ -425,8 +426,9 @@ async def _write_files(paths: Sequence[Path], password: str | None, write: Write
             try:
                 if not path.is_file():
                     raise BadPdfError("there is no such file.")
-                async with aclosing(_show_progress(engine.read(PdfFile(path, password)), path)) as parts:
-                    await write(parts, path)
+                parts = _tell_warnings(engine.read(PdfFile(path, password)), path)
+                async with aclosing(_show_progress(parts, path)) as shown:
+                    await write(shown, path)
                 sys.stdout.flush()
             except PagewireError as error:
                 failures += 1
@@ -435,6 +437,20 @@ async def _write_files(paths: Sequence[Path], password: str | None, write: Write
     finally:
         engine.close()
     return failures
+
+
+async def _tell_warnings(parts: AsyncGenerator[Part], path: Path) -> AsyncGenerator[Part]:
+    """Pass *parts* on; at the end, say what could not be read."""
+    findings: list[Finding] = []
+    page_count = 0
+    async with aclosing(parts):
+        async for part in parts:
+            findings += part.findings
+            page_count = part.page_count
+            yield part
+    sys.stdout.flush()
+    for warning in to_warnings(findings, page_count):
+        sys.stderr.write(f"{path}: {warning.detail}\n")
 
 
 async def _show_progress(parts: AsyncGenerator[Part], path: Path) -> AsyncGenerator[Part]:

@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 10
+-- schema version: 11
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -107,7 +107,8 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS tables_found integer,
     ADD COLUMN IF NOT EXISTS metadata jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS encrypted boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS warnings jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS warnings jsonb NOT NULL DEFAULT '[]',   -- objects of code, pages and detail
+    ADD COLUMN IF NOT EXISTS notes jsonb NOT NULL DEFAULT '[]',   -- of readers: objects of page_number, author and text
     ADD COLUMN IF NOT EXISTS name_key text,       -- db.fold_filename(filename)
     ADD COLUMN IF NOT EXISTS client_id text,
     ADD COLUMN IF NOT EXISTS password text,       -- of the file: its pages are shown long after it was read
@@ -120,6 +121,13 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS tokens_version integer NOT NULL DEFAULT 0;   -- extraction.tokens.TOKENS_VERSION of its pages in page_search; 0: to be indexed
 ALTER TABLE documents DROP CONSTRAINT IF EXISTS documents_status_check;
 ALTER TABLE documents ADD CONSTRAINT documents_status_check CHECK (status IN ('processing', 'ready', 'failed'));
+UPDATE documents   -- before version 11 a warning was "<code>: page <number>"
+   SET warnings = (SELECT jsonb_agg(jsonb_build_object(
+                              'code', split_part(w, ':', 1),
+                              'pages', coalesce(to_jsonb(regexp_match(w, '\d+$')::integer[]), '[]'),
+                              'detail', w))
+                     FROM jsonb_array_elements_text(warnings) AS w)
+ WHERE jsonb_typeof(warnings -> 0) = 'string';
 
 -- Pagewire writes the key, and postgres/migration.py that of older rows. A row that is written by hand gets it here.
 CREATE OR REPLACE FUNCTION fold_document() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -60,6 +60,24 @@ class SearchAnswer(BaseModel):
     matches_by_page: list[PageHits]
 
 
+class ReadingWarning(BaseModel):
+    """What could not be read as the page shows it, for people in a sentence."""
+
+    code: str = Field(examples=["no_text"])
+    pages: list[int] = Field(description="the pages it is about; empty: the whole file", examples=[[2, 3]])
+    detail: str = Field(
+        examples=["There are pictures but no text on pages 2 to 3: what they show, as in a scan, cannot be found."]
+    )
+
+
+class ReadersNote(BaseModel):
+    """A sticky note, or the comment on a passage; its words are not part of the text."""
+
+    page_number: int = Field(examples=[2])
+    author: str = Field(examples=["Alice"])
+    text: str = Field(examples=["Is this still right?"])
+
+
 class PageText(BaseModel):
     """The text of one page."""
 

@@ -35,7 +35,7 @@ MAX_WIDTH = 4000
 MAX_INDEX = 2**31 - 1
 IMMUTABLE = "private, max-age=31536000, immutable"
 MIN_SHARED_HEIGHT = 0.4  # of the smaller of two words on one line
-PICTURE_EDITION = 1  # part of the ETags: raise it when pictures are rendered differently
+PICTURE_EDITION = 2  # part of the ETags: raise it when pictures are rendered differently
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 

@@ -6,11 +6,13 @@ Lists of them are in list_queries.py, who they are shared with in share_queries.
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, fold_filename
 from delivery.attachments import may_read
 from errors import BusyError, ClientIdReusedError
+from extraction.notices import Notice
+from extraction.values import Note
 from index.queries import CURRENT_TOKENS, copy_pages
 
 T = TypeVar("T")
@@ -36,7 +38,8 @@ class DocumentRow(NamedTuple):
     tables_found: int | None
     metadata: dict[str, str]
     encrypted: bool
-    warnings: list[str]
+    warnings: list[dict[str, Any]]  # code, pages, detail
+    notes: list[dict[str, Any]]  # page_number, author, text
     password: str | None  # of the file; never shown
     keep_failed: bool
     node_id: int | None  # the node that extracts it
@@ -49,7 +52,7 @@ class DocumentRow(NamedTuple):
 # A DocumentRow of `documents d` and its owner `users u`.
 DOCUMENT_COLUMNS = """
     d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
-    d.tables_found, d.metadata, d.encrypted, d.warnings, d.password, d.keep_failed, d.node_id,
+    d.tables_found, d.metadata, d.encrypted, d.warnings, d.notes, d.password, d.keep_failed, d.node_id,
     d.pages_read, d.error_code, d.error_detail, u.name
 """
 
@@ -352,14 +355,20 @@ async def save_pages(
 
 
 async def finish_extraction(
-    tx: Connection, *, document_id: int, node_id: int, warnings: list[str], reader_version: int
+    tx: Connection,
+    *,
+    document_id: int,
+    node_id: int,
+    warnings: Sequence[Notice],
+    notes: Sequence[Note],
+    reader_version: int,
 ) -> int | None:
     """Mark a document with all its pages as ready; return its owner, None if *node_id* has lost it."""
     row = await tx.fetch_one(
         _OwnerId,
         """
         UPDATE documents
-           SET status = 'ready', node_id = NULL, warnings = %(warnings)s, reader_version = %(reader_version)s,
+           SET status = 'ready', node_id = NULL, warnings = %(warnings)s, notes = %(notes)s, reader_version = %(reader_version)s,
                tables_found = (SELECT count(*) FROM document_tables WHERE document_id = %(document_id)s),
                extracted_text = (SELECT string_agg(text, E'\\f' ORDER BY page_number)
                                    FROM pages WHERE document_id = %(document_id)s)
@@ -369,7 +378,8 @@ async def finish_extraction(
         {
             "document_id": document_id,
             "node_id": node_id,
-            "warnings": json.dumps(warnings),
+            "warnings": json.dumps([warning._asdict() for warning in warnings]),
+            "notes": json.dumps([note._asdict() for note in notes]),
             "reader_version": reader_version,
         },
     )
@@ -405,7 +415,7 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
         UPDATE documents d
            SET status = 'ready', node_id = NULL, reader_version = s.reader_version, page_count = s.page_count,
                tables_found = s.tables_found, metadata = s.metadata, encrypted = s.encrypted, warnings = s.warnings,
-               extracted_text = s.extracted_text, tokens_version = s.tokens_version
+               notes = s.notes, extracted_text = s.extracted_text, tokens_version = s.tokens_version
           FROM documents s
          WHERE s.id = %(source_id)s
            AND d.id = %(document_id)s AND d.node_id = %(node_id)s AND d.status = 'processing'

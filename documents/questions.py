@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser
-from documents.answers import MAX_TERM_CHARACTERS, DocumentText, SearchAnswer
+from documents.answers import MAX_TERM_CHARACTERS, DocumentText, ReadersNote, ReadingWarning, SearchAnswer
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import may_fail, operation_id
 from edge.engines import opened
@@ -38,6 +38,8 @@ class PdfInfo(BaseModel):
     has_text: bool
     has_tables: bool
     encrypted: bool
+    pages_without_text: list[int] = Field(examples=[[2, 3]])
+    warnings: list[ReadingWarning]
 
 
 class ExtractedTable(BaseModel):
@@ -53,6 +55,8 @@ class ExtractedPdf(DocumentText):
 
     tables: list[ExtractedTable]
     metadata: dict[str, str]
+    notes: list[ReadersNote]
+    warnings: list[ReadingWarning]
 
 
 @router.post(
@@ -73,6 +77,8 @@ async def pdf_info(request: Request, pdf: Pdf, user: CurrentUser) -> PdfInfo:
             has_text=found.has_text,
             has_tables=found.has_tables,
             encrypted=found.encrypted,
+            pages_without_text=found.pages_without_text,
+            warnings=[ReadingWarning(**warning._asdict()) for warning in found.warnings],
         )
 
 

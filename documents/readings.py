@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from db import Connection, Database
@@ -18,8 +18,9 @@ from documents.queries import DocumentRow, PageRow, TableRow
 from documents.storage import Storage
 from edge.background import cancel, repeat
 from errors import BadPdfError, DocumentFileMissingError, ExtractionLimitError, PagewireError
+from extraction.notices import Finding, to_warnings
 from extraction.turns import Turns
-from extraction.values import DAMAGED, READER_VERSION, Part
+from extraction.values import DAMAGED, READER_VERSION, Note, Part
 from index import queries as index
 from pdf import PdfEngine, PdfFile
 
@@ -31,6 +32,13 @@ BACKGROUND_EXTRACTIONS = 4  # at once, of those that no request waits for; their
 CLOSE_SECONDS = 2.0  # for the extractions under way when the server stops
 
 logger = logging.getLogger("pagewire.readings")
+
+
+class _Seen(NamedTuple):
+    """What the parts of a document tell besides their pages."""
+
+    findings: list[Finding]
+    notes: list[Note]
 
 
 class Readings:
@@ -157,13 +165,14 @@ class Readings:
         path = self._storage.path_of(document.file_path)
         if not path.exists():
             raise DocumentFileMissingError
-        warnings: list[str] = []
+        seen = _Seen([], [])
         reported_at = -math.inf
         file = PdfFile(path, document.password, user_id=document.user_id)
         async with contextlib.aclosing(self._engine.read(file, with_vectors=True)) as parts:
             async for part in parts:
-                warnings += part.warnings
-                if not await self._save(document.id, part, warnings):
+                seen.findings.extend(part.findings)
+                seen.notes.extend(part.notes)
+                if not await self._save(document.id, part, seen):
                     return  # it was deleted, or another node has taken it over
                 page = part.pages[-1].page_number
                 now = time.monotonic()
@@ -172,7 +181,7 @@ class Readings:
                     frame = progress_frame(document_id=document.id, page=page, pages=part.page_count, stage="reading")
                     await self._feed.send_ephemeral({document.user_id}, frame)
 
-    async def _save(self, document_id: int, part: Part, warnings: list[str]) -> bool:
+    async def _save(self, document_id: int, part: Part, seen: "_Seen") -> bool:
         """Store one part, and with the last one the state of the whole; False if the document is no longer ours."""
         deliveries: list[Delivery] = []
         ours = {"document_id": document_id, "node_id": self._node_id}
@@ -193,7 +202,13 @@ class Readings:
                 vectors=part.vectors,
             )
             if pages[-1].page_number == part.page_count:
-                owner_id = await queries.finish_extraction(tx, **ours, warnings=warnings, reader_version=READER_VERSION)
+                owner_id = await queries.finish_extraction(
+                    tx,
+                    **ours,
+                    warnings=to_warnings(seen.findings, part.page_count),
+                    notes=seen.notes,
+                    reader_version=READER_VERSION,
+                )
                 deliveries = await self._notify(tx, owner_id, "document.ready", document_id)
         self._feed.expect(deliveries)
         return True

@@ -13,7 +13,7 @@ from auth import CurrentUser, Db
 from db import Database
 from delivery.attachments import THUMBNAIL_WIDTH
 from documents import list_queries, queries
-from documents.answers import DocumentText
+from documents.answers import DocumentText, ReadersNote, ReadingWarning
 from documents.library import Library, OwnDocumentError
 from documents.list_queries import DocumentCounts, ListedDocument, Shelf, Sort
 from documents.queries import DocumentRow, Status
@@ -117,7 +117,8 @@ class DocumentDetails(Document):
     sha256: str | None
     encrypted: bool
     metadata: dict[str, str]
-    warnings: list[str]
+    warnings: list[ReadingWarning]
+    notes: list[ReadersNote]
 
     @classmethod
     def from_row(cls, row: ListedDocument) -> "DocumentDetails":
@@ -129,7 +130,8 @@ class DocumentDetails(Document):
             sha256=document.sha256,
             encrypted=document.encrypted,
             metadata=document.metadata,
-            warnings=document.warnings,
+            warnings=[ReadingWarning(**warning) for warning in document.warnings],
+            notes=[ReadersNote(**note) for note in document.notes],
         )
 
 
@@ -187,7 +189,7 @@ class UploadedDocument(BaseModel):
     status: Status
     error: Failure | None = Field(description="when the status is failed", examples=[None])
     sha256: str | None
-    warnings: list[str]
+    warnings: list[ReadingWarning]
     duplicate: bool = Field(description="this client_id was used before, for this document")
 
     @classmethod
@@ -202,7 +204,7 @@ class UploadedDocument(BaseModel):
             status=row.status,
             error=Failure.from_row(row),
             sha256=row.sha256,
-            warnings=row.warnings,
+            warnings=[ReadingWarning(**warning) for warning in row.warnings],
             duplicate=duplicate,
         )
 

@@ -1,17 +1,22 @@
 """A page's text in reading order, whichever way each stretch of it is turned."""
 
 import itertools
+import struct
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from extraction.bidi import mend_right_to_left
+from extraction.geometry import UPRIGHT, Matrix, multiply, transform
 from extraction.objects import PageObjects
+from extraction.order import place_added, put_in_order
+from extraction.textlines import BREAK, Line, LineReader, Span, Stretch, join_raised, write_lines
 from extraction.textpage import NoTextError, TextPage
 from extraction.values import Box
 
 
 class Piece(NamedTuple):
-    """A stretch of text in one direction."""
+    """Consecutive characters of a text page."""
 
     text: TextPage
     start: int  # in *text*
@@ -20,11 +25,13 @@ class Piece(NamedTuple):
 
 
 class ArrangedText:
-    """The text in the order it was drawn, and within a line as it is read."""
+    """The text in the order in which it is read: that of drawing, unless the geometry is clear."""
 
-    def __init__(self, page: Any, objects: PageObjects) -> None:
+    def __init__(self, page: Any, objects: PageObjects, to_display: Matrix) -> None:
         """Raise NoTextError if PDFium cannot make the text."""
         self._page = page
+        self._objects = objects
+        self._to_display = to_display
         self._turned = objects.turned
         self._turn, self._strays = objects.find_turn()
         self.main = TextPage(page, self._turn)  # turned so that most of the text is upright
@@ -46,16 +53,97 @@ class ArrangedText:
     @cached_property
     def _arranged(self) -> tuple[str, list[Piece]]:
         main = self.main
-        if self._strays < 2 or not main.is_exact:
+        if not main.is_exact:
             return main.string, [Piece(main, 0, main.char_count, 0)]
         string = ""
         pieces: list[Piece] = []
-        for text, start, count in self._list_stretches():
-            if string and not string.endswith("\n"):
-                string += "\r\n"
-            pieces.append(Piece(text, start, count, len(string)))
-            string += text.string[start : start + count]
+        for glue, text, start, count in self._list_stretches_glued():
+            string += glue
+            if count:
+                pieces.append(Piece(text, start, count, len(string)))
+                string += text.string[start : start + count]
         return string, pieces
+
+    def list_glued(self) -> Iterator[tuple[str, Piece]]:
+        """Yield each piece with what stands before it."""
+        place = 0
+        for piece in self.pieces:
+            yield self.string[place : piece.place], piece
+            place = piece.place + piece.length
+
+    def _list_stretches_glued(self) -> Iterator[tuple[str, TextPage, int, int]]:
+        """Yield each piece with what stands before it."""
+        if self._strays < 2:
+            for glue, start, stop in self._list_lines():
+                yield glue, self.main, start, stop - start
+            return
+        hidden = self._find_hidden()
+        last = "\n"
+        for text, start, count in self._list_stretches():
+            glue = "" if last.endswith("\n") else BREAK
+            for first, stop in _split(start, start + count, hidden if text is self.main else set()):
+                yield glue, text, first, stop - first
+                glue = ""
+                last = text.string[stop - 1 : stop]
+
+    def _list_lines(self) -> list[Stretch]:
+        """Return the lines of a page in one direction."""
+        reader = LineReader(self.main, multiply(self._to_display, UPRIGHT[self._turn]))
+        lines = reader.read_lines()
+        if not lines:
+            return [("", 0, self.main.char_count)]
+        added: list[Line] = []
+        if self._objects.clipped:
+            hidden = self._find_hidden()
+            cut = (reader.cut(line, list(_split(*line.spans[0], hidden))) for line in lines)
+            lines = [line for line in cut if line is not None]
+        if self._objects.added:
+            lines, added = self._part_added(reader, lines)
+        mend_right_to_left(reader, lines)
+        if lines:
+            lines = put_in_order(join_raised(lines))
+        return list(write_lines(place_added(reader, lines, added) if added else lines))
+
+    def _find_hidden(self) -> set[int]:
+        """Return the characters of the main text that are clipped away, of objects that are shown in part."""
+        clipped = self._objects.clipped
+        if not clipped:
+            return set()
+        hidden: set[int] = set()
+        boxes = struct.iter_unpack("4f", self.main.read_boxes(0, self.main.char_count))
+        for index, (item, (left, top, right, bottom)) in enumerate(zip(self.main.objects, boxes, strict=True)):
+            limit = clipped.get(item or 0)
+            if limit is not None:
+                x, y = transform(self._to_display, ((left + right) / 2, (top + bottom) / 2))
+                if not (limit[0] <= x <= limit[2] and limit[1] <= y <= limit[3]):
+                    hidden.add(index)
+        return hidden
+
+    def _part_added(self, reader: LineReader, lines: list[Line]) -> tuple[list[Line], list[Line]]:
+        """Return the lines that the page draws, and those that fields and notes do."""
+        numbers = [self._objects.added.get(item or 0) for item in self.main.objects]
+        drawn: list[Line] = []
+        added: list[Line] = []
+        for line in lines:
+            groups: dict[int | None, list[Span]] = {}
+            for start, stop in line.spans:
+                number = numbers[start]
+                for place in range(start, stop):
+                    if self.main.objects[place] is not None:
+                        number = numbers[place]
+                    spans = groups.setdefault(number, [])
+                    if spans and spans[-1][1] == place:
+                        spans[-1] = (spans[-1][0], place + 1)
+                    else:
+                        spans.append((place, place + 1))
+            if groups.keys() == {None}:
+                drawn.append(line)
+                continue
+            for number, spans in groups.items():
+                part = reader.cut(line, spans)
+                if part is not None:
+                    (drawn if number is None else added).append(part)
+        return drawn, added
 
     def _list_stretches(self) -> Iterator[tuple[TextPage, int, int]]:
         """Yield each stretch of one direction: the page's text turned for it, its start and its length."""
@@ -90,3 +178,14 @@ class ArrangedText:
             first, last = max(start, piece.place), min(start + count, piece.place + piece.length)
             if first < last:
                 yield from piece.text.find_rects(first - piece.place + piece.start, last - first)
+
+
+def _split(start: int, stop: int, hidden: set[int]) -> Iterator[Span]:
+    """Yield what is left of these characters without the hidden ones."""
+    first = start
+    for place in sorted(place for place in hidden if start <= place < stop):
+        if first < place:
+            yield first, place
+        first = place + 1
+    if first < stop:
+        yield first, stop

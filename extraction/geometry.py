@@ -1,12 +1,20 @@
 """The geometry of a page: matrices, straight lines, and coordinates that can be compared."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from extraction.values import Box
+from extraction.values import Box, Point
 
 Matrix = tuple[float, float, float, float, float, float]
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+# By quarter turns, clockwise: what turns text that is turned by so many back upright, y downwards
+UPRIGHT: list[Matrix] = [
+    IDENTITY,
+    (0.0, -1.0, 1.0, 0.0, 0.0, 0.0),
+    (-1.0, 0.0, 0.0, -1.0, 0.0, 0.0),
+    (0.0, 1.0, -1.0, 0.0, 0.0, 0.0),
+]
 LIMIT = 1e7  # points from the origin; a page may be 14,400 wide
 MINIMUM_LINE_LENGTH = 1.0  # points; pdfplumber's `edge_min_length_prefilter`
 
@@ -23,6 +31,47 @@ def multiply(inner: Matrix, outer: Matrix) -> Matrix:
     a, b, c, d, e, f = inner
     p, q, r, s, t, u = outer
     return (a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u)
+
+
+def transform(matrix: Matrix, point: Point) -> Point:
+    a, b, c, d, e, f = matrix
+    x, y = point
+    return a * x + c * y + e, b * x + d * y + f
+
+
+def transform_box(matrix: Matrix, box: Box) -> Box:
+    """Return the upright box around *box* as *matrix* places it."""
+    x0, y0, x1, y1 = box
+    return bounds_of(transform(matrix, corner) for corner in ((x0, y0), (x1, y0), (x0, y1), (x1, y1)))
+
+
+def bounds_of(points: Iterable[Point]) -> Box:
+    xs, ys = zip(*points, strict=True)
+    return (min(xs), min(ys), max(xs), max(ys))
+
+
+def surround(boxes: Iterable[Box]) -> Box:
+    x0, top, x1, bottom = zip(*boxes, strict=True)
+    return (min(x0), min(top), max(x1), max(bottom))
+
+
+def intersect(one: Box, other: Box) -> Box:
+    """Return what two boxes share; a box that ends before it begins if they are apart."""
+    return (max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3]))
+
+
+def is_within(box: Box, outer: Box, overhang: float = 0.0) -> bool:
+    return (
+        box[0] >= outer[0] - overhang
+        and box[1] >= outer[1] - overhang
+        and box[2] <= outer[2] + overhang
+        and box[3] <= outer[3] + overhang
+    )
+
+
+def is_apart(box: Box, other: Box, gap: float = 0.0) -> bool:
+    """Whether two boxes are further apart than *gap*."""
+    return box[0] > other[2] + gap or box[2] < other[0] - gap or box[1] > other[3] + gap or box[3] < other[1] - gap
 
 
 def is_on_earth(box: Box) -> bool:

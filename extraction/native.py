@@ -10,7 +10,8 @@ import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from extraction.geometry import IDENTITY, Matrix
 
-TEXT, PATH, FORM = pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_PATH, pdfium.FPDF_PAGEOBJ_FORM
+TEXT, PATH = pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_PATH
+FORM, IMAGE = pdfium.FPDF_PAGEOBJ_FORM, pdfium.FPDF_PAGEOBJ_IMAGE
 MOVE, BEZIER = pdfium.FPDF_SEGMENT_MOVETO, pdfium.FPDF_SEGMENT_BEZIERTO
 
 
@@ -32,6 +33,29 @@ count_form_objects = _prototype(pdfium.FPDFFormObj_CountObjects, _int, _address)
 get_form_object = _prototype(pdfium.FPDFFormObj_GetObject, _address, _address, ctypes.c_ulong)
 get_object_type = _prototype(pdfium.FPDFPageObj_GetType, _int, _address)
 get_object_matrix = _prototype(pdfium.FPDFPageObj_GetMatrix, _int, _address, _address)
+get_bounds = _prototype(pdfium.FPDFPageObj_GetBounds, _int, _address, _address, _address, _address, _address)
+set_active = _prototype(pdfium.FPDFPageObj_SetIsActive, _int, _address, _int)
+get_render_mode = _prototype(pdfium.FPDFTextObj_GetTextRenderMode, _int, _address)
+count_marks = _prototype(pdfium.FPDFPageObj_CountMarks, _int, _address)
+get_mark = _prototype(pdfium.FPDFPageObj_GetMark, _address, _address, ctypes.c_ulong)
+get_mark_number = _prototype(pdfium.FPDFPageObjMark_GetParamIntValue, _int, _address, ctypes.c_char_p, _address)
+
+# Clips
+get_clip = _prototype(pdfium.FPDFPageObj_GetClipPath, _address, _address)
+count_clip_paths = _prototype(pdfium.FPDFClipPath_CountPaths, _int, _address)
+count_clip_segments = _prototype(pdfium.FPDFClipPath_CountPathSegments, _int, _address, _int)
+get_clip_segment = _prototype(pdfium.FPDFClipPath_GetPathSegment, _address, _address, _int, _int)
+
+# Annotations
+count_annotations = _prototype(pdfium.FPDFPage_GetAnnotCount, _int, _address)
+get_annotation = _prototype(pdfium.FPDFPage_GetAnnot, _address, _address, _int)
+close_annotation = _prototype(pdfium.FPDFPage_CloseAnnot, None, _address)
+get_annotation_kind = _prototype(pdfium.FPDFAnnot_GetSubtype, _int, _address)
+get_annotation_flags = _prototype(pdfium.FPDFAnnot_GetFlags, _int, _address)
+has_annotation_key = _prototype(pdfium.FPDFAnnot_HasKey, _int, _address, ctypes.c_char_p)
+get_annotation_string = _prototype(
+    pdfium.FPDFAnnot_GetStringValue, ctypes.c_ulong, _address, ctypes.c_char_p, _address, ctypes.c_ulong
+)
 
 # Paths
 count_segments = _prototype(pdfium.FPDFPath_CountSegments, _int, _address)

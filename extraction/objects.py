@@ -1,4 +1,4 @@
-"""The objects of a page and of the forms in it: its paths, and how its text objects are turned."""
+"""The objects of a page and of the forms in it: its paths, and the text that it shows."""
 
 from array import array
 from collections import Counter
@@ -6,39 +6,71 @@ from itertools import repeat
 from typing import Any
 
 from extraction.edges import MAXIMUM_SEGMENTS
-from extraction.geometry import Matrix, multiply
+from extraction.geometry import Matrix, is_apart, is_within, multiply, surround, transform_box
 from extraction.native import (
     FORM,
+    IMAGE,
     PATH,
     TEXT,
     address_of,
+    count_clip_paths,
     count_form_objects,
     count_page_objects,
+    get_clip,
     get_form_object,
     get_object_matrix,
     get_object_type,
     get_page_object,
+    get_render_mode,
     read_matrix,
     run_all,
+    set_active,
 )
+from extraction.shown import INVISIBLE, OVERHANG, find_clip, is_on_hidden_layer, read_bounds
+from extraction.values import Box
 
 MAXIMUM_FORM_DEPTH = 30
 
 
 class PageObjects:
-    def __init__(self, page: Any, to_display: Matrix) -> None:
-        """*to_display* is the matrix from page space to the displayed page."""
+    """What is not shown is left out, and made inactive, so that PDFium leaves it out of the page's text too."""
+
+    def __init__(
+        self,
+        page: Any,
+        to_display: Matrix,
+        shown: Box,
+        *,
+        added_from: int | None = None,
+        has_hidden_layers: bool = False,
+    ) -> None:
+        """*to_display* is the matrix from page space to the displayed page, *shown* the part of that which is shown.
+
+        The objects from number *added_from* on are what fields and notes show.
+        """
         self.text_count = 0
         self.turned: dict[int, int] = {}  # the text objects that are not upright: their quarter turns, clockwise
+        self.clipped: dict[int, Box] = {}  # the text objects that are shown in part: where, as displayed
+        self.added: dict[int, int] = {}  # the text objects of fields and notes: a number for each form that holds some
         self.paths: list[tuple[int, Matrix]] = []  # with the matrix from the path's space to the displayed page
+        self.images: list[Box] = []  # as displayed
+        self._has_hidden_layers = has_hidden_layers
+        self._invisible: list[tuple[int, Box]] = []
         address = address_of(page)
         count = max(0, count_page_objects(address))
-        self._sort(list(map(get_page_object, repeat(address), range(count))), to_display, 0)
+        items = list(map(get_page_object, repeat(address), range(count)))
+        drawn = count if added_from is None else min(added_from, count)
+        self._sort(items[:drawn], to_display, 0, shown)
+        self._sort(items[drawn:], to_display, 0, shown, is_added=True)
+        if self._invisible:
+            self._drop_invisible()
 
-    def _sort(self, items: list[int], outer: Matrix, depth: int) -> None:
+    def _sort(self, items: list[int], outer: Matrix, depth: int, shown: Box, *, is_added: bool = False) -> None:
         texts: list[int] = []
         for item, kind in zip(items, map(get_object_type, items), strict=True):
-            if kind == TEXT:
+            if self._has_hidden_layers and is_on_hidden_layer(item):
+                set_active(item, 0)
+            elif kind == TEXT:
                 texts.append(item)
             elif kind == PATH:
                 if len(self.paths) <= MAXIMUM_SEGMENTS:
@@ -46,10 +78,50 @@ class PageObjects:
             elif kind == FORM and depth < MAXIMUM_FORM_DEPTH:
                 count = max(0, count_form_objects(item))
                 inner = list(map(get_form_object, repeat(item), range(count)))
-                self._sort(inner, multiply(read_matrix(get_object_matrix, item), outer), depth + 1)
+                within = find_clip(item, outer, shown)
+                matrix = multiply(read_matrix(get_object_matrix, item), outer)
+                self._sort(inner, matrix, depth + 1, within, is_added=is_added)
+            elif kind == IMAGE:
+                self.images.append(transform_box(outer, read_bounds([item])[0]))
+        if texts:
+            texts = self._drop_unseen(texts, outer, shown)
         if texts:
             self.text_count += len(texts)
             self._note_turned(texts, outer)
+            if is_added:
+                self.added.update(dict.fromkeys(texts, len(self.added)))
+
+    def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box) -> list[int]:
+        """Return the objects of which something is shown."""
+        bounds = read_bounds(texts)
+        clips = list(map(count_clip_paths, map(get_clip, texts)))
+        modes = list(map(get_render_mode, texts))
+        if max(clips) <= 0 and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
+            return texts  # the usual case, and quick to check
+        kept: list[int] = []
+        for text, bound, clip_count, mode in zip(texts, bounds, clips, modes, strict=True):
+            box = transform_box(outer, bound)
+            limit = find_clip(text, outer, shown) if clip_count > 0 else shown
+            has_size = box[0] < box[2] and box[1] < box[3]
+            if has_size and is_apart(box, limit, OVERHANG):
+                set_active(text, 0)
+                continue
+            if not has_size or not is_within(box, limit, OVERHANG):
+                self.clipped[text] = limit
+            if mode == INVISIBLE:
+                self._invisible.append((text, box))
+            kept.append(text)
+        return kept
+
+    def _drop_invisible(self) -> None:
+        """Invisible text stays where it lies on a picture, which it spells out, or if the page has no other."""
+        if len(self._invisible) == self.text_count:
+            return
+        for text, box in self._invisible:
+            if all(is_apart(box, image) for image in self.images):
+                set_active(text, 0)
+                self.text_count -= 1
+                self.turned.pop(text, None)
 
     def _note_turned(self, texts: list[int], outer: Matrix) -> None:
         matrices = array("f", bytes(24 * len(texts)))

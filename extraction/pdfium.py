@@ -14,13 +14,16 @@ from typing import Any, NamedTuple, Self
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from errors import BadPdfError, PasswordRequiredError
-from extraction.chars import read_chars
+from extraction.annotations import Forms, flatten, read_notes
+from extraction.chars import read_cell_words
 from extraction.directions import ArrangedText
 from extraction.edges import find_edges
-from extraction.geometry import LIMIT, Edges, Matrix, bounded, is_on_earth
+from extraction.geometry import LIMIT, Edges, Matrix, bounded, is_apart, is_on_earth, transform_box
+from extraction.notices import REPAIRED
 from extraction.objects import PageObjects
+from extraction.structure import read_structure, repair
 from extraction.textpage import NoTextError
-from extraction.values import Box, Char, Point
+from extraction.values import Box, CellWord, Note, Point
 from extraction.words import read_words
 
 MAXIMUM_PIXELS = 4_000_000  # of a picture
@@ -64,28 +67,48 @@ class Document:
         Raises:
             PasswordRequiredError; BadPdfError if the file is empty; UnreadableError if PDFium cannot read it.
         """
-        self._held: Any = None  # the bytes that PDFium reads, if not the file
+        self._held = b""  # the bytes that PDFium reads, if not the file
+        self._findings: list[str] = []
         if path.stat().st_size == 0:
             raise BadPdfError("Error processing PDF: the file is empty.")
-        for secret in _encodings(password):
-            self._document = pdfium.FPDF_LoadDocument(os.fsencode(path), secret)
-            if not self._document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD:
-                self._open_after_junk(path, secret)
-            if self._document:
-                break
-        if not self._document:
-            if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD:
-                raise PasswordRequiredError
-            raise UnreadableError
-        self.page_count: int = max(0, pdfium.FPDF_GetPageCount(self._document))
+        self._document = self._open(path, password)
         self.encrypted: bool = pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
+        self._structure = read_structure(self._held or path, password)
+        self._has_hidden_layers = self._structure.marked is not None
+        if self._structure.marked is not None:
+            pdfium.FPDF_CloseDocument(self._document)
+            self._document = self._load(self._structure.marked, None)
+            if not self._document:
+                raise UnreadableError
+        self.page_count: int = max(0, pdfium.FPDF_GetPageCount(self._document))
+        self._forms = Forms(self._document)
 
-    def _open_after_junk(self, path: Path, secret: bytes | None) -> None:
-        content = path.read_bytes()
-        start = content.find(b"%PDF-")
-        if start > 0:
-            self._held = ctypes.create_string_buffer(content[start:], len(content) - start)
-            self._document = pdfium.FPDF_LoadMemDocument64(self._held, len(self._held), secret)
+    def _open(self, path: Path, password: str | None) -> Any:
+        for secret in _encodings(password):
+            document = pdfium.FPDF_LoadDocument(os.fsencode(path), secret)
+            if not document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD:
+                content = path.read_bytes()
+                if (start := content.find(b"%PDF-")) > 0:  # after junk
+                    document = self._load(content[start:], secret)
+            if document:
+                return document
+        if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD:
+            raise PasswordRequiredError
+        repaired = repair(path, password)
+        document = repaired and self._load(repaired, None)
+        if not document:
+            raise UnreadableError
+        self._findings.append(REPAIRED)
+        return document
+
+    def _load(self, content: bytes, secret: bytes | None) -> Any:
+        self._held = content  # PDFium keeps its address
+        return pdfium.FPDF_LoadMemDocument64(content, len(content), secret)
+
+    @property
+    def findings(self) -> list[str]:
+        """The warnings about the file as a whole."""
+        return self._findings + self._structure.warnings
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +116,7 @@ class Document:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._forms.close()
         pdfium.FPDF_CloseDocument(self._document)
 
     def metadata(self) -> dict[str, str]:
@@ -103,7 +127,7 @@ class Document:
                 buffer = ctypes.create_string_buffer(length)
                 pdfium.FPDF_GetMetaText(self._document, key.encode(), buffer, length)
                 found[key] = buffer.raw[: length - 2].decode("utf-16-le", "ignore")
-        return found
+        return {**self._structure.metadata, **{key: value for key, value in found.items() if value.strip()}}
 
     def read_labels(self) -> dict[int, str]:
         """What the document calls its pages, by page number."""
@@ -121,8 +145,20 @@ class Document:
         page = pdfium.FPDF_LoadPage(self._document, index)
         if not page:
             return None
+        notes = read_notes(page, index + 1)
+        drawn_count = max(0, pdfium.FPDFPage_CountObjects(page))
+        if is_flattened := flatten(page, self._forms):
+            pdfium.FPDF_ClosePage(page)
+            page = pdfium.FPDF_LoadPage(self._document, index)
+            if not page:
+                return None
         try:
-            return Page(page)
+            return Page(
+                page,
+                notes,
+                added_from=drawn_count if is_flattened else None,
+                has_hidden_layers=self._has_hidden_layers,
+            )
         except NoTextError:
             return None
 
@@ -131,32 +167,45 @@ class Document:
         page = pdfium.FPDF_LoadPage(self._document, index)
         if not page:
             return None
+        if pdfium.FPDFPage_GetAnnotCount(page) > 0:
+            self._forms.welcome(page)
         try:
-            return _render(page, width)
+            return _render(page, width, self._forms)
         finally:
+            self._forms.dismiss(page)
             pdfium.FPDF_ClosePage(page)
 
 
 class Page:
     """A loaded page.
 
-    Edges and characters have pdfplumber's coordinates: the media box as displayed, top and bottom measured downwards.
+    Edges and the words of cells have pdfplumber's coordinates: the media box as displayed, top and bottom measured
+    downwards.
     Boxes of words and hits are in points from the top left of the displayed page, which is at `corner`.
     """
 
-    def __init__(self, page: Any) -> None:
-        """Raise NoTextError, the page closed, if PDFium cannot make its text."""
+    def __init__(
+        self, page: Any, notes: list[Note], *, added_from: int | None = None, has_hidden_layers: bool = False
+    ) -> None:
+        """Raise NoTextError, the page closed, if PDFium cannot make its text.
+
+        The objects from number *added_from* on are what fields and notes show.
+        """
         self._page = page
         self.width = bounded(float(pdfium.FPDF_GetPageWidthF(page)))
         self.height = bounded(float(pdfium.FPDF_GetPageHeightF(page)))
         self._to_display = _display_matrix(page)
         shown = pdfium.FS_RECTF()
         pdfium.FPDF_GetPageBoundingBox(page, shown)
-        left, top, _, _ = self._display((shown.left, shown.bottom, shown.right, shown.top))
+        self._shown = self._display((shown.left, shown.bottom, shown.right, shown.top))
+        left, top, _, _ = self._shown
         self.corner: Point = (bounded(left), bounded(top))
-        self._objects = PageObjects(page, self._to_display)
+        self.notes = notes
+        self._objects = PageObjects(
+            page, self._to_display, self._shown, added_from=added_from, has_hidden_layers=has_hidden_layers
+        )
         try:
-            self._text = ArrangedText(page, self._objects)
+            self._text = ArrangedText(page, self._objects, self._to_display)
         except NoTextError:
             pdfium.FPDF_ClosePage(page)
             raise
@@ -183,21 +232,23 @@ class Page:
         return list(filter(is_on_earth, map(self._show, self._text.find_boxes(start, count))))
 
     def read_words(self) -> list[tuple[str, Box]]:
-        return read_words(self._text.pieces, self._show)
+        return read_words(self._text, self._show)
 
     def read_edges(self) -> Edges:
-        return find_edges(self._objects.paths)
+        edges = find_edges(self._objects.paths)
+        return Edges(*([edge for edge in side if not is_apart(edge, self._shown)] for side in edges))
 
-    def read_chars(self) -> list[Char]:
-        return read_chars(self._text.main, self._to_display)
+    @property
+    def is_picture(self) -> bool:
+        """Whether it shows pictures and nothing that can be read."""
+        return bool(self._objects.images) and not self._text.string.strip()
+
+    def read_cell_words(self) -> list[CellWord]:
+        return read_cell_words(self._text, self._to_display)
 
     def _display(self, box: Box) -> Box:
         """Return where *box*, of page space, is displayed."""
-        a, b, c, d, e, f = self._to_display
-        left, bottom, right, top = box
-        x0, x1 = a * left + c * bottom + e, a * right + c * top + e
-        y0, y1 = b * left + d * bottom + f, b * right + d * top + f
-        return (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        return transform_box(self._to_display, box)
 
     def _show(self, box: Box) -> Box:
         """Return where *box*, of page space, is displayed, relative to the corner."""
@@ -206,7 +257,7 @@ class Page:
         return (x0 - left, y0 - top, x1 - left, y1 - top)
 
 
-def _render(page: Any, width: int) -> Picture:
+def _render(page: Any, width: int, forms: Forms) -> Picture:
     page_width = min(max(float(pdfium.FPDF_GetPageWidthF(page)), 1.0), LIMIT)
     page_height = min(max(float(pdfium.FPDF_GetPageHeightF(page)), 1.0), LIMIT)
     scale = min(
@@ -221,6 +272,7 @@ def _render(page: Any, width: int) -> Picture:
     try:
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, columns, rows, 0xFFFFFFFF)
         pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, columns, rows, 0, pdfium.FPDF_ANNOT)
+        forms.draw(bitmap, page, columns, rows)
         stride = pdfium.FPDFBitmap_GetStride(bitmap)
         pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * rows)
     finally:

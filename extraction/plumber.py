@@ -2,18 +2,20 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pdfplumber
 from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
 from extraction.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth
-from extraction.values import MAXIMUM_WORDS, Box, Char, Point
+from extraction.values import MAXIMUM_WORDS, Box, CellWord, Note, Point
 
 
 class Document:
     """An open PDF file: a `reader.Document`."""
+
+    findings: ClassVar[list[str]] = []
 
     def __init__(self, path: Path, password: str | None = None) -> None:
         """Raise PasswordRequiredError, or BadPdfError if pdfplumber cannot read the file either."""
@@ -65,6 +67,8 @@ class Page:
 
     has_lost_text = False
     is_unmapped = False
+    is_picture = False
+    notes: ClassVar[list[Note]] = []
 
     def __init__(self, page: Any) -> None:
         self._page = page
@@ -98,8 +102,13 @@ class Page:
                 edges.horizontal.append(box)
         return edges
 
-    def read_chars(self) -> list[Char]:
-        return [
-            (char["text"], char["x0"], char["top"], char["x1"], char["bottom"], char["upright"])
-            for char in self._page.chars
-        ]
+    def read_cell_words(self) -> list[CellWord]:
+        words = self._page.extract_words(extra_attrs=["upright"])
+        found: list[CellWord] = []
+        for number, word in enumerate(words):
+            box = (word["x0"], word["top"], word["x1"], word["bottom"])
+            middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+            begins_line = not found or not found[-1].box[1] <= middle[1] <= found[-1].box[3]
+            turn = 0 if word["upright"] else 3
+            found.append(CellWord(word["text"], box, middle, turn, number, number, begins_line))
+        return found

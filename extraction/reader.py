@@ -11,7 +11,16 @@ from typing import Protocol, Self
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from extraction import budget
-from extraction.text import clean_text
+from extraction.notices import (
+    FONTS_MISSING,
+    NO_TEXT,
+    PAGE_UNREADABLE,
+    TABLES_TRUNCATED,
+    TEXT_INCOMPLETE,
+    TEXT_UNREADABLE,
+    Finding,
+)
+from extraction.text import clean_text, is_gibberish
 from extraction.values import (
     MAXIMUM_TABLE_CELLS,
     MAXIMUM_TEXT_CHARS,
@@ -20,7 +29,8 @@ from extraction.values import (
     TOO_MANY_CELLS,
     TOO_MUCH_TEXT,
     Box,
-    Char,
+    CellWord,
+    Note,
     PageText,
     Point,
     Source,
@@ -33,23 +43,29 @@ RESERVE_SECONDS = 4.0  # of a task's processor time, below which no page is read
 class Page(Protocol):
     width: float
     height: float
-    corner: Point  # of the displayed page, in the coordinates of edges and characters
+    corner: Point  # of the displayed page, in the coordinates of edges and the words of cells
 
     @property
     def has_lost_text(self) -> bool: ...
     @property
     def is_unmapped(self) -> bool: ...
+    @property
+    def is_picture(self) -> bool: ...
+    @property
+    def notes(self) -> list[Note]: ...
     def close(self) -> None: ...
     def read_text(self) -> str: ...
     def read_words(self) -> list[tuple[str, Box]]: ...  # boxes from the corner
     def read_edges(self) -> tuple[list[Box], list[Box]]: ...  # vertical, horizontal
-    def read_chars(self) -> list[Char]: ...
+    def read_cell_words(self) -> list[CellWord]: ...
 
 
 class Document(Protocol):
     page_count: int
     encrypted: bool
 
+    @property
+    def findings(self) -> list[str]: ...  # codes of warnings about the whole file
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -66,7 +82,7 @@ def open_pdf(source: Source, max_pages: int, *, rescue_seconds: float = RESCUE_S
 
 
 class Reader:
-    """One open file; it counts what it has read against the limits, and collects warnings."""
+    """One open file; it counts what it has read against the limits, and collects notes and what to warn of."""
 
     def __init__(self, source: Source, max_pages: int, resources: contextlib.ExitStack, rescue_seconds: float) -> None:
         self._source = source
@@ -77,10 +93,12 @@ class Reader:
         self._char_count = 0
         self._cell_count = 0
         self._table_count = 0
-        self.warnings: list[str] = []
+        self.findings: list[Finding] = []
+        self.notes: list[Note] = []
         self.document = self._open()
         if self.document.page_count == 0:
             self.document = self._rescue()
+        self.findings += map(Finding, self.document.findings)
         if self.document.page_count == 0:
             raise BadPdfError("Error processing PDF: the file has no pages.")
         if self.document.page_count > max_pages:
@@ -121,7 +139,7 @@ class Reader:
                 self.unreadable_count += 1
                 if self.unreadable_count == page_count:
                     raise BadPdfError(NO_PAGES)
-                self.warnings.append(f"page_unreadable: page {page_number}")
+                self.findings.append(Finding(PAGE_UNREADABLE, page_number))
                 yield PageText(page_number, "", 0.0, 0.0), None
                 continue
             with contextlib.closing(page):
@@ -129,8 +147,11 @@ class Reader:
                 self._char_count += len(text)
                 if self._char_count > MAXIMUM_TEXT_CHARS:
                     raise ExtractionLimitError(TOO_MUCH_TEXT)
-                if page.is_unmapped:
-                    self.warnings.append(f"text_unreadable: page {page_number}")
+                self.notes += _clean_notes(page.notes)
+                if page.is_unmapped or is_gibberish(text):
+                    self.findings.append(Finding(TEXT_UNREADABLE, page_number))
+                elif page.is_picture:
+                    self.findings.append(Finding(NO_TEXT, page_number))
                 yield PageText(page_number, text, page.width, page.height), page
 
     def open_page(self, index: int) -> Page | None:
@@ -141,9 +162,10 @@ class Reader:
         budget.earn_page()
         if not page.has_lost_text:
             return page
+        self.findings.append(Finding(FONTS_MISSING, index + 1))
         other = self._open_rescue_page(index)
         if other is None:
-            self.warnings.append(f"text_incomplete: page {index + 1}")
+            self.findings.append(Finding(TEXT_INCOMPLETE, index + 1))
             return page
         worse, better = sorted((page, other), key=lambda candidate: len(candidate.read_text()))
         worse.close()
@@ -163,24 +185,28 @@ class Reader:
         return page
 
     def read_tables(self, page_number: int, page: Page) -> list[Table]:
-        from extraction import edges, ruled
+        from extraction import cells, edges, ruled
 
         try:
             grids = ruled.find_grids(*page.read_edges())
         except (edges.TooManyPathsError, ruled.TooManyLinesError):
-            self.warnings.append(f"tables_truncated: page {page_number}")
+            self.findings.append(Finding(TABLES_TRUNCATED, page_number))
             return []
         if not grids:
             return []
         self._cell_count += sum(len(grid.rows) * len(grid.rows[0]) for grid in grids)
         if self._cell_count > MAXIMUM_TABLE_CELLS:
             raise ExtractionLimitError(TOO_MANY_CELLS)
-        cells = ruled.CellReader(page.read_chars())
+        cell_reader = cells.CellReader(page.read_cell_words())
         left, top = page.corner
         found: list[Table] = []
         for grid in grids:
-            data = [[cell and clean_text(cell) for cell in row] for row in cells.read_cells(grid)]
+            data = [[cell and clean_text(cell) for cell in row] for row in cell_reader.read_cells(grid)]
             x0, y0, x1, y1 = grid.bbox
             found.append(Table(page_number, self._table_count, data, (x0 - left, y0 - top, x1 - left, y1 - top)))
             self._table_count += 1
         return found
+
+
+def _clean_notes(notes: list[Note]) -> list[Note]:
+    return [Note(note.page_number, clean_text(note.author), clean_text(note.text)) for note in notes]

@@ -1,4 +1,4 @@
-"""Find the ruled tables of a page and their cells' text: pdfplumber's "lines" rules, with faster data structures.
+"""Find the ruled tables of a page: pdfplumber's "lines" rules, with faster data structures.
 
 Coordinates are pdfplumber's: points, x to the right, top and bottom measured downwards. The rules are those of
 pdfplumber 0.11 with its default settings; tests/extraction/test_reader.py compares the two.
@@ -7,15 +7,13 @@ pdfplumber 0.11 with its default settings; tests/extraction/test_reader.py compa
 import itertools
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from pdfplumber.utils.text import LIGATURES, extract_text
+from extraction.values import Box, Point
 
-from extraction.values import Box, Char, Point
-
-TOLERANCE = 3.0  # points: for snapping, joining and crossing lines, and the gap that ends a word
+TOLERANCE = 3.0  # points: for snapping, joining and crossing lines
 MINIMUM_EDGE_LENGTH = 3.0  # points, after joining
 MAXIMUM_CROSSINGS = 150_000  # twice those of the fullest real page seen; as many cells
 MAXIMUM_STEPS = 6_000_000  # comparisons for one page: a few seconds
@@ -185,11 +183,12 @@ def _group_cells(cells: list[Box]) -> list[Grid]:
     groups: defaultdict[int, list[Box]] = defaultdict(list)
     for number, cell in enumerate(cells):
         groups[find_root(number)].append(cell)
-    grids = [Grid(_bounds(group), _arrange(group)) for group in groups.values() if len(group) > 1]
+    grids = [Grid(_bounds(group), arrange(group)) for group in groups.values() if len(group) > 1]
     return sorted(grids, key=lambda grid: min((cell[1], cell[0]) for cell in grid.rows[0] if cell is not None))
 
 
-def _arrange(cells: list[Box]) -> list[list[Box | None]]:
+def arrange(cells: list[Box]) -> list[list[Box | None]]:
+    """Return the cells by row and column, None where a row has no cell."""
     columns = sorted({cell[0] for cell in cells})
     if len(columns) * len({cell[1] for cell in cells}) > MAXIMUM_CROSSINGS:
         raise TooManyLinesError
@@ -221,86 +220,3 @@ def cluster_by(items: list[Item], position: Callable[[Item], float]) -> list[lis
     for item in items:
         group_of[position(item)].append(item)
     return groups
-
-
-# The text of the cells
-
-
-class CellReader:
-    """Reads the cells of one page, from its characters."""
-
-    def __init__(self, chars: list[Char]) -> None:
-        self._chars = chars
-        self._placed = sorted(
-            ((top + bottom) / 2, (x0 + x1) / 2, number) for number, (_, x0, top, x1, bottom, _) in enumerate(chars)
-        )
-        self._heights = [middle for middle, _, _ in self._placed]
-        self._join = join_chars if all(char[5] for char in chars) else join_turned_chars
-
-    def read_cells(self, grid: Grid) -> list[list[str | None]]:
-        """Return the text of each cell: the characters whose middle lies in it, ordered and spaced as by pdfplumber."""
-        return [self._read_row(row) for row in grid.rows]
-
-    def _read_row(self, row: list[Box | None]) -> list[str | None]:
-        _, row_top, _, row_bottom = _bounds(cell for cell in row if cell is not None)
-        first, last = bisect_left(self._heights, row_top), bisect_left(self._heights, row_bottom)
-        in_row = sorted((x, y, number) for y, x, number in self._placed[first:last])
-        middles = [x for x, _, _ in in_row]
-        texts: list[str | None] = []
-        for cell in row:
-            if cell is None:
-                texts.append(None)
-                continue
-            x0, top, x1, bottom = cell
-            inside = in_row[bisect_left(middles, x0) : bisect_left(middles, x1)]
-            numbers = sorted(number for _, y, number in inside if top <= y < bottom)
-            texts.append(self._join([self._chars[number] for number in numbers]))
-        return texts
-
-
-def join_chars(chars: list[Char]) -> str:
-    """Return the text of one cell's characters, all upright, spaced as pdfplumber's `extract_text` does."""
-    lines = cluster_by(chars, itemgetter(2))
-    words = [word for line in lines for word in _split_words(sorted(line, key=itemgetter(1)))]
-    return "\n".join(" ".join(map(itemgetter(1), line)) for line in cluster_by(words, itemgetter(0)))
-
-
-def _split_words(line: list[Char]) -> Iterator[tuple[float, str]]:
-    """Yield each word's top and text."""
-    word: list[str] = []
-    highest = last_top = last_x1 = 0.0
-    for text, x0, top, x1, _, _ in line:
-        if text.isspace():
-            if word:
-                yield highest, "".join(word)
-                word = []
-            continue
-        if word and (x0 > last_x1 + TOLERANCE or abs(top - last_top) > TOLERANCE):
-            yield highest, "".join(word)
-            word = []
-        highest = min(highest, top) if word else top
-        word.append(LIGATURES.get(text, text))
-        last_top, last_x1 = top, x1
-    if word:
-        yield highest, "".join(word)
-
-
-def join_turned_chars(chars: list[Char]) -> str:
-    """Return the text of one cell's characters; pdfplumber itself reads it if some are turned."""
-    if all(char[5] for char in chars):
-        return join_chars(chars)
-    fields: list[dict[str, Any]] = [
-        {
-            "text": text,
-            "x0": x0,
-            "top": top,
-            "x1": x1,
-            "bottom": bottom,
-            "upright": upright,
-            "doctop": top,
-            "height": bottom - top,
-            "width": x1 - x0,
-        }
-        for text, x0, top, x1, bottom, upright in chars
-    ]
-    return str(extract_text(fields, x_tolerance=TOLERANCE, y_tolerance=TOLERANCE))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from errors import PagewireError
 from extraction.guard import guarded
+from extraction.matching import MAXIMUM_EXCERPTS, find_matches
 from extraction.reader import open_pdf
-from extraction.text import MAXIMUM_EXCERPTS, clean_text, find_matches, trace_origins
+from extraction.text import trace_text
 from extraction.values import Box, PageMatches, Source
 
 if TYPE_CHECKING:
@@ -88,9 +89,7 @@ def find_hits(document: "pdfium.Document", page_number: int, term: str) -> list[
     if page is None:
         return []
     with contextlib.closing(page):
-        raw = page.read_text()
-        text = clean_text(raw)
-        origins = trace_origins(raw, text)
+        text, origins = trace_text(page.read_text())
         boxes: list[list[Box]] = []
         for excerpt in find_matches(text, term).excerpts:
             start, last = origins[excerpt.position], origins[excerpt.position + len(excerpt.match) - 1]

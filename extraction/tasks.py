@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from extraction.guard import guarded
+from extraction.notices import to_warnings
 from extraction.reader import open_pdf
 from extraction.tabular import FileFormat, join_tables, take_tables, to_file
 from extraction.text import clean_text
@@ -56,7 +57,8 @@ def read_part(
             reader.document.encrypted,
             pages,
             found,
-            reader.warnings,
+            reader.notes,
+            reader.findings,
             reader.unreadable_count,
             began,
             time.monotonic() - (waited_seconds() - waited_before),
@@ -88,13 +90,21 @@ def extract_json(source: Source, max_pages: int) -> bytes:
 def inspect(source: Source, max_pages: int) -> Inspection:
     with open_pdf(source, max_pages) as reader:
         document = reader.document
-        has_text = has_tables = False
+        textless: list[int] = []
+        has_tables = False
         for text, page in reader.read_pages():
-            has_text = has_text or bool(text.text.strip())
+            if not text.text.strip():
+                textless.append(text.page_number)
             has_tables = has_tables or (page is not None and bool(reader.read_tables(text.page_number, page)))
-            if has_text and has_tables:
-                break
-        return Inspection(document.page_count, reader.read_metadata(), has_text, has_tables, document.encrypted)
+        return Inspection(
+            document.page_count,
+            reader.read_metadata(),
+            len(textless) < document.page_count,
+            has_tables,
+            document.encrypted,
+            textless,
+            to_warnings(reader.findings, document.page_count),
+        )
 
 
 @guarded

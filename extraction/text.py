@@ -1,127 +1,108 @@
-"""The text of a page: cleaning it, and finding a term in it."""
+"""The text of a page, cleaned: as it is stored, shown and searched."""
 
 import re
-from array import array
-from bisect import bisect_right
-from functools import cache
-from typing import NamedTuple
+import unicodedata
+from collections.abc import Callable
 
-EXCERPT_CHARS = 60  # shown on each side of a match
-MAXIMUM_EXCERPTS = 100  # a page; the counts have no limit
-HYPHEN_MARKS = "\x02\ufffe"  # what PDFium makes of a hyphen at the end of a line
-
-
-class Excerpt(NamedTuple):
-    position: int  # of the match in the page's text
-    before: str
-    match: str
-    after: str
-
-
-class Matches(NamedTuple):
-    total: int
-    excerpts: list[Excerpt]  # of the first 100 matches
-
+from extraction.hyphens import HYPHEN_MARKS, Witness
 
 # C0 but \n and \t, DEL, and the non-character PDFium uses for what it cannot map
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\uffff]")
+_UNWANTED = "[\x00-\x08\x0b-\x1f\x7f\uffff]"
+_BLANKS = "[ \t]+(?=\n)"  # at the ends of lines
 _HYPHEN_MARK = re.compile(f"[{HYPHEN_MARKS}]\n?")
-_HYPHENS = "-" + HYPHEN_MARKS
-_SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # all of them, and surrogates
+_NONSENSE = re.compile("[\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
+_SPECIAL = re.compile(f"{_UNWANTED}|[\ud800-\udfff\ufffe\uf020-\uf0ff\ufb00-\ufb06]|[ \t]\n")
+_SYMBOLS = re.compile("[\uf020-\uf0ff]+")
+_LIGATURES = re.compile("[\ufb00-\ufb06]")
+
+# What fonts of symbols draw for a code, where it stands alone: Symbol and Wingdings, as word processors use them
+_BULLETS = {
+    "\uf0b7": "•",
+    "\uf0a7": "▪",
+    "\uf0a8": "◻",
+    "\uf06c": "●",
+    "\uf06e": "■",
+    "\uf06f": "□",
+    "\uf071": "❑",
+    "\uf076": "❖",
+    "\uf0d8": "➢",
+    "\uf0e0": "→",
+    "\uf0e8": "➔",
+    "\uf0f0": "⇨",
+    "\uf0fc": "✓",
+    "\uf0fb": "✗",
+    "\uf0fe": "☑",
+    "\uf0fd": "☒",
+    "\uf02d": "−",
+    "\uf0be": "—",
+}
+
+
+class _Draft:
+    """A text that is rewritten; if *traced*, it knows where in the raw text each of its characters comes from."""
+
+    def __init__(self, raw: str, *, traced: bool) -> None:
+        self.text = raw
+        self.origins: list[int] | None = list(range(len(raw))) if traced else None
+
+    def replace(self, pattern: re.Pattern[str] | str, write: Callable[[re.Match[str]], str]) -> None:
+        if self.origins is None:
+            self.text = re.sub(pattern, write, self.text)
+            return
+        parts: list[str] = []
+        origins: list[int] = []
+        end = 0
+        for match in re.finditer(pattern, self.text):
+            written = write(match)
+            parts += [self.text[end : match.start()], written]
+            origins += self.origins[end : match.start()]
+            last = match.end() - 1
+            origins += [self.origins[min(match.start() + number, last)] for number in range(len(written))]
+            end = match.end()
+        self.text = "".join(parts) + self.text[end:]
+        self.origins = origins + self.origins[end:]
 
 
 def clean_text(raw: str) -> str:
     """Return *raw* as stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
-    text = raw.replace("\r\n", "\n").replace("\r", "\n")
-    if not _SPECIAL.search(text):
-        return text
-    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
-    return _UNWANTED.sub("", _HYPHEN_MARK.sub(_join, text))
+    return _clean(_Draft(raw, traced=False)).text
 
 
-def _join(mark: re.Match[str]) -> str:
-    """Return the hyphen if it belongs to the word, line end or not: COVID-19, Franco-Prussian."""
-    before, after = mark.string[mark.start() - 1 : mark.start()], mark.string[mark.end() : mark.end() + 1]
-    return "-" if after.isdigit() or (after.isupper() and not before.isupper()) else ""
+def trace_text(raw: str) -> tuple[str, list[int]]:
+    """Return `clean_text(raw)`, and the position in *raw* of each of its characters."""
+    draft = _clean(_Draft(raw, traced=True))
+    return draft.text, draft.origins or []
 
 
-def trace_origins(raw: str, text: str) -> list[int]:
-    """Return the position in *raw* of each character of *text*, which is `clean_text(raw)`."""
-    origins: list[int] = []
-    place = 0
-    for char in text:
-        if char == "\n":
-            originals = "\r\n"
-        elif char == "-":
-            originals = _HYPHENS
-        elif char > "\uffff":
-            originals = char + chr(0xD7C0 + (ord(char) >> 10))  # whole, or the first of two surrogates
-        else:
-            originals = char
-        while raw[place] not in originals:
-            place += 1
-        origins.append(place)
-        place += 1
-    return origins
+def _clean(draft: _Draft) -> _Draft:
+    draft.replace("\r\n?", lambda _: "\n")
+    if not _SPECIAL.search(draft.text):
+        return draft
+    draft.replace("[\ud800-\udbff][\udc00-\udfff]", _join_surrogates)
+    draft.replace(_BLANKS, lambda _: "")
+    if _SYMBOLS.search(draft.text):
+        draft.replace(_SYMBOLS, _name_symbols)
+    draft.replace(_LIGATURES, lambda ligature: unicodedata.normalize("NFKC", ligature[0]))
+    if _HYPHEN_MARK.search(draft.text):
+        witness = Witness(draft.text)
+        draft.replace(_HYPHEN_MARK, witness.join)
+    draft.replace(f"{_UNWANTED}|[\ud800-\udfff\ufffe]", lambda _: "")
+    return draft
 
 
-def find_matches(text: str, term: str) -> Matches:
-    """Find *term* in *text*, ignoring case; white space in it matches any run of white space.
-
-    Matches do not overlap. The time is proportional to both lengths, whatever they hold.
-    """
-    needle = " ".join(term.split()).casefold()
-    if not needle:
-        return Matches(0, [])
-    folded = _FoldedText(text, fold_spaces=" " in needle)
-    excerpts: list[Excerpt] = []
-    position = folded.text.find(needle)
-    while position >= 0 and len(excerpts) < MAXIMUM_EXCERPTS:
-        start, end = folded.original_span(position, position + len(needle))
-        excerpts.append(
-            Excerpt(
-                start, text[max(0, start - EXCERPT_CHARS) : start], text[start:end], text[end : end + EXCERPT_CHARS]
-            )
-        )
-        position = folded.text.find(needle, position + len(needle))
-    return Matches(folded.text.count(needle), excerpts)
+def _join_surrogates(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
-class _FoldedText:
-    """A text without case and with single spaces; it knows where each of its characters came from."""
-
-    def __init__(self, text: str, *, fold_spaces: bool) -> None:
-        spaced = re.sub(r"\s", " ", text) if fold_spaces else text
-        pieces = re.compile(f"[{_expanding_chars()}]" + ("|  +" if fold_spaces else ""))
-        self._starts = array("q")  # of each piece that changes its length: in the folded text,
-        self._origins = array("q")  # in the original,
-        self._lengths = array("q")  # its length folded,
-        self._original_lengths = array("q")  # and in the original
-        shift = 0
-        for piece in pieces.finditer(spaced):
-            length = 1 if piece[0].isspace() else len(piece[0].casefold())
-            original_length = piece.end() - piece.start()
-            self._starts.append(piece.start() + shift)
-            self._origins.append(piece.start())
-            self._lengths.append(length)
-            self._original_lengths.append(original_length)
-            shift += length - original_length
-        self.text = (re.sub("  +", " ", spaced) if fold_spaces else spaced).casefold()
-
-    def original_span(self, start: int, end: int) -> tuple[int, int]:
-        return self._locate(start)[0], self._locate(end - 1)[1]
-
-    def _locate(self, position: int) -> tuple[int, int]:
-        """Return the start and the end, in the original, of the character at *position*."""
-        piece = bisect_right(self._starts, position) - 1
-        if piece < 0:
-            return position, position + 1
-        beyond = position - self._starts[piece] - self._lengths[piece]
-        after = self._origins[piece] + self._original_lengths[piece]
-        return (self._origins[piece], after) if beyond < 0 else (after + beyond, after + beyond + 1)
+def _name_symbols(run: re.Match[str]) -> str:
+    """Return the characters of a font of symbols: letters in private use, or a bullet."""
+    symbols = run[0]
+    if len(symbols) == 1 and symbols in _BULLETS:
+        return _BULLETS[symbols]
+    return "".join(_BULLETS[char] if char == "\uf0b7" else chr(ord(char) - 0xF000) for char in symbols)
 
 
-@cache
-def _expanding_chars() -> str:
-    """Return the characters that case folding expands to several, such as ß and the ligature ﬁ."""
-    return "".join(char for char in map(chr, range(0x80, 0x10000)) if len(char.casefold()) > 1)
+def is_gibberish(text: str) -> bool:
+    """Whether most of the text is characters that say nothing: private use, and what maps put for unknown ones."""
+    visible = sum(not char.isspace() for char in text)
+    return visible > 0 and 2 * len(_NONSENSE.findall(text)) > visible

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
-from extraction.text import Excerpt
+from extraction.matching import Excerpt
+from extraction.notices import Finding, Notice, to_warnings
 
-READER_VERSION = 1  # raise it with better extraction, so that older extractions are not reused
+READER_VERSION = 2  # raise it with better extraction, so that older extractions are not reused
 MAXIMUM_TEXT_CHARS = 20_000_000
 MAXIMUM_TABLE_CELLS = 2_000_000
 MAXIMUM_WORDS = 20_000  # of one page
@@ -20,7 +21,18 @@ TOO_MANY_CELLS = f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells
 ImageFormat = Literal["png", "webp", "jpeg"]
 Point = tuple[float, float]  # x, y
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
-Char = tuple[str, float, float, float, float, bool]  # text, x0, top, x1, bottom, upright
+
+
+class CellWord(NamedTuple):
+    """A word where it is displayed, for the cells of tables."""
+
+    text: str
+    box: Box
+    middle: Point  # across the line that of its tallest character, which decides in which row it stands
+    turn: int  # quarter turns, clockwise
+    first_object: int  # the text objects that drew its first and its last character
+    last_object: int
+    begins_line: bool
 
 
 class Source(NamedTuple):
@@ -52,6 +64,14 @@ class Table(NamedTuple):
     bbox: Box  # in points from the top left of the displayed page
 
 
+class Note(NamedTuple):
+    """A remark of a reader: a sticky note, or the comment on a passage."""
+
+    page_number: int
+    author: str
+    text: str
+
+
 class Part(NamedTuple):
     """Some pages of a document in page order, and the facts about the whole document."""
 
@@ -60,7 +80,8 @@ class Part(NamedTuple):
     encrypted: bool
     pages: list[PageText]
     tables: list[Table]  # a worker counts their indexes from 0 in each part
-    warnings: list[str]  # see Extraction
+    notes: list[Note]
+    findings: list[Finding]  # what to warn of
     unreadable_count: int  # of its pages
     began: float  # by the monotonic clock, which all processes share
     ended: float  # less the time that it waited for a processor
@@ -70,19 +91,15 @@ class Part(NamedTuple):
 
 
 class Extraction(NamedTuple):
-    """A whole document. Warnings are "<kind>: page N".
-
-    `page_unreadable`: the page could not be loaded, its text is "". `text_unreadable`: its fonts do not say which
-    characters they show. `text_incomplete`: it needs a font that this machine lacks. `tables_truncated`: it has more
-    lines than are compared, so no tables.
-    """
+    """A whole document."""
 
     page_count: int
     pages: list[PageText]
     tables: list[Table]
     metadata: dict[str, str]
     encrypted: bool
-    warnings: list[str]
+    notes: list[Note]
+    warnings: list[Notice]
 
     @classmethod
     def join(cls, parts: Sequence[Part]) -> Self:
@@ -92,7 +109,8 @@ class Extraction(NamedTuple):
             tables=[table for part in parts for table in part.tables],
             metadata=parts[0].metadata,
             encrypted=parts[0].encrypted,
-            warnings=[warning for part in parts for warning in part.warnings],
+            notes=[note for part in parts for note in part.notes],
+            warnings=to_warnings((finding for part in parts for finding in part.findings), parts[0].page_count),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -109,6 +127,8 @@ class Extraction(NamedTuple):
                 for table in self.tables
             ],
             "metadata": self.metadata,
+            "notes": [note._asdict() for note in self.notes],
+            "warnings": [warning._asdict() for warning in self.warnings],
         }
 
 
@@ -118,6 +138,8 @@ class Inspection(NamedTuple):
     has_text: bool
     has_tables: bool
     encrypted: bool
+    pages_without_text: list[int]
+    warnings: list[Notice]
 
 
 class PageMatches(NamedTuple):

@@ -7,7 +7,7 @@ from db import Connection, Database
 from delivery.protocol import MAX_MATCH_CHARACTERS
 from delivery.queries import Delivery, insert_events, lock_mailboxes
 from errors import ClientIdReusedError, DocumentNotFoundError, PageNotFoundError, UserNotFoundError
-from extraction.text import EXCERPT_CHARS, find_matches
+from extraction.matching import EXCERPT_CHARS, find_matches
 from messages import attachment_queries as queries
 from messages.queries import DocumentPointer, MessageDraft, StoredMessage, insert_messages
 

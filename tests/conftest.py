@@ -19,6 +19,7 @@ from postgres.embedded import EmbeddedServer
 from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.documents import documents_of, locked
+from support.engines import FileReader, open_engine
 from support.mail import MailServer
 from support.pdfs import make_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
@@ -48,6 +49,13 @@ def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
         return TestDatabase({**postgres.connect_kwargs, "dbname": name})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileReader]:
+    """Reads PDFs that are given as bytes."""
+    with open_engine() as engine, contextlib.closing(FileReader(engine, tmp_path_factory.mktemp("pdfs"))) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,9 @@ FLOORS = [
 ]
 DOORS = {
     "psycopg2": {"db", "postgres.embedded", "postgres.location"},
-    "pypdfium2": {"extraction.native", "extraction.pdfium", "extraction.textpage"},
-    "pdfplumber": {"extraction.plumber", "extraction.ruled"},
+    "pypdfium2": {"extraction.annotations", "extraction.native", "extraction.pdfium", "extraction.textpage"},
+    "pdfplumber": {"extraction.chars", "extraction.plumber"},
+    "pikepdf": {"extraction.layers", "extraction.structure"},
     "PIL": {"extraction.pictures"},
     "xlsxwriter": {"extraction.tabular"},
     "pebble": {"extraction.pool"},

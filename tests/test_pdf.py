@@ -13,7 +13,7 @@ import pytest
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
 from extraction import pdfium, plumber
-from extraction.text import Excerpt
+from extraction.matching import Excerpt
 from extraction.values import PageMatches, Part
 from extraction.workers import Limits
 from pdf import SHARED_MODULES, PdfEngine, _Total
@@ -101,7 +101,7 @@ def test_a_search_returns_the_pages_with_matches(run: Run, engine: PdfEngine, sa
 
 
 def test_after_two_thousand_excerpts_a_page_has_one(run: Run, engine: PdfEngine, save: Save) -> None:
-    page = b"BT /F1 9 Tf 9 99 Td (" + b"a " * 120 + b") Tj ET"
+    page = b"BT /F1 4 Tf 9 99 Td (" + b"a " * 120 + b") Tj ET"
     file = save(pdfs.write_pages([page] * 25))
 
     found = read_matches(run(engine.search(file, "a")))
@@ -150,7 +150,7 @@ def test_the_processor_time_is_for_the_whole_file(run: Run, strict_engine: PdfEn
 
 
 def test_parts_that_are_read_at_the_same_time_count_once_for_the_deadline() -> None:
-    part = Part(9, {}, False, [], [], [], 0, began=100.0, ended=104.0, cpu_seconds=2.0, rescue_seconds=0.0)
+    part = Part(9, {}, False, [], [], [], [], 0, began=100.0, ended=104.0, cpu_seconds=2.0, rescue_seconds=0.0)
     total = _Total(Limits(seconds=60, cpu_seconds=60))
 
     for began, ended in ((100, 104), (101, 105), (102, 103), (110, 112)):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
+from support.pdfs import HELLO, SCAN, make_book, make_encrypted_pdf, make_pdf, make_table_pdf, write_pages
 from support.servers import HOUSE, WAIT_SECONDS
 
 
@@ -30,6 +30,16 @@ def test_it_writes_the_text_of_a_file(tmp_path: Path) -> None:
     done = run("a.pdf", folder=tmp_path)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "first page\fsecond page\n", "")
+
+
+def test_it_says_what_it_could_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(write_pages([HELLO, SCAN]))
+
+    done = run("a.pdf", folder=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "Hello\f\n")
+    assert done.stderr.startswith("a.pdf: There are pictures but no text on page 2")
+    assert done.stderr.count("\n") == 1
 
 
 def test_it_writes_tables_as_csv(tmp_path: Path) -> None:

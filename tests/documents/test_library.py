@@ -9,7 +9,8 @@ import pytest
 
 from support.databases import TestDatabase
 from support.documents import documents_of, locked, refusal, uploaded
-from support.pdfs import make_pdf, make_table_pdf
+from support.forms import write_annotated
+from support.pdfs import HELLO, make_pdf, make_table_pdf
 from support.servers import WAIT_SECONDS, Person, Server, wait_until
 from support.sharing import share, show
 
@@ -219,6 +220,16 @@ def test_a_document_has_the_metadata_of_its_file(alice: Person, hello: bytes) ->
     assert details["sha256"] == found["sha256"]
     assert details["metadata"]["Title"] == "A greeting"
     assert (details["encrypted"], details["warnings"], details["status"]) == (False, [], "ready")
+
+
+def test_a_document_lists_the_notes_of_its_readers(alice: Person) -> None:
+    sticky = b"<</Type /Annot /Subtype /Text /Rect [300 600 320 620] /T (Bob) /Contents (Is this right?)>>"
+    document_id = uploaded(alice, write_annotated(HELLO, sticky))["document_id"]
+
+    details = alice.client.get(f"/documents/{document_id}").json()
+
+    assert details["notes"] == [{"page_number": 1, "author": "Bob", "text": "Is this right?"}]
+    assert alice.client.get(f"/documents/{document_id}/text").text == "Hello"
 
 
 @pytest.mark.parametrize(("method", "rest"), DOCUMENT_ROUTES)

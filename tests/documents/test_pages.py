@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageOps
 
-from extraction.text import clean_text, trace_origins
+from extraction.text import clean_text, trace_text
 from support.databases import TestDatabase
 from support.documents import refusal, upload
 from support.pdfs import make_book, make_labelled_pdf, make_pdf, write_page
@@ -280,8 +280,11 @@ def test_hits_are_highlighted_where_they_are(alice: Person, rotate: int) -> None
     [
         ("plain", "plain", [0, 1, 2, 3, 4]),
         ("a\r\nb", "a\nb", [0, 1, 3]),
-        ("x\ufffe\r\ny", "xy", [0, 4]),
-        ("p\x02q", "pq", [0, 2]),
+        ("exam\ufffe\r\nple", "example", [0, 1, 2, 3, 7, 8, 9]),
+        ("pa\x02ir", "pair", [0, 1, 3, 4]),
+        ("pre\ufffeand post", "pre- and post", [0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
+        ("end  \r\nof\uf06f\uf06b", "end\nofok", [0, 1, 2, 5, 7, 8, 9, 10]),
+        ("\ufb01t", "fit", [0, 0, 1]),
         ("D\ufffe19", "D-19", [0, 1, 2, 3]),
         ("\x00\r\r\n\uffffz", "\n\nz", [1, 2, 5]),
         ("\ud83d\ude00x\ud83d", "😀x", [0, 2]),
@@ -290,4 +293,4 @@ def test_hits_are_highlighted_where_they_are(alice: Person, rotate: int) -> None
 )
 def test_each_character_is_traced_to_its_origin(raw: str, text: str, origins: list[int]) -> None:
     assert clean_text(raw) == text
-    assert trace_origins(raw, text) == origins
+    assert trace_text(raw) == (text, origins)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.documents import PDF_ROUTES, post, refusal
-from support.pdfs import make_pdf, make_table_pdf
+from support.pdfs import HELLO, SCAN, make_pdf, make_table_pdf, write_pages
 from support.servers import Person
 
 
@@ -21,6 +21,8 @@ def test_pdf_info_describes_a_file(alice: Person, nothing_is_left: None, hello: 
         "has_text": True,
         "has_tables": False,
         "encrypted": False,
+        "pages_without_text": [],
+        "warnings": [],
     }
     assert metadata["Title"] == "A greeting"
 
@@ -31,6 +33,17 @@ def test_pdf_info_detects_tables_and_pages_without_text(alice: Person, nothing_i
 
     assert (with_table["has_text"], with_table["has_tables"]) == (True, True)
     assert (blank["has_text"], blank["has_tables"], blank["page_count"]) == (False, False, 2)
+    assert blank["pages_without_text"] == [1, 2]
+
+
+def test_a_scanned_page_is_told_by_all_who_read_it(alice: Person) -> None:
+    mixed = write_pages([HELLO, SCAN])
+    told = [{"code": "no_text", "pages": [2]}]
+
+    for path in ("/pdf-info", "/extract", "/upload-pdf"):
+        warnings = post(alice, path, mixed).json()["warnings"]
+        assert [{key: warning[key] for key in ("code", "pages")} for warning in warnings] == told
+        assert "page 2" in warnings[0]["detail"]
 
 
 def test_extract_returns_text_pages_and_metadata(alice: Person, nothing_is_left: None, hello: bytes) -> None:

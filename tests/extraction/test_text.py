@@ -1,54 +1,58 @@
-"""A term is found in a text as people expect it, in time in proportion to both."""
+"""A page's text is cleaned: hyphens at line ends, fonts of symbols."""
 
 import pytest
 
-from extraction.text import Excerpt, find_matches
+from extraction.text import clean_text, is_gibberish
+
+# Hyphens at line ends
 
 
 @pytest.mark.parametrize(
-    ("text", "term", "matched"),
+    ("raw", "text"),
     [
-        ("Straße STRASSE strasse", "straße", ["Straße", "STRASSE", "strasse"]),
-        ("the ﬁrst first", "FIRST", ["ﬁrst", "first"]),
-        ("a  b\na\n\t b a b", "a b", ["a  b", "a\n\t b", "a b"]),
-        ("aaaa", "aa", ["aa", "aa"]),
-        ("a.b", ".", ["."]),
-        ("İstanbul", "istanbul", []),
-        ("x", "  ", []),
-        ("\xa0two\u2003words ", " two words ", ["two\u2003words"]),
+        ("an exam\ufffeple", "an example"),
+        ("cross\ufffeborder and cross-border", "cross-border and cross-border"),
+        ("self\ufffeevident, no doubt", "selfevident, no doubt"),
+        ("state-of\ufffethe-art, the state-of-the-art", "state-of-the-art, the state-of-the-art"),
+        ("the re\ufffeport, a report, re-port", "the report, a report, re-port"),
+        ("n\ufffetridecanal", "n-tridecanal"),
+        ("e\ufffemail", "e-mail"),
+        ("AB\ufffecd12", "AB-cd12"),
+        ("COVID\ufffe19", "COVID-19"),
+        ("Franco\ufffePrussian", "Franco-Prussian"),
+        ("IN CAPI\ufffeTAL LETTERS", "IN CAPITAL LETTERS"),
+        ("pre\ufffeand post-treatment", "pre- and post-treatment"),
+        ("Vor\ufffeund Nachteile", "Vor- und Nachteile"),
+        ("see www.example\ufffesite.org/a\ufffeb for more", "see www.example-site.org/a-b for more"),
+        ("ask jane.doe@no\ufffewhere.org", "ask jane.doe@no-where.org"),
     ],
 )
-def test_matches_ignore_case_and_the_kind_of_white_space(text: str, term: str, matched: list[str]) -> None:
-    matches = find_matches(text, term)
-
-    assert [excerpt.match for excerpt in matches.excerpts] == matched
-    assert matches.total == len(matched)
-    assert all(text[e.position :].startswith(e.match) for e in matches.excerpts)
+def test_a_hyphen_at_a_line_end_stays_if_the_page_shows_that_it_belongs_there(raw: str, text: str) -> None:
+    assert clean_text(raw) == text
 
 
-def test_an_excerpt_shows_sixty_characters_each_side() -> None:
-    text = "a" * 100 + "NEEDLE" + "b" * 100
-
-    [excerpt] = find_matches(text, "needle").excerpts
-
-    assert excerpt == Excerpt(100, "a" * 60, "NEEDLE", "b" * 60)
+def test_many_hyphens_are_joined_in_time_in_proportion() -> None:
+    assert clean_text("exam\ufffeple " * 20_000) == "example " * 20_000
+    assert len(clean_text("a" * 1_000_000 + "\ufffe" * 10_000)) > 1_000_000
 
 
-def test_excerpts_end_at_a_hundred_and_the_count_does_not() -> None:
-    matches = find_matches("ab " * 5000, "AB")
-
-    assert (matches.total, len(matches.excerpts)) == (5000, 100)
+# Characters of fonts of symbols
 
 
 @pytest.mark.parametrize(
-    ("text", "term"),
+    ("raw", "text"),
     [
-        (" " * 3_000_000, "a b"),
-        ("a " * 1_000_000, "a " * 499 + "b"),
-        ("a" * 3_000_000, "a" * 999 + "b"),
-        ("a" + " " * 3_000_000 + "c", "a b"),
-        ("ß" * 300_000, "s" * 999 + "t"),
+        ("\uf048\uf065\uf06c\uf06c\uf06f\uf020\uf077", "Hello w"),
+        ("\uf0b7 a point\r\n\uf0a7 and another", "• a point\n▪ and another"),
+        ("\uf0fc done", "✓ done"),
+        ("\uf0b7\uf0b7", "••"),
     ],
 )
-def test_no_text_makes_matching_slow(text: str, term: str) -> None:
-    assert find_matches(text, term).total == 0
+def test_private_use_of_symbol_fonts_is_taken_back(raw: str, text: str) -> None:
+    assert clean_text(raw) == text
+
+
+def test_text_of_nothing_but_private_use_is_gibberish() -> None:
+    assert is_gibberish("\ue123\ue124 \ufffd\ufffd")
+    assert not is_gibberish("\ue123 a good sentence")
+    assert not is_gibberish("")

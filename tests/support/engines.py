@@ -1,10 +1,16 @@
 """PDF engines for tests, and files to give them."""
 
+import asyncio
+import io
+import json
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from extraction.values import Box, Extraction, Word
 from pdf import PdfEngine, PdfFile
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -47,3 +53,52 @@ def loading(*pages: tuple[int, str]) -> Callable[[], Coroutine[Any, Any, list[tu
         return list(pages)
 
     return load
+
+
+class FileReader:
+    """Reads PDFs, given as bytes, with an engine of its own."""
+
+    def __init__(self, engine: PdfEngine, folder: Path) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._runner = asyncio.Runner()
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def save(self, content: bytes, **about: Any) -> PdfFile:
+        return save_pdf(self._folder, content, **about)
+
+    def extract(self, content: bytes, **about: Any) -> Extraction:
+        return self._runner.run(self._engine.extract(self.save(content, **about)))
+
+    def read_text(self, content: bytes) -> str:
+        return "\f".join(page.text for page in self.extract(content).pages)
+
+    def read_tables(self, content: bytes) -> list[list[list[str | None]]]:
+        return [table.data for table in self.extract(content).tables]
+
+    def list_warnings(self, content: bytes) -> list[tuple[str, list[int]]]:
+        return [(warning.code, warning.pages) for warning in self.extract(content).warnings]
+
+    def count_matches(self, content: bytes, term: str) -> int:
+        answer = json.loads(self._runner.run(self._engine.search(self.save(content), term)))
+        return int(answer["total_matches"])
+
+    def find_boxes(self, content: bytes, term: str) -> list[list[Box]]:
+        """Return the boxes of the matches on the first page."""
+        file = self.save(content)
+        text = self._runner.run(self._engine.extract(file)).pages[0].text
+        _, pages = self._runner.run(self._engine.search_pages(file, loading((1, text)), term, first_page=1, limit=1))
+        return [boxes for page in pages for boxes in page.boxes]
+
+    def read_words(self, content: bytes) -> list[Word]:
+        return self._runner.run(self._engine.read_words(self.save(content), 1)) or []
+
+    def count_dark(self, content: bytes, box: tuple[int, int, int, int]) -> int:
+        """Return how many pixels of a picture of the first page, one a point, are dark in *box*."""
+        file = self.save(content)
+        picture = self._runner.run(self._engine.render_page(file, 1, width=612, image_format="png"))
+        assert picture is not None
+        shown = Image.open(io.BytesIO(picture)).convert("L").crop(box)
+        return sum(shown.histogram()[:128])

@@ -201,6 +201,17 @@ GALLERY: dict[str, Callable[[Canvas], None]] = {
 }
 
 
+# Those that lie on their side, and how they stand: pdfplumber reads their cells backwards
+UPRIGHT = {
+    "turned left": "grid",
+    "turned right": "grid",
+    "upside down": "grid",
+    "page turned by 90": "spans",
+    "page turned by 180": "spans",
+    "page turned by 270": "spans",
+}
+
+
 def draw_gallery(name: str, *, box: bytes = b"0 0 612 792") -> bytes:
     """Return a PDF of one page that shows the tables of that name; *box* is its media box."""
     file = io.BytesIO()
@@ -235,6 +246,7 @@ CATALOG = b"<</Type /Catalog /Pages 2 0 R>>"
 PAGES = b"<</Type /Pages /Kids [3 0 R] /Count 1>>"
 FONT = b"/Font <</F1 <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>>>"
 HELLO = b"BT /F1 12 Tf 72 720 Td (Hello) Tj ET"
+SCAN = b"q 612 0 0 792 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"  # a picture, all over the page
 
 
 def write_page(
@@ -281,11 +293,16 @@ def _steps(count: int, length: float) -> list[float]:
     return [length * number / count for number in range(count + 1)]
 
 
-def map_letters(*codes: bytes) -> bytes:
-    """Return a page whose letters A, B, … between x and y stand for these UTF-16 codes, in hexadecimal."""
+def map_letters(*codes: bytes, content: bytes = b"") -> bytes:
+    """Return a page whose letters A, B, … in the font F2 stand for these UTF-16 codes, in hexadecimal.
+
+    It shows *content*, or all the letters between x and y.
+    """
     pairs = b"\n".join(b"<%02X> <%s>" % (65 + number, code) for number, code in enumerate(codes))
     cmap = b"/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange\n"
     cmap += b"%d beginbfchar\n%s\nendbfchar endcmap end" % (len(codes), pairs)
-    font = b"/Font <</F2 <</Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 5 0 R>>>>"
+    helvetica = b"/Type /Font /Subtype /Type1 /BaseFont /Helvetica"
+    font = b"/Font <</F1 <<%s>> /F2 <<%s /ToUnicode 5 0 R>>>>" % (helvetica, helvetica)
     letters = bytes(range(65, 65 + len(codes)))
-    return write_page(b"BT /F2 12 Tf 72 720 Td (x%sy) Tj ET" % letters, stream(cmap), resources=font)
+    shown = content or b"BT /F2 12 Tf 72 720 Td (x%sy) Tj ET" % letters
+    return write_page(shown, stream(cmap), resources=font)

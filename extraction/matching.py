@@ -1,0 +1,111 @@
+"""Find a term in a text as people see it: whatever its case, its form, its quotes, dashes and blanks."""
+
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from extraction.folding import MARKS, fold, fold_character, strip_accents
+
+EXCERPT_CHARS = 60  # shown on each side of a match
+MAXIMUM_EXCERPTS = 100  # a page; the counts have no limit
+
+
+class Excerpt(NamedTuple):
+    position: int  # of the match in the page's text
+    before: str
+    match: str
+    after: str
+
+
+class Matches(NamedTuple):
+    total: int
+    excerpts: list[Excerpt]  # of the first 100 matches
+
+
+_SYLLABLE = "[\u1100-\u115f]+[\u1160-\u11a7]*[\u11a8-\u11ff]*"  # of conjoining Hangul letters
+_PARTED = r"(?<=[^\W_])-[^\S\n]*\n\s*(?=[^\W_])"  # a hyphen at a line end, within a word
+_BLANKS = r"\s\s+"
+
+
+def find_matches(text: str, term: str) -> Matches:
+    """Find *term* in *text*: both are folded, see `folding`; accents count only if the term has some.
+
+    White space in the term matches any run of white space, and a word that a hyphen parts at a line end is found whole,
+    with or without the hyphen. Matches do not overlap. The time is proportional to both lengths, whatever they hold.
+    """
+    needle = " ".join(fold(term).split())
+    if not needle:
+        return Matches(0, [])
+    has_accents = strip_accents(needle) != needle
+    folded = _FoldedText(text, fold_blanks=" " in needle, keep_accents=has_accents, hyphen="-" * ("-" in needle))
+    excerpts: list[Excerpt] = []
+    position = folded.text.find(needle)
+    while position >= 0 and len(excerpts) < MAXIMUM_EXCERPTS:
+        start, end = folded.original_span(position, position + len(needle))
+        excerpts.append(
+            Excerpt(
+                start, text[max(0, start - EXCERPT_CHARS) : start], text[start:end], text[end : end + EXCERPT_CHARS]
+            )
+        )
+        position = folded.text.find(needle, position + len(needle))
+    return Matches(folded.text.count(needle), excerpts)
+
+
+class _FoldedText:
+    """A folded text, which knows where each of its characters came from."""
+
+    def __init__(self, text: str, *, fold_blanks: bool, keep_accents: bool, hyphen: str) -> None:
+        """*hyphen*: what one at a line end, and the line end, become."""
+        fold_all = fold if keep_accents else _fold_without_accents
+        self._starts = array("q")  # of each piece that changes its length: in the folded text,
+        self._origins = array("q")  # in the original,
+        self._lengths = array("q")  # its length folded,
+        self._original_lengths = array("q")  # and in the original
+        parts: list[str] = []
+        place = end = 0
+        for piece in _pieces(keep_accents=keep_accents, fold_blanks=fold_blanks).finditer(text):
+            between = fold_all(text[end : piece.start()])
+            original = piece[0]
+            folded = " " if original.isspace() else fold_all(original)
+            if piece.lastgroup == "parted":
+                folded = hyphen
+            parts += [between, folded]
+            place += len(between)
+            self._starts.append(place)
+            self._origins.append(piece.start())
+            self._lengths.append(len(folded))
+            self._original_lengths.append(len(original))
+            place += len(folded)
+            end = piece.end()
+        parts.append(fold_all(text[end:]))
+        self.text = "".join(parts)
+        if fold_blanks:
+            self.text = re.sub(r"\s", " ", self.text)
+
+    def original_span(self, start: int, end: int) -> tuple[int, int]:
+        return self._locate(start)[0], self._locate(end - 1)[1]
+
+    def _locate(self, position: int) -> tuple[int, int]:
+        """Return the start and the end, in the original, of the character at *position*."""
+        piece = bisect_right(self._starts, position) - 1
+        if piece < 0:
+            return position, position + 1
+        beyond = position - self._starts[piece] - self._lengths[piece]
+        after = self._origins[piece] + self._original_lengths[piece]
+        return (self._origins[piece], after) if beyond < 0 else (after + beyond, after + beyond + 1)
+
+
+def _fold_without_accents(text: str) -> str:
+    return strip_accents(fold(text))
+
+
+@cache
+def _pieces(*, keep_accents: bool, fold_blanks: bool) -> re.Pattern[str]:
+    """Return what may change its length when it is folded: all else is folded character by character."""
+    fold_one: Callable[[str], str] = fold if keep_accents else fold_character
+    changing = "".join(char for char in map(chr, range(0x80, 0x10000)) if len(fold_one(char)) != 1)
+    patterns = [rf"(?P<parted>{_PARTED})", rf"[^{MARKS}][{MARKS}]+", _SYLLABLE, f"[{re.escape(changing)}]"]
+    return re.compile("|".join([*patterns, _BLANKS] if fold_blanks else patterns), re.DOTALL)

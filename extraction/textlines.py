@@ -1,0 +1,153 @@
+"""The lines of a page, and the order in which they are read where that of drawing is not it.
+
+Boxes are those of the page as displayed, turned so that its text is upright. Two boxes a line tell whether the usual
+page, drawn from top to bottom, is in order already.
+"""
+
+import re
+import struct
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, repeat
+
+from extraction.geometry import Matrix, surround, transform_box
+from extraction.hyphens import HYPHEN_MARKS
+from extraction.native import get_loose_box, run_all
+from extraction.textpage import TextPage
+from extraction.values import Box
+
+MAXIMUM_LINES = 5_000  # of a page, that are put in order
+BREAK = "\r\n"
+_LINE = re.compile(rf"[^\s{HYPHEN_MARKS}](?:[^\r\n{HYPHEN_MARKS}]*[^\s{HYPHEN_MARKS}])?")
+
+# A raised or lowered character beside a line is part of it (tried on a book of 117 pages)
+SHARED_HEIGHT = 0.35  # of the lower of two boxes that stand on one line
+MOST_OVERLAP = -0.15  # of the height: how far back the next character begins
+MOST_GAP = 0.6
+WORD_GAP = 0.2  # of the height: a wider gap parts words
+
+Span = tuple[int, int]  # first character, and the one after the last
+Stretch = tuple[str, int, int]  # what stands before it, and its span
+
+
+class Line:
+    """Characters that are read one after the other."""
+
+    __slots__ = ("box", "end", "first", "glues", "last", "next", "spans")
+
+    def __init__(self, spans: list[Span], first: Box, last: Box, end: str) -> None:
+        self.spans = spans
+        self.glues = [""] * (len(spans) - 1)  # between them
+        self.first = first  # the box of the first character
+        self.last = last
+        self.box = surround((first, last))
+        self.end = end  # what PDFium put after it: a line break, or the mark of a hyphen
+        self.next: Line | None = None  # as drawn
+
+    @property
+    def height(self) -> float:
+        return self.box[3] - self.box[1]
+
+    def append(self, glue: str, other: "Line") -> None:
+        self.spans += other.spans
+        self.glues += [glue, *other.glues]
+        self.last, self.end, self.next = other.last, other.end, other.next
+        self.box = surround((self.box, other.box))
+
+
+class LineReader:
+    """Reads the lines of one text page."""
+
+    def __init__(self, text: TextPage, to_reading: Matrix) -> None:
+        """*to_reading* leads from page space to the displayed page, turned so that this text is upright."""
+        self.text = text
+        self._matrix = to_reading
+        self._is_plain = to_reading[:4] == (1.0, 0.0, 0.0, -1.0)
+
+    def read_lines(self) -> list[Line]:
+        string = self.text.string
+        spans = [match.span() for match in _LINE.finditer(string)]
+        if not 0 < len(spans) <= MAXIMUM_LINES:
+            return []
+        boxes = self.read_boxes([place for start, stop in spans for place in (start, stop - 1)])
+        ends = [_end_of(string[stop : stop + 3]) for _, stop in spans]
+        lines = list(map(Line, ([span] for span in spans), boxes[::2], boxes[1::2], ends))
+        for line, follower in pairwise(lines):
+            line.next = follower
+        return lines
+
+    def read_boxes(self, places: Sequence[int]) -> list[Box]:
+        boxes = array("f", bytes(16 * len(places)))
+        start = boxes.buffer_info()[0]
+        run_all(map(get_loose_box, repeat(self.text.address), places, range(start, start + 16 * len(places), 16)))
+        found = struct.iter_unpack("4f", boxes)
+        if self._is_plain:
+            x, y = self._matrix[4:]
+            return [(left + x, y - top, right + x, y - bottom) for left, top, right, bottom in found]
+        return [transform_box(self._matrix, (left, bottom, right, top)) for left, top, right, bottom in found]
+
+    def cut(self, line: Line, spans: list[Span]) -> Line | None:
+        """Return the line with these characters only; None if nothing but blanks is left."""
+        string = self.text.string
+        kept = [span for span in (_strip(string, span) for span in spans) if span[0] < span[1]]
+        if not kept:
+            return None
+        first, last = self.read_boxes([kept[0][0], kept[-1][1] - 1])
+        shorter = Line(kept, first, last, line.end)
+        shorter.glues = [
+            " " if string[before:after].isspace() or string[after - 1 : after].isspace() else ""
+            for (_, before), (after, _) in pairwise(kept)
+        ]
+        shorter.next = line.next
+        return shorter
+
+
+def _end_of(following: str) -> str:
+    return next((char for char in following.lstrip(" ")[:1] if char in HYPHEN_MARKS), BREAK)
+
+
+def _strip(string: str, span: Span) -> Span:
+    start, stop = span
+    while start < stop and string[start].isspace():
+        start += 1
+    while start < stop and string[stop - 1].isspace():
+        stop -= 1
+    return start, stop
+
+
+def join_raised(lines: list[Line]) -> list[Line]:
+    """Put raised and lowered characters, which PDFium sets on lines of their own, where they stand."""
+    joined: list[Line] = []
+    for line in lines:
+        if joined and joined[-1].end == BREAK:
+            before, after = joined[-1].last, line.first
+            height = max(before[3] - before[1], after[3] - after[1])
+            shared = min(before[3], after[3]) - max(before[1], after[1])
+            gap = after[0] - before[2]
+            if (
+                shared >= SHARED_HEIGHT * min(before[3] - before[1], after[3] - after[1]) > 0
+                and MOST_OVERLAP * height <= gap <= MOST_GAP * height
+            ):
+                joined[-1].append(" " if gap > WORD_GAP * height else "", line)
+                continue
+        joined.append(line)
+    return joined
+
+
+def write_lines(lines: Iterable[Line]) -> Iterator[Stretch]:
+    """Yield the spans of the lines, each with what stands before it."""
+    last: Line | None = None
+    for line in lines:
+        glue = "" if last is None else _glue_between(last, line)
+        for span, after in zip(line.spans, [*line.glues, ""], strict=True):
+            yield (glue, *span)
+            glue = after
+        last = line
+    if last is not None and last.end != BREAK:
+        yield ("-", 0, 0)
+
+
+def _glue_between(line: Line, follower: Line) -> str:
+    if line.end == BREAK or (line.next is not None and line.next.spans[0][0] == follower.spans[0][0]):
+        return line.end
+    return "-" + BREAK

@@ -1,0 +1,148 @@
+"""What people are told: warnings with their pages, what a damaged file became, what the file says about itself."""
+
+import io
+
+import pytest
+from pikepdf import Array, Dictionary, Name, Pdf, Stream
+
+from errors import BadPdfError
+from extraction.notices import Finding, to_warnings
+from support.engines import FileReader
+from support.pdfs import CATALOG, FONT, HELLO, PAGES, SCAN, map_letters, stream, write_page, write_pages, write_pdf
+
+
+def save(pdf: Pdf, **how: object) -> bytes:
+    target = io.BytesIO()
+    pdf.save(target, **how)  # type: ignore[arg-type]
+    return target.getvalue()
+
+
+# Pages without text
+
+
+def test_pages_of_pictures_are_told_with_their_numbers(reader: FileReader) -> None:
+    assert reader.list_warnings(write_pages([HELLO, SCAN, SCAN])) == [("no_text", [2, 3])]
+
+
+def test_a_blank_page_is_no_loss(reader: FileReader) -> None:
+    assert reader.list_warnings(write_pages([HELLO, b""])) == []
+
+
+def test_a_scanned_document_is_told_in_one_sentence(reader: FileReader) -> None:
+    (warning,) = reader.extract(write_pages([SCAN, SCAN])).warnings
+
+    assert warning.detail.startswith("This is a scanned document")
+    assert warning.detail.count(".") == 1
+
+
+def test_a_warning_names_its_pages_in_ranges() -> None:
+    (warning,) = to_warnings([Finding("tables_truncated", number) for number in (9, 1, 2, 3, 5)], 10)
+
+    assert warning.pages == [1, 2, 3, 5, 9]
+    assert "pages 1 to 3, 5 and 9" in warning.detail
+
+
+# Fonts that say nothing
+
+
+@pytest.mark.parametrize("code", [b"FFFD", b"E123"])
+def test_letters_that_stand_for_nothing_are_told(reader: FileReader, code: bytes) -> None:
+    content = b"BT /F2 12 Tf 72 720 Td (AAAA AAA) Tj ET"
+
+    assert ("text_unreadable", [1]) in reader.list_warnings(map_letters(code, content=content))
+
+
+# Damaged files
+
+
+def test_a_file_cut_off_in_its_cross_reference_table_is_repaired(reader: FileReader) -> None:
+    whole = write_page(HELLO)
+    for cut in (whole.rindex(b"trailer") - 30, whole.rindex(b"xref\n0"), whole.rindex(b"trailer")):
+        extraction = reader.extract(whole[:cut])
+
+        assert extraction.pages[0].text == "Hello"
+        assert [warning.code for warning in extraction.warnings] == ["repaired"]
+
+
+def test_a_file_with_a_wrong_cross_reference_table_is_told(reader: FileReader) -> None:
+    broken = write_page(HELLO).replace(b"0000000", b"0000009")
+
+    assert reader.list_warnings(broken) == [("repaired", [])]
+    assert reader.read_text(broken) == "Hello"
+
+
+def test_a_repaired_file_has_pictures(reader: FileReader) -> None:
+    whole = write_page(HELLO)
+
+    assert reader.count_dark(whole[: whole.rindex(b"xref\n0")], (60, 50, 200, 100)) > 20
+
+
+def test_a_sound_file_is_not_said_to_be_repaired(reader: FileReader) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        compressed = save(pdf, object_stream_mode=1)
+
+    assert reader.list_warnings(write_page(HELLO)) == []
+    assert reader.list_warnings(b"some junk\n" + write_page(HELLO)) == []
+    assert reader.list_warnings(compressed) == []
+
+
+def test_what_cannot_be_repaired_is_a_bad_pdf(reader: FileReader) -> None:
+    with pytest.raises(BadPdfError):
+        reader.extract(b"%PDF-1.7\n" + b"nothing of a PDF " * 50)
+
+
+# What else a file holds
+
+
+def test_a_portfolio_is_told(reader: FileReader) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        pdf.attachments["inside.pdf"] = write_page(HELLO)
+        pdf.Root.Collection = Dictionary(Type=Name.Collection, View=Name.D)
+        portfolio = save(pdf)
+
+    assert reader.list_warnings(portfolio) == [("attachments", [])]
+
+
+def test_an_xfa_form_is_told(reader: FileReader) -> None:
+    with Pdf.open(io.BytesIO(write_page(b"BT /F1 12 Tf 72 720 Td (Please wait...) Tj ET"))) as pdf:
+        pdf.Root.AcroForm = Dictionary(Fields=Array([]), XFA=Stream(pdf, b"<xdp:xdp xmlns:xdp='x'/>"))
+        pdf.Root.NeedsRendering = True
+        form = save(pdf)
+
+    assert reader.list_warnings(form) == [("xfa_form", [])]
+
+
+# Metadata
+
+XMP = """<?xpacket begin="\ufeff"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="A tool">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Title by XMP</rdf:li>
+<rdf:li xml:lang="de">Titel</rdf:li></rdf:Alt></dc:title>
+<dc:creator><rdf:Seq><rdf:li>Alice</rdf:li><rdf:li>Bob</rdf:li></rdf:Seq></dc:creator>
+<xmp:CreateDate>2024-03-05T10:00:00Z</xmp:CreateDate></rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+
+def write_with_xmp(xmp: bytes, info: bytes = b"") -> bytes:
+    catalog = CATALOG.replace(b">>", b" /Metadata 5 0 R>>")
+    page = b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources <<%s>>>>" % FONT
+    metadata = stream(xmp, b"/Type /Metadata /Subtype /XML")
+    return write_pdf([catalog, PAGES, page, stream(HELLO), metadata, b"<<%s>>" % info], trailer=b"/Info 6 0 R")
+
+
+def test_metadata_come_from_xmp_where_the_information_dictionary_has_none(reader: FileReader) -> None:
+    metadata = reader.extract(write_with_xmp(XMP.encode(), b"/Creator (Another tool)")).metadata
+
+    assert metadata == {
+        "Title": "Title by XMP",
+        "Author": "Alice; Bob",
+        "CreationDate": "2024-03-05T10:00:00Z",
+        "Creator": "Another tool",
+    }
+
+
+@pytest.mark.parametrize("xmp", [b"", b"<no xml", b"<a>" * 5000, b"\xff\xfe\0\0"])
+def test_broken_xmp_is_none(reader: FileReader, xmp: bytes) -> None:
+    extraction = reader.extract(write_with_xmp(xmp))
+
+    assert (extraction.metadata, extraction.pages[0].text) == ({}, "Hello")
