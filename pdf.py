@@ -26,7 +26,8 @@ from extraction.budget import PAGE_SECONDS
 from extraction.notices import Finding, to_warnings
 from extraction.pool import WorkerDiedError
 from extraction.recent import CHARACTER_BYTES, RecentAnswers
-from extraction.tabular import FileFormat, to_csv
+from extraction.tabular import to_csv
+from extraction.tasks import TableQuery
 from extraction.values import (
     DAMAGED,
     MAXIMUM_TABLE_CELLS,
@@ -41,6 +42,7 @@ from extraction.values import (
     PageMatches,
     Part,
     Source,
+    TableSet,
     Word,
 )
 from extraction.workers import Limits, Workers
@@ -139,14 +141,16 @@ class PdfEngine:
         """Stop the workers; tasks under way end with BusyError. Blocks for a moment."""
         self._workers.close()
 
-    async def read(self, file: PdfFile, *, with_vectors: bool = False) -> AsyncGenerator[Part]:
+    async def read(
+        self, file: PdfFile, *, with_vectors: bool = False, wanted: TableSet = "all"
+    ) -> AsyncGenerator[Part]:
         """Yield the text and the tables of all pages in parts, in page order; tables are numbered over the document.
         *with_vectors*: and what the search needs of the pages.
 
         While the caller handles a part, the next ones are extracted: as many as there are workers, and one more.
         """
         total = _Total(self._limits_of(file))
-        part = await self._read_part(file, 1, FIRST_PAGES, total, with_vectors)
+        part = await self._read_part(file, 1, FIRST_PAGES, total, with_vectors, wanted)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
         try:
@@ -155,7 +159,8 @@ class PdfEngine:
                 while next_page <= part.page_count and len(ahead) <= self._worker_count:
                     share = math.ceil((part.page_count + 1 - next_page) / self._worker_count)
                     count = min(_next_size(part), max(FIRST_PAGES, share))
-                    ahead.append(asyncio.create_task(self._read_part(file, next_page, count, total, with_vectors)))
+                    coming = self._read_part(file, next_page, count, total, with_vectors, wanted)
+                    ahead.append(asyncio.create_task(coming))
                     next_page += count
                 yield part
                 if not ahead:
@@ -166,9 +171,11 @@ class PdfEngine:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _read_part(self, file: PdfFile, first_page: int, count: int, total: "_Total", with_vectors: bool) -> Part:
+    async def _read_part(
+        self, file: PdfFile, first_page: int, count: int, total: "_Total", with_vectors: bool, wanted: TableSet
+    ) -> Part:
         limits = total.limits(first_page)
-        args = (file.source, self._max_pages, first_page, count, total.rescue_seconds, with_vectors)
+        args = (file.source, self._max_pages, first_page, count, total.rescue_seconds, with_vectors, wanted)
         return await self._run(limits, tasks.read_part, *args)
 
     async def make_page_vectors(self, texts: Sequence[str]) -> list[str]:
@@ -179,9 +186,9 @@ class PdfEngine:
         """What the search needs of messages: each is its content, its sender and its recipient."""
         return await self._run(self._limits._replace(patient=True), tasks.make_message_vectors, list(messages))
 
-    async def extract(self, file: PdfFile) -> Extraction:
+    async def extract(self, file: PdfFile, *, wanted: TableSet = "all") -> Extraction:
         """Return the text and the tables of every page."""
-        async with aclosing(self.read(file)) as parts:
+        async with aclosing(self.read(file, wanted=wanted)) as parts:
             return Extraction.join([part async for part in parts])
 
     async def inspect(self, file: PdfFile) -> Inspection:
@@ -224,44 +231,38 @@ class PdfEngine:
         """
         return await self._ask_with(file.user_id, load, search.search_pages, file.source, term, first_page, limit)
 
-    async def extract_json(self, file: PdfFile) -> bytes:
+    async def extract_json(self, file: PdfFile, *, wanted: TableSet = "all") -> bytes:
         """Return the extraction as the JSON body of `POST /extract`, serialized in the worker.
 
         {"text", "pages": [{"page_number", "text", "char_count"}], "page_count", "tables": [{"page", "table_index",
-        "data"}], "metadata"}; "text" is the pages joined by form feeds.
+        "data", "kind", "header_rows", "spans", "title"}], "metadata"}; "text" is the pages joined by form feeds.
         """
-        key = (*file.content, "json")
+        key = (*file.content, "json", wanted)
         found: bytes | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, tasks.extract_json, file.source, self._max_pages)
+            found = await self._ask(file, tasks.extract_json, file.source, self._max_pages, wanted)
             self._recent.keep(key, found, size=len(found))
         return found
 
-    async def extract_tables(self, file: PdfFile, *, file_format: FileFormat, merge: bool) -> bytes:
-        """Return the tables as a file, see `tabular.to_file`; joined over pages if *merge*."""
-        key = (*file.content, "tables", file_format, merge)
+    async def extract_tables(self, file: PdfFile, query: TableQuery, *, wanted: TableSet = "all") -> bytes | None:
+        """Return the tables of the file as one file, see `tabular.to_file`; None if none has the query's index."""
+        key = (*file.content, "tables", query, wanted)
         found: bytes | None = self._recent.find(key)
         if found is None:
-            found = await self._ask(file, tasks.extract_tables, file.source, self._max_pages, file_format, merge)
-            self._recent.keep(key, found, size=len(found))
+            found = await self._ask(file, tasks.extract_tables, file.source, self._max_pages, query, wanted)
+            if found is not None:
+                self._recent.keep(key, found, size=len(found))
         return found
 
     async def write_tables(
-        self,
-        load: Callable[[], Awaitable[str]],
-        *,
-        user_id: int,
-        file_format: FileFormat,
-        merge: bool,
-        page_number: int | None = None,
-        table_index: int | None = None,
+        self, load: Callable[[], Awaitable[str]], query: TableQuery, *, user_id: int
     ) -> bytes | None:
-        """Return stored tables as `extract_tables` does; None if none has that *table_index*.
+        """Return stored tables as `extract_tables` does.
 
         *load* returns them when the task's turn comes, as `get_placed_tables_json` does. A joined table is found by
         any of its pages, and by the index of any of its parts.
         """
-        return await self._ask_with(user_id, load, tasks.write_tables, file_format, merge, page_number, table_index)
+        return await self._ask_with(user_id, load, tasks.write_tables, query)
 
     async def render_page(
         self, file: PdfFile, page_number: int, *, width: int, image_format: ImageFormat, term: str | None = None
@@ -392,18 +393,19 @@ class _Total:
 
 
 def main() -> None:
-    """python pdf.py FILE… [--text | --tables | --json]"""
+    """python pdf.py FILE… [--text | --tables | --json] [--kind ruled]"""
     parser = argparse.ArgumentParser(prog="python pdf.py", description="Extract PDFs, without a server.")
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path)
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--text", action="store_true", help="the text, with a form feed between pages (the default)")
     forms.add_argument("--tables", action="store_true", help="the tables as CSV, with an empty line between them")
     forms.add_argument("--json", action="store_true", help="the answer of POST /extract, one line per file")
+    parser.add_argument("--kind", choices=["ruled"], help="only the tables that rules draw, as pdfplumber finds them")
     parser.add_argument("--password", help="user or owner password of the files")
     arguments = parser.parse_args()
     write = _write_json if arguments.json else _write_tables if arguments.tables else _write_text
     try:
-        failures = asyncio.run(_write_files(arguments.files, arguments.password, write))
+        failures = asyncio.run(_write_files(arguments.files, arguments.password, arguments.kind or "all", write))
     except StartupError as error:
         parser.exit(2, f"{error}\n")
     except BrokenPipeError:  # as in `| head`
@@ -417,7 +419,7 @@ def main() -> None:
 Write = Callable[[AsyncGenerator[Part], Path], Awaitable[None]]
 
 
-async def _write_files(paths: Sequence[Path], password: str | None, write: Write) -> int:
+async def _write_files(paths: Sequence[Path], password: str | None, wanted: TableSet, write: Write) -> int:
     """Write one file after the other; return how many failed."""
     engine = PdfEngine.from_settings(load_settings())
     failures = 0
@@ -426,7 +428,7 @@ async def _write_files(paths: Sequence[Path], password: str | None, write: Write
             try:
                 if not path.is_file():
                     raise BadPdfError("there is no such file.")
-                parts = _tell_warnings(engine.read(PdfFile(path, password)), path)
+                parts = _tell_warnings(engine.read(PdfFile(path, password), wanted=wanted), path)
                 async with aclosing(_show_progress(parts, path)) as shown:
                     await write(shown, path)
                 sys.stdout.flush()

@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 11
+-- schema version: 12
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -197,6 +197,11 @@ CREATE TABLE IF NOT EXISTS document_tables (
     bbox real[] NOT NULL,             -- x0, top, x1, bottom in points
     PRIMARY KEY (document_id, table_index)   -- get_tables_json, get_placed_tables_json, find_table
 );
+ALTER TABLE document_tables
+    ADD COLUMN IF NOT EXISTS kind text NOT NULL DEFAULT 'ruled',       -- or unruled
+    ADD COLUMN IF NOT EXISTS header_rows integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS spans jsonb NOT NULL DEFAULT '[]',        -- [row, column, last row, last column] of larger cells
+    ADD COLUMN IF NOT EXISTS title text NOT NULL DEFAULT '';           -- its caption, or the line above it
 
 -- What search looks in. The keys name documents, never people: sharing, unsharing and deleting touch no index row. The vectors
 -- are stored unpacked, away from the rest of the row: most are never read.

@@ -1,12 +1,19 @@
 """Answers that several routes share: the text of a PDF, and the hits of a search in it."""
 
 from itertools import repeat
+from typing import Annotated, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from extraction.values import Box, PageMatches
 
 MAX_TERM_CHARACTERS = 1000
+
+Kind = Annotated[
+    Literal["ruled"] | None,
+    Query(description="`ruled`: exactly the tables that pdfplumber finds by rules, numbered on their own"),
+]
 
 
 class SearchContext(BaseModel):

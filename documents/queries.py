@@ -279,7 +279,11 @@ class TableRow(NamedTuple):
     page_number: int
     table_index: int
     data: list[list[str | None]]
-    bbox: list[float]
+    bbox: Sequence[float]
+    kind: str
+    header_rows: int
+    spans: Sequence[Sequence[int]]
+    title: str
 
 
 async def begin_extraction(
@@ -339,9 +343,11 @@ async def save_pages(
     for rows in _in_chunks(list(zip(tables, encoded, strict=True)), [len(text) for text in encoded]):
         await tx.execute(
             """
-            INSERT INTO document_tables (document_id, table_index, page_number, data, bbox)
-            SELECT %(document_id)s, i, n, d, b::real[]
-              FROM unnest(%(indexes)s::integer[], %(numbers)s::integer[], %(data)s::jsonb[], %(boxes)s::text[]) AS t (i, n, d, b)
+            INSERT INTO document_tables (document_id, table_index, page_number, data, bbox, kind, header_rows, spans, title)
+            SELECT %(document_id)s, i, n, d, b::real[], k, h, s, t
+              FROM unnest(%(indexes)s::integer[], %(numbers)s::integer[], %(data)s::jsonb[], %(boxes)s::text[],
+                          %(kinds)s::text[], %(heads)s::integer[], %(spans)s::jsonb[], %(titles)s::text[])
+                AS found (i, n, d, b, k, h, s, t)
             """,
             {
                 "document_id": document_id,
@@ -349,6 +355,10 @@ async def save_pages(
                 "numbers": [table.page_number for table, _ in rows],
                 "data": [text for _, text in rows],
                 "boxes": ["{" + ",".join(map(str, table.bbox)) + "}" for table, _ in rows],
+                "kinds": [table.kind for table, _ in rows],
+                "heads": [table.header_rows for table, _ in rows],
+                "spans": [json.dumps(table.spans) for table, _ in rows],
+                "titles": [table.title for table, _ in rows],
             },
         )
     return True
@@ -428,7 +438,7 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
     await _delete_pages(tx, document_id)
     for table, columns in (
         ("pages", "page_number, text, width, height"),
-        ("document_tables", "table_index, page_number, data, bbox"),
+        ("document_tables", "table_index, page_number, data, bbox, kind, header_rows, spans, title"),
     ):
         await tx.execute(
             f"""
@@ -528,7 +538,8 @@ async def get_tables_json(conn: Executor, *, document_id: int, page_number: int 
         """
         SELECT coalesce(json_agg(json_build_object(
                    'page', page_number, 'table_index', table_index, 'data', data, 'bbox', bbox,
-                   'fragment', jsonb_array_length(data) = 1 OR jsonb_array_length(data -> 0) = 1)
+                   'fragment', jsonb_array_length(data) = 1 OR jsonb_array_length(data -> 0) = 1,
+                   'kind', kind, 'header_rows', header_rows, 'spans', spans, 'title', title)
                ORDER BY table_index), '[]')::text
           FROM document_tables
          WHERE document_id = %(document_id)s AND (%(page_number)s IS NULL OR page_number = %(page_number)s)
@@ -539,11 +550,14 @@ async def get_tables_json(conn: Executor, *, document_id: int, page_number: int 
 
 
 async def get_placed_tables_json(conn: Executor, *, document_id: int) -> str:
-    """Return the tables as a JSON array of [page_number, table_index, data, bbox, page height], for a worker."""
+    """Return the tables as a JSON array for a worker: [page_number, table_index, data, bbox, kind, header_rows, spans,
+    title, page height].
+    """
     row = await conn.fetch_one(
         _Text,
         """
-        SELECT coalesce(json_agg(json_build_array(t.page_number, t.table_index, t.data, t.bbox, p.height)
+        SELECT coalesce(json_agg(json_build_array(t.page_number, t.table_index, t.data, t.bbox, t.kind, t.header_rows, t.spans,
+                                                  t.title, p.height)
                                  ORDER BY t.table_index), '[]')::text
           FROM document_tables t
           LEFT JOIN pages p ON p.document_id = t.document_id AND p.page_number = t.page_number

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser
-from documents.answers import MAX_TERM_CHARACTERS, DocumentText, ReadersNote, ReadingWarning, SearchAnswer
+from documents.answers import MAX_TERM_CHARACTERS, DocumentText, Kind, ReadersNote, ReadingWarning, SearchAnswer
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import may_fail, operation_id
 from edge.engines import opened
 from errors import PagewireError
+from extraction.values import TableKind
 from pdf import PdfEngine
 
 Pdf = Annotated[PdfEngine, opened(PdfEngine)]
@@ -48,6 +49,12 @@ class ExtractedTable(BaseModel):
     page: int = Field(examples=[1])
     table_index: int = Field(examples=[0])
     data: list[list[str | None]] = Field(examples=[[["item", "price"], ["paper", "12.50"]]])
+    kind: TableKind = Field(description="drawn by rules, or parted by white alone", examples=["unruled"])
+    header_rows: int = Field(description="rows of the head", examples=[1])
+    spans: list[tuple[int, int, int, int]] = Field(
+        description="cells over several rows or columns: row, column, last row, last column", examples=[[(0, 0, 0, 1)]]
+    )
+    title: str = Field(description='its caption, or the line above it; else ""', examples=["Table 3. Prices"])
 
 
 class ExtractedPdf(DocumentText):
@@ -112,7 +119,8 @@ async def search_pdf(
     openapi_extra=upload_body(),
     responses=may_fail(*WITH_PDF),
 )
-async def extract_pdf(request: Request, pdf: Pdf, user: CurrentUser) -> Response:
+async def extract_pdf(request: Request, pdf: Pdf, user: CurrentUser, kind: Kind = None) -> Response:
     """Text, pages, tables and metadata in one answer. Nothing is stored."""
     async with received_pdf(request) as upload:
-        return Response(await pdf.extract_json(upload.file_for(user.id)), media_type="application/json")
+        body = await pdf.extract_json(upload.file_for(user.id), wanted=kind or "all")
+        return Response(body, media_type="application/json")

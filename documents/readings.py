@@ -191,7 +191,7 @@ class Readings:
             ):
                 return False
             pages = [PageRow(*page) for page in part.pages]
-            tables = [TableRow(t.page_number, t.table_index, t.data, list(t.bbox)) for t in part.tables]
+            tables = [TableRow(*table) for table in part.tables]
             if not await queries.save_pages(tx, **ours, pages=pages, tables=tables):
                 return False
             await index.put_pages(

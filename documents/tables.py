@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from auth import CurrentUser, Db
 from db import Database
 from documents import queries
+from documents.answers import Kind
 from documents.library import Library
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, may_fail, operation_id
@@ -18,12 +19,15 @@ from edge.engines import opened
 from edge.fields import IdParameter
 from edge.ranges import content_disposition
 from errors import (
+    DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
     ExtractionLimitError,
     TableNotFoundError,
 )
-from extraction.tabular import FileFormat, to_csv
+from extraction.tabular import CsvLook, FileFormat
+from extraction.tasks import TableQuery
+from extraction.values import TableKind
 from pdf import PdfEngine
 
 MAX_INDEX = 2**31 - 1
@@ -34,13 +38,21 @@ MEDIA_TYPES: dict[FileFormat, str] = {
 }
 CSV: dict[str, Any] = {"schema": {"type": "string"}, "example": "item,price\r\npaper,12.50\r\n"}
 XLSX: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-FROM_LIBRARY = (*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError, ExtractionLimitError)
+FROM_LIBRARY = (
+    *SIGNED_IN,
+    DocumentNotFoundError,
+    DocumentNotReadyError,
+    DocumentFileMissingError,
+    ExtractionLimitError,
+)
 
 router = APIRouter(tags=["documents"], generate_unique_id_function=operation_id)
 
 Docs = Annotated[Library, opened(Library)]
 Pdf = Annotated[PdfEngine, opened(PdfEngine)]
 Merge = Annotated[bool, Query(description="join a table that continues over pages, without its repeated header")]
+Bom = Annotated[bool, Query(description="begin the CSV with a byte order mark: Excel takes it for UTF-8 then")]
+Trim = Annotated[bool, Query(description="leave empty rows and columns out of the CSV")]
 PageNumber = Annotated[
     int | None,
     Query(ge=1, le=MAX_INDEX, description="of this page only; with `merge`, also tables that continue on it"),
@@ -60,6 +72,12 @@ class DocumentTable(BaseModel):
         description="x0, top, x1, bottom in points from the page's top left", examples=[[72.0, 72.0, 540.0, 144.0]]
     )
     fragment: bool = Field(description="one row or one column: perhaps a frame, not a table", examples=[False])
+    kind: TableKind = Field(description="drawn by rules, or parted by white alone", examples=["unruled"])
+    header_rows: int = Field(description="rows of the head", examples=[1])
+    spans: list[tuple[int, int, int, int]] = Field(
+        description="cells over several rows or columns: row, column, last row, last column", examples=[[(0, 0, 0, 1)]]
+    )
+    title: str = Field(description='its caption, or the line above it; else ""', examples=["Table 3. Prices"])
     pages: list[int] | None = Field(None, description="with `merge`: the pages it is on", examples=[[57, 58]])
 
 
@@ -83,13 +101,17 @@ async def list_tables(
     document_id: IdParameter,
     page: PageNumber = None,
     merge: Merge = False,
+    kind: Kind = None,
 ) -> Response:
-    """In page order. With `merge`, a table that continues over pages is one: the last of a page and the first of the
-    next, if their columns and edges agree. It has the page, index and bbox of its first part.
+    """In page order: tables that rules draw, those that white parts, and the grids that are neither charts nor frames.
+
+    With `merge`, a table that continues over pages is one: the last of a page and the first of the next, if their
+    columns and edges agree. It has the page, index and bbox of its first part.
     """
     row = await library.get_ready_document(document_id, user_id=user.id)
-    if merge:
-        return await _write(database, pdf, user, document_id, "json", merge=True, page=page)
+    if merge or kind:
+        query = TableQuery("json", merge, page_number=page)
+        return _file(await _write(database, library, pdf, user, row, query, kind), query)
     tables = await queries.get_tables_json(database, document_id=row.id, page_number=page)
     return Response(f'{{"tables": {tables}}}', media_type="application/json")
 
@@ -108,10 +130,14 @@ async def read_tables_csv(
     document_id: IdParameter,
     page: PageNumber = None,
     merge: Merge = False,
+    kind: Kind = None,
+    bom: Bom = False,
+    trim: Trim = False,
 ) -> Response:
     """The CSV of each table, with an empty line between two; empty if there are no tables."""
     row = await library.get_ready_document(document_id, user_id=user.id)
-    return await _write(database, pdf, user, document_id, "csv", merge=merge, page=page, name=_stem(row.filename))
+    query = TableQuery("csv", merge, CsvLook(bom, trim), page_number=page)
+    return _file(await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename))
 
 
 @router.get(
@@ -128,15 +154,18 @@ async def read_tables_xlsx(
     document_id: IdParameter,
     page: PageNumber = None,
     merge: Merge = False,
+    kind: Kind = None,
 ) -> Response:
-    """A sheet for each table, named "p57 t3" after its page and index. Numbers, percentages and ISO dates are typed
-    where their column leaves no doubt; everything else is text, and nothing is a formula.
+    """A sheet for each table, named "p57 t3" after its page and index; its head stays in view, cells that span others
+    are merged. Numbers, percentages and ISO dates are typed where their column leaves no doubt; everything else is
+    text, and nothing is a formula.
 
     Excel's limits: a cell is cut to 32,767 characters; a table of more than 1,048,576 rows or 16,384 columns is
     refused. Tables after the 1,000th share a last sheet; if there are no tables, the only sheet says so.
     """
     row = await library.get_ready_document(document_id, user_id=user.id)
-    return await _write(database, pdf, user, document_id, "xlsx", merge=merge, page=page, name=_stem(row.filename))
+    query = TableQuery("xlsx", merge, page_number=page)
+    return _file(await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename))
 
 
 @router.get(
@@ -153,18 +182,22 @@ async def read_table_csv(
     document_id: IdParameter,
     table_index: TableIndex,
     merge: Merge = False,
+    kind: Kind = None,
+    bom: Bom = False,
+    trim: Trim = False,
 ) -> Response:
     """UTF-8, RFC 4180. A cell that a spreadsheet would take for a formula is prefixed with an apostrophe. With `merge`,
     the whole of the table that this index is part of.
     """
     row = await library.get_ready_document(document_id, user_id=user.id)
+    query = TableQuery("csv", merge, CsvLook(bom, trim), table_index=table_index)
     name = f"{_stem(row.filename)}-{table_index}"
-    if merge:
-        return await _write(database, pdf, user, document_id, "csv", merge=True, table_index=table_index, name=name)
+    if merge or kind:
+        return _file(await _write(database, library, pdf, user, row, query, kind), query, name)
     cells = await queries.find_table(database, document_id=row.id, table_index=table_index)
     if cells is None:
         raise TableNotFoundError
-    return _file((await asyncio.to_thread(to_csv, cells)).encode(), "csv", name)
+    return _file(await asyncio.to_thread(query.look.encode, [cells]), query, name)
 
 
 @router.post(
@@ -180,37 +213,38 @@ async def extract_tables(
     user: CurrentUser,
     file_format: Annotated[FileFormat, Query(alias="format")] = "json",
     merge: Merge = False,
+    kind: Kind = None,
+    bom: Bom = False,
+    trim: Trim = False,
 ) -> Response:
     """The tables of an uploaded PDF, in the formats above. Nothing is stored."""
+    query = TableQuery(file_format, merge, CsvLook(bom, trim))
     async with received_pdf(request) as upload:
-        body = await pdf.extract_tables(upload.file_for(user.id), file_format=file_format, merge=merge)
-        return _file(body, file_format, _stem(upload.filename))
+        body = await pdf.extract_tables(upload.file_for(user.id), query, wanted=kind or "all")
+        return _file(body, query, _stem(upload.filename))
 
 
 async def _write(
     database: Database,
+    library: Library,
     pdf: PdfEngine,
     user: CurrentUser,
-    document_id: int,
-    file_format: FileFormat,
-    *,
-    merge: bool,
-    page: int | None = None,
-    table_index: int | None = None,
-    name: str = "",
-) -> Response:
-    """Stored tables, formatted in a worker: they may be large."""
-    load = partial(queries.get_placed_tables_json, database, document_id=document_id)
-    body = await pdf.write_tables(
-        load, user_id=user.id, file_format=file_format, merge=merge, page_number=page, table_index=table_index
-    )
+    row: queries.DocumentRow,
+    query: TableQuery,
+    kind: Kind,
+) -> bytes | None:
+    """Stored tables, formatted in a worker: they may be large. pdfplumber's are not stored, but found again."""
+    if kind:
+        return await pdf.extract_tables(library.get_file(row, user_id=user.id), query, wanted=kind)
+    load = partial(queries.get_placed_tables_json, database, document_id=row.id)
+    return await pdf.write_tables(load, query, user_id=user.id)
+
+
+def _file(body: bytes | None, query: TableQuery, name: str = "") -> Response:
+    """*name* has no extension; only spreadsheets are downloaded under it."""
     if body is None:
         raise TableNotFoundError
-    return _file(body, file_format, name)
-
-
-def _file(body: bytes, file_format: FileFormat, name: str) -> Response:
-    """*name* has no extension; only spreadsheets are downloaded under it."""
+    file_format = query.file_format
     named = {"Content-Disposition": content_disposition(f"{name}.{file_format}")}
     return Response(body, headers=None if file_format == "json" else named, media_type=MEDIA_TYPES[file_format])
 

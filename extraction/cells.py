@@ -30,13 +30,10 @@ class CellReader:
 
         A table that lies on its side is read as one that stands.
         """
-        words = [word for word in self._words if not is_apart(word.box, grid.bbox)]
-        turn = _find_turn(words)
-        if turn:
+        words = self._list_words(grid)
+        if turn := _find_turn(words):
             words = [_set_upright(word, turn) for word in words]
-            boxes = (cell for row in grid.rows for cell in row if cell is not None)
-            rows = arrange([transform_box(UPRIGHT[turn], box) for box in boxes])
-            grid = Grid(transform_box(UPRIGHT[turn], grid.bbox), rows)
+        grid = self.set_upright(grid)
         finder = _CellFinder(grid)
         held: defaultdict[Place, list[list[CellWord]]] = defaultdict(list)
         for run, places in _part_runs(words, finder):
@@ -46,6 +43,19 @@ class CellReader:
             [None if cell is None else _write(held.get((row, column), [])) for column, cell in enumerate(cells)]
             for row, cells in enumerate(grid.rows)
         ]
+
+    def set_upright(self, grid: Grid) -> Grid:
+        """Return the grid as its text stands."""
+        turn = _find_turn(self._list_words(grid))
+        if not turn:
+            return grid
+        boxes = (cell for row in grid.rows for cell in row if cell is not None)
+        return Grid(
+            transform_box(UPRIGHT[turn], grid.bbox), arrange([transform_box(UPRIGHT[turn], box) for box in boxes])
+        )
+
+    def _list_words(self, grid: Grid) -> list[CellWord]:
+        return [word for word in self._words if not is_apart(word.box, grid.bbox)]
 
 
 def _find_turn(words: Sequence[CellWord]) -> int:

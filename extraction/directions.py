@@ -33,8 +33,8 @@ class ArrangedText:
         self._objects = objects
         self._to_display = to_display
         self._turned = objects.turned
-        self._turn, self._strays = objects.find_turn()
-        self.main = TextPage(page, self._turn)  # turned so that most of the text is upright
+        self.turn, self._strays = objects.find_turn()
+        self.main = TextPage(page, self.turn)  # turned so that most of the text is upright
         self._others: dict[int, TextPage] = {}  # by turn, for the rest of the text
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class ArrangedText:
 
     def _list_lines(self) -> list[Stretch]:
         """Return the lines of a page in one direction."""
-        reader = LineReader(self.main, multiply(self._to_display, UPRIGHT[self._turn]))
+        reader = LineReader(self.main, multiply(self._to_display, UPRIGHT[self.turn]))
         lines = reader.read_lines()
         if not lines:
             return [("", 0, self.main.char_count)]
@@ -156,7 +156,7 @@ class ArrangedText:
             count = sum(1 for _ in group)
             stretch, other = None, self.main
             items = {item for item in objects[start : start + count] if item is not None}
-            if turn != self._turn and len(items) > 1:
+            if turn != self.turn and len(items) > 1:
                 other = self._turn_text(turn)
                 # the limit keeps the time for all stretches in proportion to the page
                 stretch = other.find_stretch(items, 4 * count)

@@ -16,6 +16,7 @@ import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 from errors import BadPdfError, PasswordRequiredError
 from extraction.annotations import Forms, flatten, read_notes
 from extraction.chars import read_cell_words
+from extraction.chunks import Token
 from extraction.directions import ArrangedText
 from extraction.edges import find_edges
 from extraction.geometry import LIMIT, Edges, Matrix, bounded, is_apart, is_on_earth, transform_box
@@ -24,6 +25,7 @@ from extraction.objects import PageObjects
 from extraction.structure import read_structure, repair
 from extraction.textpage import NoTextError
 from extraction.values import Box, CellWord, Note, Point
+from extraction.wordboxes import read_tokens
 from extraction.words import read_words
 
 MAXIMUM_PIXELS = 4_000_000  # of a picture
@@ -245,6 +247,10 @@ class Page:
 
     def read_cell_words(self) -> list[CellWord]:
         return read_cell_words(self._text, self._to_display)
+
+    def read_tokens(self) -> tuple[int, list[Token]]:
+        """Return how most of the text is turned, in quarter turns clockwise, and the words of that direction."""
+        return self._text.turn, read_tokens(self._text.main, self._text.pieces, self._display)
 
     def _display(self, box: Box) -> Box:
         """Return where *box*, of page space, is displayed."""

@@ -8,6 +8,7 @@ import pdfplumber
 from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
+from extraction.chunks import Token
 from extraction.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth
 from extraction.values import MAXIMUM_WORDS, Box, CellWord, Note, Point
 
@@ -112,3 +113,13 @@ class Page:
             turn = 0 if word["upright"] else 3
             found.append(CellWord(word["text"], box, middle, turn, number, number, begins_line))
         return found
+
+    def read_tokens(self) -> tuple[int, list[Token]]:
+        """Return the upright words, at most 20,000, and 0 for no turn."""
+        words = self._page.extract_words(extra_attrs=["upright"])[:MAXIMUM_WORDS]
+        placed = [
+            Token(word["text"], word["x0"], word["top"], word["x1"], word["bottom"])
+            for word in words
+            if word["upright"]
+        ]
+        return 0, [token for token in placed if is_on_earth(token[1:])]

@@ -11,6 +11,8 @@ from typing import Protocol, Self
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from extraction import budget
+from extraction.chunks import Token
+from extraction.geometry import Edges
 from extraction.notices import (
     FONTS_MISSING,
     NO_TEXT,
@@ -35,6 +37,7 @@ from extraction.values import (
     Point,
     Source,
     Table,
+    TableSet,
 )
 
 RESERVE_SECONDS = 4.0  # of a task's processor time, below which no page is read a second time
@@ -56,8 +59,9 @@ class Page(Protocol):
     def close(self) -> None: ...
     def read_text(self) -> str: ...
     def read_words(self) -> list[tuple[str, Box]]: ...  # boxes from the corner
-    def read_edges(self) -> tuple[list[Box], list[Box]]: ...  # vertical, horizontal
+    def read_edges(self) -> Edges: ...
     def read_cell_words(self) -> list[CellWord]: ...
+    def read_tokens(self) -> tuple[int, list[Token]]: ...  # their quarter turns, clockwise; in the coordinates of edges
 
 
 class Document(Protocol):
@@ -184,28 +188,19 @@ class Reader:
         self.rescue_seconds -= time.process_time() - start
         return page
 
-    def read_tables(self, page_number: int, page: Page) -> list[Table]:
-        from extraction import cells, edges, ruled
+    def read_tables(self, page_number: int, page: Page, wanted: TableSet = "all") -> list[Table]:
+        from extraction import edges, ruled, tables
 
         try:
-            grids = ruled.find_grids(*page.read_edges())
+            found = tables.read_tables(page, wanted)
         except (edges.TooManyPathsError, ruled.TooManyLinesError):
             self.findings.append(Finding(TABLES_TRUNCATED, page_number))
             return []
-        if not grids:
-            return []
-        self._cell_count += sum(len(grid.rows) * len(grid.rows[0]) for grid in grids)
+        self._cell_count += sum(len(table.data) * len(table.data[0]) for table in found)
         if self._cell_count > MAXIMUM_TABLE_CELLS:
             raise ExtractionLimitError(TOO_MANY_CELLS)
-        cell_reader = cells.CellReader(page.read_cell_words())
-        left, top = page.corner
-        found: list[Table] = []
-        for grid in grids:
-            data = [[cell and clean_text(cell) for cell in row] for row in cell_reader.read_cells(grid)]
-            x0, y0, x1, y1 = grid.bbox
-            found.append(Table(page_number, self._table_count, data, (x0 - left, y0 - top, x1 - left, y1 - top)))
-            self._table_count += 1
-        return found
+        first, self._table_count = self._table_count, self._table_count + len(found)
+        return [Table(page_number, index, *table) for index, table in enumerate(found, first)]
 
 
 def _clean_notes(notes: list[Note]) -> list[Note]:

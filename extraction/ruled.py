@@ -53,9 +53,13 @@ def find_grids(vertical: list[Box], horizontal: list[Box]) -> list[Grid]:
     if len(vertical) < 2 or len(horizontal) < 2:
         return []
     steps = _Steps()
-    vertical = _join(_snap(vertical, axis=0), axis=0)
-    horizontal = _join(_snap(horizontal, axis=1), axis=1)
+    vertical, horizontal = join_edges(vertical, axis=0), join_edges(horizontal, axis=1)
     return _group_cells(_find_cells(_find_crossings(vertical, horizontal, steps), steps))
+
+
+def join_edges(edges: list[Box], *, axis: int) -> list[Box]:
+    """Return the rules that these pieces make, by their place: *axis* 0 for vertical ones, 1 for horizontal ones."""
+    return _join(_snap(edges, axis=axis), axis=axis)
 
 
 def _snap(edges: list[Box], *, axis: int) -> list[Box]:

@@ -1,10 +1,10 @@
-"""Tables for other programs: joined over pages, as CSV, JSON or workbooks."""
+"""Tables for other programs: as CSV, JSON or workbooks."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from extraction.numerals import Number, find_habits, read_cell
 
 FileFormat = Literal["json", "csv", "xlsx"]
 Rows = Sequence[Sequence[str | None]]
+Spans = Sequence[Sequence[int]]
 
 
 class FoundTable(Protocol):
@@ -26,6 +27,14 @@ class FoundTable(Protocol):
     def data(self) -> Rows: ...
     @property
     def bbox(self) -> Sequence[float]: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def header_rows(self) -> int: ...
+    @property
+    def spans(self) -> Spans: ...
+    @property
+    def title(self) -> str: ...
 
 
 class Table(NamedTuple):
@@ -35,6 +44,10 @@ class Table(NamedTuple):
     table_index: int  # of its first part; the next pages have the next indexes
     data: Rows
     bbox: Sequence[float]
+    kind: str = "ruled"
+    header_rows: int = 0
+    spans: Spans = ()  # cells over several rows or columns: row, column, last row, last column
+    title: str = ""
 
     @property
     def indexes(self) -> range:
@@ -42,60 +55,46 @@ class Table(NamedTuple):
         return range(self.table_index, self.table_index + len(self.pages))
 
 
-# Joining
-
-MAXIMUM_SHIFT = 3.0  # points, between the edges of two parts
-
-
 def take_tables(found: Iterable[FoundTable]) -> list[Table]:
-    return [Table([table.page_number], table.table_index, table.data, table.bbox) for table in found]
-
-
-def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> list[Table]:
-    """Join tables that run over pages; *found* is in document order, *heights* (points) by page number.
-
-    The last table of a page and the first of the next are one if both have the same number of columns, more than one,
-    the same left and right edges, and either the same first row, which is then dropped, or a place where tables break:
-    the upper ends in the lower half of its page, the lower begins in the upper half. Text between them is ignored.
-    """
-    joined: list[Table] = []
-    parts: list[FoundTable] = []  # each table's last
-    for table in found:
-        if parts and _agree(parts[-1], table):
-            whole, rows = joined[-1], table.data
-            repeats_head = _words(rows[0]) == _words(whole.data[0]) and any(_words(rows[0]))
-            if repeats_head or _is_break(parts[-1], table, heights):
-                rows = rows[1:] if repeats_head else rows
-                joined[-1] = whole._replace(pages=[*whole.pages, table.page_number], data=[*whole.data, *rows])
-                parts[-1] = table
-                continue
-        joined += take_tables([table])
-        parts.append(table)
-    return joined
-
-
-def _agree(upper: FoundTable, lower: FoundTable) -> bool:
-    return (
-        lower.page_number == upper.page_number + 1
-        and len(lower.data[0]) == len(upper.data[0]) > 1
-        and all(abs(lower.bbox[edge] - upper.bbox[edge]) <= MAXIMUM_SHIFT for edge in (0, 2))
-    )
-
-
-def _is_break(upper: FoundTable, lower: FoundTable, heights: Mapping[int, float]) -> bool:
-    return (
-        upper.bbox[3] > heights.get(upper.page_number, 0) / 2 and lower.bbox[1] < heights.get(lower.page_number, 0) / 2
-    )
-
-
-def _words(row: Sequence[str | None]) -> list[str]:
-    return [" ".join((cell or "").split()) for cell in row]
+    return [
+        Table(
+            [table.page_number],
+            table.table_index,
+            table.data,
+            table.bbox,
+            table.kind,
+            table.header_rows,
+            table.spans,
+            table.title,
+        )
+        for table in found
+    ]
 
 
 # CSV
 
 NUMBER = re.compile(r"[+-]?[\d.,' \u00a0\u202f]*\d ?%?")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV Injection"
+
+
+class CsvLook(NamedTuple):
+    """How CSV files are written."""
+
+    bom: bool = False  # first, so that Excel takes the file for UTF-8
+    trim: bool = False  # without the rows and columns that are empty
+
+    def encode(self, tables: Iterable[Rows]) -> bytes:
+        """Return the tables, with an empty line between two."""
+        text = "\r\n".join(to_csv(_trimmed(rows) if self.trim else rows) for rows in tables)
+        return text.encode("utf-8-sig" if self.bom else "utf-8", "replace")
+
+
+PLAIN = CsvLook()
+
+
+def _trimmed(rows: Rows) -> Rows:
+    columns = [number for number in range(len(rows[0])) if any((row[number] or "").strip() for row in rows)]
+    return [[row[number] for number in columns] for row in rows if any((cell or "").strip() for cell in row)]
 
 
 def to_csv(rows: Rows) -> str:
@@ -116,9 +115,9 @@ def neutralized(cell: str) -> str:
 # Files of many tables
 
 
-def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: bool) -> bytes:
-    """Return the tables as JSON, `{"tables": [{page, table_index, data, bbox, fragment}]}`, plus `pages` if
-    *with_pages*; as CSV, with an empty line between tables; or as a workbook, see `to_xlsx`.
+def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: bool, look: CsvLook = PLAIN) -> bytes:
+    """Return the tables as JSON, `{"tables": [{page, table_index, data, bbox, fragment, kind, header_rows, spans,
+    title}]}`, plus `pages` if *with_pages*; as CSV, with an empty line between tables; or as a workbook, see `to_xlsx`.
 
     Raises:
         ExtractionLimitError: if a table is too large for a worksheet.
@@ -126,7 +125,7 @@ def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: boo
     if file_format == "xlsx":
         return to_xlsx(tables)
     if file_format == "csv":
-        return "\r\n".join(to_csv(table.data) for table in tables).encode("utf-8", "replace")
+        return look.encode(table.data for table in tables)
     listed = [_describe(table, with_pages=with_pages) for table in tables]
     return json.dumps({"tables": listed}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
@@ -138,6 +137,10 @@ def _describe(table: Table, *, with_pages: bool) -> dict[str, object]:
         "data": table.data,
         "bbox": list(table.bbox),
         "fragment": len(table.data) == 1 or len(table.data[0]) == 1,
+        "kind": table.kind,
+        "header_rows": table.header_rows,
+        "spans": table.spans,
+        "title": table.title,
     }
     return {**described, "pages": table.pages} if with_pages else described
 
@@ -155,7 +158,8 @@ REFUSED_BY_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 def to_xlsx(tables: Sequence[Table]) -> bytes:
     """Return a workbook with a sheet for each table, named "p57 t3" after its page and index, or "p57-58 t3".
 
-    Numbers are numbers where `read_cell` is certain; nothing is a formula or a link. Excel's limits: a cell keeps its
+    Numbers are numbers where `read_cell` is certain; nothing is a formula or a link. Cells that span others are merged,
+    and the head stays in view. Excel's limits: a cell keeps its
     first 32,767 characters; tables after the 1,000th share one last sheet, each below its name. Without any table, the
     only sheet says so.
 
@@ -168,7 +172,10 @@ def to_xlsx(tables: Sequence[Table]) -> bytes:
     book = xlsxwriter.Workbook(target, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     formats = _Formats(book)
     for table in tables[:MAXIMUM_SHEETS]:
-        _write_rows(book.add_worksheet(_sheet_name(table)), 0, table, formats)
+        sheet = book.add_worksheet(_sheet_name(table))
+        _write_rows(sheet, 0, table, formats)
+        if 0 < table.header_rows < len(table.data):
+            sheet.freeze_panes(table.header_rows, 0)
     if len(tables) > MAXIMUM_SHEETS:
         sheet, row = book.add_worksheet("more tables"), 0
         for table in tables[MAXIMUM_SHEETS:]:
@@ -192,6 +199,7 @@ class _Formats(dict[str, Any]):
     def __init__(self, book: Any) -> None:
         self._book = book
         self.date = book.add_format({"num_format": "yyyy-mm-dd"})
+        self.merged = book.add_format({"valign": "top"})
         self.lines = book.add_format({"text_wrap": True})
 
     def __missing__(self, shown: str) -> Any:
@@ -206,6 +214,12 @@ def _write_rows(sheet: Any, start: int, table: Table, formats: _Formats) -> None
         raise ExtractionLimitError(
             f"Table {table.table_index} has more rows or columns than a worksheet can hold; use CSV instead."
         )
+    taken: set[tuple[int, int]] = set()
+    for top, left, bottom, right in table.spans:
+        places = {(row, column) for row in range(top, bottom + 1) for column in range(left, right + 1)}
+        if len(places) > 1 and not places & taken and not any(table.data[y][x] for y, x in places - {(top, left)}):
+            taken |= places
+            sheet.merge_range(start + top, left, start + bottom, right, "", formats.merged)
     for row, column, cell in _filled_cells(table.data):
         found = read_cell(cell, habits[column])
         if isinstance(found, Number):

@@ -5,13 +5,14 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from extraction.guard import guarded
+from extraction.joining import join_tables
 from extraction.notices import to_warnings
 from extraction.reader import open_pdf
-from extraction.tabular import FileFormat, join_tables, take_tables, to_file
+from extraction.tabular import PLAIN, CsvLook, FileFormat, FoundTable, take_tables, to_file
 from extraction.text import clean_text
 from extraction.tokens import make_message_vector, make_page_vector
 from extraction.values import (
@@ -22,6 +23,7 @@ from extraction.values import (
     Part,
     Source,
     Table,
+    TableSet,
     Word,
 )
 from extraction.waiting import waited_seconds
@@ -29,7 +31,7 @@ from extraction.waiting import waited_seconds
 
 def load_readers() -> None:
     """Import what `Reader` imports on first use, so that no task waits for it."""
-    from extraction import pdfium, plumber  # noqa: F401
+    from extraction import pdfium, plumber, tables  # noqa: F401
 
 
 @guarded
@@ -40,6 +42,7 @@ def read_part(
     count: int | None,
     rescue_seconds: float = RESCUE_SECONDS,
     with_vectors: bool = False,
+    wanted: TableSet = "all",
 ) -> Part:
     """Extract *count* pages from *first_page* on, or all; pages that PDFium cannot read get *rescue_seconds*."""
     began, cpu_began, waited_before = time.monotonic(), time.process_time(), waited_seconds()
@@ -49,7 +52,7 @@ def read_part(
         for text, page in reader.read_pages(first_page, count):
             pages.append(text)
             if page is not None:
-                found += reader.read_tables(text.page_number, page)
+                found += reader.read_tables(text.page_number, page, wanted)
         vectors = make_page_vectors([page.text for page in pages]) if with_vectors else []
         return Part(
             reader.document.page_count,
@@ -81,8 +84,8 @@ def make_message_vectors(messages: Sequence[tuple[str, int, int]]) -> list[str]:
 
 
 @guarded
-def extract_json(source: Source, max_pages: int) -> bytes:
-    body = Extraction.join([read_part(source, max_pages, 1, None)]).as_json()
+def extract_json(source: Source, max_pages: int, wanted: TableSet) -> bytes:
+    body = Extraction.join([read_part(source, max_pages, 1, None, wanted=wanted)]).as_json()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -129,12 +132,20 @@ def read_labels(source: Source) -> dict[int, str]:
 # Tables as files
 
 
+class TableQuery(NamedTuple):
+    """Which tables of a document are asked for, and how."""
+
+    file_format: FileFormat
+    merge: bool = False  # join those that run over pages
+    look: CsvLook = PLAIN
+    page_number: int | None = None
+    table_index: int | None = None
+
+
 @guarded
-def extract_tables(source: Source, max_pages: int, file_format: FileFormat, merge: bool) -> bytes:
-    found = read_part(source, max_pages, 1, None)
-    heights = {page.page_number: page.height for page in found.pages}
-    tables = join_tables(found.tables, heights) if merge else take_tables(found.tables)
-    return to_file(tables, file_format, with_pages=merge)
+def extract_tables(source: Source, max_pages: int, query: TableQuery, wanted: TableSet) -> bytes | None:
+    found = read_part(source, max_pages, 1, None, wanted=wanted)
+    return _write(found.tables, {page.page_number: page.height for page in found.pages}, query)
 
 
 class _StoredTable(NamedTuple):
@@ -142,20 +153,26 @@ class _StoredTable(NamedTuple):
     table_index: int
     data: list[list[str | None]]
     bbox: list[float]
+    kind: str
+    header_rows: int
+    spans: list[list[int]]
+    title: str
     page_height: float | None
 
 
-def write_tables(
-    stored: str, file_format: FileFormat, merge: bool, page_number: int | None, table_index: int | None
-) -> bytes | None:
+def write_tables(stored: str, query: TableQuery) -> bytes | None:
     """Not guarded, because no file is to blame: an unexpected error here is a defect."""
     found = [_StoredTable(*table) for table in json.loads(stored)]
-    heights = {table.page_number: table.page_height or 0.0 for table in found}
-    tables = join_tables(found, heights) if merge else take_tables(found)
-    if page_number is not None:
-        tables = [table for table in tables if page_number in table.pages]
-    if table_index is not None:
-        tables = [table for table in tables if table_index in table.indexes]
+    return _write(found, {table.page_number: table.page_height or 0.0 for table in found}, query)
+
+
+def _write(found: Sequence[FoundTable], heights: Mapping[int, float], query: TableQuery) -> bytes | None:
+    """Return the file; None if no table has that index."""
+    tables = join_tables(found, heights) if query.merge else take_tables(found)
+    if query.page_number is not None:
+        tables = [table for table in tables if query.page_number in table.pages]
+    if query.table_index is not None:
+        tables = [table for table in tables if query.table_index in table.indexes]
         if not tables:
             return None
-    return to_file(tables, file_format, with_pages=merge)
+    return to_file(tables, query.file_format, with_pages=query.merge, look=query.look)

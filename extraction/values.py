@@ -18,6 +18,8 @@ NO_PAGES = "Error processing PDF: none of its pages can be read."
 TOO_MUCH_TEXT = f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
 TOO_MANY_CELLS = f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
 
+TableKind = Literal["ruled", "unruled"]
+TableSet = Literal["all", "ruled"]  # what a reader sees as tables, or exactly the grids that pdfplumber finds
 ImageFormat = Literal["png", "webp", "jpeg"]
 Point = tuple[float, float]  # x, y
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
@@ -62,6 +64,10 @@ class Table(NamedTuple):
     table_index: int  # from 0, over the whole document
     data: list[list[str | None]]  # None where a row has no cell in that column
     bbox: Box  # in points from the top left of the displayed page
+    kind: TableKind
+    header_rows: int
+    spans: list[tuple[int, int, int, int]]  # cells over several rows or columns: row, column, last row, last column
+    title: str  # its caption, or the line above it
 
 
 class Note(NamedTuple):
@@ -123,7 +129,15 @@ class Extraction(NamedTuple):
             ],
             "page_count": self.page_count,
             "tables": [
-                {"page": table.page_number, "table_index": table.table_index, "data": table.data}
+                {
+                    "page": table.page_number,
+                    "table_index": table.table_index,
+                    "data": table.data,
+                    "kind": table.kind,
+                    "header_rows": table.header_rows,
+                    "spans": table.spans,
+                    "title": table.title,
+                }
                 for table in self.tables
             ],
             "metadata": self.metadata,

@@ -14,6 +14,7 @@ import pytest
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
 from extraction import pdfium, plumber
 from extraction.matching import Excerpt
+from extraction.tasks import TableQuery
 from extraction.values import PageMatches, Part
 from extraction.workers import Limits
 from pdf import SHARED_MODULES, PdfEngine, _Total
@@ -288,11 +289,10 @@ def test_stored_tables_that_cost_too_much_are_refused(run: Run, strict_engine: P
 
     def write(engine: PdfEngine, row_count: int) -> bytes | None:
         async def load() -> str:
-            return json.dumps(
-                [[1, 0, [[f"{row}.{column}" for column in range(10)] for row in range(row_count)], [], 1]]
-            )
+            cells = [[f"{row}.{column}" for column in range(10)] for row in range(row_count)]
+            return json.dumps([[1, 0, cells, [], "ruled", 0, [], "", 1]])
 
-        return run(engine.write_tables(load, user_id=1, file_format="xlsx", merge=False))  # type: ignore[no-any-return]
+        return run(engine.write_tables(load, TableQuery("xlsx"), user_id=1))  # type: ignore[no-any-return]
 
     with pytest.raises(ExtractionLimitError, match="more than the 1 seconds of processor time"):
         write(strict_engine, 50_000)

@@ -60,7 +60,9 @@ def test_extract_returns_text_pages_and_metadata(alice: Person, nothing_is_left:
 def test_extract_returns_tables(alice: Person) -> None:
     found = post(alice, "/extract", make_table_pdf([["item", "price"], ["tea", "3"]])).json()
 
-    assert found["tables"] == [{"page": 1, "table_index": 0, "data": [["item", "price"], ["tea", "3"]]}]
+    (table,) = found["tables"]
+    assert (table["page"], table["table_index"], table["data"]) == (1, 0, [["item", "price"], ["tea", "3"]])
+    assert (table["kind"], table["header_rows"], table["spans"], table["title"]) == ("ruled", 1, [], "")
 
 
 @pytest.fixture(scope="module")

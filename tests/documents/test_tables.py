@@ -9,6 +9,7 @@ import pytest
 
 from support.databases import TestDatabase
 from support.documents import refusal, upload
+from support.layouts import draw_rows, level_rules, upright_rules
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from support.servers import Person
 from support.workbooks import Cell, read_workbook
@@ -241,3 +242,54 @@ def test_an_unknown_format_of_tables_is_refused(alice: Person, query: str) -> No
     answer = alice.client.post(f"/extract/tables?{query}", files={"file": ("a.pdf", make_table_pdf(ROWS))})
 
     assert refusal(answer) == (422, "validation_error")
+
+
+# Without rules
+
+
+UNRULED = [["Item", "Pieces", "Price"], ["Paper", "12", "3.50"], ["Ink", "3", "12.00"], ["Pens", "", "1.20"]]
+
+
+@pytest.fixture
+def stationery(alice: Person) -> int:
+    """A table with two rules only, under a caption; pdfplumber takes its frame for one of one cell each row."""
+    rules = level_rules([712, 648], 70, 335) + upright_rules([70, 200, 335], 712, 648)
+    return upload(alice, draw_rows(UNRULED, [76, 250, 330], right=True, rules=rules, above=["", "Table 1. Stationery"]))
+
+
+def test_a_stored_table_tells_its_kind_head_spans_and_title(alice: Person, stationery: int) -> None:
+    (table,) = tables(alice, stationery)
+    (joined,) = tables(alice, stationery, merge=1)
+
+    assert (table["kind"], table["data"], table["header_rows"], table["spans"]) == ("unruled", UNRULED, 1, [])
+    assert table["title"] == "Table 1. Stationery"
+    assert joined == {**table, "pages": [1]}
+
+
+def test_the_tables_of_pdfplumber_are_there_on_request(alice: Person, stationery: int) -> None:
+    (stored,) = tables(alice, stationery, kind="ruled")
+    (sent,) = extract(alice, alice.client.get(f"/documents/{stationery}/file").content, kind="ruled").json()["tables"]
+
+    assert (stored["kind"], stored["table_index"], len(stored["data"][0])) == ("ruled", 0, 2)
+    assert stored == sent
+    assert alice.client.get(f"/documents/{stationery}/tables/1.csv", params={"kind": "ruled"}).status_code == 404
+    assert alice.client.get(f"/documents/{stationery}/tables", params={"kind": "other"}).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["tables.csv", "tables/0.csv"])
+def test_csv_begins_with_a_byte_order_mark_on_request(alice: Person, stationery: int, path: str) -> None:
+    plain = alice.client.get(f"/documents/{stationery}/{path}").content
+
+    marked = alice.client.get(f"/documents/{stationery}/{path}", params={"bom": 1}).content
+
+    assert marked == b"\xef\xbb\xbf" + plain
+    assert plain.startswith(b"Item,")
+
+
+@pytest.mark.parametrize("path", ["tables.csv", "tables/0.csv"])
+def test_csv_leaves_out_what_is_empty_on_request(alice: Person, path: str) -> None:
+    table = upload(alice, make_table_pdf([["item", "", "price"], ["", "", ""], ["tea", "", "3"]]))
+
+    answer = alice.client.get(f"/documents/{table}/{path}", params={"trim": 1})
+
+    assert rows_of(answer) == [["item", "price"], ["tea", "3"]]

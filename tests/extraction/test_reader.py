@@ -50,7 +50,7 @@ def test_tables_are_those_of_pdfplumber_also_on_their_side(
     with pdfplumber.open(save(pdfs.draw_gallery(pdfs.UPRIGHT.get(name, name), box=box)).path) as theirs:
         texts = [table.extract() for table in theirs.pages[0].find_tables()]
 
-    tables = run(engine.extract(file)).tables
+    tables = run(engine.extract(file, wanted="ruled")).tables
 
     assert [table.data for table in tables] == texts
     for table, original in zip(tables, expected, strict=True):

@@ -1,38 +1,18 @@
-"""Tables leave in good order: joined over pages, as CSV, JSON and workbooks that no spreadsheet runs."""
+"""Tables leave in good order: as CSV, JSON and workbooks that no spreadsheet runs."""
 
 import csv
 import io
 import json
-from typing import NamedTuple
+import zipfile
 
 import pytest
 
 from errors import ExtractionLimitError
 from extraction import tabular
-from extraction.tabular import Rows, Table, join_tables, take_tables, to_csv, to_file, to_xlsx
+from extraction.tabular import CsvLook, Table, to_csv, to_file, to_xlsx
 from support.workbooks import Cell, read_workbook
 
-HEIGHTS = dict.fromkeys(range(1, 10), 800.0)
 HEAD: list[str | None] = ["item", "price"]
-
-
-class Found(NamedTuple):
-    page_number: int
-    table_index: int
-    data: Rows
-    bbox: tuple[float, float, float, float]
-
-
-def top(page_number: int, index: int, *rows: list[str | None], x: float = 72, bottom: float = 200) -> Found:
-    return Found(page_number, index, rows, (x, 72, x + 400, bottom))
-
-
-def foot(page_number: int, index: int, *rows: list[str | None], x: float = 72) -> Found:
-    return Found(page_number, index, rows, (x, 500, x + 400, 720))
-
-
-def full(page_number: int, index: int, *rows: list[str | None]) -> Found:
-    return top(page_number, index, *rows, bottom=720)
 
 
 def table(*rows: list[str | None], page: int = 57, index: int = 3) -> Table:
@@ -42,67 +22,6 @@ def table(*rows: list[str | None], page: int = 57, index: int = 3) -> Table:
 def cells(*rows: list[str | None]) -> dict[str, Cell]:
     (sheet,) = read_workbook(to_xlsx([table(*rows)])).values()
     return sheet
-
-
-# Joining
-
-
-def test_a_table_that_runs_over_pages_is_joined_without_its_repeated_head() -> None:
-    found = [
-        top(1, 0, ["other"]),
-        foot(1, 1, HEAD, ["paper", "1"]),
-        full(2, 2, ["item ", " price"], ["ink", "2"]),
-        top(3, 3, HEAD, ["pens", "3"], x=74),
-        foot(3, 4, ["last"]),
-    ]
-
-    first, whole, last = join_tables(found, HEIGHTS)
-
-    assert (first.pages, last.pages) == ([1], [3])
-    assert (whole.pages, whole.table_index, whole.bbox) == ([1, 2, 3], 1, (72, 500, 472, 720))
-    assert whole.data == [HEAD, ["paper", "1"], ["ink", "2"], ["pens", "3"]]
-
-
-def test_a_row_that_is_no_repeated_head_is_kept() -> None:
-    (whole,) = join_tables([foot(1, 0, ["", None], ["a", "1"]), top(2, 1, ["", ""], ["a", "1"])], HEIGHTS)
-
-    assert whole.data == [["", None], ["a", "1"], ["", ""], ["a", "1"]]
-
-
-def test_a_repeated_head_joins_wherever_it_stands_on_its_page() -> None:
-    (whole,) = join_tables([top(1, 0, HEAD, ["paper", "1"]), foot(2, 1, HEAD, ["ink", "2"])], {})
-
-    assert whole.data == [HEAD, ["paper", "1"], ["ink", "2"]]
-
-
-def test_a_single_row_may_end_a_table() -> None:
-    (whole,) = join_tables([foot(1, 0, HEAD, ["paper", "1"]), top(2, 1, ["total", "1"])], HEIGHTS)
-
-    assert (whole.pages, whole.data) == ([1, 2], [HEAD, ["paper", "1"], ["total", "1"]])
-
-
-@pytest.mark.parametrize(
-    ("upper", "lower"),
-    [
-        (foot(1, 0, HEAD), top(2, 1, ["a", "b", "c"])),
-        (foot(1, 0, HEAD), top(2, 1, HEAD, x=80)),
-        (foot(1, 0, HEAD), top(3, 1, HEAD)),
-        (foot(1, 0, HEAD), foot(1, 1, HEAD)),
-        (top(1, 0, HEAD), top(2, 1, ["paper", "1"])),
-        (foot(1, 0, HEAD), foot(2, 1, ["paper", "1"])),
-        (foot(1, 0, ["a frame"]), top(2, 1, ["another"])),
-        (foot(11, 0, HEAD), top(12, 1, ["paper", "1"])),
-    ],
-    ids=["columns", "place", "a page between", "one page", "room left", "far down", "one column", "heights unknown"],
-)
-def test_tables_that_do_not_go_on_stay_apart(upper: Found, lower: Found) -> None:
-    assert join_tables([upper, lower], HEIGHTS) == take_tables([upper, lower])
-
-
-def test_only_the_last_of_a_page_goes_on_in_the_first_of_the_next() -> None:
-    found = [foot(1, 0, HEAD), foot(1, 1, ["in between"]), top(2, 2, HEAD)]
-
-    assert [joined.pages for joined in join_tables(found, HEIGHTS)] == [[1], [1], [2]]
 
 
 # CSV
@@ -136,6 +55,10 @@ def test_json_tells_each_table_and_its_pages_if_they_are_wanted() -> None:
         "data": [HEAD, ["Größe", None]],
         "bbox": [72, 72, 540, 144],
         "fragment": False,
+        "kind": "ruled",
+        "header_rows": 0,
+        "spans": [],
+        "title": "",
     }
 
     assert json.loads(to_file([whole], "json", with_pages=False)) == {"tables": [described]}
@@ -242,3 +165,33 @@ def test_a_table_beyond_a_worksheet_is_refused(rows: list[list[str | None]]) -> 
 
 def test_without_tables_the_workbook_says_so() -> None:
     assert read_workbook(to_xlsx([])) == {"no tables": {"A1": Cell("No tables were found.")}}
+
+
+def test_cells_that_span_others_are_merged_and_the_head_stays_in_view() -> None:
+    rows: list[list[str | None]] = [["item", "price", None], [None, "net", "gross"], ["tea", "1.50", "2.00"]]
+    spanning = table(*rows)._replace(header_rows=2, spans=[(0, 0, 1, 0), (0, 1, 0, 2)])
+
+    with zipfile.ZipFile(io.BytesIO(to_xlsx([spanning]))) as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+    (shown,) = read_workbook(to_xlsx([spanning])).values()
+
+    assert '<mergeCell ref="A1:A2"/>' in sheet
+    assert '<mergeCell ref="B1:C1"/>' in sheet
+    assert '<pane ySplit="2" topLeftCell="A3"' in sheet
+    assert shown["C3"].value == 2.0
+
+
+@pytest.mark.parametrize("spans", [[(0, 0, 1, 1)], [(0, 0, 0, 1), (0, 1, 1, 1)]], ids=["over a filled cell", "twice"])
+def test_a_span_that_would_hide_a_cell_is_not_merged(spans: list[tuple[int, int, int, int]]) -> None:
+    rows: list[list[str | None]] = [["a", None], ["b", "c"]]
+
+    (sheet,) = read_workbook(to_xlsx([table(*rows)._replace(spans=spans)])).values()
+
+    assert [sheet[place].value for place in ("A1", "A2", "B2")] == ["a", "b", "c"]
+
+
+def test_csv_without_its_empty_rows_and_columns() -> None:
+    rows: list[list[str | None]] = [["a", "", None, "b"], [None, " ", "", ""], ["", "", None, "c"]]
+
+    assert CsvLook(trim=True).encode([rows]) == b"a,b\r\n,c\r\n"
+    assert CsvLook(bom=True).encode([[["a"]], [["b"]]]) == b"\xef\xbb\xbfa\r\n\r\nb\r\n"

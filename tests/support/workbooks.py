@@ -39,7 +39,9 @@ def _cells(sheet: ElementTree.Element, texts: list[str], shown: list[str]) -> li
     assert list(sheet.iter(f"{MAIN}f")) == list(sheet.iter(f"{MAIN}hyperlink")) == []
     found = []
     for cell in sheet.iter(f"{MAIN}c"):
-        value = cell.findtext(f"{MAIN}v") or ""
+        value = cell.findtext(f"{MAIN}v")
+        if value is None:
+            continue  # the rest of a merged cell
         kind = cell.get("t", "n")
         assert kind in ("s", "n")
         text = texts[int(value)] if kind == "s" else float(value)

@@ -1,0 +1,120 @@
+"""Ruled grids as a reader sees them: double rules are one, strips too slim for text are none."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from extraction.chunks import Line
+from extraction.ruled import Grid
+from extraction.ruled import arrange as arrange_cells
+from extraction.values import Box
+
+SLIM_COLUMN = 1.2  # line heights between rules with no text between them anywhere: a double frame and its padding
+SLIM_ROW = 0.8  # rows are blank more often than columns, and never lower than a line
+MAXIMUM_CELLS = 3_000  # the time grows with their square; larger grids are left as they were drawn
+Span = tuple[int, int, int, int]  # row, column, last row, last column
+
+
+def mend(grid: Grid, lines: Sequence[Line]) -> Grid:
+    """Return the grid with rules that are nearer to each other than half a line joined, if no text is between them."""
+    x0, top, x1, bottom = grid.bbox
+    own = [line for line in lines if top <= line.middle <= bottom and line.x1 > x0 and line.x0 < x1]
+    cells = [cell for row in grid.rows for cell in row if cell is not None]
+    if not own or len(cells) > MAXIMUM_CELLS:
+        return grid
+    height = median(line.height for line in own)
+    chunks = [(chunk.x0, chunk.x1) for line in own for chunk in line.chunks if chunk.x1 > x0 and chunk.x0 < x1]
+    across = _join(
+        {edge for cell in cells for edge in (cell[0], cell[2])},
+        SLIM_COLUMN * height,
+        [(low + high) / 2 for low, high in chunks],
+    )
+    down = _join(
+        {edge for cell in cells for edge in (cell[1], cell[3])}, SLIM_ROW * height, [line.middle for line in own]
+    )
+    moved = {
+        (across[left], down[upper], across[right], down[lower])
+        for left, upper, right, lower in cells
+        if across[left] < across[right] and down[upper] < down[lower]
+    }
+    joined = _join_wrapped(moved, own)
+    return arrange(joined) if len(joined) > 1 and joined != set(cells) else grid
+
+
+def _join_wrapped(cells: set[Box], lines: Sequence[Line]) -> set[Box]:
+    """Join cells that go on below where the others of the row do not end: each line has its own background."""
+    by_top: dict[tuple[float, float, float], Box] = {(cell[0], cell[1], cell[2]): cell for cell in cells}
+    joined = set(cells)
+    for upper in sorted(cells, key=lambda cell: cell[1]):
+        cell = upper
+        while cell in joined and (lower := by_top.get((cell[0], cell[3], cell[2]))) is not None:
+            if not _is_wrapped(cell, lower, joined, lines):
+                break
+            joined -= {cell, lower}
+            cell = (cell[0], cell[1], cell[2], lower[3])
+            joined.add(cell)
+    return joined
+
+
+def _is_wrapped(upper: Box, lower: Box, cells: set[Box], lines: Sequence[Line]) -> bool:
+    start = _texts_in(lower, lines)
+    if not start or not (start[0][:1].islower() or start[0][:1] == "(") or not _texts_in(upper, lines):
+        return False
+    passing = sum(1 for _, top, _, bottom in cells if top < upper[3] - 1 and bottom > upper[3] + 1)
+    ending = sum(1 for cell in cells if cell[1] == upper[3] and cell != lower and _texts_in(cell, lines))
+    return passing >= 2 and not ending
+
+
+def _texts_in(cell: Box, lines: Sequence[Line]) -> list[str]:
+    return [
+        chunk.text
+        for line in lines
+        if cell[1] <= line.middle < cell[3]
+        for chunk in line.chunks
+        if cell[0] <= (chunk.x0 + chunk.x1) / 2 < cell[2]
+    ]
+
+
+def _join(edges: Iterable[float], slim: float, middles: Sequence[float]) -> dict[float, float]:
+    """Map each edge to the middle of those that are near it, with no text between."""
+    joined: dict[float, float] = {}
+    group: list[float] = []
+    middles = sorted(middles)
+    for edge in [*sorted(edges), float("inf")]:
+        if group and (edge - group[0] > slim or bisect_left(middles, group[-1]) < bisect_left(middles, edge)):
+            middle = (group[0] + group[-1]) / 2
+            joined.update((member, middle) for member in group)
+            group = []
+        group.append(edge)
+    return joined
+
+
+def arrange(cells: Iterable[Box]) -> Grid:
+    """Return the grid of these cells; the place of each is its top left corner."""
+    boxes = list(cells)
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return Grid((min(lefts), min(tops), max(rights), max(bottoms)), arrange_cells(boxes))
+
+
+def find_spans(grid: Grid) -> list[Span]:
+    """Return the cells that cover several rows or columns."""
+    lefts = sorted({cell[0] for row in grid.rows for cell in row if cell is not None})
+    tops = [min(cell[1] for cell in row if cell is not None) for row in grid.rows]
+    spans: list[Span] = []
+    for number, row in enumerate(grid.rows):
+        for column, cell in enumerate(row):
+            if cell is None:
+                continue
+            last = max(column, bisect_left(lefts, cell[2] - 1) - 1)
+            bottom = max(number, bisect_left(tops, cell[3] - 1) - 1)
+            if last == column and bottom == number:
+                continue
+            others = [
+                other
+                for below in range(number, bottom + 1)
+                for other in grid.rows[below][column : last + 1]
+                if other is not None and other is not cell
+            ]
+            if not others:
+                spans.append((number, column, bottom, last))
+    return spans

@@ -1,0 +1,126 @@
+"""The tables of a page: those that rules draw, and those that only white parts."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from extraction.blocks import Rules
+from extraction.captions import is_caption
+from extraction.cells import CellReader
+from extraction.chunks import Token, read_lines
+from extraction.geometry import Edges
+from extraction.heads import count_head_rows
+from extraction.mending import Span, arrange, find_spans
+from extraction.ruled import Grid, find_grids, join_edges
+from extraction.text import clean_text
+from extraction.titles import find_title
+from extraction.unruled import find_tables
+from extraction.values import Box, CellWord, Point, TableKind, TableSet
+
+
+class Page(Protocol):
+    corner: Point
+
+    def read_edges(self) -> Edges: ...
+    def read_cell_words(self) -> list[CellWord]: ...
+    def read_tokens(self) -> tuple[int, list[Token]]: ...
+
+
+class PageTable(NamedTuple):
+    data: list[list[str | None]]
+    bbox: Box  # from the corner
+    kind: TableKind
+    header_rows: int
+    spans: list[Span]
+    title: str
+
+
+def read_tables(page: Page, wanted: TableSet) -> list[PageTable]:
+    """Return the tables from top to bottom, then left to right; if *ruled* ones are wanted, exactly pdfplumber's.
+
+    Raises:
+        TooManyPathsError, TooManyLinesError: if the page has more lines than are worth comparing.
+    """
+    edges = page.read_edges()
+    grids = find_grids(*edges)
+    found = _read_grids(page, grids) if wanted == "ruled" else _read_all(page, edges, grids)
+    left, top = page.corner
+    return [
+        table._replace(bbox=(table.bbox[0] - left, table.bbox[1] - top, table.bbox[2] - left, table.bbox[3] - top))
+        for table in found
+    ]
+
+
+def _read_grids(page: Page, grids: Sequence[Grid]) -> list[PageTable]:
+    if not grids:
+        return []
+    cells = CellReader(page.read_cell_words())
+    return [_describe(cells, grid) for grid in grids]
+
+
+def _describe(cells: CellReader, grid: Grid, title: str = "") -> PageTable:
+    data = [[cell and clean_text(cell) for cell in row] for row in cells.read_cells(grid)]
+    spans = find_spans(cells.set_upright(grid))
+    return PageTable(data, grid.bbox, "ruled", count_head_rows(data, spans), spans, title)
+
+
+def _read_all(page: Page, edges: Edges, grids: Sequence[Grid]) -> list[PageTable]:
+    turn, words = page.read_tokens()
+    if not words:
+        return _read_grids(page, grids)
+    if turn:
+        words = [Token(word.text, *_turn(word[1:], turn)) for word in words]
+        edges = _turn_edges(edges, turn)
+        grids = [_turn_grid(grid, turn) for grid in grids]
+    rules = Rules(join_edges(edges.horizontal, axis=1), join_edges(edges.vertical, axis=0))
+    kept, others = find_tables(words, rules, grids)
+    found: list[PageTable] = []
+    if not kept and not others:
+        return found
+    lines, _ = read_lines(words)
+    back = (4 - turn) % 4
+    if kept:
+        cells = CellReader(page.read_cell_words())
+        for grid in kept:
+            title = clean_text(find_title(grid.bbox, lines))
+            found.append(_take_caption(_describe(cells, _turn_grid(grid, back), title)))
+    for bbox, layout in others:
+        data = [[cell and clean_text(cell) for cell in row] for row in layout.data]
+        title = clean_text(find_title(bbox, lines))
+        found.append(PageTable(data, _turn(bbox, back), "unruled", layout.header_rows, layout.spans, title))
+    return sorted(found, key=lambda table: _turn(table.bbox, turn)[1::-1])
+
+
+def _take_caption(table: PageTable) -> PageTable:
+    """Make a first row that is a caption over all columns the title."""
+    first, *others = table.data
+    caption = first[0] or ""
+    if not others or len(first) < 2 or any(cell is not None for cell in first[1:]) or not is_caption(caption):
+        return table
+    spans = [(top - 1, left, bottom - 1, right) for top, left, bottom, right in table.spans if top > 0]
+    return table._replace(data=others, spans=spans, header_rows=max(0, table.header_rows - 1), title=caption)
+
+
+# Turned pages: found with the text upright, told as displayed
+
+
+def _turn(box: Sequence[float], turn: int) -> Box:
+    """Return the box after *turn* quarter turns anticlockwise about the origin."""
+    x0, top, x1, bottom = box
+    if turn == 1:
+        return (top, -x1, bottom, -x0)
+    if turn == 2:
+        return (-x1, -bottom, -x0, -top)
+    if turn == 3:
+        return (-bottom, x0, -top, x1)
+    return (x0, top, x1, bottom)
+
+
+def _turn_edges(edges: Edges, turn: int) -> Edges:
+    sides = [[_turn(box, turn) for box in side] for side in edges]
+    return Edges(*(sides if turn == 2 else sides[::-1]))
+
+
+def _turn_grid(grid: Grid, turn: int) -> Grid:
+    if not turn:
+        return grid
+    return arrange([_turn(cell, turn) for row in grid.rows for cell in row if cell is not None])

@@ -1,0 +1,143 @@
+"""Find the tables of a page, ruled or not: grids that part their text stay, gutters find the others.
+
+Coordinates are as displayed, top and bottom measured downwards; the text is upright.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from extraction.blocks import Rules, find_blocks, part_zones
+from extraction.captions import is_caption
+from extraction.chunks import Line, Token, read_lines
+from extraction.columns import find_columns, place_chunks
+from extraction.judgement import is_frame, is_good, overlaps
+from extraction.mending import mend
+from extraction.rows import FULL, Layout, PlacedLine, lay_out
+from extraction.ruled import Grid
+from extraction.values import Box
+from extraction.verdicts import is_table
+
+GIVEN = 0.6  # of a bad grid's text must be in the table that takes its place
+HEAD_LINES = 8  # above the first line of several chunks, below a rule
+_NOTES = re.compile(r"(?:notes?|sources?)\b", re.IGNORECASE)
+
+
+class Found(NamedTuple):
+    bbox: Box
+    layout: Layout
+
+
+def find_tables(words: Sequence[Token], rules: Rules, grids: Sequence[Grid]) -> tuple[list[Grid], list[Found]]:
+    """Return the grids that stay, mended, and the tables found by gutters."""
+    lines, dashes = read_lines(words)
+    rules = merge_rules(rules, dashes)
+    mended = [(grid, mend(grid, lines)) for grid in grids]
+    mended = [(grid, better) for grid, better in mended if not is_frame(better, lines)]
+    grids = [better for _, better in mended]
+    grids = [grid for grid in grids if not _is_inner_frame(grid, grids)]
+    bad = [
+        better
+        for grid, better in mended
+        if better in grids and (overlaps(grid, lines) or not is_good(better, lines, rules))
+    ]
+    kept = [grid for grid in grids if grid not in bad and not any(_lies_in(grid.bbox, other.bbox) for other in bad)]
+    if kept:
+        words = [word for word in words if not any(_holds(grid.bbox, word) for grid in kept)]
+        lines, _ = read_lines(words)
+    found: list[Found] = []
+    for zone in part_zones(lines, rules):
+        for block in find_blocks(zone, rules):
+            table = _read_block(block, zone, rules)
+            if table is not None:
+                found.append(table)
+    for grid in grids:
+        if grid in kept:
+            continue
+        inside = [word for word in words if _holds(grid.bbox, word)]
+        held = [sum(1 for word in inside if _holds(table.bbox, word)) for table in found]
+        if inside and max(held, default=0) >= GIVEN * len(inside):
+            continue
+        kept.append(grid)
+        found = [
+            table
+            for table, count in zip(found, held, strict=True)
+            if 2 * count < sum(1 for word in words if _holds(table.bbox, word))
+        ]
+    return kept, found
+
+
+def merge_rules(rules: Rules, dashes: list[Box]) -> Rules:
+    return Rules(sorted([*rules.horizontal, *dashes], key=lambda box: (box[1], box[0])), rules.vertical)
+
+
+def _is_inner_frame(grid: Grid, others: Sequence[Grid]) -> bool:
+    """Whether this is a box of one row or column inside another table: what it holds is in that one's cell."""
+    return (len(grid.rows) == 1 or len(grid.rows[0]) == 1) and any(
+        other is not grid and _lies_in(grid.bbox, other.bbox) for other in others
+    )
+
+
+def _lies_in(inner: Box, outer: Box) -> bool:
+    return inner[0] > outer[0] - 1 and inner[1] > outer[1] - 1 and inner[2] < outer[2] + 1 and inner[3] < outer[3] + 1
+
+
+def _holds(bbox: Box, word: Token) -> bool:
+    x, y = (word.x0 + word.x1) / 2, word.middle
+    return bbox[0] - 1 <= x <= bbox[2] + 1 and bbox[1] - 1 <= y <= bbox[3] + 1
+
+
+def _read_block(block: list[Line], zone: list[Line], rules: Rules) -> Found | None:
+    block = _trim(block)
+    if len(block) < 2:
+        return None
+    columns = find_columns(block)
+    if len(columns) < 2:
+        return None
+    block = _extend(block, zone, rules)
+    placed = [PlacedLine(line, place_chunks(line, columns)) for line in block]
+    layout = lay_out(placed, columns, rules)
+    if not is_table(block, columns, layout, rules):
+        return None
+    bbox = (min(line.x0 for line in block), block[0].top, max(line.x1 for line in block), block[-1].bottom)
+    return Found(bbox, layout)
+
+
+def _trim(block: list[Line]) -> list[Line]:
+    """Without the lines of a caption above, and of notes below."""
+    first, last = 0, len(block)
+    for number, line in enumerate(block[:4]):
+        if is_caption(line.text):
+            first = number + 1
+    while last > first and (len(block[last - 1].chunks) == 1 or _NOTES.match(block[last - 1].text)):
+        last -= 1
+    return block[first:last]
+
+
+def _extend(block: list[Line], zone: list[Line], rules: Rules) -> list[Line]:
+    """With the lines above that stand under the table's first rule, and those below over its last."""
+    x0, x1 = min(line.x0 for line in block), max(line.x1 for line in block)
+    numbers = {id(line): number for number, line in enumerate(zone)}
+    first, last = numbers[id(block[0])], numbers[id(block[-1])]
+    top = first
+    for number in range(first - 1, max(-1, first - 1 - HEAD_LINES), -1):
+        line = zone[number]
+        if zone[number + 1].top - line.bottom > 2 * line.height:
+            break
+        if rules.between(line.middle, zone[number + 1].middle, x0, x1, FULL):
+            break
+        ceiling = zone[number - 1].middle if number else line.top - 2 * line.height
+        if rules.between(max(ceiling, line.top - 2 * line.height), line.middle, x0, x1, FULL):
+            top = number
+    above = zone[top:first]
+    end = last
+    for number in range(last + 1, min(len(zone), last + 4)):
+        line = zone[number]
+        if line.top - zone[number - 1].bottom > line.height or rules.between(
+            zone[number - 1].middle, line.middle, x0, x1, FULL
+        ):
+            break
+        floor = zone[number + 1].middle if number + 1 < len(zone) else line.bottom + 2 * line.height
+        if rules.between(line.middle, min(floor, line.bottom + line.height), x0, x1, FULL):
+            end = number
+    return [*above, *block, *zone[last + 1 : end + 1]]

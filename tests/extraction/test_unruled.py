@@ -1,0 +1,217 @@
+"""Tables without rules are found, and what only looks like one is not; ruled grids stay where they part the text."""
+
+import asyncio
+import io
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pdfplumber
+import pytest
+
+from extraction.values import Table
+from pdf import PdfEngine
+from support.engines import Run, Save, open_engine, save_pdf
+from support.layouts import draw_rows, level_rules, upright_rules
+from support.lookalikes import LOOKALIKES, draw_lookalike
+
+PRICES = [
+    ["Item", "Pieces", "Price", "Total"],
+    ["Paper", "12", "3.50", "42.00"],
+    ["Ink, black", "3", "12.00", "36.00"],
+    ["Envelopes", "200", "0.05", "10.00"],
+    ["Staples", "5", "1.20", "6.00"],
+]
+PLACES = [72.0, 250.0, 330.0, 410.0]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[PdfEngine]:
+    with open_engine() as opened:
+        yield opened
+
+
+@pytest.fixture
+def find(run: Run, engine: PdfEngine, tmp_path: Path) -> "Find":
+    return Find(run, engine, partial(save_pdf, tmp_path))
+
+
+class Find:
+    """Finds the tables of a file's bytes."""
+
+    def __init__(self, run: Run, engine: PdfEngine, save: Save) -> None:
+        self._run, self._engine, self._save = run, engine, save
+
+    def __call__(self, data: bytes, *, ruled: bool = False) -> list[Table]:
+        found = self._run(self._engine.extract(self._save(data), wanted="ruled" if ruled else "all"))
+        return found.tables  # type: ignore[no-any-return]
+
+
+# Columns and rows
+
+
+def test_numbers_under_a_head_are_a_table(find: Find) -> None:
+    (table,) = find(draw_rows(PRICES, PLACES, right=True))
+
+    assert (table.kind, table.header_rows, table.spans, table.data) == ("unruled", 1, [], PRICES)
+
+
+def test_its_place_is_that_of_its_words(find: Find) -> None:
+    (table,) = find(draw_rows(PRICES, PLACES, right=True))
+
+    x0, top, x1, bottom = table.bbox
+    assert [x0, x1] == pytest.approx([72, 410], abs=1)
+    assert 792 - 712 < top < 792 - 700 < bottom < 792 - 630
+
+
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_turned_table_reads_as_if_it_were_upright(find: Find, turned: int) -> None:
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, turned=turned))
+
+    assert table.data == PRICES
+
+
+def test_cells_that_nearly_touch_are_parted_if_they_are_numbers(find: Find) -> None:
+    figures = ["2,753,438", "2,799,250", "2,815,544"]
+    rows = [["Year", "North", "South", "West"], *([f"{year}", *figures] for year in range(1990, 1995))]
+
+    (table,) = find(draw_rows(rows, [72, 150, 197, 244], right=True))
+
+    assert table.data == rows
+
+
+def test_thousands_set_apart_by_spaces_are_one_number(find: Find) -> None:
+    rows = [["Region", "2001", "2002"], *([name, "15 455", "1 649 692"] for name in ("North", "South", "West"))]
+
+    (table,) = find(draw_rows(rows, [72, 250, 350], right=True))
+
+    assert table.data == rows
+
+
+def test_a_label_on_two_lines_is_one_cell(find: Find) -> None:
+    rows = [*PRICES[:3], ["Envelopes with a window and"], ["self-sealing flaps", "200", "0.05", "10.00"], *PRICES[4:]]
+
+    (table,) = find(draw_rows(rows, PLACES, right=True, step=12))
+
+    assert [row[0] for row in table.data][3:] == ["Envelopes with a window and\nself-sealing flaps", "Staples"]
+
+
+def test_a_section_has_a_row_of_its_own(find: Find) -> None:
+    rows = [*PRICES[:3], ["Second-hand"], *PRICES[3:]]
+
+    (table,) = find(draw_rows(rows, PLACES, right=True))
+
+    assert table.data[3] == ["Second-hand", "", "", ""]
+    assert len(table.data) == 6
+
+
+def test_a_cell_over_two_columns_spans_them(find: Find) -> None:
+    rows = [["", "First half", "", "Second half"], ["Item", "Q1", "Q2", "Q3", "Q4"]]
+    rows += [[name, "10.5", "11.5", "12.5", "13.5"] for name in ("Paper", "Ink", "Pens")]
+    head = level_rules([712, 648], 72, 480) + level_rules([696], 150, 290) + level_rules([696], 340, 480)
+
+    (table,) = find(draw_rows(rows, [72, 190, 260, 370, 450], rules=head))
+
+    assert table.header_rows == 2
+    assert table.spans == [(0, 0, 1, 0), (0, 1, 0, 2), (0, 3, 0, 4)]
+    assert table.data[0] == ["Item", "First half", None, "Second half", None]
+    assert table.data[1] == [None, "Q1", "Q2", "Q3", "Q4"]
+
+
+def test_columns_of_text_between_rules_are_a_table(find: Find) -> None:
+    rows = [["Kind", "Meaning", "Example"], ["Major", "Ten tons a year", "Utilities"], ["Area", "Less", "Dry cleaners"]]
+
+    (table,) = find(draw_rows(rows, [72, 200, 350], rules=level_rules([712, 696, 656], 70, 430)))
+
+    assert table.data == rows
+
+
+# Titles
+
+
+def test_the_caption_above_is_the_title(find: Find) -> None:
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, above=["Table 3. Prices of stationery,", "in pounds"]))
+
+    assert table.title == "Table 3. Prices of stationery,\nin pounds"
+
+
+def test_the_line_above_is_the_title_if_it_is_no_sentence(find: Find) -> None:
+    (named,) = find(draw_rows(PRICES, PLACES, right=True, above=["", "Stationery"]))
+    (plain,) = find(draw_rows(PRICES, PLACES, right=True, above=["", "The prices of what we have in store are these:"]))
+
+    assert (named.title, plain.title) == ("Stationery", "")
+
+
+# What is no table
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_what_only_looks_like_a_table_is_none(find: Find, name: str) -> None:
+    assert find(draw_lookalike(name)) == []
+
+
+# Ruled grids
+
+
+def test_a_grid_without_its_outer_rules_is_a_whole_table(find: Find) -> None:
+    rules = level_rules([712, 696, 680, 664, 648, 632], 70, 415) + upright_rules([200, 280, 360], 712, 632)
+
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, rules=rules))
+
+    assert (table.kind, table.data) == ("unruled", PRICES)
+
+
+def test_a_grid_that_rules_only_some_columns_gives_way(find: Find) -> None:
+    rules = level_rules([712, 632], 70, 415) + upright_rules([70, 200, 415], 712, 632)
+    data = draw_rows(PRICES, PLACES, right=True, rules=rules)
+    with pdfplumber.open(io.BytesIO(data)) as file:
+        theirs = file.pages[0].extract_tables()
+
+    (table,) = find(data)
+    ruled = find(data, ruled=True)
+
+    assert table.data == PRICES
+    assert [grid.data for grid in ruled] == theirs
+
+
+def test_a_double_frame_is_one(find: Find) -> None:
+    double = [place + shift for place in (68, 200, 280, 360, 416) for shift in (0, 5)]
+    rules = level_rules([712, 696, 680, 664, 648, 632], 68, 421) + upright_rules(double, 712, 632)
+
+    (table,) = find(draw_rows(PRICES, [76, 275, 355, 414], right=True, rules=rules))
+
+    assert (table.kind, table.data) == ("ruled", PRICES)
+
+
+def test_spanning_cells_of_a_grid_are_told(find: Find) -> None:
+    rows = [["", "Both halves"], ["Item", "First", "Second"], ["Paper", "1", "2"], ["Ink", "3", "4"]]
+    rules = level_rules([712, 680, 664, 648], 70, 330) + level_rules([696], 150, 330)
+    rules += upright_rules([70, 150, 330], 712, 648) + upright_rules([240], 696, 648)
+
+    (table,) = find(draw_rows(rows, [76, 156, 246], rules=rules))
+
+    assert (table.kind, table.header_rows, table.spans) == ("ruled", 2, [(0, 0, 1, 0), (0, 1, 0, 2)])
+
+
+def test_a_frame_around_text_is_no_table(find: Find) -> None:
+    lines = [["These are some words of a text that"], ["goes on in the next line of the frame"], ["and ends in it."]]
+    data = draw_rows(lines, [76], rules=level_rules([712, 696, 680, 664], 70, 300) + upright_rules([70, 300], 712, 664))
+
+    assert find(data) == []
+    assert len(find(data, ruled=True)) == 1
+
+
+def test_a_caption_in_the_first_row_is_the_title(find: Find) -> None:
+    rows = [["Table 4: Prices"], *PRICES]
+    rules = level_rules([712, 696, 680, 664, 648, 632, 616], 70, 415)
+    rules += upright_rules([70, 415], 712, 616) + upright_rules([200, 280, 360], 696, 616)
+
+    (table,) = find(draw_rows(rows, PLACES, right=True, rules=rules))
+
+    assert (table.title, table.data, table.header_rows) == ("Table 4: Prices", PRICES, 1)
