@@ -27,7 +27,7 @@ from fastapi.security import OAuth2PasswordBearer
 from starlette.requests import HTTPConnection
 
 from db import Database, Executor, Prepared
-from edge.browsers import SessionCookie
+from edge.browsers import SAFE_METHODS, SessionCookie
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID
 from edge.limits import RateLimits, client_address
@@ -37,12 +37,14 @@ from errors import (
     KeyNotAllowedError,
     NotAuthenticatedError,
     RateLimitedError,
+    ReadOnlyKeyError,
     StartupError,
     TokenExpiredError,
 )
 from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
+API_KEY_PREFIX = "pw_"
 CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti", "sid"]
 SESSION_KEY = re.compile(r"[0-9a-f]{32,64}")
 MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest
@@ -62,6 +64,7 @@ class UserRow(NamedTuple):
     name: str
     created_at: datetime
     is_admin: bool
+    is_verified: bool  # the address is known to be this person's
 
 
 class SessionRow(NamedTuple):
@@ -72,6 +75,7 @@ class SessionRow(NamedTuple):
     kind: str  # browser, api, key
     expires_at: float | None  # seconds since 1970
     is_used_lately: bool  # its last use is noted already
+    is_read_only: bool
     user: UserRow
 
 
@@ -95,9 +99,14 @@ async def authenticate(connection: HTTPConnection, token: str) -> Caller:
     Raises:
         InvalidTokenError: also when its session has ended or its account is deleted; TokenExpiredError.
     """
+    if token.startswith(API_KEY_PREFIX):
+        session = await _find_session(connection, hash_secret(token))
+        if session is None or session.kind != "key":
+            raise InvalidTokenError
+        return Caller(session.user, session, math.inf if session.expires_at is None else session.expires_at)
     claims = get_engine(connection, Gatekeeper).tokens.verify(token)
     session = await _find_session(connection, claims.session_key)
-    if session is None or session.user.id != claims.user_id:
+    if session is None or session.user.id != claims.user_id or session.kind == "key":
         raise InvalidTokenError
     return Caller(session.user, session, claims.expires_at)
 
@@ -147,10 +156,25 @@ bearer = OAuth2PasswordBearer(tokenUrl="token", auto_error=False, description="A
 
 
 async def get_current_caller(request: Request, _described: Annotated[str | None, Depends(bearer)]) -> Caller:
-    return await find_caller(request)
+    return check_may_write(request, await find_caller(request))
+
+
+async def get_asking_user(request: Request, _described: Annotated[str | None, Depends(bearer)]) -> UserRow:
+    return (await find_caller(request)).user
+
+
+# Of a POST that stores nothing: an API key that may only read may ask it, too.
+AskingUser = Annotated[UserRow, Depends(get_asking_user)]
 
 
 CurrentCaller = Annotated[Caller, Depends(get_current_caller)]
+
+
+def check_may_write(request: Request, caller: Caller) -> Caller:
+    """Raise ReadOnlyKeyError for an API key that may only read, unless the request only reads."""
+    if caller.session.is_read_only and request.method not in SAFE_METHODS:
+        raise ReadOnlyKeyError
+    return caller
 
 
 def check_person(caller: Caller) -> Caller:
@@ -185,7 +209,7 @@ CurrentAdmin = Annotated[UserRow, Depends(get_current_admin)]
 
 async def current_user(request: Request) -> UserRow:
     """CurrentUser without FastAPI's dependencies, which take 90 µs to resolve: hot routes call this themselves."""
-    return (await find_caller(request)).user
+    return check_may_write(request, await find_caller(request)).user
 
 
 # FastAPI describes the security of dependencies only: such a route adds it by `openapi_extra=`.
@@ -213,8 +237,9 @@ Limits = Annotated[RateLimits, opened(RateLimits)]
 
 _FIND_SESSIONS = Prepared("""
     SELECT s.key, s.id, s.kind, extract(epoch FROM s.expires_at)::float8,
-           s.last_used_at > now() - interval '1 minute',
-           u.id, u.email, u.name, u.created_at, u.is_admin
+           s.last_used_at > now() - interval '1 minute', s.is_read_only,
+           u.id, u.email, u.name, u.created_at, u.is_admin AND (s.kind <> 'key' OR s.may_admin),
+           u.verified_at IS NOT NULL
       FROM sessions s
       JOIN users u ON u.id = s.user_id
      WHERE s.key = ANY(%(keys)s::text[]) AND (s.expires_at > now()) IS NOT FALSE

@@ -106,6 +106,13 @@ class EmailTakenError(PagewireError):
 # Requests
 
 
+class LinkExpiredError(PagewireError):
+    """This link is not valid any more; ask for a new one."""
+
+    status = 400
+    code = "link_expired"
+
+
 class BadRequestError(PagewireError):
     """The request could not be parsed."""
 
@@ -171,6 +178,12 @@ class ClientIdReusedError(ConflictError):
     """This client_id was already used for something else."""
 
     code = "client_id_reused"
+
+
+class LastAdminError(ConflictError):
+    """This is the last admin; make somebody else one first."""
+
+    code = "last_admin"
 
 
 class DocumentNotReadyError(ConflictError):

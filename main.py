@@ -13,9 +13,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
 
 import db
-from accounts import notifications, sessions
+from accounts import keys, me, notifications, sessions
 from accounts import routes as accounts
 from accounts.installation import Installation
+from accounts.people import People
 from accounts.queries import account_exists
 from accounts.sign_ins import SignIns
 from auth import Gatekeeper
@@ -70,7 +71,9 @@ TAGS = [
 ROUTERS = (
     health.router,
     accounts.router,
+    me.router,
     sessions.router,
+    keys.router,
     boot.router,
     documents.router,
     sharing.router,
@@ -121,6 +124,9 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         readings = Readings(database, engine, storage, feed)
         library = Library(database, storage, readings, feed, messenger)
+        people = People(
+            settings, gatekeeper, database, feed, sign_ins, outbox, (library.forget_person, messenger.forget_person)
+        )
         vocabulary = Vocabulary()
         indexer = Indexer(database, engine, vocabulary)
         await bus.start()
@@ -133,6 +139,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         stack.push_async_callback(messenger.close)
         sign_ins.start()
         stack.push_async_callback(sign_ins.close)
+        stack.push_async_callback(people.close)
         stack.push_async_callback(_close_together, outbox.close, readings.close, library.close, indexer.close)
         outbox.start()
         await readings.start()
@@ -147,6 +154,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             installation,
             SessionCookie(mark),
             sign_ins,
+            people,
             database,
             storage,
             engine,

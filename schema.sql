@@ -42,7 +42,9 @@ CREATE TABLE IF NOT EXISTS users (
 ALTER TABLE users
     ADD COLUMN IF NOT EXISTS is_admin boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS email_key text,   -- db.fold_address(email): what makes it one account's
-    ADD COLUMN IF NOT EXISTS name_key text;    -- db.fold(name)
+    ADD COLUMN IF NOT EXISTS name_key text,    -- db.fold(name)
+    ADD COLUMN IF NOT EXISTS verified_at timestamptz,   -- when a link that was sent to the address came back
+    ADD COLUMN IF NOT EXISTS deleted_at timestamptz;    -- what is left keeps the place of what others wrote to this person
 
 DROP INDEX IF EXISTS users_email_lower;        -- before version 5; lower() folds as the database's locale has it
 CREATE UNIQUE INDEX IF NOT EXISTS users_folded_email ON users (email_key);   -- find_credentials, email_exists, insert_user
@@ -75,6 +77,11 @@ CREATE TABLE IF NOT EXISTS sessions (
     user_agent text NOT NULL DEFAULT '',
     ip text NOT NULL DEFAULT ''       -- of the last use
 );
+ALTER TABLE sessions                   -- of API keys
+    ADD COLUMN IF NOT EXISTS name text,
+    ADD COLUMN IF NOT EXISTS prefix text,
+    ADD COLUMN IF NOT EXISTS is_read_only boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS may_admin boolean NOT NULL DEFAULT false;
 
 CREATE UNIQUE INDEX IF NOT EXISTS sessions_by_key ON sessions (key);                       -- find_sessions
 CREATE INDEX IF NOT EXISTS sessions_by_user ON sessions (user_id, id);                     -- list_sessions, delete_sessions
@@ -88,6 +95,17 @@ CREATE TABLE IF NOT EXISTS refresh_tokens (
 );
 
 CREATE INDEX IF NOT EXISTS refresh_tokens_by_session ON refresh_tokens (session_id);       -- delete_sessions
+
+CREATE TABLE IF NOT EXISTS links (       -- each works once
+    hash text COLLATE "C" PRIMARY KEY,   -- find_link
+    user_id bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    purpose text NOT NULL CHECK (purpose IN ('password', 'email')),
+    email text,                       -- to change to
+    is_mailed boolean NOT NULL,       -- who comes back by it reads the mail of its address
+    expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS links_by_user ON links (user_id);                               -- delete_links
 
 -- Documents
 
@@ -376,5 +394,7 @@ CREATE TABLE IF NOT EXISTS notifications (
     created_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz
 );
+
+ALTER TABLE notifications ADD COLUMN IF NOT EXISTS is_own boolean NOT NULL DEFAULT false;   -- Pagewire's: its text goes when it was sent
 
 CREATE INDEX IF NOT EXISTS notifications_due ON notifications (next_attempt_at) WHERE status = 'queued';   -- claim_notification

@@ -4,6 +4,7 @@ from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from limits import parse
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -27,6 +28,15 @@ SAMPLE_SECRET_KEYS = (
 )
 
 
+RATES = (
+    "login_rate_limit",
+    "register_rate_limit",
+    "reset_rate_limit",
+    "message_rate_limit",
+    "notification_rate_limit",
+)
+
+
 def _rate(value: str) -> str:
     if value != "off" and parse(value).amount < 1:
         raise ValueError("must allow at least one")
@@ -45,6 +55,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0 picks a free port
     data_dir: Path = Path("data")
     upload_dir: Path = Path("uploads")
+    public_url: str | None = None  # as people reach this server; links in e-mails begin with it
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000", "http://localhost:5173")
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -67,6 +78,7 @@ class Settings(BaseSettings):
     login_rate_limit: str = "10/minute"  # per e-mail address; six times as many per IP
     register_rate_limit: str = "30/hour"  # per IP
     message_rate_limit: str = "30/10 second"  # per user
+    reset_rate_limit: str = "5/hour"  # per e-mail address; six times as many per IP
     notification_rate_limit: str = "60/hour"  # per user
 
     # PDFs
@@ -87,6 +99,16 @@ class Settings(BaseSettings):
     smtp_from: str = "pagewire@localhost"
     smtp_retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0  # before the first retry; doubles each time
 
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in value:
+            raise ValueError("write an address like https://pagewire.example.com")
+        return value.rstrip("/")
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
@@ -94,7 +116,9 @@ class Settings(BaseSettings):
             return tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
         return value
 
-    @field_validator("login_rate_limit", "register_rate_limit", "message_rate_limit", "notification_rate_limit")
+    @field_validator(
+        "login_rate_limit", "register_rate_limit", "message_rate_limit", "notification_rate_limit", "reset_rate_limit"
+    )
     @classmethod
     def _check_rate(cls, value: str) -> str:
         try:

@@ -19,16 +19,8 @@ class _Email(NamedTuple):
 
 
 class CredentialsRow(NamedTuple):
-    id: int
-    email: str
-    name: str
-    created_at: datetime
-    is_admin: bool
+    user: UserRow
     password_hash: str
-
-    @property
-    def user(self) -> UserRow:
-        return UserRow(self.id, self.email, self.name, self.created_at, self.is_admin)
 
 
 async def insert_user(tx: Connection, *, email: str, name: str, password_hash: str) -> UserRow | None:
@@ -40,7 +32,7 @@ async def insert_user(tx: Connection, *, email: str, name: str, password_hash: s
         INSERT INTO users (email, email_key, name, name_key, password_hash, is_admin)
         VALUES (%(email)s, %(email_key)s, %(name)s, %(name_key)s, %(password_hash)s, NOT EXISTS (SELECT 1 FROM users))
         ON CONFLICT (email_key) DO NOTHING
-        RETURNING id, email, name, created_at, is_admin
+        RETURNING id, email, name, created_at, is_admin, verified_at IS NOT NULL
         """,
         {
             "email": email,
@@ -55,7 +47,10 @@ async def insert_user(tx: Connection, *, email: str, name: str, password_hash: s
 async def find_user(conn: Executor, *, user_id: int) -> UserRow | None:
     return await conn.fetch_one(
         UserRow,
-        Prepared("SELECT id, email, name, created_at, is_admin FROM users WHERE id = %(user_id)s::bigint"),
+        Prepared("""
+        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL
+          FROM users WHERE id = %(user_id)s::bigint AND deleted_at IS NULL
+        """),
         {"user_id": user_id},
     )
 
@@ -64,8 +59,8 @@ async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | No
     return await conn.fetch_one(
         CredentialsRow,
         """
-        SELECT id, email, name, created_at, is_admin, password_hash
-          FROM users WHERE email_key = %(email_key)s
+        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL, password_hash
+          FROM users WHERE email_key = %(email_key)s AND deleted_at IS NULL
         """,
         {"email_key": fold_address(email)},
     )
@@ -93,9 +88,9 @@ async def list_users(
     return await conn.fetch_all(
         UserRow,
         """
-        SELECT id, email, name, created_at, is_admin
+        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL
           FROM users
-         WHERE id > %(after_id)s AND id <> %(except_id)s
+         WHERE id > %(after_id)s AND id <> %(except_id)s AND deleted_at IS NULL
            AND (%(in_name)s IS NULL OR strpos(name_key, %(in_name)s) > 0 OR strpos(email_key, %(in_email)s) > 0)
          ORDER BY id
          LIMIT %(limit)s
@@ -159,7 +154,7 @@ async def insert_session(conn: Executor, new: NewSession, *, refresh_hash: str |
         WITH opened AS (
             INSERT INTO sessions (user_id, kind, key, expires_at, user_agent, ip)
             SELECT id, %(kind)s, %(key)s, now() + %(seconds)s * interval '1 second', %(user_agent)s, %(ip)s
-              FROM users WHERE id = %(user_id)s FOR KEY SHARE
+              FROM users WHERE id = %(user_id)s AND deleted_at IS NULL FOR KEY SHARE
             RETURNING id, expires_at
         ), refreshable AS (
             INSERT INTO refresh_tokens (hash, session_id)
@@ -267,7 +262,7 @@ async def lock_refresh_token(tx: Connection, *, token_hash: str) -> RefreshToken
         RefreshTokenRow,
         """
         SELECT r.used_at IS NOT NULL, r.client_hash, s.id, s.key, (s.expires_at <= now()) IS TRUE,
-               u.id, u.email, u.name, u.created_at, u.is_admin
+               u.id, u.email, u.name, u.created_at, u.is_admin, u.verified_at IS NOT NULL
           FROM refresh_tokens r
           JOIN sessions s ON s.id = r.session_id
           JOIN users u ON u.id = s.user_id

@@ -129,10 +129,18 @@ class Me(User):
     """The caller's own account."""
 
     is_admin: bool = Field(examples=[False])
+    verified: bool = Field(description="a link that was sent to the address came back", examples=[False])
 
     @classmethod
     def from_row(cls, row: UserRow) -> "Me":
-        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at, is_admin=row.is_admin)
+        return cls(
+            id=row.id,
+            email=row.email,
+            name=row.name,
+            created_at=row.created_at,
+            is_admin=row.is_admin,
+            verified=row.is_verified,
+        )
 
 
 class AccessToken(BaseModel):

@@ -126,7 +126,7 @@ class SignIns:
                 is_repeat = client_hash is not None and client_hash == found.client_hash
                 if not (is_repeat and await queries.is_unused(tx, token_hash=next_hash)):
                     error = InvalidTokenError()
-                    await self._end(tx, found.user.id, kinds=SIGNED_IN_KINDS, session_id=found.session_id)
+                    await self.end_within(tx, found.user.id, kinds=SIGNED_IN_KINDS, session_id=found.session_id)
         if error is not None:
             self._feed.drop_sessions(found.user.id, [found.session_id])
             logger.warning("a refresh token of user %d was used twice: its session is ended", found.user.id)
@@ -154,11 +154,11 @@ class SignIns:
         Their tokens are refused at once; their sockets and long polls end within a second, on every node.
         """
         async with self._database.transaction() as tx:
-            ended = await self._end(tx, user_id, kinds=kinds, session_id=session_id, except_id=except_id)
+            ended = await self.end_within(tx, user_id, kinds=kinds, session_id=session_id, except_id=except_id)
         self._feed.drop_sessions(user_id, ended)
         return len(ended)
 
-    async def _end(
+    async def end_within(
         self,
         tx: Connection,
         user_id: int,
@@ -167,6 +167,7 @@ class SignIns:
         session_id: int | None = None,
         except_id: int | None = None,
     ) -> list[int]:
+        """As `end`, in a transaction of the caller's, who drops the sessions after the commit."""
         ended = await queries.delete_sessions(
             tx, user_id=user_id, kinds=kinds, session_id=session_id, except_id=except_id
         )

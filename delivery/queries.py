@@ -287,12 +287,12 @@ class _NotificationId(NamedTuple):
     id: int
 
 
-async def insert_notification(conn: Executor, *, sender_id: int, email: str, message: str) -> int:
+async def insert_notification(conn: Executor, *, sender_id: int | None, email: str, message: str) -> int:
     row = await conn.fetch_one(
         _NotificationId,
         """
-        INSERT INTO notifications (sender_id, email, message)
-        VALUES (%(sender_id)s, %(email)s, %(message)s)
+        INSERT INTO notifications (sender_id, email, message, is_own)
+        VALUES (%(sender_id)s, %(email)s, %(message)s, %(sender_id)s::bigint IS NULL)
         RETURNING id
         """,
         {"sender_id": sender_id, "email": email, "message": message},
@@ -325,7 +325,8 @@ async def finish_notification(
     await conn.execute(
         """
         UPDATE notifications
-           SET status = %(status)s, last_error = %(last_error)s, node_id = NULL, finished_at = now()
+           SET status = %(status)s, last_error = %(last_error)s, node_id = NULL, finished_at = now(),
+               message = CASE WHEN is_own THEN '' ELSE message END
          WHERE id = %(notification_id)s
         """,
         {"notification_id": notification_id, "status": status, "last_error": last_error},

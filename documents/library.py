@@ -1,7 +1,8 @@
 """What may be done with documents, independent of HTTP: add, find, rename, share, delete; and by whom."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from accounts.queries import find_user
@@ -32,6 +33,9 @@ from pdf import PdfFile
 
 PREVIEW_CHARACTERS = 500
 CHECK_EVERY_SECONDS = 2.0  # that the database answers, while an upload waits for its extraction
+
+
+logger = logging.getLogger("pagewire.library")
 
 
 class ShareNotFoundError(NotFoundError):
@@ -312,6 +316,35 @@ class Library:
             )
         self._feed.expect(deliveries)
         await self._storage.delete(row.file_path)
+
+    async def forget_person(self, tx: Connection, user_id: int) -> Callable[[], Awaitable[None]]:
+        """Delete all documents of *user_id*; await what this returns after the commit, for their readers and files."""
+        owned = await share_queries.list_owned_files(tx, user_id=user_id)
+        ids = [document.id for document in owned]
+        await lock_mailboxes(tx, user_ids=[user_id])
+        readers = await share_queries.lock_readers(tx, document_ids=ids)
+        await queries.delete_documents(tx, document_ids=ids)
+        await share_queries.delete_shares_with(tx, user_id=user_id)
+        deliveries = [
+            delivery
+            for document_id in ids
+            for delivery in await self._feed.notify(
+                tx,
+                user_ids=[reader for reader in readers[document_id] if reader != user_id],
+                kind="document.deleted",
+                ref_id=document_id,
+            )
+        ]
+
+        async def finish() -> None:
+            self._feed.expect(deliveries)
+            for document in owned:
+                try:
+                    await self._storage.delete(document.file_path)
+                except PagewireError as error:
+                    logger.warning("a file stays until the next start: %s", error)
+
+        return finish
 
 
 def check_ready(row: DocumentRow) -> None:

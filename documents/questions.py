@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
-from auth import CurrentUser
+from auth import AskingUser
 from documents.answers import MAX_TERM_CHARACTERS, DocumentText, Kind, ReadersNote, ReadingWarning, SearchAnswer
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import may_fail, operation_id
@@ -72,7 +72,7 @@ class ExtractedPdf(DocumentText):
     openapi_extra=upload_body(),
     responses=may_fail(*WITH_PDF),
 )
-async def pdf_info(request: Request, pdf: Pdf, user: CurrentUser) -> PdfInfo:
+async def pdf_info(request: Request, pdf: Pdf, user: AskingUser) -> PdfInfo:
     """Nothing is stored."""
     async with received_pdf(request) as upload:
         found = await pdf.inspect(upload.file_for(user.id))
@@ -99,7 +99,7 @@ async def pdf_info(request: Request, pdf: Pdf, user: CurrentUser) -> PdfInfo:
 async def search_pdf(
     request: Request,
     pdf: Pdf,
-    user: CurrentUser,
+    user: AskingUser,
     search_term: Annotated[str | None, Query(max_length=MAX_TERM_CHARACTERS)] = None,
 ) -> Response:
     """Case is ignored, and a space in the term matches any white space, line breaks too. Nothing is stored."""
@@ -119,7 +119,7 @@ async def search_pdf(
     openapi_extra=upload_body(),
     responses=may_fail(*WITH_PDF),
 )
-async def extract_pdf(request: Request, pdf: Pdf, user: CurrentUser, kind: Kind = None) -> Response:
+async def extract_pdf(request: Request, pdf: Pdf, user: AskingUser, kind: Kind = None) -> Response:
     """Text, pages, tables and metadata in one answer. Nothing is stored."""
     async with received_pdf(request) as upload:
         body = await pdf.extract_json(upload.file_for(user.id), wanted=kind or "all")

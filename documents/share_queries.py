@@ -88,3 +88,18 @@ async def _list_readers(tx: Connection, document_ids: Collection[int]) -> list[_
         """,
         {"document_ids": list(document_ids)},
     )
+
+
+class OwnedFile(NamedTuple):
+    id: int
+    file_path: str
+
+
+async def list_owned_files(conn: Executor, *, user_id: int) -> list[OwnedFile]:
+    return await conn.fetch_all(
+        OwnedFile, "SELECT id, file_path FROM documents WHERE user_id = %(id)s ORDER BY id FOR UPDATE", {"id": user_id}
+    )
+
+
+async def delete_shares_with(conn: Executor, *, user_id: int) -> None:
+    await conn.execute("DELETE FROM document_shares WHERE user_id = %(id)s", {"id": user_id})

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from auth import CurrentUser, Db
+from auth import AskingUser, CurrentUser, Db
 from db import Database
 from documents import queries
 from documents.answers import Kind
@@ -210,7 +210,7 @@ async def read_table_csv(
 async def extract_tables(
     request: Request,
     pdf: Pdf,
-    user: CurrentUser,
+    user: AskingUser,
     file_format: Annotated[FileFormat, Query(alias="format")] = "json",
     merge: Merge = False,
     kind: Kind = None,

@@ -77,6 +77,8 @@ class RateLimits(RateLimiter):
         self.login = Rate("login", settings.login_rate_limit)
         self.login_ip = Rate("login-ip", settings.login_rate_limit, times=LOGINS_FROM_ONE_IP)
         self.register = Rate("register", settings.register_rate_limit)
+        self.reset = Rate("reset", settings.reset_rate_limit)
+        self.reset_ip = Rate("reset-ip", settings.reset_rate_limit, times=LOGINS_FROM_ONE_IP)
         self.message = Rate("message", settings.message_rate_limit)
         self.frame = Rate("frame", FRAMES_OF_ONE_SOCKET)
         self.notification = Rate("notification", settings.notification_rate_limit)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 from db import Connection, Database
@@ -10,7 +10,7 @@ from delivery.bus import Bus
 from delivery.events import Event, EventFrames, MessageRow
 from delivery.feed import Feed
 from delivery.protocol import MAX_MESSAGE_CHARACTERS, MessageBody, read_frame, typing_frame, unread_frame
-from delivery.queries import Delivery
+from delivery.queries import Delivery, lock_mailboxes
 from edge.background import cancel
 from edge.limits import RateLimits
 from errors import PagewireError, PayloadTooLargeError, UserNotFoundError
@@ -99,6 +99,16 @@ class Messenger:
             if not stored.duplicate:
                 self._publish_own(stored, None)
         self._feed.expect(posted.deliveries)
+
+    async def forget_person(self, tx: Connection, user_id: int) -> Callable[[], Awaitable[None]]:
+        """Delete what *user_id* wrote; there is nothing to do after the commit."""
+        await lock_mailboxes(tx, user_ids=[user_id])
+        await queries.forget_person(tx, user_id=user_id)
+
+        async def finish() -> None:
+            """Others notice when they next load the conversation."""
+
+        return finish
 
     async def edit(self, *, message_id: int, author_id: int, content: str | None) -> tuple[MessageRow, int]:
         """Replace what a message says, or take it back (*content* None); with the number of the author's event.

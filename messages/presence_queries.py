@@ -33,7 +33,7 @@ async def set_online(conn: Executor, *, user_ids: Sequence[int], node_id: int) -
         _UserId,
         """
         INSERT INTO presence (user_id, node_id)
-        SELECT id, %(node_id)s FROM users WHERE id = ANY(%(user_ids)s::bigint[])
+        SELECT id, %(node_id)s FROM users WHERE id = ANY(%(user_ids)s::bigint[]) AND deleted_at IS NULL
         ON CONFLICT DO NOTHING RETURNING user_id
         """,
         {"user_ids": list(user_ids), "node_id": node_id},

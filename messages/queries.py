@@ -81,6 +81,7 @@ WITH turn AS MATERIALIZED (
 ), people AS MATERIALIZED (
     SELECT id, name FROM users
      WHERE id = ANY (%(senders)s::bigint[] || %(recipients)s::bigint[]) AND (SELECT count(*) FROM turn) >= 0
+       AND deleted_at IS NULL
      ORDER BY id FOR KEY SHARE
 ), draft AS MATERIALIZED (
     SELECT d.ordinal - 1 AS ordinal, nextval((SELECT pg_get_serial_sequence('messages', 'id')::regclass)) AS id,
@@ -362,8 +363,26 @@ async def insert_announcement(
     )
     assert row is not None
     # Locked, or one of them might be deleted before there is a mailbox to write to.
-    user_ids = [user.id for user in await tx.fetch_all(_Id, "SELECT id FROM users ORDER BY id FOR KEY SHARE")]
+    user_ids = [
+        user.id
+        for user in await tx.fetch_all(_Id, "SELECT id FROM users WHERE deleted_at IS NULL ORDER BY id FOR KEY SHARE")
+    ]
     return row.id, await insert_events(tx, user_ids=user_ids, kind="announcement", ref_id=row.id, node_id=node_id)
+
+
+async def forget_person(tx: Connection, *, user_id: int) -> None:
+    """Delete what *user_id* wrote, and their side of each conversation; what others wrote to them stays."""
+    for statement in (
+        "DELETE FROM message_search USING messages m WHERE m.id = message_search.message_id AND m.sender_id = %(id)s",
+        "DELETE FROM messages WHERE sender_id = %(id)s",
+        """
+        DELETE FROM conversations theirs USING conversations mine
+         WHERE mine.user_id = %(id)s AND theirs.user_id = mine.other_id AND theirs.other_id = %(id)s
+           AND NOT EXISTS (SELECT 1 FROM messages WHERE sender_id = theirs.user_id AND recipient_id = %(id)s)
+        """,
+        "DELETE FROM conversations WHERE user_id = %(id)s",
+    ):
+        await tx.execute(statement, {"id": user_id})
 
 
 # Reading
@@ -445,7 +464,7 @@ async def list_conversations(
     return await conn.fetch_all(
         ConversationRow,
         f"""
-        SELECT o.id, o.email, o.name, o.created_at, o.is_admin,
+        SELECT o.id, o.email, o.name, o.created_at, o.is_admin, o.verified_at IS NOT NULL,
                c.read_up_to_id, coalesce(theirs.read_up_to_id, 0), unread.count, c.position_id,
                {message_columns("%(user_id)s")}
           FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, place.id AS position_id,

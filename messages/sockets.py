@@ -12,7 +12,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
-from auth import Caller, UserRow, authenticate, authenticate_browser, check_still_signed_in
+from auth import Caller, authenticate, authenticate_browser, check_still_signed_in
 from chat import CLOSE_SECONDS, SOCKETS_PER_USER, CloseCode, Connection
 from delivery.feed import Feed
 from delivery.protocol import (
@@ -40,7 +40,7 @@ from delivery.protocol import (
 from edge.answers import operation_id
 from edge.engines import get_engine
 from edge.limits import RateLimits
-from errors import NotAuthenticatedError, PagewireError, PayloadTooLargeError, RateLimitedError
+from errors import NotAuthenticatedError, PagewireError, PayloadTooLargeError, RateLimitedError, ReadOnlyKeyError
 from messages.messenger import Messenger, draft_of
 from messages.presence import Presence
 from messages.queries import StoredMessage
@@ -129,7 +129,7 @@ async def _serve(websocket: WebSocket, connection: Connection, caller: Caller, s
         await websocket.accept(subprotocol=subprotocol)
         connection.start()
         async with connection.live_until(_loop_time(caller.expires_at)):
-            await Session(websocket, connection, user).run()
+            await Session(websocket, connection, caller).run()
     except TimeoutError:
         connection.end(CloseCode.UNAUTHORIZED)
     except (WebSocketDisconnect, WebSocketDisconnected, OSError):
@@ -194,12 +194,13 @@ async def _refuse(websocket: WebSocket, error: PagewireError) -> None:
 class Session:
     """One signed-in socket, from its first frame to its last."""
 
-    def __init__(self, websocket: WebSocket, connection: Connection, user: UserRow) -> None:
+    def __init__(self, websocket: WebSocket, connection: Connection, caller: Caller) -> None:
         self._websocket = websocket
         self._connection = connection
         self._messenger = get_engine(websocket, Messenger)
         self._limits = get_engine(websocket, RateLimits)
-        self._user = user
+        self._user = caller.user
+        self._is_read_only = caller.session.is_read_only
         self._number = next(_session_numbers)
         self._unstored = 0  # messages of this socket on their way to the table
         self._one_less = asyncio.Event()
@@ -280,6 +281,8 @@ class Session:
         return False
 
     async def _handle(self, frame: ClientFrame) -> None:
+        if self._is_read_only and not isinstance(frame, ResumeFrame | AuthFrame | PingFrame):
+            raise ReadOnlyKeyError
         match frame:
             case SendFrame():
                 await self._send_message(frame)
@@ -351,6 +354,7 @@ class Session:
             if caller.user.id != self._user.id:
                 raise ForbiddenSocketError
             self._connection.session_id = caller.session.id
+            self._is_read_only = caller.session.is_read_only
             await check_still_signed_in(self._websocket, caller)
         except PagewireError as error:
             if error.status in (401, 403):

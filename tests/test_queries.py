@@ -13,6 +13,7 @@ import pytest
 
 import auth
 import db
+from accounts import people_queries as people
 from accounts import queries as accounts
 from db import Connection, Database, Prepared, _compile
 from delivery import queries as delivery
@@ -86,6 +87,9 @@ SELECT 1 + n % 3000, 'api', md5(n::text), now() + (n - 10) * interval '1 minute'
 
 INSERT INTO refresh_tokens (hash, session_id) SELECT md5(n::text), 1 + n / 2 FROM generate_series(1, 30000) AS n;
 
+INSERT INTO links (hash, user_id, purpose, is_mailed, expires_at)
+SELECT md5(n::text), 1 + n % 3000, 'password', true, now() + interval '1 hour' FROM generate_series(1, 6000) AS n;
+
 INSERT INTO presence (user_id, node_id) SELECT n, 1 FROM generate_series(1, 2000) AS n;
 
 INSERT INTO notifications (email, message, status)
@@ -135,6 +139,8 @@ QUESTIONS: dict[str, Question] = {
         name="New",
         password_hash="$2b$12$",
     ),
+    "find_link": lambda conn: people.find_link(conn, token_hash="a", purpose="password"),
+    "delete_links": lambda conn: people.delete_links(conn, user_id=7),
     "find_sessions": lambda conn: auth.find_sessions(conn, keys=["a", "b"]),
     "list_sessions": lambda conn: accounts.list_sessions(conn, user_id=7, before_id=9_000, limit=50),
     "delete_sessions": lambda conn: delete_sessions_and_tokens(conn),
@@ -198,7 +204,7 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-MODULES = (accounts, delivery, documents, lists, shares, messages, attachments, presence, search, auth, db)
+MODULES = (accounts, people, delivery, documents, lists, shares, messages, attachments, presence, search, auth, db)
 
 
 class Line(NamedTuple):

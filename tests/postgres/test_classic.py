@@ -88,7 +88,7 @@ async def test_classic_accounts_are_migrated(migrated: Database) -> None:
     bob = await accounts.find_user(migrated, user_id=2)
 
     assert alice is not None
-    assert (alice.id, alice.email, alice.created_at) == (
+    assert (alice.user.id, alice.user.email, alice.user.created_at) == (
         1,
         "Alice@Example.com",
         datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC),

@@ -24,6 +24,7 @@ PASSWORD = "correct horse battery"
 NO_LIMITS = {
     "LOGIN_RATE_LIMIT": "off",
     "REGISTER_RATE_LIMIT": "off",
+    "RESET_RATE_LIMIT": "off",
     "MESSAGE_RATE_LIMIT": "off",
     "NOTIFICATION_RATE_LIMIT": "off",
 }
