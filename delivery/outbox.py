@@ -49,7 +49,7 @@ class Outbox:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def queue(self, *, sender_id: int | None, email: str, message: str) -> None:
-        """Store an e-mail; it is sent soon. Without a sender it is Pagewire's own, and its text goes once it was sent."""
+        """Store an e-mail; it is sent soon. Without a sender it is Pagewire's own: once sent, its text goes."""
         await queries.insert_notification(self._database, sender_id=sender_id, email=email, message=message)
         self._is_due.set()
 
