@@ -24,7 +24,7 @@ def test_registering_answers_a_token_and_the_account(client: httpx.Client) -> No
     assert answer.status_code == 200
     assert set(body) >= {"access_token", "token_type", "expires_in", "user"}
     assert (body["token_type"], body["expires_in"]) == ("bearer", 30 * 60)
-    assert set(body["user"]) == {"id", "email", "name", "created_at", "is_admin"}
+    assert set(body["user"]) == {"id", "email", "name", "created_at", "is_admin", "verified"}
     assert (body["user"]["email"], body["user"]["name"], body["user"]["is_admin"]) == (email, "Alice", False)
 
 
