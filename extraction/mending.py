@@ -2,8 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from statistics import median
 
+from extraction.blocks import Rules
 from extraction.chunks import Line
 from extraction.ruled import Grid
 from extraction.ruled import arrange as arrange_cells
@@ -12,6 +14,8 @@ from extraction.values import Box
 SLIM_COLUMN = 1.2  # line heights between rules with no text between them anywhere: a double frame and its padding
 SLIM_ROW = 0.8  # rows are blank more often than columns, and never lower than a line
 MAXIMUM_CELLS = 3_000  # the time grows with their square; larger grids are left as they were drawn
+NEAR = 3.0  # points between a rule and the grid that it is part of: pdfplumber's tolerance
+OPEN_LINES = 12  # of text in a row that is left open; more are a page in a frame
 Span = tuple[int, int, int, int]  # row, column, last row, last column
 
 
@@ -94,6 +98,39 @@ def arrange(cells: Iterable[Box]) -> Grid:
     boxes = list(cells)
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return Grid((min(lefts), min(tops), max(rights), max(bottoms)), arrange_cells(boxes))
+
+
+def close_rows(grid: Grid, lines: Sequence[Line], rules: Rules, others: Sequence[Grid]) -> Grid:
+    """Return the grid with the rows that a page's end leaves open: its upright rules go on, and so does its text."""
+    x0, top, x1, bottom = grid.bbox
+    added: list[Box] = []
+    for edge, sign in ((top, -1), (bottom, 1)):
+        ends = _find_ends(grid, rules, edge, sign)
+        if len(ends) < 2 or min(ends) > x0 + NEAR or max(ends) < x1 - NEAR:
+            continue
+        reach = min(ends.values(), key=lambda end: abs(end - edge))
+        upper, lower = min(edge, reach), max(edge, reach)
+        held = [line for line in lines if upper < line.middle < lower and line.x1 > x0 and line.x0 < x1]
+        if not 0 < len(held) <= OPEN_LINES or lower - upper < held[0].height:
+            continue
+        if any(other.bbox[1] < lower - NEAR and other.bbox[3] > upper + NEAR for other in others if other is not grid):
+            continue
+        added += [(left, upper, right, lower) for left, right in pairwise(sorted(ends))]
+    cells = [cell for row in grid.rows for cell in row if cell is not None]
+    return arrange([*cells, *added]) if added else grid
+
+
+def _find_ends(grid: Grid, rules: Rules, edge: float, sign: int) -> dict[float, float]:
+    """Return how far the upright rules of the row at *edge* go beyond it, by their places."""
+    row = [cell for cells in grid.rows for cell in cells if cell is not None and edge in (cell[1], cell[3])]
+    places = {x for cell in row for x in (cell[0], cell[2])}
+    ends: dict[float, float] = {}
+    for x, upper, _, lower in rules.vertical:
+        place = next((place for place in places if abs(place - x) <= NEAR), None)
+        beyond = upper if sign < 0 else lower
+        if place is not None and upper - NEAR <= edge <= lower + NEAR and (beyond - edge) * sign > NEAR:
+            ends[place] = beyond
+    return ends
 
 
 def find_spans(grid: Grid) -> list[Span]:

@@ -12,7 +12,7 @@ from extraction.captions import is_caption
 from extraction.chunks import Line, Token, read_lines
 from extraction.columns import find_columns, place_chunks
 from extraction.judgement import is_frame, is_good, overlaps
-from extraction.mending import mend
+from extraction.mending import close_rows, mend
 from extraction.rows import FULL, Layout, PlacedLine, lay_out
 from extraction.ruled import Grid
 from extraction.values import Box
@@ -32,7 +32,7 @@ def find_tables(words: Sequence[Token], rules: Rules, grids: Sequence[Grid]) -> 
     """Return the grids that stay, mended, and the tables found by gutters."""
     lines, dashes = read_lines(words)
     rules = merge_rules(rules, dashes)
-    mended = [(grid, mend(grid, lines)) for grid in grids]
+    mended = [(grid, close_rows(mend(grid, lines), lines, rules, grids)) for grid in grids]
     mended = [(grid, better) for grid, better in mended if not is_frame(better, lines)]
     grids = [better for _, better in mended]
     grids = [grid for grid in grids if not _is_inner_frame(grid, grids)]

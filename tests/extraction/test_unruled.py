@@ -215,3 +215,30 @@ def test_a_caption_in_the_first_row_is_the_title(find: Find) -> None:
     (table,) = find(draw_rows(rows, PLACES, right=True, rules=rules))
 
     assert (table.title, table.data, table.header_rows) == ("Table 4: Prices", PRICES, 1)
+
+
+def test_a_row_that_the_end_of_the_page_leaves_open_is_a_row(find: Find) -> None:
+    rules = level_rules([712, 696, 680, 664], 70, 415) + upright_rules([70, 200, 280, 360, 415], 712, 632)
+
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, rules=rules))
+
+    assert (table.kind, table.data[:3]) == ("ruled", PRICES[:3])
+    assert table.data[3:] == [["Envelopes\nStaples", "200\n5", "0.05\n1.20", "10.00\n6.00"]]
+
+
+def test_a_row_that_the_page_before_left_open_is_a_row(find: Find) -> None:
+    rules = level_rules([696, 680, 664, 648, 632], 70, 415) + upright_rules([70, 200, 280, 360, 415], 712, 632)
+
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, rules=rules))
+
+    assert (table.kind, table.data) == ("ruled", PRICES)
+
+
+def test_a_frame_around_a_page_opens_no_row_of_the_grid_in_it(find: Find) -> None:
+    rows = [*PRICES, [], *([f"Line {number} of the page"] for number in range(20))]
+    rules = level_rules([712, 696, 680, 664, 648, 632], 70, 415)
+    rules += upright_rules([70, 415], 712, 250) + upright_rules([200, 280, 360], 712, 632)
+
+    (table,) = find(draw_rows(rows, PLACES, right=True, rules=rules))
+
+    assert table.data == PRICES
