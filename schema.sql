@@ -77,8 +77,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     user_agent text NOT NULL DEFAULT '',
     ip text NOT NULL DEFAULT ''       -- of the last use
 );
-ALTER TABLE sessions                   -- of API keys
-    ADD COLUMN IF NOT EXISTS name text,
+ALTER TABLE sessions
+    ADD COLUMN IF NOT EXISTS name text,            -- of an API key, as are the others
     ADD COLUMN IF NOT EXISTS prefix text,
     ADD COLUMN IF NOT EXISTS is_read_only boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS may_admin boolean NOT NULL DEFAULT false;
