@@ -239,6 +239,9 @@ class _TaskClock:
 
 
 def _stop_pool(pool: ProcessPool) -> None:
+    """Kill before pebble closes the pool's pipes: a process that is only starting would log that they are gone."""
+    for process in list(pool._pool_manager.worker_manager.workers.values()):
+        process.kill()
     pool.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(RuntimeError, OSError):  # a process that cannot be stopped
         pool.join()
