@@ -105,7 +105,6 @@ class Asked:
         query = self._search.query
         self._longer = cursor.tier == 1
         self._tsquery = query.as_tsquery(longer=self._longer)
-        self._exact = query.as_tsquery(longer=False)
         self._is_rare = not reader.careful and vocabulary.is_rare(query, longer=self._longer)
         self._rank = Rank(
             [term.as_tsquery(longer=self._longer) for term in query.wanted],
@@ -130,7 +129,7 @@ class Asked:
         ranked += [
             Ranked(Place(row.score, row.created_at.timestamp(), MESSAGE, row.id, 0), 0, here)
             for row in messages
-            if not (self._longer and row.is_exact)
+            if not row.in_first_tier
         ]
         ranked.sort(key=lambda each: each.place.order)
         return Window(ranked, self._go_on(pages, next_message))
@@ -149,11 +148,11 @@ class Asked:
     def _rank_pages(self, candidates: Sequence[PageCandidate], here: Cursor) -> list[Ranked]:
         """The best pages of each document; those that the first tier has shown count among them."""
         in_all = Counter(row.document_id for row in candidates)
-        taken = Counter(row.document_id for row in candidates if self._longer and row.is_exact)
+        taken = Counter(row.document_id for row in candidates if row.in_first_tier)
         most = len(candidates) if self._search.filters.document_id is not None else PAGES_OF_A_DOCUMENT
         ranked: list[Ranked] = []
         for row in sorted(candidates, key=lambda row: (-row.score, row.page_number)):
-            if (self._longer and row.is_exact) or taken[row.document_id] >= most:
+            if row.in_first_tier or taken[row.document_id] >= most:
                 continue
             taken[row.document_id] += 1
             place = Place(row.score, row.created_at.timestamp(), PAGE, row.document_id, row.page_number)
@@ -211,7 +210,7 @@ class Asked:
             user_id=self._reader.user_id,
             filters=self._search.filters,
             query=self._tsquery,
-            exact=self._exact,
+            first_tier=self._search.query.as_tsquery(longer=False) if self._longer else None,
             rank=self._rank,
             keys=keys,
             from_document_id=from_document_id,
@@ -230,7 +229,7 @@ class Asked:
             user_id=self._reader.user_id,
             filters=self._search.filters,
             query=self._search.query.as_tsquery(longer=self._longer, also=key),
-            exact=self._search.query.as_tsquery(longer=False, also=key),
+            first_tier=self._search.query.as_tsquery(longer=False, also=key) if self._longer else None,
             rank=self._rank,
             mark=mark,
             tail=tail,
