@@ -32,6 +32,17 @@ PEOPLE = ("alice", "bob", "carol", "dave")
 SETTLE_SECONDS = 60.0
 ANSWER_SECONDS = 30.0
 
+DOUBT_SECONDS = 10.0  # a node that was killed has its statement ended within them
+DOORS = [  # to a document that was taken back
+    *(("GET", f"{{document}}{rest}") for rest in ("", "/text", "/file", "/pages/1", "/pages/1/image", "/tables.xlsx")),
+    *(("GET", f"{{document}}{rest}") for rest in ("/search?q=only", "/messages", "/shares")),
+    ("HEAD", "{document}/file"),
+    ("GET", "/messages/{owner}"),
+    ("GET", "/documents?shared=me"),
+    ("GET", "/search?q=whoever"),
+]
+CONDITIONS: list[dict[str, str]] = [{}, {"Range": "bytes=0-3"}, {"If-None-Match": "*"}]
+
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(int(SECONDS) + 170)]
 
 
@@ -78,8 +89,9 @@ class Player:
         self.person = person
         self.devices = devices
         self.mine: dict[int, dict[str, Any]] = {}  # by message id: what was first sent
-        self.document_id = upload(person, make_pdf(f"only for those whom {person.name} likes"))
+        self.document_id = upload(person, make_pdf(f"only for whoever likes {person.name}"))
         self.headers_of: dict[int, dict[str, str]] = {}  # by user id
+        self._doubtful_until: dict[int, float] = {}  # by user id: a share without an answer may be made until then
         self._house = house
         self._book = book
         self._luck = random.Random(seed)
@@ -174,20 +186,47 @@ class Player:
             self._book.deeds["read"] += 1
 
     async def _share(self, other: int, http: httpx.AsyncClient) -> None:
-        """Share my document, or take it back: then it is closed on every node."""
-        document, mine = f"/documents/{self.document_id}", self.person.headers
-        method = self._luck.choice(["PUT", "DELETE"])
+        """Share my document, show it, or take it back: then it is closed on every node."""
+        document, now = f"/documents/{self.document_id}", asyncio.get_running_loop().time
+        deed = self._luck.choice(["shared", "shown", "taken back", "taken back"])
         times_put_back = self._book.faults["put back"]
-        answer = await http.request(method, self._house.url(self._luck) + f"{document}/shares/{other}", headers=mine)
-        if answer.is_success:
-            self._book.deeds["shared" if method == "PUT" else "taken back"] += 1
-        if answer.status_code == 204:
-            theirs = self.headers_of[other]
-            read = await http.get(self._house.url(self._luck) + f"{document}/text", headers=theirs)
-            words = {"q": f'"whom {self.person.name} likes"', "type": "page"}
-            search = await http.get(self._house.url(self._luck) + "/search", params=words, headers=theirs)
-            found = search.status_code == 200 and search.json()["results"]
-            assert not (read.is_success or found) or self._book.faults["put back"] > times_put_back, "it was taken back"
+        method, path, body = {
+            "shared": ("PUT", f"{document}/shares/{other}", None),
+            "shown": ("POST", "/messages", {"recipient_id": other, "document_id": self.document_id}),
+            "taken back": ("DELETE", f"{document}/shares/{other}", None),
+        }[deed]
+        in_doubt = self._doubtful_until.get(other, 0) > now()
+        if deed != "taken back":
+            self._doubtful_until[other] = now() + DOUBT_SECONDS  # it may be done later, unless it is answered
+        answer = await http.request(method, self._house.url(self._luck) + path, json=body, headers=self.person.headers)
+        if not answer.is_success:
+            return
+        self._book.deeds[deed] += 1
+        if deed != "taken back":
+            if not in_doubt:
+                del self._doubtful_until[other]
+            return
+        for method, path in self._luck.sample(DOORS, 3):
+            url = self._house.url(self._luck) + path.format(document=document, owner=self.person.id)
+            theirs = {**self.headers_of[other], **self._luck.choice(CONDITIONS)}
+            with contextlib.suppress(httpx.TransportError):
+                seen = await http.request(method, url, headers=theirs)
+                if in_doubt or self._book.faults["put back"] > times_put_back:
+                    return
+                self._check_closed(seen, path)
+
+    def _check_closed(self, seen: httpx.Response, path: str) -> None:
+        if seen.status_code >= 500:
+            return
+        self._book.deeds["doors tried"] += 1
+        if path.startswith("{document}"):
+            assert seen.status_code == 404, "it was taken back"
+        elif path.startswith("/messages"):
+            cards = [message["attachment"] for message in seen.json() if message["attachment"]]
+            assert not any(card["available"] for card in cards if card["document_id"] == self.document_id)
+        else:
+            assert f"likes {self.person.name}" not in seen.text, "it was taken back"
+            assert f'"id":{self.document_id},' not in seen.text, "it was taken back"
 
     async def _cut(self, other: int, http: httpx.AsyncClient) -> None:
         self._luck.choice(self.devices).cut()
