@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from db import Database
 from delivery.events import MessageRow
@@ -24,6 +24,7 @@ from messages.queries import MessageDraft, StoredMessage
 MAX_QUEUED = 10_000  # messages; one more is refused with BusyError
 MAX_QUEUED_BY_ONE = 5_000  # of one sender
 MAX_BATCH = 500  # messages in one statement
+SHOWN_AT_ONCE = 4  # messages that point at a document; each takes a connection
 MAX_BATCH_CHARACTERS = 512 * 1024
 PUBLISHED_AT_ONCE = 8  # messages, between two turns of other work; of a large batch, this share:
 PUBLISHED_SHARE = 16
@@ -47,6 +48,7 @@ class Job(NamedTuple):
 
 
 Stored = tuple[Job, StoredMessage]
+T = TypeVar("T")
 
 
 def _expect_nothing(deliveries: Sequence[Delivery]) -> None:
@@ -60,7 +62,8 @@ class MessageWriter:
     node is not kept waiting (GET /me while 500 people write: p50 15–22 → 6 ms). A sender's messages keep their order.
     Senders take turns, a message each, so that one with much to say does not hold up the others.
 
-    A message that points at a document is stored alone, in a transaction with what it shares.
+    A message that points at a document is stored alone, in a transaction with what it shares. It may have to wait for
+    the document, which holds up nobody but its sender.
 
     *publish* is called after the commit, before the senders are answered, once for each new message. *expect* is called
     with the events of people with whom a document is now shared.
@@ -85,7 +88,11 @@ class MessageWriter:
         self._queued = 0
         self._wake = asyncio.Event()
         self._ahead: asyncio.Task[list[Stored]] | None = None  # the batch that is stored meanwhile
+        self._held: dict[int, deque[Job]] = {}  # the queues of senders whose document is being shown
+        self._showing: set[asyncio.Task[None]] = set()
+        self._showing_turns = asyncio.Semaphore(SHOWN_AT_ONCE)
         self._unpublished: deque[asyncio.Event] = deque()  # of the batches under way, two at most
+        self._unpublished_alone: set[asyncio.Event] = set()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -98,14 +105,14 @@ class MessageWriter:
         self._wake.set()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
-            tasks = [task for task in (self._task, self._ahead) if task is not None]
+            tasks = [task for task in (self._task, self._ahead, *self._showing) if task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         while self._unpublished:
             self._unpublished.popleft().set()
-        while self._queues:
-            _fail(self._take_batch(), DatabaseUnavailableError(retry_after=2))
+        for queue in (*self._queues.values(), *self._held.values()):
+            _fail(queue, DatabaseUnavailableError(retry_after=2))
 
     def submit(self, draft: MessageDraft, *, origin: object | None = None) -> "asyncio.Future[StoredMessage]":
         """Queue *draft*; the future is done after the commit.
@@ -116,8 +123,8 @@ class MessageWriter:
         Raises:
             BusyError: if `MAX_QUEUED` messages wait already, or the server is shutting down.
         """
-        queue = self._queues.get(draft.sender_id)
-        if self._closing or self._queued >= MAX_QUEUED or (queue and len(queue) >= MAX_QUEUED_BY_ONE):
+        queue = self._held.get(draft.sender_id, self._queues.get(draft.sender_id))
+        if self._closing or self._queued >= MAX_QUEUED or (queue is not None and len(queue) >= MAX_QUEUED_BY_ONE):
             raise BusyError(retry_after=1)
         if queue is None:
             queue = self._queues[draft.sender_id] = deque()
@@ -130,7 +137,7 @@ class MessageWriter:
 
     async def wait_for_published(self) -> None:
         """Return when whatever is committed by now is published."""
-        for published in list(self._unpublished):
+        for published in [*self._unpublished, *self._unpublished_alone]:
             await published.wait()
 
     async def _run(self) -> None:
@@ -142,7 +149,7 @@ class MessageWriter:
                     await self._publish_batch(await storing)
                 finally:
                     self._unpublished.popleft().set()
-            if self._closing:
+            if self._closing and not self._held:
                 return
             self._wake.clear()
 
@@ -177,9 +184,9 @@ class MessageWriter:
         characters = 0
         while self._queues and len(batch) < MAX_BATCH:
             sender_id, queue = next(iter(self._queues.items()))
-            has_document = queue[0].draft.document is not None
-            if batch and (has_document or batch[-1].draft.document is not None):
-                break
+            if queue[0].draft.document is not None:
+                self._hold(sender_id)
+                continue
             characters += len(queue[0].draft.content)
             if batch and characters > MAX_BATCH_CHARACTERS:
                 break
@@ -196,7 +203,7 @@ class MessageWriter:
         self._unpublished.append(asyncio.Event())
         batch = self._take_batch()
         stored: list[Stored] = []
-        left: deque[Sequence[Job]] = deque([batch])
+        left: deque[Sequence[Job]] = deque([batch] if batch else [])
         while left:
             jobs = left.popleft()
             try:
@@ -211,7 +218,10 @@ class MessageWriter:
                     logger.exception("a batch of %d messages could not be stored", len(batch))
                     error = DatabaseUnavailableError(retry_after=2)
                 _fail([job for unstored in (jobs, *left) for job in unstored], error)
-                self._refuse_the_late()
+                for sender_id, queue in list(self._queues.items()):
+                    self._refuse_the_late(queue)
+                    if not queue:
+                        del self._queues[sender_id]
                 break
             except BaseException:
                 _fail(batch, DatabaseUnavailableError(retry_after=2))
@@ -219,13 +229,7 @@ class MessageWriter:
         return stored
 
     async def _store(self, jobs: Sequence[Job]) -> list[Stored]:
-        try:
-            rows = await self._insert([self._mark_first(job.draft) for job in jobs])
-        except PagewireError as error:
-            if jobs[0].draft.document is None or error.status >= 500:
-                raise
-            _fail(jobs, error)  # a document that its sender may not read or share
-            return []
+        rows = await self._insert([self._mark_first(job.draft) for job in jobs])
         self._remember_pairs(rows)
         by_ordinal = {row.ordinal: row for row in rows}
         stored: list[Stored] = []
@@ -239,35 +243,65 @@ class MessageWriter:
                 stored.append((job, row))
         return stored
 
-    def _refuse_the_late(self) -> None:
+    def _refuse_the_late(self, queue: deque[Job]) -> None:
         """Refuse messages that waited while the database did not answer; another attempt would double their wait."""
         before = asyncio.get_running_loop().time() - PATIENCE_SECONDS
-        for sender_id, queue in list(self._queues.items()):
-            while queue and queue[0].asked_at < before:
-                _fail([queue.popleft()], DatabaseUnavailableError(retry_after=2))
-                self._queued -= 1
-            if not queue:
-                del self._queues[sender_id]
+        while queue and queue[0].asked_at < before:
+            _fail([queue.popleft()], DatabaseUnavailableError(retry_after=2))
+            self._queued -= 1
 
     async def _insert(self, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
-        attempt = 1
-        while True:
-            try:
-                if drafts[0].document is not None:
-                    return await self._insert_alone(drafts)
-                return await queries.insert_messages(
-                    self._database, drafts, node_id=self._node_id, whole=self._has_company()
-                )
-            except DatabaseUnavailableError as error:
-                # A deadlock, say with the deletion of an account: this statement was rolled back.
-                if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
-                    raise
-                attempt += 1
+        return await _persist(
+            lambda: queries.insert_messages(self._database, drafts, node_id=self._node_id, whole=self._has_company())
+        )
 
-    async def _insert_alone(self, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
+    # Messages that point at a document
+
+    def _hold(self, sender_id: int) -> None:
+        """Store the first message of a sender's queue by itself; the rest of the queue waits for it."""
+        queue = self._held[sender_id] = self._queues.pop(sender_id)
+        self._queued -= 1
+        task = asyncio.create_task(self._show(queue.popleft(), after=list(self._unpublished)))
+        self._showing.add(task)
+        task.add_done_callback(self._showing.discard)
+        task.add_done_callback(lambda _: self._go_on(sender_id))
+
+    def _go_on(self, sender_id: int) -> None:
+        queue = self._held.pop(sender_id)
+        if queue:
+            self._queues[sender_id] = queue
+        self._wake.set()
+
+    async def _show(self, job: Job, *, after: Sequence[asyncio.Event]) -> None:
+        """*after* the batches under way, where the sender may have messages."""
+        published = asyncio.Event()
+        try:
+            for batch in after:
+                await batch.wait()
+            async with self._showing_turns:
+                stored = await _persist(lambda: self._insert_alone(job.draft, published))
+            for _ in self._publish_portions([(job, stored)]):
+                pass
+        except PagewireError as error:
+            _fail([job], error)
+            if error.status >= 500:
+                self._refuse_the_late(self._held[job.draft.sender_id])
+        except Exception:
+            logger.exception("a message that points at a document could not be stored")
+            _fail([job], DatabaseUnavailableError(retry_after=2))
+        except BaseException:
+            _fail([job], DatabaseUnavailableError(retry_after=2))
+            raise
+        finally:
+            published.set()
+            self._unpublished_alone.discard(published)
+
+    async def _insert_alone(self, draft: MessageDraft, published: asyncio.Event) -> StoredMessage:
         async with self._database.transaction() as tx:
-            stored, deliveries = await store_messages(tx, drafts, node_id=self._node_id)
+            (stored,), deliveries = await store_messages(tx, [draft], node_id=self._node_id)
+            self._unpublished_alone.add(published)
         self._expect(deliveries)
+        self._remember_pairs([stored])
         return stored
 
     def forget_pairs(self) -> None:
@@ -296,3 +330,15 @@ def _fail(batch: Sequence[Job], error: PagewireError) -> None:
     for job in batch:
         if not job.done.done():
             job.done.set_exception(error)
+
+
+async def _persist(insert: Callable[[], Awaitable[T]]) -> T:
+    """Try again after a deadlock, say with the deletion of an account: the statement was rolled back."""
+    attempt = 1
+    while True:
+        try:
+            return await insert()
+        except DatabaseUnavailableError as error:
+            if getattr(error.__cause__, "pgcode", None) != DEADLOCK_DETECTED or attempt == MAX_ATTEMPTS:
+                raise
+            attempt += 1

@@ -226,7 +226,8 @@ class Player:
             assert not any(card["available"] for card in cards if card["document_id"] == self.document_id)
         else:
             assert f"likes {self.person.name}" not in seen.text, "it was taken back"
-            assert f'"id":{self.document_id},' not in seen.text, "it was taken back"
+            listed = seen.json().get("documents", [])
+            assert self.document_id not in [document["id"] for document in listed], "it was taken back"
 
     async def _cut(self, other: int, http: httpx.AsyncClient) -> None:
         self._luck.choice(self.devices).cut()

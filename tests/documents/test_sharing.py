@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from support.databases import TestDatabase
-from support.documents import documents_of, locked, post, refusal, upload, uploaded
+from support.documents import documents_of, holding, locked, post, refusal, upload, uploaded, wait_until_blocked
 from support.pdfs import make_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 from support.sharing import can_read, cards, share, show, talk, unshare
@@ -232,6 +232,20 @@ def test_an_account_takes_its_shares_with_it(
     assert not can_read(alice, bobs)
     assert documents_of(alice) == [hello_id]
     assert not database.query("SELECT 1 FROM document_shares WHERE document_id = %s OR user_id = %s", bobs, bob.id)
+
+
+def test_a_share_that_waits_for_an_account_holds_no_document(
+    alice: Person, bob: Person, database: TestDatabase, hello_id: int
+) -> None:
+    path = f"/documents/{hello_id}/shares/{bob.id}"
+    begins = "SELECT FROM users WHERE id = %s FOR UPDATE"  # as the deletion of an account does
+    with ThreadPoolExecutor(1) as threads, holding(database, begins, bob.id) as deletion:
+        sharing = threads.submit(alice.client.put, path)
+        wait_until_blocked(database)
+        deletion.execute("SELECT FROM documents WHERE id = %s FOR UPDATE NOWAIT", (hello_id,))
+        deletion.connection.rollback()
+
+        assert sharing.result(WAIT_SECONDS).status_code == 200
 
 
 # Documents that are not ready

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from messages.attachments import find_quote
-from support.documents import refusal, upload
+from support.databases import TestDatabase
+from support.documents import holding, refusal, upload, wait_until_blocked
 from support.pdfs import make_pdf
 from support.servers import Person, receive
 from support.sharing import can_read, cards, share, show, talk, unshare
@@ -261,6 +262,20 @@ def test_messages_keep_their_order_around_a_document(alice: Person, bob: Person,
             hers.expect("ack")
 
     assert [message["content"] for message in talk(bob, alice)] == [str(number) for number in range(30)]
+
+
+def test_a_message_that_waits_for_its_document_holds_up_nobody_else(
+    alice: Person, bob: Person, carol: Person, book: int, database: TestDatabase
+) -> None:
+    with Tab(alice) as hers, Tab(carol) as others:
+        with holding(database, "SELECT FROM documents WHERE id = %s FOR UPDATE", book):
+            hers.send(recipient_id=bob.id, content="1", document_id=book, ref="waits")
+            hers.send(recipient_id=bob.id, content="2", ref="behind it")
+            wait_until_blocked(database)
+            assert others.ask(recipient_id=bob.id, content="at once")["type"] == "ack"
+        assert [hers.expect("ack")["ref"] for _ in range(2)] == ["waits", "behind it"]
+
+    assert [message["content"] for message in talk(bob, alice)] == ["1", "2"]
 
 
 def test_a_classic_socket_is_shown_the_words_or_the_name(alice: Person, bob: Person, book: int) -> None:

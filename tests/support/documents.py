@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 import psycopg2
+from psycopg2.extensions import cursor
 
 from support.databases import TestDatabase
-from support.servers import Person
+from support.servers import Person, wait_until
 
 MEGABYTE = 1024 * 1024
 PDF_ROUTES = ["/upload-pdf", "/pdf-info", "/search-pdf?search_term=x", "/extract", "/extract/tables?format=xlsx"]
@@ -40,6 +41,21 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     assert body["request_id"] == answer.headers["x-request-id"]
     assert (body.get("error") == "Resource not found") == (answer.status_code == 404)
     return answer.status_code, body["code"]
+
+
+@contextlib.contextmanager
+def holding(database: TestDatabase, statement: str, *params: object) -> Iterator[cursor]:
+    """Meanwhile a transaction that has executed *statement* is open."""
+    with contextlib.closing(psycopg2.connect(database.url)) as connection, connection.cursor() as made:
+        made.execute(statement, params)
+        yield made
+        connection.rollback()
+
+
+def wait_until_blocked(database: TestDatabase) -> None:
+    """Wait until somebody waits for a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    wait_until(lambda: database.query(waiting))
 
 
 @contextlib.contextmanager
