@@ -40,6 +40,10 @@ def test_the_curl_lines_run_as_they_stand(make_server: Callable[..., Server], tm
     assert "Invoice 57. Total due: 1,250.00" in run.stdout
     assert '"total_matches":1' in run.stdout
     assert '"Message sent successfully"' in run.stdout
+    events, _ = json.JSONDecoder().raw_decode(run.stdout, run.stdout.index('{"events"'))
+    card = next(frame for frame in events["events"] if frame.get("content") == "Look!")
+    assert {"text": "Total", "hit": True} in card["attachment"]["snippet"]
+    assert (tmp_path / "marked.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "copy.pdf").read_bytes() == (tmp_path / "invoice.pdf").read_bytes()
 
 
