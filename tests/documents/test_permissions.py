@@ -133,7 +133,7 @@ def test_the_table_has_every_route_of_a_document(people: People) -> None:
 
 
 @pytest.mark.parametrize("conditions", CONDITIONS, ids=str)
-@pytest.mark.parametrize("rest", ["/file", "/pages/1/image"])
+@pytest.mark.parametrize("rest", ["/file", "/pages", "/pages/1/image"])
 def test_a_former_reader_is_not_answered_from_what_they_kept(
     people: People, kept: int, rest: str, conditions: dict[str, str]
 ) -> None:
