@@ -21,6 +21,8 @@ from extraction.native import (
 )
 from extraction.values import Point
 
+LEAST_SLANTED = 20.0  # points; the slope of shorter rules says little
+MAXIMUM_SLOPE = 0.02  # more than a degree: text that is turned more is no text of a cell either
 MAXIMUM_SEGMENTS = 1_000_000  # of the paths of one page; the fullest real page seen has 75,088
 
 
@@ -34,7 +36,8 @@ def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
     Raises:
         TooManyPathsError: above 1,000,000 path segments.
     """
-    edges = Edges([], [])
+    slanted: list[tuple[Point, Point]] = []
+    edges = Edges([], [], slanted)
     points = _Points()
     counts = [max(0, count_segments(path)) for path, _ in paths]
     if sum(counts) > MAXIMUM_SEGMENTS or len(counts) > MAXIMUM_SEGMENTS:
@@ -46,11 +49,11 @@ def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
         segments = list(map(get_segment, repeat(path), range(count)))
         placed = points.read(segments)
         if _is_plain(placed):  # the usual case, and quick to check
-            _add_figure(edges, placed, matrix)
+            _add_figure(edges, slanted, placed, matrix)
             continue
         for figure, is_line in _split_path(segments, placed):
-            _add_figure(edges, figure, matrix, is_line=is_line)
-    return Edges(list(filter(is_on_earth, edges.vertical)), list(filter(is_on_earth, edges.horizontal)))
+            _add_figure(edges, slanted, figure, matrix, is_line=is_line)
+    return Edges(list(filter(is_on_earth, edges.vertical)), list(filter(is_on_earth, edges.horizontal)), slanted)
 
 
 class _Points:
@@ -108,11 +111,21 @@ def _as_figure(points: list[Point], *, closing: bool) -> Iterator[tuple[list[Poi
         yield points, len(points) == 2
 
 
-def _add_figure(edges: Edges, points: list[Point], matrix: Matrix, *, is_line: bool = False) -> None:
+def is_nearly_straight(width: float, height: float) -> bool:
+    """Whether a slanted rule is long, and a level or standing one on a page a little askew."""
+    short, long = sorted((abs(width), abs(height)))
+    return long >= LEAST_SLANTED and short <= MAXIMUM_SLOPE * long
+
+
+def _add_figure(
+    edges: Edges, slanted: list[tuple[Point, Point]], points: list[Point], matrix: Matrix, *, is_line: bool = False
+) -> None:
     a, b, c, d, e, f = matrix
-    vertical, horizontal = edges
+    vertical, horizontal, _ = edges
     placed = [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
     for (x0, y0), (x1, y1) in itertools.pairwise(placed):
+        if x0 != x1 and y0 != y1 and is_nearly_straight(x1 - x0, y1 - y0):
+            slanted.append(((x0, y0), (x1, y1)))
         if x0 > x1:
             x0, x1 = x1, x0
         if y0 == y1:

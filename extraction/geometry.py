@@ -1,6 +1,6 @@
 """The geometry of a page: matrices, straight lines, and coordinates that can be compared."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from extraction.values import Box, Point
@@ -24,6 +24,7 @@ class Edges(NamedTuple):
 
     vertical: list[Box]
     horizontal: list[Box]
+    slanted: Sequence[tuple[Point, Point]] = ()  # the ends of those that are nearly level, or nearly stand
 
 
 def multiply(inner: Matrix, outer: Matrix) -> Matrix:

@@ -237,8 +237,9 @@ class Page:
         return read_words(self._text, self._show)
 
     def read_edges(self) -> Edges:
-        edges = find_edges(self._objects.paths)
-        return Edges(*([edge for edge in side if not is_apart(edge, self._shown)] for side in edges))
+        vertical, horizontal, slanted = find_edges(self._objects.paths)
+        shown = [[edge for edge in side if not is_apart(edge, self._shown)] for side in (vertical, horizontal)]
+        return Edges(shown[0], shown[1], slanted)
 
     @property
     def is_picture(self) -> bool:

@@ -1,7 +1,7 @@
 """The tables of a page: those that rules draw, and those that only white parts."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from extraction.blocks import Rules
 from extraction.captions import is_caption
@@ -11,18 +11,11 @@ from extraction.geometry import Edges
 from extraction.heads import count_head_rows
 from extraction.mending import Span, arrange, find_spans
 from extraction.ruled import Grid, find_grids, join_edges
+from extraction.skew import Page, UprightPage, find_slope
 from extraction.text import clean_text
 from extraction.titles import find_title
 from extraction.unruled import find_tables
-from extraction.values import Box, CellWord, Point, TableKind, TableSet
-
-
-class Page(Protocol):
-    corner: Point
-
-    def read_edges(self) -> Edges: ...
-    def read_cell_words(self) -> list[CellWord]: ...
-    def read_tokens(self) -> tuple[int, list[Token]]: ...
+from extraction.values import Box, TableKind, TableSet
 
 
 class PageTable(NamedTuple):
@@ -41,8 +34,14 @@ def read_tables(page: Page, wanted: TableSet) -> list[PageTable]:
         TooManyPathsError, TooManyLinesError: if the page has more lines than are worth comparing.
     """
     edges = page.read_edges()
-    grids = find_grids(*edges)
-    found = _read_grids(page, grids) if wanted == "ruled" else _read_all(page, edges, grids)
+    if wanted == "ruled":
+        found = _read_grids(page, find_grids(edges.vertical, edges.horizontal))
+    elif slope := find_slope(edges):
+        upright = UprightPage(page, edges, slope)
+        tables = _read_all(upright, upright.read_edges())
+        found = [table._replace(bbox=upright.turn(table.bbox, -1)) for table in tables]
+    else:
+        found = _read_all(page, edges)
     left, top = page.corner
     return [
         table._replace(bbox=(table.bbox[0] - left, table.bbox[1] - top, table.bbox[2] - left, table.bbox[3] - top))
@@ -63,7 +62,8 @@ def _describe(cells: CellReader, grid: Grid, title: str = "") -> PageTable:
     return PageTable(data, grid.bbox, "ruled", count_head_rows(data, spans), spans, title)
 
 
-def _read_all(page: Page, edges: Edges, grids: Sequence[Grid]) -> list[PageTable]:
+def _read_all(page: Page, edges: Edges) -> list[PageTable]:
+    grids = find_grids(edges.vertical, edges.horizontal)
     turn, words = page.read_tokens()
     if not words:
         return _read_grids(page, grids)
@@ -116,8 +116,9 @@ def _turn(box: Sequence[float], turn: int) -> Box:
 
 
 def _turn_edges(edges: Edges, turn: int) -> Edges:
-    sides = [[_turn(box, turn) for box in side] for side in edges]
-    return Edges(*(sides if turn == 2 else sides[::-1]))
+    sides = [[_turn(box, turn) for box in side] for side in (edges.vertical, edges.horizontal)]
+    vertical, horizontal = sides if turn == 2 else sides[::-1]
+    return Edges(vertical, horizontal)
 
 
 def _turn_grid(grid: Grid, turn: int) -> Grid:

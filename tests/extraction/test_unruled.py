@@ -199,6 +199,15 @@ def test_spanning_cells_of_a_grid_are_told(find: Find) -> None:
     assert (table.kind, table.header_rows, table.spans) == ("ruled", 2, [(0, 0, 1, 0), (0, 1, 0, 2)])
 
 
+@pytest.mark.parametrize("degrees", [0.5, -0.5, 1])
+def test_a_grid_that_is_a_little_askew_is_a_grid(find: Find, degrees: float) -> None:
+    rules = level_rules([712, 696, 680, 664, 648, 632], 70, 700) + upright_rules([70, 300, 400, 560, 700], 712, 632)
+
+    (table,) = find(draw_rows(PRICES, [76, 375, 555, 694], right=True, rules=rules, turned=degrees))
+
+    assert (table.kind, table.data) == ("ruled", PRICES)
+
+
 def test_a_frame_around_text_is_no_table(find: Find) -> None:
     lines = [["These are some words of a text that"], ["goes on in the next line of the frame"], ["and ends in it."]]
     data = draw_rows(lines, [76], rules=level_rules([712, 696, 680, 664], 70, 300) + upright_rules([70, 300], 712, 664))

@@ -17,7 +17,7 @@ def draw_rows(
     step: float = 16,
     rules: Sequence[Rule] = (),
     above: Sequence[str] = (),
-    turned: int = 0,
+    turned: float = 0,
 ) -> bytes:
     """Return a page with the cells of each row at these places: the left edges of columns, or, if *right*, the right
     edges of all but the first. *above* are lines from 40 points above on; *turned* are degrees, anticlockwise.
