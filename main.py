@@ -13,8 +13,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
 
 import db
-from accounts import keys, me, notifications, sessions
+from accounts import administration, keys, me, notifications, sessions
 from accounts import routes as accounts
+from accounts.commands import COMMANDS, run_command
 from accounts.installation import Installation
 from accounts.people import People
 from accounts.queries import account_exists
@@ -74,6 +75,7 @@ ROUTERS = (
     me.router,
     sessions.router,
     keys.router,
+    administration.router,
     boot.router,
     documents.router,
     sharing.router,
@@ -297,5 +299,24 @@ def serve() -> None:
     )
 
 
+def command(words: list[str]) -> None:
+    """`python main.py create-admin EMAIL` or `reset-password EMAIL`: print a link to choose a password by."""
+    if len(words) != 2 or words[0] not in COMMANDS:
+        print(f"usage: python main.py [{' | '.join(COMMANDS)}] EMAIL", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2)
+
+    async def run() -> str:
+        settings = get_settings()
+        base = settings.public_url or f"http://{settings.host}:{settings.port}"
+        async with _open_database(locate_database(settings), size=2) as database:
+            return await run_command(database, base=base, command=words[0], email=words[1])
+
+    try:
+        print(asyncio.run(run()))  # noqa: T201
+    except (StartupError, DatabaseUnavailableError, BusyError) as error:
+        print(error.detail, file=sys.stderr)  # noqa: T201
+        raise SystemExit(3) from None
+
+
 if __name__ == "__main__":
-    serve()
+    command(sys.argv[1:]) if sys.argv[1:] else serve()

@@ -53,6 +53,11 @@ Farewell = Callable[[Connection, int], Awaitable[Callable[[], Awaitable[None]]]]
 logger = logging.getLogger("pagewire.people")
 
 
+def link_address(base: str, page: str, token: str) -> str:
+    """The token stands in the fragment: it reaches neither a log nor a Referer, and no mail scanner uses it up."""
+    return f"{base}/app/{page}#token={token}"
+
+
 class People:
     """Changes accounts. Whatever takes one out of another's hands also ends that one's sessions, keys and links."""
 
@@ -88,8 +93,8 @@ class People:
         if not await self._gatekeeper.passwords.matches(password, known):
             raise InvalidCredentialsError
 
-    async def change_password(self, user_id: int, password: str, *, session_id: int) -> None:
-        """All other sessions end, and all API keys and links."""
+    async def change_password(self, user_id: int, password: str, *, session_id: int | None) -> None:
+        """All sessions but that one end, and all API keys and links."""
         password_hash = await self._gatekeeper.passwords.hash(password)
         async with self._database.transaction() as tx:
             if not await people_queries.set_password(tx, user_id=user_id, password_hash=password_hash):
@@ -206,8 +211,7 @@ class People:
         return token
 
     def _address(self, page: str, token: str) -> str:
-        """The token stands in the fragment: it reaches neither a log nor a Referer, and no mail scanner uses it up."""
-        return f"{self._base or ''}/app/{page}#token={token}"
+        return link_address(self._base or "", page, token)
 
     # The end
 

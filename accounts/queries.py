@@ -23,14 +23,17 @@ class CredentialsRow(NamedTuple):
     password_hash: str
 
 
-async def insert_user(tx: Connection, *, email: str, name: str, password_hash: str) -> UserRow | None:
-    """Add an account; the first of an installation is its admin. None if the address is taken."""
+async def insert_user(
+    tx: Connection, *, email: str, name: str, password_hash: str, is_admin: bool = False
+) -> UserRow | None:
+    """Add an account; the first of an installation is its admin in any case. None if the address is taken."""
     await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": FIRST_ACCOUNT_LOCK})
     return await tx.fetch_one(
         UserRow,
         """
         INSERT INTO users (email, email_key, name, name_key, password_hash, is_admin)
-        VALUES (%(email)s, %(email_key)s, %(name)s, %(name_key)s, %(password_hash)s, NOT EXISTS (SELECT 1 FROM users))
+        VALUES (%(email)s, %(email_key)s, %(name)s, %(name_key)s, %(password_hash)s,
+                %(is_admin)s OR NOT EXISTS (SELECT 1 FROM users))
         ON CONFLICT (email_key) DO NOTHING
         RETURNING id, email, name, created_at, is_admin, verified_at IS NOT NULL
         """,
@@ -40,6 +43,7 @@ async def insert_user(tx: Connection, *, email: str, name: str, password_hash: s
             "name": name,
             "name_key": fold(name),
             "password_hash": password_hash,
+            "is_admin": is_admin,
         },
     )
 
