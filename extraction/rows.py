@@ -86,7 +86,11 @@ def find_head(placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: 
     x0, x1 = columns[0].x0, columns[-1].x1
     numeric = [number for number, line in enumerate(placed) if _is_numeric(line, columns)]
     first_numeric = next((number for number in numeric if not _is_years(placed[number])), None)
-    tops = rules.between(placed[0].line.middle, placed[-1].line.middle, x0, x1, FULL)
+    tops = [
+        top
+        for top in rules.between(placed[0].line.middle, placed[-1].line.middle, x0, x1, FULL)
+        if rules.between(top - 1, top + 1, *columns[0], 0.5)  # else the rules under the cells that span the others
+    ]
     if tops:
         above = sum(1 for line in placed if line.line.middle < tops[0])
         figures = sum(1 for n in numeric if n < above and placed[n].cells[0].first == 0 and not _is_years(placed[n]))

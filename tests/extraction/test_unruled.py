@@ -124,6 +124,16 @@ def test_a_cell_over_two_columns_spans_them(find: Find) -> None:
     assert table.data[1] == [None, "Q1", "Q2", "Q3", "Q4"]
 
 
+def test_rules_under_spanning_cells_do_not_end_the_head(find: Find) -> None:
+    rows = [["", "Actual", "", "Projected"], ["State", "2003", "2004", "2005", "2006"]]
+    rows += [[name, "753,438", "799,250", "815,544", "893,045"] for name in ("Maine", "Ohio", "Utah")]
+    head = level_rules([712, 680], 60, 400) + level_rules([696], 100, 240) + level_rules([696], 250, 400)
+
+    (table,) = find(draw_rows(rows, [62, 145, 195, 310, 355], rules=head))
+
+    assert (table.header_rows, table.spans) == (2, [(0, 0, 1, 0), (0, 1, 0, 2), (0, 3, 0, 4)])
+
+
 def test_columns_of_text_between_rules_are_a_table(find: Find) -> None:
     rows = [["Kind", "Meaning", "Example"], ["Major", "Ten tons a year", "Utilities"], ["Area", "Less", "Dry cleaners"]]
 
