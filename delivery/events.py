@@ -10,6 +10,8 @@ from delivery.attachments import Attachment, describe_attachment
 _dumps = json.JSONEncoder(ensure_ascii=False).encode  # an emoji takes four bytes, not twelve
 
 DOCUMENT_FIELDS = {
+    "document.added": ("document_id", "filename", "status"),
+    "document.changed": ("document_id", "filename", "status"),
     "document.ready": ("document_id", "filename", "page_count", "tables_found"),
     "document.failed": ("document_id", "filename", "code", "detail"),
     "document.shared": ("document_id", "filename", "page_count", "status", "owner_id", "owner_name"),
@@ -45,7 +47,7 @@ class AnnouncementRow(NamedTuple):
 class Event(NamedTuple):
     """What a durable frame is made of, apart from its number."""
 
-    kind: str  # message, edited, deleted, announcement, document.(ready, failed, deleted, shared, unshared)
+    kind: str  # message, edited, deleted, announcement, or one of a document, as DOCUMENT_FIELDS has them
     ref_id: int
     message: MessageRow | None = None  # None: it is gone with its sender's account
     announcement: AnnouncementRow | None = None

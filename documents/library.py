@@ -8,8 +8,8 @@ from typing import NamedTuple
 from accounts.queries import find_user
 from db import Connection, Database
 from delivery.feed import Feed
-from delivery.queries import lock_mailboxes
-from documents import list_queries, queries, share_queries
+from delivery.queries import Delivery, lock_mailboxes
+from documents import list_queries, page_queries, queries, share_queries
 from documents.list_queries import ListedDocument
 from documents.queries import DocumentRow, InsertedDocument
 from documents.readings import Readings
@@ -98,6 +98,7 @@ class Library:
         """
         document: InsertedDocument | None = None
         posted = Posted([], [])
+        deliveries: list[Delivery] = []
         try:
             async with self._storage.keep(file):
                 async with self._database.transaction() as tx:
@@ -114,8 +115,11 @@ class Library:
                         node_id=self._feed.node_id,
                         file_exists=lambda path: self._storage.path_of(path).exists(),
                     )
+                    if not (wait or cards or document.duplicate):  # a card tells of it too
+                        deliveries = await self._notify_readers(tx, "document.added", document.id)
                     if cards and not wait:
                         posted = await self._post_cards_of_upload(tx, cards, document.id)
+                self._feed.expect(deliveries)
                 if not document.has_new_file:
                     await self._storage.delete(file.file_path)
             self._messenger.publish_cards(posted)
@@ -233,6 +237,30 @@ class Library:
             await queries.rename_document(tx, document_id=document_id, filename=filename)
             await share_queries.update_sort_keys(tx, document_id=document_id)
             await rename_pages(tx, document_id=document_id)
+            deliveries = await self._notify_readers(tx, "document.changed", document_id)
+        self._feed.expect(deliveries)
+
+    async def read_again(self, document_id: int, *, user_id: int, password: str | None) -> None:
+        """Have a document of *user_id*'s extracted again, from its file.
+
+        Raises:
+            DocumentNotFoundError, DocumentFileMissingError; DocumentNotReadyError: if that is under way.
+        """
+        self.get_file(await self.get_owned_document(document_id, user_id=user_id), user_id=user_id)
+        async with self._database.transaction() as tx:
+            if not await queries.lock_document(tx, document_id=document_id):
+                raise DocumentNotFoundError
+            if not await page_queries.restart_extraction(
+                tx, document_id=document_id, node_id=self._feed.node_id, password=password
+            ):
+                raise DocumentNotReadyError
+            deliveries = await self._notify_readers(tx, "document.changed", document_id)
+        self._feed.expect(deliveries)
+        self._readings.extract_later(document_id)
+
+    async def _notify_readers(self, tx: Connection, kind: str, document_id: int) -> list[Delivery]:
+        readers = await share_queries.lock_readers(tx, document_ids=[document_id])
+        return await self._feed.notify(tx, user_ids=readers[document_id], kind=kind, ref_id=document_id)
 
     # Sharing
 

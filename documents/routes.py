@@ -1,6 +1,7 @@
 """Routes of the PDF library: upload, list, read, rename, delete."""
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,16 +13,24 @@ from pydantic import BaseModel, Field, TypeAdapter
 from auth import CurrentUser, Db
 from db import Database
 from delivery.attachments import THUMBNAIL_WIDTH
-from documents import list_queries, queries
+from documents import list_queries, page_queries, queries
 from documents.answers import DocumentText, ReadersNote, ReadingWarning
 from documents.library import Library, OwnDocumentError
 from documents.list_queries import DocumentCounts, ListedDocument, Shelf, Sort
+from documents.page_queries import SameRow
 from documents.queries import DocumentRow, Status
 from documents.sharing import Reader
-from documents.uploads import MAX_FILENAME_CHARACTERS, WITH_PDF, FileName, received_pdf, upload_body
+from documents.uploads import (
+    MAX_FILENAME_CHARACTERS,
+    MAX_PASSWORD_CHARACTERS,
+    WITH_PDF,
+    FileName,
+    received_pdf,
+    upload_body,
+)
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import DESCRIBED_MAX_ID, MAX_ID, ClientId, IdParameter, Storable, check_storable
+from edge.fields import DESCRIBED_MAX_ID, MAX_ID, ClientId, Download, IdParameter, Storable, check_storable
 from edge.ranges import file_response
 from errors import (
     ClientIdReusedError,
@@ -44,6 +53,8 @@ DocumentCursor = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+\.)?[1-9][0-9]*$
 
 _id: TypeAdapter[int] = TypeAdapter(IdParameter)
 _number: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=MAX_ID)])
+MAX_TITLE_CHARACTERS = 300
+
 _client_id: TypeAdapter[str] = TypeAdapter(ClientId)
 _content: TypeAdapter[str] = TypeAdapter(Storable)
 
@@ -57,6 +68,16 @@ class DocumentPatch(BaseModel):
     model_config = {"json_schema_extra": {"examples": [{"filename": "invoice.pdf"}]}}
 
     filename: FileName
+
+
+class ReadAgain(BaseModel):
+    """How to open the file."""
+
+    model_config = {"json_schema_extra": {"examples": [{"password": "open sesame"}]}}
+
+    password: Annotated[Storable, Field(max_length=MAX_PASSWORD_CHARACTERS)] | None = Field(
+        default=None, description="null keeps the one that is known"
+    )
 
 
 class Owner(BaseModel):
@@ -93,6 +114,8 @@ class Document(BaseModel):
         description="the address of a small picture of the first page",
         examples=["/documents/7/pages/1/image?width=240"],
     )
+    title: str | None = Field(description="what the PDF calls itself", examples=["Invoice 2026-117"])
+    sha256: str | None = Field(description="of the file; `v=` of a picture's address takes its first 8 characters")
     readers: list[Reader] = Field(description="the first three that it is shared with, by id")
     reader_count: int = Field(description="that it is shared with, counted up to 1,000", examples=[1])
     message_count: int = Field(description="about it, to me or by me, counted up to 1,000", examples=[4])
@@ -114,7 +137,6 @@ class DocumentDetails(Document):
     """A document with its file's metadata."""
 
     progress: Progress
-    sha256: str | None
     encrypted: bool
     metadata: dict[str, str]
     warnings: list[ReadingWarning]
@@ -127,7 +149,6 @@ class DocumentDetails(Document):
         return cls(
             **_document_fields(row),
             progress=Progress(page=page, pages=document.page_count),
-            sha256=document.sha256,
             encrypted=document.encrypted,
             metadata=document.metadata,
             warnings=[ReadingWarning(**warning) for warning in document.warnings],
@@ -148,6 +169,8 @@ def _document_fields(listed: ListedDocument) -> dict[str, Any]:
         "owner": Owner(id=row.user_id, name=row.owner_name),
         "tables_found": row.tables_found,
         "thumbnail": None if row.status == "failed" else f"/documents/{row.id}/pages/1/image?width={THUMBNAIL_WIDTH}",
+        "title": row.metadata.get("Title", "").strip()[:MAX_TITLE_CHARACTERS] or None,
+        "sha256": row.sha256,
         "readers": listed.readers,
         "reader_count": listed.reader_count,
         "message_count": listed.message_count,
@@ -177,6 +200,13 @@ class DocumentPage(BaseModel):
     counts: Counts
 
 
+class SameDocument(BaseModel):
+    """A document of mine with the same bytes."""
+
+    document_id: int = Field(examples=[6])
+    filename: str = Field(examples=["invoice-copy.pdf"])
+
+
 class UploadedDocument(BaseModel):
     """An uploaded document; while it is processing, what is not known yet is null."""
 
@@ -191,9 +221,12 @@ class UploadedDocument(BaseModel):
     sha256: str | None
     warnings: list[ReadingWarning]
     duplicate: bool = Field(description="this client_id was used before, for this document")
+    same_as: list[SameDocument] = Field(description="up to 10 others that I have with the same bytes")
 
     @classmethod
-    def from_row(cls, row: DocumentRow, *, text_preview: str | None, duplicate: bool) -> "UploadedDocument":
+    def from_row(
+        cls, row: DocumentRow, *, text_preview: str | None, duplicate: bool, same: Sequence[SameRow]
+    ) -> "UploadedDocument":
         return cls(
             document_id=row.id,
             filename=row.filename,
@@ -206,6 +239,7 @@ class UploadedDocument(BaseModel):
             sha256=row.sha256,
             warnings=[ReadingWarning(**warning) for warning in row.warnings],
             duplicate=duplicate,
+            same_as=[SameDocument(document_id=other.id, filename=other.filename) for other in same],
         )
 
 
@@ -247,6 +281,7 @@ class UploadedDocument(BaseModel):
 async def upload_pdf(
     request: Request,
     response: Response,
+    database: Db,
     library: Docs,
     user: CurrentUser,
     prefer: Annotated[list[str] | None, Header(description="`respond-async`: do not wait for the extraction")] = None,
@@ -277,7 +312,8 @@ async def upload_pdf(
     if row.status == "processing":
         response.status_code = 202
         response.headers["Location"] = f"/documents/{row.id}"
-    return UploadedDocument.from_row(row, text_preview=text_preview, duplicate=duplicate)
+    same = await page_queries.list_same(database, user_id=user.id, sha256=row.sha256, except_id=row.id)
+    return UploadedDocument.from_row(row, text_preview=text_preview, duplicate=duplicate, same=same)
 
 
 def _prefers_async(prefer: list[str]) -> bool:
@@ -381,6 +417,18 @@ async def delete_document(library: Docs, user: CurrentUser, document_id: IdParam
     await library.delete(document_id, user_id=user.id)
 
 
+@router.post(
+    "/documents/{document_id}/read",
+    status_code=202,
+    summary="Extract a document again",
+    responses=may_fail(*SIGNED_IN, *WITH_BODY, DocumentNotFoundError, DocumentFileMissingError, DocumentNotReadyError),
+)
+async def read_again(library: Docs, user: CurrentUser, document_id: IdParameter, body: ReadAgain) -> DocumentDetails:
+    """Of my own, from the file that is stored: with its password, or after it failed, or as newer versions do it."""
+    await library.read_again(document_id, user_id=user.id, password=body.password)
+    return DocumentDetails.from_row(await library.get_listed_document(document_id, user_id=user.id))
+
+
 FILE_HEADERS = {
     "Cache-Control": "private, no-cache",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -399,12 +447,16 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     response_class=FileResponse,
     responses=FILE_ANSWERS,
 )
-async def read_file(request: Request, library: Docs, user: CurrentUser, document_id: IdParameter) -> Response:
+async def read_file(
+    request: Request, library: Docs, user: CurrentUser, document_id: IdParameter, download: Download = False
+) -> Response:
     """The bytes as they were uploaded; Range and If-None-Match are honoured."""
     row = await library.get_document(document_id, user_id=user.id)
     file = library.file_of(row, user_id=user.id)
     try:
-        return file_response(request, file.path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS)
+        return file_response(
+            request, file.path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS, download=download
+        )
     except OSError as error:
         raise DocumentFileMissingError from error
 

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from typing import Annotated, LiteralString
 
+from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -85,4 +86,5 @@ NotBlank = Annotated[
     Field(min_length=1, json_schema_extra={"pattern": pattern_without(NUL, not_only=r"\s")}),
     AfterValidator(_not_blank),
 ]
+Download = Annotated[bool, Query(description="save it, rather than display it")]
 ClientId = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=_NO_NUL), AfterValidator(check_storable)]

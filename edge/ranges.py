@@ -17,7 +17,7 @@ ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 def file_response(
-    request: Request, path: Path, *, etag: str | None, filename: str, headers: dict[str, str]
+    request: Request, path: Path, *, etag: str | None, filename: str, headers: dict[str, str], download: bool = False
 ) -> Response:
     """Answer 200, 206, 304 or 416, as the request's conditions and ranges say.
 
@@ -27,7 +27,7 @@ def file_response(
         OSError: if there is no such file.
     """
     stat_result = path.stat()
-    headers = {**headers, "Content-Disposition": content_disposition(filename)}
+    headers = {**headers, "Content-Disposition": content_disposition(filename, download=download)}
     if etag is not None:
         headers["ETag"] = f'"{etag}"'
     response = _FileResponse(path, headers=headers, media_type="application/pdf", stat_result=stat_result)
@@ -89,7 +89,10 @@ def knows_etag(if_none_match: str, etag: str) -> bool:
     return if_none_match.strip() == "*" or etag in ENTITY_TAG.findall(if_none_match)
 
 
-def content_disposition(filename: str) -> str:
-    """Display inline, or save as *filename* (RFC 6266); the plain name is for clients that ignore `filename*`."""
+def content_disposition(filename: str, *, download: bool = False) -> str:
+    """Display inline unless *download*, save as *filename* (RFC 6266); the plain name is for clients that ignore
+    `filename*`."""
     plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
-    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return (
+        f"{'attachment' if download else 'inline'}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    )

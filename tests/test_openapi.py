@@ -48,6 +48,7 @@ OPERATIONS = {
     "edit_message": "PATCH /message/{message_id}",
     "mark_read": "POST /messages/{user_id}/read",
     "pdf_info": "POST /pdf-info",
+    "read_again": "POST /documents/{document_id}/read",
     "read_document": "GET /documents/{document_id}",
     "read_file": "GET /documents/{document_id}/file",
     "read_health": "GET /healthz",

@@ -76,6 +76,9 @@ def durable(kind: str) -> dict[str, Any]:
     return frame
 
 
+DOCUMENT_KINDS = ("added", "changed", "ready", "failed", "deleted", "shared", "unshared")
+
+
 def durable_document(kind: str) -> dict[str, Any]:
     document: dict[str, Any] = dict.fromkeys(name for names in DOCUMENT_FIELDS.values() for name in names)
     event = Event(kind, 7, document=document)
@@ -86,7 +89,7 @@ def durable_document(kind: str) -> dict[str, Any]:
 def frames_out() -> list[dict[str, Any]]:
     """One of each frame that protocol.py can make."""
     made = [durable(kind) for kind in ("message", "edited", "deleted", "announcement")]
-    made += [durable_document(f"document.{kind}") for kind in ("ready", "failed", "deleted", "shared", "unshared")]
+    made += [durable_document(f"document.{kind}") for kind in DOCUMENT_KINDS]
     written = [
         protocol.ready_frame(user_id=1, seq=1, epoch="e1", resumed=False, messages="off", sockets=20),
         protocol.ack_frame(ref=1, client_id=None, message_id=1, created_at=NOON, duplicate=False, seq=1),

@@ -40,6 +40,7 @@ def test_an_upload_answers_what_was_extracted(alice: Person, hello: bytes) -> No
         "sha256": found["sha256"],
         "warnings": [],
         "duplicate": False,
+        "same_as": [],
     }
     assert re.fullmatch("[0-9a-f]{64}", found["sha256"])
 
