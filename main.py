@@ -36,6 +36,7 @@ from documents.storage import Storage
 from edge import health
 from edge.answers import add_error_handlers, operation_id, routes_for_head
 from edge.browsers import SessionCookie
+from edge.client import Client
 from edge.draining import drain_before_exit
 from edge.engines import Engines
 from edge.envelope import CrashBoundary, Envelope, logger
@@ -257,6 +258,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes, large_bodies=list_paths_with_files(ROUTES))
     add_error_handlers(app)
     app.router.routes.extend(ROUTES)  # not include_router: it matches each path twice (25 µs)
+    app.mount("/app", Client())
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     return app
 

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from edge.answers import may_fail, operation_id
+from edge.client import is_browser, to_client
 from edge.engines import opened
 from errors import BusyError, DatabaseUnavailableError
 
@@ -41,9 +42,23 @@ class Readiness:
         return dict.fromkeys(("status", *self._checks), "ok")
 
 
-@router.get("/", tags=["app"], summary="A welcome")
-async def read_root() -> Greeting:
+@router.get(
+    "/",
+    tags=["app"],
+    summary="A welcome",
+    response_model=Greeting,
+    responses={307: {"description": "A browser (Accept: text/html) is sent to the web client at /app/"}},
+)
+async def read_root(request: Request, response: Response) -> Greeting | Response:
+    if is_browser(request.headers.get("accept", "")):
+        return to_client()
+    response.headers["Vary"] = "Accept"
     return Greeting(message="Welcome to the API")
+
+
+@router.get("/app", include_in_schema=False)
+async def read_app() -> Response:
+    return to_client()
 
 
 @router.get("/docs", include_in_schema=False)

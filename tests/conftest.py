@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg2
@@ -21,9 +21,14 @@ from support.databases import TestDatabase
 from support.documents import documents_of, locked
 from support.engines import FileReader, open_engine
 from support.mail import MailServer
-from support.pdfs import make_pdf
+from support.pdfs import make_book, make_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 from support.tabs import SECRET_KEY
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from support.browser import Visit
 
 _database_numbers = count(1)
 
@@ -218,3 +223,41 @@ def admin(alice: Person, shared: TestDatabase) -> Person:
 def shared_alice(server: Server) -> Person:
     """One alice for the tests of a file that change nothing."""
     return register(server, "alice")
+
+
+# Browsers (make test-web)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Browser"]:
+    from support.browser import running_chromium  # here: the other tests need no Playwright
+
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(chromium: "Browser", server: Server) -> Iterator["Visit"]:
+    """Visitors of the client; nothing may go wrong in their pages."""
+    from support.browser import visitors
+
+    with visitors(chromium, server) as make:
+        yield make
+
+
+@pytest.fixture
+def empty_server(make_server: Callable[..., Server]) -> Server:
+    """A server without an account."""
+    return make_server().start()
+
+
+@pytest.fixture
+def book(alice: Person) -> int:
+    """A document of alice's with twelve pages."""
+    document_id: int = alice.upload(make_book(12), "Book.pdf").json()["document_id"]
+    return document_id
+
+
+@pytest.fixture(scope="module")
+def module_people(server: Server) -> tuple[Person, Person]:
+    return register(server, "amelia"), register(server, "ben")

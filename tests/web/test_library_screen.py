@@ -1,0 +1,148 @@
+"""The library: files come in, are found, looked at, renamed and deleted."""
+
+from playwright.sync_api import expect
+
+from support.browser import Visit
+from support.pdfs import make_book, make_encrypted_pdf, make_pdf
+from support.servers import Person
+
+
+def test_four_files_come_in_and_each_says_how_it_went(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+
+    visitor.upload(
+        ("Minutes.pdf", make_pdf("what was said")),
+        ("Locked.pdf", make_encrypted_pdf("secret", user_password="open sesame")),
+        ("Broken.pdf", b"%PDF-1.7\nand nothing that could be repaired"),
+        ("Book.pdf", make_book(120)),
+    )
+
+    expect(visitor.page.get_by_role("link", name="Minutes.pdf")).to_be_visible()
+    visitor.see("It is protected by a password.")
+    visitor.see("The file is damaged or not a PDF")
+    visitor.picture("coming-in")
+    visitor.page.reload()
+    visitor.see("It is protected by a password.")
+    expect(visitor.page.get_by_role("link", name="Book.pdf")).to_be_visible()
+    visitor.assert_accessible()
+    visitor.page.get_by_label("Password of Locked.pdf").fill("open sesame")
+    visitor.press("Open", exact=True)
+    expect(visitor.page.get_by_role("link", name="Locked.pdf")).to_be_visible()
+    visitor.press("Remove Broken.pdf")
+    expect(visitor.page.get_by_text("Broken.pdf")).to_have_count(0)
+
+
+def test_what_is_no_pdf_is_refused_before_a_byte_is_sent(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    sent: list[str] = []
+    visitor.page.on("request", lambda request: sent.append(request.url))
+
+    visitor.upload(("notes.pdf", b"just some text"))
+
+    visitor.see("This is not a PDF.")
+    assert not [url for url in sent if url.endswith("/upload-pdf")]
+
+
+def test_the_same_file_again_is_asked_about(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    data = make_pdf("only once")
+    visitor.upload(("Once.pdf", data))
+    expect(visitor.page.get_by_role("link", name="Once.pdf")).to_be_visible()
+
+    visitor.upload(("Twice.pdf", data))
+
+    visitor.see("You have this already.")
+    visitor.press("Keep both")
+    expect(visitor.page.get_by_role("link", name="Twice.pdf")).to_be_visible()
+
+
+def test_an_upload_shows_in_another_tab(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    other = visitor.new_page()
+    other.goto(f"{visitor.server.url}/app/")
+    expect(other.get_by_text("Drop your PDFs here")).to_be_visible()
+
+    visitor.upload(("Minutes.pdf", make_pdf("what was said")))
+
+    expect(other.get_by_role("link", name="Minutes.pdf")).to_be_visible()
+
+
+def test_the_filter_and_the_order_are_in_the_address_and_back_keeps_them(visit: Visit, alice: Person) -> None:
+    for name in ("Cedar.pdf", "Alder.pdf", "Birch.pdf"):
+        alice.upload(make_pdf(name), name)
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.page.get_by_role("columnheader", name="Name").get_by_role("button").click()
+
+    names = visitor.page.locator("tbody tr b.cut")
+    expect(names).to_have_text(["Alder.pdf", "Birch.pdf", "Cedar.pdf"])
+    visitor.page.get_by_label("Filter by name").fill("b")
+    expect(names).to_have_text(["Birch.pdf"])
+    visitor.page.get_by_role("link", name="Birch.pdf").click()
+    expect(visitor.page.get_by_alt_text("Page 1").first).to_be_visible()
+    visitor.page.go_back()
+    expect(names).to_have_text(["Birch.pdf"])
+    expect(visitor.page.get_by_label("Filter by name")).to_have_value("b")
+
+
+def test_a_document_is_looked_at_renamed_and_deleted_with_undo(visit: Visit, alice: Person) -> None:
+    alice.upload(make_pdf("words"), "Draft.pdf")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    row = visitor.page.get_by_role("link", name="Draft.pdf")
+    row.focus()
+
+    visitor.page.keyboard.press("Space")
+    expect(visitor.page.get_by_role("dialog", name="Draft.pdf")).to_be_visible()
+    visitor.assert_accessible()
+    visitor.picture("look")
+    visitor.page.keyboard.press("Space")
+    expect(visitor.page.get_by_role("dialog")).to_have_count(0)
+    row.focus()
+    visitor.page.keyboard.press("F2")
+    visitor.page.get_by_label("New name of Draft.pdf").fill("Final.pdf")
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.get_by_role("link", name="Final.pdf")).to_be_visible()
+    visitor.page.get_by_role("link", name="Final.pdf").focus()
+    visitor.page.keyboard.press("Delete")
+    expect(visitor.page.get_by_role("link", name="Final.pdf")).to_have_count(0)
+    visitor.press("Undo")
+    expect(visitor.page.get_by_role("link", name="Final.pdf")).to_be_visible()
+
+
+def test_files_are_dropped_on_any_screen(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go("/messages")
+    data = list(make_pdf("dropped"))
+    transfer = visitor.page.evaluate_handle(
+        """bytes => { const data = new DataTransfer();
+           data.items.add(new File([new Uint8Array(bytes)], "Dropped.pdf", {type: "application/pdf"}));
+           return data; }""",
+        data,
+    )
+
+    visitor.page.dispatch_event("body", "dragenter", {"dataTransfer": transfer})
+    visitor.see("Drop to add to the library")
+    visitor.picture("drop")
+    visitor.page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+
+    expect(visitor.page.get_by_role("link", name="Dropped.pdf")).to_be_visible()
+
+
+def test_the_library_is_shown_as_pictures_and_remembers_it(visit: Visit, alice: Person) -> None:
+    alice.upload(make_pdf("a page"), "Page.pdf")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+
+    visitor.press("Pictures")
+    visitor.page.reload()
+
+    expect(visitor.page.get_by_role("button", name="Pictures")).to_have_attribute("aria-pressed", "true")
+    expect(visitor.page.get_by_role("link", name="Page.pdf")).to_be_visible()
+    visitor.assert_accessible()
+    visitor.picture("pictures")

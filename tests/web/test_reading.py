@@ -1,0 +1,149 @@
+"""Reading: pages, hits, the text, tables, and what a link says."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from support.browser import Visit
+from support.pdfs import make_book, make_pdf, make_table_pdf
+from support.servers import Person
+
+
+def find(page: Page) -> str:
+    return page.get_by_label("Find in this document").input_value()
+
+
+def test_a_hit_is_found_ringed_and_linked(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}")
+    expect(visitor.page.get_by_alt_text("Page 1").first).to_be_visible()
+    box = visitor.page.get_by_label("Find in this document")
+
+    box.fill("chapter 7")
+    expect(visitor.page.get_by_text("1 hit", exact=True)).to_be_visible()
+    box.press("Enter")
+
+    expect(visitor.page.get_by_text("1 of 1", exact=True)).to_be_visible()
+    expect(visitor.page.locator(".ring")).to_be_visible()
+    expect(visitor.page).to_have_url(re.compile(rf"/app/documents/{book}/7\?q=chapter\+7&hit=1"))
+    visitor.picture("reading")
+    link = visitor.page.url
+    second = visitor.new_page()
+    second.goto(link)
+    expect(second.locator(".ring")).to_be_visible()
+    expect(second.get_by_role("region", name=re.compile("^Page 7 of"))).to_be_visible()
+
+
+def test_the_second_ctrl_f_is_the_browsers(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}")
+    expect(visitor.page.get_by_alt_text("Page 1").first).to_be_visible()
+    visitor.page.evaluate(
+        "addEventListener('keydown', event => setTimeout(() => window.lastFind = event.defaultPrevented))"
+    )
+
+    visitor.page.keyboard.press("Control+f")
+    expect(visitor.page.get_by_label("Find in this document")).to_be_focused()
+    visitor.page.wait_for_function("() => window.lastFind === true")
+    visitor.page.keyboard.press("Control+f")
+
+    visitor.page.wait_for_function("() => window.lastFind === false")
+
+
+def test_a_document_opens_at_the_last_page_that_was_read(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}")
+    page = visitor.page.get_by_label("Page", exact=True)
+    expect(page).to_have_value("1")
+    visitor.page.keyboard.press("g")
+    page.fill("9")
+    page.press("Enter")
+    expect(visitor.page).to_have_url(re.compile(rf"/documents/{book}/9$"))
+
+    visitor.go("/")
+    visitor.page.get_by_role("link", name="Book.pdf").first.click()
+
+    expect(page).to_have_value("9")
+
+
+def test_words_are_selected_and_copied_line_by_line(visit: Visit, alice: Person) -> None:
+    document_id = alice.upload(make_pdf("alpha beta\ngamma delta"), "Lines.pdf").json()["document_id"]
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{document_id}")
+    expect(visitor.page.get_by_text("delta")).to_be_attached()
+
+    visitor.page.evaluate(
+        """() => { const spans = document.querySelectorAll(".words span"); const range = document.createRange();
+           range.setStart(spans[0].firstChild, 0); range.setEnd(spans[3].firstChild, 5);
+           getSelection().removeAllRanges(); getSelection().addRange(range); }"""
+    )
+    visitor.page.keyboard.press("Control+c")
+
+    assert visitor.page.evaluate("navigator.clipboard.readText()") == "alpha beta\ngamma delta"
+
+
+def test_the_text_is_read_at_the_same_place(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}/5?q=chapter+5&hit=1")
+    expect(visitor.page.locator(".ring")).to_be_visible()
+
+    visitor.page.get_by_role("button", name="Text").click()
+
+    expect(visitor.page.locator("mark", has_text="Chapter 5")).to_be_visible()
+    visitor.assert_accessible()
+    visitor.picture("text")
+
+
+def test_a_zoomed_page_keeps_its_old_picture_until_the_sharper_one_is_there(
+    visit: Visit, alice: Person, book: int
+) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}")
+    picture = visitor.page.get_by_role("img", name="Page 1", exact=True).last
+    expect(picture).to_have_attribute("src", re.compile("width=700"))
+
+    for _ in range(3):
+        visitor.press("Larger")
+
+    expect(picture).to_have_attribute("src", re.compile("width=1400"))
+    assert "v=" in str(picture.get_attribute("src"))
+
+
+def test_a_long_book_holds_few_pictures(visit: Visit, alice: Person) -> None:
+    document_id = alice.upload(make_book(150), "Long.pdf").json()["document_id"]
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{document_id}")
+    expect(visitor.page.get_by_role("region", name="Page 1 of 150")).to_be_visible()
+
+    visitor.page.keyboard.press("End")
+    expect(visitor.page.get_by_role("region", name="Page 150 of 150")).to_be_visible()
+
+    expect(visitor.page.locator("figure[data-page='150'] img")).to_be_visible()
+    assert visitor.page.locator("figure[data-page] img").count() < 12
+
+
+def test_a_table_is_beside_its_place_and_copied_as_cells(visit: Visit, alice: Person) -> None:
+    rows = [["item", "price"], ["paper", "12.50"], ["ink", "7.10"]]
+    document_id = alice.upload(make_table_pdf(rows, text="Prices"), "Prices.pdf").json()["document_id"]
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{document_id}/tables")
+    expect(visitor.page.get_by_role("cell", name="12.50")).to_be_visible()
+    visitor.assert_accessible()
+    visitor.picture("tables")
+
+    visitor.press("Copy")
+    visitor.see("Copied. Paste it into a spreadsheet.")
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("link", name="CSV").click()
+
+    assert visitor.page.evaluate("navigator.clipboard.readText()") == "item\tprice\npaper\t12.50\nink\t7.10"
+    assert download.value.path().read_text().splitlines()[0].lstrip("\ufeff") == "item,price"
+    expect(visitor.page.get_by_alt_text("Page 1 with the table outlined")).to_be_visible()

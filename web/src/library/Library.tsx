@@ -1,0 +1,282 @@
+// The library: what comes in, and what is there, as a list or as pictures.
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import {
+  ArrowDownWideNarrow, ChevronDown, FileUp, LayoutGrid, List, MousePointer2, Search as SearchIcon, SearchX, Trash2, Upload as UploadIcon, UserPlus,
+} from "lucide-react";
+import { type ChangeEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useLocation, useSearch } from "wouter";
+import { type Document, type DocumentFilter, deleteDocument, listDocuments } from "../api";
+import { addFiles, uploads } from "../live/uploads";
+import { forgetDocument, reloadLibrary } from "../live/cache";
+import { ShareDialog } from "../ui/ShareDialog";
+import { Menu } from "../ui/Menu";
+import { useKeys } from "../ui/keys";
+import { Empty, Failed, Loading, MoreWhenSeen, sayError, useDebounced, useKeptScroll, useScreenName, useWide } from "../ui/parts";
+import { preferences, setPreference } from "../ui/preferences";
+import { createStore } from "../ui/store";
+import { tell, tellWithUndo } from "../ui/toasts";
+import { number } from "../ui/format";
+import { t } from "../ui/words";
+import { Incoming } from "./Incoming";
+import { DocumentTable, PhoneList, PictureGrid } from "./lists";
+import { Look } from "./Look";
+import s from "./library.module.css";
+
+const SORTS = {
+  newest: { sort: "created_at", order: "desc" },
+  oldest: { sort: "created_at", order: "asc" },
+  name: { sort: "filename", order: "asc" },
+  name_down: { sort: "filename", order: "desc" },
+  pages: { sort: "page_count", order: "desc" },
+  pages_up: { sort: "page_count", order: "asc" },
+  size: { sort: "file_size", order: "desc" },
+  size_up: { sort: "file_size", order: "asc" },
+} as const satisfies Record<string, Pick<DocumentFilter, "sort" | "order">>;
+
+export type SortName = keyof typeof SORTS;
+const SHOWS = ["all", "mine", "shared", "failed"] as const;
+
+/** The filter is what the address says, and a change of it is a new address. */
+function useFilter() {
+  const [, navigate] = useLocation();
+  const params = new URLSearchParams(useSearch());
+  const show = SHOWS.find((name) => name === params.get("show")) ?? "all";
+  const sort = (params.get("sort") ?? "newest") in SORTS ? ((params.get("sort") ?? "newest") as SortName) : "newest";
+  const q = params.get("q") ?? "";
+  const change = useCallback(
+    (changes: { show?: string; sort?: string; q?: string }) => {
+      const next = new URLSearchParams(location.search);
+      for (const [name, value] of Object.entries(changes)) {
+        if (!value || (name === "show" && value === "all") || (name === "sort" && value === "newest")) next.delete(name);
+        else next.set(name, value);
+      }
+      navigate(`/${next.size ? `?${next}` : ""}`, { replace: true });
+    },
+    [navigate],
+  );
+  return { show, sort, q, change };
+}
+
+const hidden = createStore<ReadonlySet<number>>(new Set()); // deleted, and still to be undone
+
+export default function Library() {
+  const { show, sort, q, change } = useFilter();
+  const [, navigate] = useLocation();
+  const wide = useWide();
+  const { layout } = preferences.use();
+  const [name, setName] = useState(q);
+  const asked = useDebounced(name, 250);
+  useEffect(() => {
+    if (asked !== q) change({ q: asked });
+  }, [asked, q, change]);
+  const filter: DocumentFilter = { show, q, ...SORTS[sort] };
+  const list = useInfiniteQuery({
+    queryKey: ["documents", filter],
+    queryFn: ({ pageParam, signal }) => listDocuments(filter, pageParam, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
+  });
+  const gone = hidden.use();
+  const documents = useMemo(() => {
+    const all = list.data?.pages.flatMap((page) => page.documents) ?? [];
+    return all.filter((document) => !gone.has(document.id) && (show === "failed" || document.status === "ready"));
+  }, [list.data, gone, show]);
+  const counts = list.data?.pages[0]?.counts;
+  const [picked, setPicked] = useState<ReadonlySet<number>>(new Set());
+  const [looking, setLooking] = useState<Document | null>(null);
+  const [sharing, setSharing] = useState<Document[] | null>(null);
+  const coming = uploads.use();
+  useScreenName(t.rail.library);
+  const scroll = useKeptScroll<HTMLDivElement>(`library ${show} ${sort} ${q} ${layout}`, list.isSuccess);
+  const input = useRef<HTMLInputElement>(null);
+  const choose = (event: ChangeEvent<HTMLInputElement>) => {
+    addFiles(event.target.files ?? []);
+    event.target.value = "";
+  };
+  const remove = useCallback((chosen: Document[]) => {
+    const ids = chosen.map(({ id }) => id);
+    hidden.set((all) => new Set([...all, ...ids]));
+    setPicked(new Set());
+    const restore = () => hidden.set((all) => new Set([...all].filter((id) => !ids.includes(id))));
+    tellWithUndo(
+      t.library.deleted(chosen.length, chosen[0]?.filename ?? ""),
+      () => {
+        for (const id of ids) {
+          deleteDocument(id)
+            .then(() => forgetDocument(id), (error: unknown) => tell(sayError(error)))
+            .finally(reloadLibrary);
+        }
+        setTimeout(restore, 2_000);
+      },
+      restore,
+    );
+  }, []);
+  useKeys({
+    u: () => input.current?.click(),
+    ArrowDown: (event) => step(event, 1),
+    ArrowUp: (event) => step(event, -1),
+    Delete: () => {
+      const chosen = documents.filter(({ id, owner }) => picked.has(id) && owner.id > 0);
+      if (chosen.length) remove(chosen);
+    },
+    Escape: () => setPicked(new Set()),
+  });
+  const isEmpty = list.isSuccess && documents.length === 0;
+  const isNew = isEmpty && show === "all" && !q && (counts?.all ?? 0) === 0 && coming.length === 0;
+  const rows = { documents, sort, picked, setPicked, look: setLooking, remove, share: (document: Document) => setSharing([document]) };
+  const chosen = documents.filter(({ id }) => picked.has(id));
+  return (
+    <main className={s.lib}>
+      <header className="top">
+        <h1 className={wide ? "" : "grow"}>{t.rail.library}</h1>
+        {wide && (
+          <form
+            role="search"
+            className="field find"
+            onSubmit={(event) => {
+              event.preventDefault();
+              const words = String(new FormData(event.currentTarget).get("words")).trim();
+              if (words) navigate(`/search?q=${encodeURIComponent(words)}`);
+            }}
+          >
+            <SearchIcon className="i" />
+            <input name="words" aria-label={t.searchAll} placeholder={t.searchAll} data-find />
+            <kbd>/</kbd>
+          </form>
+        )}
+        {!wide && (
+          <Menu label={t.library.sorts[sort]} className="b b-0 b-i" choices={sortChoices(change)} chosen={sort}>
+            <ArrowDownWideNarrow className="i" />
+          </Menu>
+        )}
+        <button type="button" className="b b-1" onClick={() => input.current?.click()}>
+          <UploadIcon className="i" />
+          {wide ? t.library.upload : t.library.uploadShort}
+        </button>
+        <input ref={input} type="file" accept="application/pdf,.pdf" multiple hidden onChange={choose} />
+      </header>
+      <div className={s.filters} role="toolbar" aria-label={t.library.filter}>
+        {SHOWS.map((which) =>
+          which === "failed" && !counts?.failed && show !== "failed" ? null : (
+            <button key={which} type="button" className="chip" aria-pressed={show === which} onClick={() => change({ show: which })}>
+              {which === "failed" && <span className={s.dot} />}
+              {wide || which !== "shared" ? t.library.shows[which] : t.library.sharedShort}{" "}
+              {counts && <span className="num">{number(counts[which])}</span>}
+            </button>
+          ),
+        )}
+        <span className="grow" />
+        {wide && (
+          <label className={`field field-s ${s.byname}`}>
+            <span className="vh">{t.library.byName}</span>
+            <input value={name} placeholder={t.library.byName} onChange={(event) => setName(event.target.value)} />
+          </label>
+        )}
+        {wide && (
+          <Menu label={t.library.sortBy(t.library.sorts[sort])} className="b b-0 b-s" choices={sortChoices(change)} chosen={sort}>
+            {t.library.sorts[sort]}
+            <ChevronDown className="i i-s" />
+          </Menu>
+        )}
+        <div className="seg seg-s" role="group" aria-label={t.library.layout}>
+          <button type="button" aria-pressed={layout === "list"} aria-label={t.library.list} onClick={() => setPreference("layout", "list")}>
+            <List className="i i-s" />
+          </button>
+          <button type="button" aria-pressed={layout === "grid"} aria-label={t.library.pictures} onClick={() => setPreference("layout", "grid")}>
+            <LayoutGrid className="i i-s" />
+          </button>
+        </div>
+      </div>
+      <div className={s.scroll} ref={scroll}>
+        <Incoming />
+        {list.isPending && <Loading what={t.loading} />}
+        {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
+        {isNew ? (
+          <Welcome choose={() => input.current?.click()} />
+        ) : isEmpty ? (
+          <Empty icon={<SearchX className="i" />} title={q ? t.library.noneNamed(q) : t.library.none[show]}>
+            {(q || show !== "all") && (
+              <button type="button" className="b" onClick={() => { setName(""); change({ q: "", show: "all" }); }}>
+                {t.library.showAll}
+              </button>
+            )}
+          </Empty>
+        ) : layout === "grid" ? (
+          <PictureGrid {...rows} />
+        ) : wide ? (
+          documents.length > 0 && <DocumentTable {...rows} change={change} />
+        ) : (
+          <PhoneList {...rows} />
+        )}
+        {list.hasNextPage && <MoreWhenSeen more={() => !list.isFetchingNextPage && void list.fetchNextPage()} />}
+      </div>
+      {chosen.length > 0 ? (
+        <div className={`hint small ${s.picked}`} role="toolbar" aria-label={t.library.picked(chosen.length)}>
+          <b>{t.library.picked(chosen.length)}</b>
+          <button type="button" className="b b-s" onClick={() => setSharing(chosen)}>
+            <UserPlus className="i i-s" />
+            {t.share.share}
+          </button>
+          <button type="button" className="b b-s" onClick={() => remove(chosen)}>
+            <Trash2 className="i i-s" />
+            {t.remove}
+          </button>
+          <button type="button" className="b b-0 b-s" onClick={() => setPicked(new Set())}>
+            {t.library.unpick}
+          </button>
+        </div>
+      ) : (
+        !isNew && (
+          <p className="hint small muted">
+            <MousePointer2 className="i i-s" />
+            {t.library.drop}
+          </p>
+        )
+      )}
+      {looking && <Look document={looking} documents={documents} go={setLooking} />}
+      {sharing && <ShareDialog documents={sharing} onClose={() => setSharing(null)} />}
+    </main>
+  );
+}
+
+function sortChoices(change: (changes: { sort: string }) => void) {
+  return (["newest", "oldest", "name", "pages", "size"] as const).map((key) => ({
+    key,
+    label: t.library.sorts[key],
+    act: () => change({ sort: key }),
+  }));
+}
+
+/** Move to the next row, or to the first. */
+function step(event: KeyboardEvent, by: number): void {
+  const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")];
+  const at = rows.indexOf(document.activeElement as HTMLElement);
+  const next = rows[at < 0 ? 0 : at + by];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+/** An empty library does the next thing. */
+function Welcome({ choose }: { choose: () => void }) {
+  const trySample = async () => {
+    const { makeSample } = await import("./sample");
+    addFiles([makeSample()]);
+  };
+  return (
+    <div className={s.welcome}>
+      <button type="button" className={s.dropzone} onClick={choose}>
+        <FileUp className="i" />
+        <b>{t.library.welcome}</b>
+        <span className="muted">{t.library.welcomeHow}</span>
+      </button>
+      <p className="muted">
+        {t.library.or}{" "}
+        <button type="button" className="b b-link" onClick={() => void trySample()}>
+          {t.library.sample}
+        </button>
+      </p>
+    </div>
+  );
+}

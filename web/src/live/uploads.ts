@@ -1,0 +1,131 @@
+// PDFs on their way to the server: checked, sent with progress, and cancelled. From 202 on they are rows of the library.
+import { findSame } from "../api";
+import { createStore } from "../ui/store";
+import { reloadLibrary } from "./cache";
+
+export interface Upload {
+  key: string;
+  file: File;
+  state: "waiting" | "checking" | "twin" | "sending" | "refused";
+  sent: number; // bytes
+  twin?: number; // the document that has these bytes
+  why?: "too_large" | "not_pdf" | "empty" | "no_answer" | "other";
+  detail?: string;
+}
+
+const AT_ONCE = 2;
+const HASHED_BYTES = 64 * 1024 * 1024; // what the browser hashes in memory
+
+export const uploads = createStore<Upload[]>([]);
+const requests = new Map<string, XMLHttpRequest>();
+let limitBytes = 50 * 1024 * 1024;
+
+export function limitUploads(megabytes: number): void {
+  limitBytes = megabytes * 1024 * 1024;
+}
+
+function update(key: string, change: Partial<Upload>): void {
+  uploads.set((all) => all.map((upload) => (upload.key === key ? { ...upload, ...change } : upload)));
+}
+
+function find(key: string): Upload | undefined {
+  return uploads.get().find((upload) => upload.key === key);
+}
+
+export function dismiss(key: string): void {
+  requests.get(key)?.abort();
+  requests.delete(key);
+  uploads.set((all) => all.filter((upload) => upload.key !== key));
+  startNext();
+}
+
+export function addFiles(files: Iterable<File>): void {
+  const added = Array.from(files, (file): Upload => ({ key: crypto.getRandomValues(new Uint32Array(4)).join("-"), file, state: "waiting", sent: 0 }));
+  if (!added.length) return;
+  uploads.set((all) => [...all, ...added]);
+  for (const upload of added) void check(upload);
+}
+
+/** Refuse before a byte is sent; ask about the same bytes where the browser can hash. */
+async function check(upload: Upload): Promise<void> {
+  const { file, key } = upload;
+  if (file.size > limitBytes) return update(key, { state: "refused", why: "too_large" });
+  if (file.size === 0) return update(key, { state: "refused", why: "empty" });
+  try {
+    const head = new Uint8Array(await file.slice(0, 1024).arrayBuffer());
+    if (!new TextDecoder("latin1").decode(head).includes("%PDF-")) {
+      return update(key, { state: "refused", why: "not_pdf" });
+    }
+    if (crypto.subtle && file.size <= HASHED_BYTES) {
+      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+      const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+      const [same] = (await findSame(hex).catch(() => ({ documents: [] }))).documents;
+      if (same && (same as { sha256?: string }).sha256 !== undefined ? (same as { sha256?: string }).sha256 === hex : same) {
+        return update(key, { state: "twin", twin: same!.id });
+      }
+    }
+  } catch {
+    return update(key, { state: "refused", why: "other" }); // a folder, or a file that was moved meanwhile
+  }
+  startNext();
+}
+
+export function keepBoth(key: string): void {
+  update(key, { state: "waiting", twin: -1 });
+  startNext();
+}
+
+export function startNext(): void {
+  for (const upload of uploads.get()) {
+    if (requests.size >= AT_ONCE) return;
+    if (upload.state === "waiting") transmit(upload);
+  }
+}
+
+function transmit(upload: Upload): void {
+  const { key, file } = upload;
+  const request = new XMLHttpRequest();
+  requests.set(key, request);
+  update(key, { state: "sending", sent: 0 });
+  const form = new FormData();
+  form.append("client_id", key.slice(0, 64));
+  form.append("file", file, file.name);
+  request.upload.onprogress = ({ loaded }) => update(key, { sent: Math.min(loaded, file.size) });
+  request.onload = () => finish(key, request);
+  request.onerror = () => fail(key, { why: "no_answer" });
+  request.open("POST", "/upload-pdf");
+  request.setRequestHeader("Prefer", "respond-async");
+  request.send(form);
+}
+
+function finish(key: string, request: XMLHttpRequest): void {
+  if (request.status < 300) {
+    reloadLibrary();
+    requests.delete(key);
+    setTimeout(() => dismiss(key), 400); // its row of the library takes over
+    return startNext();
+  }
+  let detail = "";
+  try {
+    const body = JSON.parse(request.responseText) as { detail: unknown };
+    detail = typeof body.detail === "string" ? body.detail : "";
+  } catch {
+    // a proxy's own page
+  }
+  fail(key, request.status === 413 ? { why: "too_large" } : { why: "other", detail });
+}
+
+function fail(key: string, reason: Pick<Upload, "why" | "detail">): void {
+  requests.delete(key);
+  if (find(key)) update(key, { state: "refused", ...reason });
+  startNext();
+}
+
+export function tryAgain(key: string): void {
+  update(key, { state: "waiting", sent: 0 });
+  startNext();
+}
+
+window.addEventListener("beforeunload", (event) => {
+  if (requests.size) event.preventDefault();
+});

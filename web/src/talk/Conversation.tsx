@@ -1,0 +1,350 @@
+// One conversation: it opens at the first unread message, stays where I read, and says what became of what I sent.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { ArrowDown, ArrowLeft, Files, Paperclip, Search, SendHorizontal, X } from "lucide-react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { Link, useLocation, useSearch } from "wouter";
+import { type Document, type Message, listMessages, readPerson } from "../api";
+import { type Thread, queries, typing } from "../live/cache";
+import { keepDraft, outbox, send } from "../live/outbox";
+import { useMe } from "../live/session";
+import { connection, request, say } from "../live/socket";
+import { Composer } from "../ui/Composer";
+import { Connection } from "../ui/Connection";
+import { DocumentPicker } from "../ui/DocumentPicker";
+import { Face, usePresence } from "../ui/Face";
+import { Menu } from "../ui/Menu";
+import { Empty, Failed, Loading, useScreenName, useWide } from "../ui/parts";
+import { shortName, when } from "../ui/format";
+import { placeOf } from "../ui/talk";
+import { tell } from "../ui/toasts";
+import { t } from "../ui/words";
+import { useConversations } from "./Conversations";
+import { Flow } from "./Flow";
+import s from "./talk.module.css";
+
+const NONE: Message[] = [];
+const PAGE = 50;
+const NEAR = 400; // pixels from an end, where more is loaded
+const AT_END = 24; // pixels
+
+async function load(id: number, around: number | null): Promise<Thread> {
+  if (around === null) {
+    const messages = await listMessages(id, { limit: PAGE });
+    return { messages, older: messages.length === PAGE, newer: false };
+  }
+  const messages = await listMessages(id, { around, limit: PAGE });
+  return { messages, older: true, newer: true };
+}
+
+export function Conversation({ id }: { id: number }) {
+  const me = useMe();
+  const wide = useWide();
+  const [, navigate] = useLocation();
+  const cache = useQueryClient();
+  const params = new URLSearchParams(useSearch());
+  const at = Number(params.get("at")) || null; // a message that a search found
+  const conversations = useConversations();
+  const conversation = conversations.data?.pages.flatMap((page) => page.conversations).find(({ user }) => user.id === id);
+  const person = useQuery({ queryKey: ["person", id], queryFn: () => readPerson(id), enabled: !conversation, retry: false });
+  const user = conversation?.user ?? person.data;
+  const thread = useQuery({
+    queryKey: ["messages", id],
+    queryFn: () => load(id, at),
+    enabled: conversations.isSuccess,
+    retry: false,
+  });
+  const waiting = outbox.use().filter((entry) => entry.recipient_id === id);
+  const presence = usePresence(user);
+  const isTyping = id in typing.use();
+  const messages = thread.data?.messages ?? NONE;
+  useScreenName(user?.name ?? t.rail.messages);
+
+  // What was new when I came stays marked while I look.
+  const [newFrom, setNewFrom] = useState<number | null | undefined>(undefined);
+  useEffect(() => {
+    if (newFrom !== undefined || !thread.isSuccess) return;
+    const read = conversation?.read_up_to_id ?? 0;
+    const first = conversation?.unread_count ? messages.find((message) => message.sender_id === id && message.id > read) : undefined;
+    setNewFrom(first?.id ?? null);
+  }, [newFrom, thread.isSuccess, conversation, messages, id]);
+
+  // Scrolling
+  const log = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const placed = useRef(false);
+  const [below, setBelow] = useState(0); // new ones that I have not scrolled to
+  const loading = useRef(false);
+  const lastId = messages.at(-1)?.id ?? 0;
+  const toEnd = useCallback(() => {
+    if (log.current) log.current.scrollTop = log.current.scrollHeight;
+  }, []);
+  const change = useCallback((by: (thread: Thread) => Thread) => queries.setQueryData<Thread>(["messages", id], (was) => was && by(was)), [id]);
+
+  useLayoutEffect(() => {
+    if (!log.current || !thread.isSuccess || newFrom === undefined) return;
+    if (!placed.current) {
+      placed.current = true;
+      const target = at ? log.current.querySelector(`[data-id="${at}"]`) : log.current.querySelector("[data-new]");
+      if (target) {
+        target.scrollIntoView({ block: at ? "center" : "start" });
+        if (!at) log.current.scrollTop -= 60;
+      } else toEnd();
+      return;
+    }
+    if (atEnd.current) toEnd();
+  }, [lastId, waiting.length, thread.isSuccess, newFrom, at, toEnd]);
+
+  const seenLast = useRef(0);
+  useEffect(() => {
+    if (!placed.current || lastId <= seenLast.current) return;
+    const fresh = messages.filter((message) => message.id > seenLast.current && message.sender_id === id).length;
+    if (seenLast.current && !atEnd.current) setBelow((count) => count + fresh);
+    seenLast.current = lastId;
+  }, [lastId, messages, id]);
+
+  const more = useCallback(
+    async (where: "before" | "after") => {
+      const now = cache.getQueryData<Thread>(["messages", id]);
+      const edge = where === "before" ? now?.messages[0] : now?.messages.at(-1);
+      if (!now || !edge || loading.current || !(where === "before" ? now.older : now.newer)) return;
+      loading.current = true;
+      try {
+        const found = await listMessages(id, { [where]: edge.id, limit: PAGE });
+        const height = log.current?.scrollHeight ?? 0;
+        const top = log.current?.scrollTop ?? 0;
+        change((was) => {
+          const known = new Set(was.messages.map((message) => message.id));
+          const added = found.filter((message) => !known.has(message.id));
+          return where === "before"
+            ? { ...was, messages: [...added, ...was.messages], older: found.length === PAGE }
+            : { ...was, messages: [...was.messages, ...added], newer: found.length === PAGE };
+        });
+        if (where === "before") {
+          requestAnimationFrame(() => {
+            const element = log.current;
+            if (element && element.scrollTop === top) element.scrollTop = top + element.scrollHeight - height;
+          });
+        }
+      } catch {
+        // scrolling asks again
+      }
+      loading.current = false;
+    },
+    [cache, change, id],
+  );
+
+  // Read is what was seen: the tab visible, the window focused, the message on the screen.
+  const told = useRef(0);
+  const markRead = useCallback(() => {
+    const element = log.current;
+    if (!element || !document.hasFocus() || document.visibilityState !== "visible" || !connection.get().on) return;
+    const end = element.getBoundingClientRect().bottom;
+    const rows = element.querySelectorAll<HTMLElement>("[data-theirs]");
+    for (let index = rows.length - 1; index >= 0; index--) {
+      const row = rows[index]!;
+      if (row.getBoundingClientRect().top + 16 > end) continue;
+      const seen = Number(row.dataset["theirs"]);
+      if (seen > Math.max(told.current, conversation?.read_up_to_id ?? 0)) {
+        told.current = seen;
+        say({ type: "read", user_id: id, up_to_id: seen });
+      }
+      return;
+    }
+  }, [id, conversation]);
+  const { on } = connection.use();
+  useEffect(() => {
+    const timer = setTimeout(markRead, 120);
+    window.addEventListener("focus", markRead);
+    document.addEventListener("visibilitychange", markRead);
+    return () => {
+      clearTimeout(timer);
+      window.removeEventListener("focus", markRead);
+      document.removeEventListener("visibilitychange", markRead);
+    };
+  }, [markRead, lastId, newFrom, on]);
+
+  const onScroll = () => {
+    const element = log.current;
+    if (!element) return;
+    const left = element.scrollHeight - element.scrollTop - element.clientHeight;
+    atEnd.current = left < AT_END && !thread.data?.newer;
+    if (atEnd.current) setBelow(0);
+    if (element.scrollTop < NEAR) void more("before");
+    if (left < NEAR) void more("after");
+    markRead();
+  };
+  const goDown = async () => {
+    if (thread.data?.newer) {
+      placed.current = true;
+      queries.setQueryData(["messages", id], await load(id, null));
+    }
+    atEnd.current = true;
+    setBelow(0);
+    requestAnimationFrame(toEnd);
+  };
+
+  // Writing
+  const [attached, setAttached] = useState<Document | null>(null);
+  const [picking, setPicking] = useState(false);
+  const [editing, setEditing] = useState<Message | null>(null);
+  const input = useRef<HTMLTextAreaElement>(null);
+  const place = editing ? `edit${editing.id}` : String(id);
+  const startEdit = useCallback((message: Message) => {
+    keepDraft(`edit${message.id}`, message.content);
+    setEditing(message);
+    setTimeout(() => input.current?.focus());
+  }, []);
+  const stopEdit = () => {
+    if (editing) keepDraft(`edit${editing.id}`, "");
+    setEditing(null);
+    setTimeout(() => input.current?.focus());
+  };
+  const submit = (text: string) => {
+    if (editing) {
+      const message = editing;
+      setEditing(null);
+      if (text === message.content) return;
+      void request({ type: "edit", id: message.id, content: text }).then((answer) => {
+        if (answer.type === "error") tell(t.talk.notChanged(String(answer["detail"])));
+      });
+      return;
+    }
+    atEnd.current = true;
+    if (thread.data?.newer) void goDown();
+    send({ recipient_id: id, content: text, ...(attached ? { document_id: attached.id } : {}) });
+    setAttached(null);
+  };
+  const documents = useMemo(() => {
+    const found = new Map<number, NonNullable<Message["attachment"]>>();
+    for (const { attachment } of messages) if (attachment?.available) found.set(attachment.document_id, attachment);
+    return [...found.values()];
+  }, [messages]);
+
+  if (!user && (person.isError || thread.isError)) {
+    return (
+      <section className={s.talks}>
+        <Failed error={person.error ?? thread.error} />
+      </section>
+    );
+  }
+  const name = user?.name ?? "";
+  const status = presence.online ? t.talk.online : presence.last_seen_at ? t.talk.seen(when(presence.last_seen_at)) : "";
+  return (
+    <section className={s.talks} aria-label={name}>
+      <header className="top">
+        {!wide && (
+          <Link className="b b-0 b-i" href="/messages" aria-label={t.talk.back}>
+            <ArrowLeft className="i" />
+          </Link>
+        )}
+        <Face id={id} name={name || "?"} size="l" online={presence.online} />
+        <div className="grow">
+          <h1 className="cut">{name}</h1>
+          <p className="small muted">{status}</p>
+        </div>
+        <button type="button" className="b b-0 b-i" aria-label={t.talk.searchHere} onClick={() => navigate(`/search?type=message&from=${id}`)}>
+          <Search className="i" />
+        </button>
+        {documents.length > 0 && (
+          <Menu
+            label={t.talk.documents(documents.length)}
+            className={`b b-0${wide ? "" : " b-i"}`}
+            choices={documents.map((one) => ({ key: String(one.document_id), label: one.filename, act: () => navigate(placeOf({ ...one, page: null, match: null })) }))}
+          >
+            <Files className="i" />
+            {wide && <span className="num">{t.talk.documents(documents.length)}</span>}
+          </Menu>
+        )}
+      </header>
+      <Connection />
+      {thread.isPending && <Loading what={t.loading} />}
+      {thread.isError && <Failed error={thread.error} again={() => void thread.refetch()} />}
+      <div className={s.logbox}>
+        <div className={s.log} role="log" aria-label={t.rail.messages} ref={log} onScroll={onScroll} tabIndex={0}>
+          {thread.isSuccess && messages.length === 0 && waiting.length === 0 && user && (
+            <Empty icon={<Face id={id} name={name} size="l" />} title={name}>
+              <p>{t.talk.first(shortName(name))}</p>
+            </Empty>
+          )}
+          <Flow
+            messages={messages}
+            waiting={waiting}
+            me={me}
+            other={user ?? { id, name }}
+            newFrom={newFrom ?? null}
+            marked={at}
+            read={conversation?.their_read_up_to_id ?? 0}
+            edit={startEdit}
+          />
+        </div>
+        {(below > 0 || thread.data?.newer) && (
+          <button type="button" className={`b ${s.down}`} onClick={() => void goDown()}>
+            <ArrowDown className="i i-s" />
+            {below > 0 ? t.talk.newBelow(below) : t.talk.toEnd}
+          </button>
+        )}
+      </div>
+      <p className={s.isty} role="status">
+        {isTyping && (
+          <>
+            <span className="dots">
+              <i />
+              <i />
+              <i />
+            </span>
+            {t.talk.typing(shortName(name))}
+          </>
+        )}
+      </p>
+      <Composer
+        key={place}
+        place={place}
+        recipient={editing ? null : id}
+        label={t.talk.to(shortName(name))}
+        placeholder={t.talk.to(shortName(name))}
+        onSend={submit}
+        input={input}
+        focus
+        ready={attached !== null}
+        onUp={() => {
+          const mine = messages.findLast((message) => message.sender_id === me.id && !message.deleted_at);
+          if (mine && !editing) startEdit(mine);
+        }}
+        {...(editing ? { onEscape: stopEdit } : {})}
+      >
+        {({ area, canSend }) => (
+          <>
+            {(editing || attached) && (
+              <div className={`ctx ${s.ctx}`}>
+                <span className={`at${editing ? "" : " now"}`}>
+                  <b>{editing ? t.talk.editing : attached?.filename}</b>
+                  <button type="button" className="x" aria-label={editing ? t.talk.stopEditing : t.talk.withoutDocument} onClick={() => (editing ? stopEdit() : setAttached(null))}>
+                    <X className="i i-s" />
+                  </button>
+                </span>
+              </div>
+            )}
+            <button type="button" className="b b-0 b-i" aria-label={t.talk.attach} onClick={() => setPicking(true)}>
+              <Paperclip className="i" />
+            </button>
+            {area}
+            <button type="submit" className="b b-1 b-i" aria-label={editing ? t.save : t.talk.send} aria-disabled={!canSend}>
+              <SendHorizontal className="i" />
+            </button>
+          </>
+        )}
+      </Composer>
+      {picking && (
+        <DocumentPicker
+          onClose={() => setPicking(false)}
+          choose={(document) => {
+            setAttached(document);
+            setPicking(false);
+            setTimeout(() => input.current?.focus());
+          }}
+        />
+      )}
+    </section>
+  );
+}
+

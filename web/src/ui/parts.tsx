@@ -1,0 +1,124 @@
+// Small parts that several screens share.
+import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { ApiError, type SnippetPart } from "../api";
+import { nameScreen } from "../live/notify";
+import { t } from "./words";
+
+/** A sentence for an error, whatever it is. */
+export function sayError(error: unknown): string {
+  if (error instanceof ApiError) {
+    if (error.status === 0) return t.noAnswer;
+    if (error.status === 429) return t.tooOften(error.retryAfter ?? 5);
+    if (error.message) return error.message;
+    if (error.status >= 500) return t.serverFailed;
+  }
+  return t.wentWrong;
+}
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <p className="loading" role="status">
+      <span className="vh">{what}</span>
+    </p>
+  );
+}
+
+export function Failed({ error, again }: { error: unknown; again?: () => void }) {
+  return (
+    <div className="empty" role="alert">
+      <p>{sayError(error)}</p>
+      {again && (
+        <button type="button" className="b" onClick={again}>
+          {t.tryAgain}
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface EmptyProps {
+  icon?: ReactNode;
+  title: string;
+  top?: boolean; // it is all that the screen shows
+  children?: ReactNode;
+}
+
+export function Empty({ icon, title, top, children }: EmptyProps) {
+  return (
+    <div className="empty">
+      {icon}
+      {top ? <h1>{title}</h1> : <h2>{title}</h2>}
+      {children}
+    </div>
+  );
+}
+
+export function Snippet({ parts }: { parts: SnippetPart[] }) {
+  return parts.map((part, index) => (part.hit ? <mark key={index}>{part.text}</mark> : <span key={index}>{part.text}</span>));
+}
+
+export function useScreenName(name: string): void {
+  useEffect(() => nameScreen(name), [name]);
+}
+
+/** Back shows a list where it was left; *key* is what it showed, *ready* that its rows are there. */
+export function useKeptScroll<T extends HTMLElement>(key: string, ready: boolean) {
+  const ref = useRef<T>(null);
+  useLayoutEffect(() => {
+    if (ready && ref.current) ref.current.scrollTop = Number(sessionStorage.getItem(`scroll ${key}`) ?? 0);
+  }, [key, ready]);
+  useEffect(() => {
+    const element = ref.current;
+    if (!element || !ready) return;
+    const keep = () => sessionStorage.setItem(`scroll ${key}`, String(element.scrollTop));
+    element.addEventListener("scroll", keep, { passive: true });
+    return () => element.removeEventListener("scroll", keep);
+  }, [key, ready]);
+  return ref;
+}
+
+export function useWide(): boolean {
+  const [wide, setWide] = useState(() => matchMedia("(min-width: 721px)").matches);
+  useEffect(() => {
+    const query = matchMedia("(min-width: 721px)");
+    const listen = () => setWide(query.matches);
+    query.addEventListener("change", listen);
+    return () => query.removeEventListener("change", listen);
+  }, []);
+  return wide;
+}
+
+export function useDebounced<T>(value: T, milliseconds: number): T {
+  const [late, setLate] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(value), milliseconds);
+    return () => clearTimeout(timer);
+  }, [value, milliseconds]);
+  return late;
+}
+
+export function Toggle({ on, change, children }: { on: boolean; change: (on: boolean) => void; children: ReactNode }) {
+  return (
+    <button type="button" className="toggle" role="switch" aria-checked={on} onClick={() => change(!on)}>
+      <i />
+      {children}
+    </button>
+  );
+}
+
+/** Calls *more* when the end of a list comes near. */
+export function MoreWhenSeen({ more }: { more: () => void }) {
+  const ref = useRef<HTMLDivElement>(null);
+  const latest = useRef(more);
+  latest.current = more;
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && latest.current(), {
+      rootMargin: "600px",
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return <div ref={ref} aria-hidden="true" className="sentinel" />;
+}
