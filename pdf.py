@@ -142,21 +142,28 @@ class PdfEngine:
         self._workers.close()
 
     async def read(
-        self, file: PdfFile, *, with_vectors: bool = False, wanted: TableSet = "all"
+        self,
+        file: PdfFile,
+        *,
+        with_vectors: bool = False,
+        wanted: TableSet = "all",
+        in_background: bool = False,
     ) -> AsyncGenerator[Part]:
         """Yield the text and the tables of all pages in parts, in page order; tables are numbered over the document.
         *with_vectors*: and what the search needs of the pages.
 
-        While the caller handles a part, the next ones are extracted: as many as there are workers, and one more.
+        While the caller handles a part, the next ones are extracted: as many as there are workers, and one more; none
+        if it is *in_background*.
         """
         total = _Total(self._limits_of(file))
         part = await self._read_part(file, 1, FIRST_PAGES, total, with_vectors, wanted)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
+        most_ahead = 0 if in_background else self._worker_count
         try:
             while True:
                 part = total.add(part)
-                while next_page <= part.page_count and len(ahead) <= self._worker_count:
+                while next_page <= part.page_count and len(ahead) <= most_ahead:
                     share = math.ceil((part.page_count + 1 - next_page) / self._worker_count)
                     count = min(_next_size(part), max(FIRST_PAGES, share))
                     coming = self._read_part(file, next_page, count, total, with_vectors, wanted)

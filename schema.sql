@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 13
+-- schema version: 14
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -165,6 +165,7 @@ CREATE INDEX IF NOT EXISTS documents_by_page_count ON documents (user_id, coales
 CREATE INDEX IF NOT EXISTS documents_by_file_size ON documents (user_id, file_size, id);                   -- list_documents_by_file_size
 CREATE INDEX IF NOT EXISTS documents_unfinished ON documents (user_id, id) WHERE status <> 'ready';        -- count_documents
 CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);                      -- list_known_files
+CREATE INDEX IF NOT EXISTS documents_by_reader ON documents (coalesce(reader_version, 0), id DESC) WHERE status = 'ready';   -- claim_older_extraction
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
 CREATE INDEX IF NOT EXISTS documents_unindexed ON documents (id) WHERE tokens_version = 0;        -- find_unindexed
 CREATE UNIQUE INDEX IF NOT EXISTS documents_client_id ON documents (user_id, client_id) WHERE client_id IS NOT NULL;   -- insert_document

@@ -268,6 +268,47 @@ async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> b
     return touched == 1
 
 
+async def claim_older_extraction(conn: Executor, *, node_id: int, reader_version: int) -> int | None:
+    """Take the newest document that an older reader extracted; None if there is none, or anything else is going on."""
+    row = await conn.fetch_one(
+        _DocumentId,
+        f"""
+        UPDATE documents SET node_id = %(node_id)s
+         WHERE id = (SELECT id FROM documents
+                      WHERE status = 'ready' AND coalesce(reader_version, 0) < %(reader_version)s
+                        AND (node_id IS NULL OR node_id = %(node_id)s OR {NODE_IS_GONE})
+                      ORDER BY coalesce(reader_version, 0), id DESC LIMIT 1 FOR UPDATE SKIP LOCKED)
+           AND NOT EXISTS (SELECT FROM documents WHERE status = 'processing')
+        RETURNING id
+        """,
+        {"node_id": node_id, "reader_version": reader_version, "node_lock": NODE_LOCK},
+    )
+    return None if row is None else row.id
+
+
+async def release_extraction(conn: Executor, *, document_id: int, node_id: int, reader_version: int | None) -> None:
+    """Give back a document that keeps its older extraction: for good, if that counts as *reader_version*'s."""
+    await conn.execute(
+        """
+        UPDATE documents SET node_id = NULL, reader_version = coalesce(%(reader_version)s, reader_version)
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'ready'
+        """,
+        {"document_id": document_id, "node_id": node_id, "reader_version": reader_version},
+    )
+
+
+async def reopen_extraction(tx: Connection, *, document_id: int, node_id: int) -> bool:
+    """Make a document that *node_id* has claimed ready to be stored anew, within *tx*; False if it has lost it."""
+    touched = await tx.execute(
+        """
+        UPDATE documents SET status = 'processing'
+         WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'ready'
+        """,
+        {"document_id": document_id, "node_id": node_id},
+    )
+    return touched == 1
+
+
 class PageRow(NamedTuple):
     page_number: int
     text: str

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakValueDictionary
 
 from db import Connection, Database
@@ -14,14 +14,14 @@ from delivery.feed import Feed
 from delivery.protocol import progress_frame
 from delivery.queries import Delivery
 from documents import queries, share_queries
-from documents.queries import DocumentRow, PageRow, TableRow
+from documents.extractions import Seen, store_part
+from documents.queries import DocumentRow
+from documents.renewals import Renewals
 from documents.storage import Storage
 from edge.background import cancel, repeat
 from errors import BadPdfError, DocumentFileMissingError, ExtractionLimitError, PagewireError
-from extraction.notices import Finding, to_warnings
 from extraction.turns import Turns
-from extraction.values import DAMAGED, READER_VERSION, Note, Part
-from index import queries as index
+from extraction.values import DAMAGED, READER_VERSION, Part
 from pdf import PdfEngine, PdfFile
 
 RECOVER_EVERY_SECONDS = 30.0
@@ -32,13 +32,6 @@ BACKGROUND_EXTRACTIONS = 4  # at once, of those that no request waits for; their
 CLOSE_SECONDS = 2.0  # for the extractions under way when the server stops
 
 logger = logging.getLogger("pagewire.readings")
-
-
-class _Seen(NamedTuple):
-    """What the parts of a document tell besides their pages."""
-
-    findings: list[Finding]
-    notes: list[Note]
 
 
 class Readings:
@@ -58,16 +51,21 @@ class Readings:
         self._locks: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._turns = Turns(BACKGROUND_EXTRACTIONS)
         self._recovery: asyncio.Task[None] | None = None
+        self._renewals = Renewals(
+            database, engine, storage, node_id=feed.node_id, wait_for_others=self._wait_until_idle
+        )
 
     async def start(self) -> None:
         await self._sweep()
         self._recovery = asyncio.create_task(
             repeat(self._recover, every_seconds=RECOVER_EVERY_SECONDS, logger=logger, name="resuming extractions")
         )
+        self._renewals.start()
 
     async def close(self) -> None:
         """Give the extractions under way a moment; the others are resumed after the next start, or by another node."""
         await cancel(self._recovery)
+        await self._renewals.close()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_SECONDS)
         await cancel(*self._tasks.values())
@@ -92,6 +90,10 @@ class Readings:
             task.cancel()
 
     # Tasks
+
+    async def _wait_until_idle(self) -> None:
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
 
     def _start(self, document_id: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> "asyncio.Task[None]":
         task = self._tasks.get(document_id)
@@ -165,13 +167,12 @@ class Readings:
         path = self._storage.path_of(document.file_path)
         if not path.exists():
             raise DocumentFileMissingError
-        seen = _Seen([], [])
+        seen = Seen([], [])
         reported_at = -math.inf
         file = PdfFile(path, document.password, user_id=document.user_id)
         async with contextlib.aclosing(self._engine.read(file, with_vectors=True)) as parts:
             async for part in parts:
-                seen.findings.extend(part.findings)
-                seen.notes.extend(part.notes)
+                seen.add(part)
                 if not await self._save(document.id, part, seen):
                     return  # it was deleted, or another node has taken it over
                 page = part.pages[-1].page_number
@@ -181,37 +182,13 @@ class Readings:
                     frame = progress_frame(document_id=document.id, page=page, pages=part.page_count, stage="reading")
                     await self._feed.send_ephemeral({document.user_id}, frame)
 
-    async def _save(self, document_id: int, part: Part, seen: "_Seen") -> bool:
+    async def _save(self, document_id: int, part: Part, seen: Seen) -> bool:
         """Store one part, and with the last one the state of the whole; False if the document is no longer ours."""
-        deliveries: list[Delivery] = []
-        ours = {"document_id": document_id, "node_id": self._node_id}
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
-            if part.pages[0].page_number == 1 and not await queries.begin_extraction(
-                tx, **ours, page_count=part.page_count, metadata=part.metadata, encrypted=part.encrypted
-            ):
-                return False
-            pages = [PageRow(*page) for page in part.pages]
-            tables = [TableRow(*table) for table in part.tables]
-            if not await queries.save_pages(tx, **ours, pages=pages, tables=tables):
-                return False
-            await index.put_pages(
-                tx,
-                document_id=document_id,
-                names=await index.get_name_vector(tx, document_id=document_id),
-                page_numbers=[page.page_number for page in pages],
-                vectors=part.vectors,
-            )
-            if pages[-1].page_number == part.page_count:
-                owner_id = await queries.finish_extraction(
-                    tx,
-                    **ours,
-                    warnings=to_warnings(seen.findings, part.page_count),
-                    notes=seen.notes,
-                    reader_version=READER_VERSION,
-                )
-                deliveries = await self._notify(tx, owner_id, "document.ready", document_id)
+            stored = await store_part(tx, document_id=document_id, node_id=self._node_id, part=part, seen=seen)
+            deliveries = await self._notify(tx, stored.owner_id, "document.ready", document_id)
         self._feed.expect(deliveries)
-        return True
+        return stored.is_ours
 
     async def _fail(self, document_id: int, error: PagewireError) -> None:
         async with self._database.transaction() as tx:

@@ -10,6 +10,7 @@ from extraction.bidi import mend_right_to_left
 from extraction.geometry import UPRIGHT, Matrix, multiply, transform
 from extraction.objects import PageObjects
 from extraction.order import place_added, put_in_order
+from extraction.prose import part_columns
 from extraction.textlines import BREAK, Line, LineReader, Span, Stretch, join_raised, write_lines
 from extraction.textpage import NoTextError, TextPage
 from extraction.values import Box
@@ -101,7 +102,7 @@ class ArrangedText:
             lines, added = self._part_added(reader, lines)
         mend_right_to_left(reader, lines)
         if lines:
-            lines = put_in_order(join_raised(lines))
+            lines = put_in_order(part_columns(reader, join_raised(lines)))
         return list(write_lines(place_added(reader, lines, added) if added else lines))
 
     def _find_hidden(self) -> set[int]:

@@ -81,7 +81,23 @@ class Page:
         self._page.close()
 
     def read_text(self) -> str:
-        return str(self._page.extract_text())
+        columns = self._find_columns()
+        return "\n".join(columns) if columns else str(self._page.extract_text())
+
+    def _find_columns(self) -> list[str]:
+        """Return the columns of vertical writing, as in Japanese, from the right; none if most text is level."""
+        chars = [char for char in self._page.chars if not char["text"].isspace()]
+        columns: list[tuple[float, float, str]] = []
+        last: dict[str, Any] | None = None
+        for char in chars:
+            x, top, text = char["x0"], char["top"], char["text"]
+            is_below = last is not None and abs(x - last["x0"]) < char["width"] / 2 and top > last["top"]
+            if last is not None and is_below and top < last["bottom"] + char["height"]:
+                columns[-1] = (*columns[-1][:2], columns[-1][2] + text)
+            else:
+                columns.append((-x, top, text))
+            last = char
+        return [text for _, _, text in sorted(columns)] if 2 * len(columns) < len(chars) else []
 
     def read_words(self) -> list[tuple[str, Box]]:
         """Return the words from top to bottom, at most 20,000."""

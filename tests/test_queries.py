@@ -47,8 +47,8 @@ SELECT CASE n % 200 WHEN 0 THEN 7 WHEN 100 THEN 50 ELSE 1 + n % 300 END,
        'hello', CASE WHEN n % 2 = 0 THEN 'id ' || n END
   FROM generate_series(1, 20000) AS n;
 
-INSERT INTO documents (user_id, filename, file_path, file_size, client_id, status, node_id)
-SELECT CASE n % 100 WHEN 0 THEN 7 ELSE 1 + n % 500 END, 'book.pdf', 'file-' || n || '.pdf', 1, 'id ' || n,
+INSERT INTO documents (user_id, filename, file_path, file_size, client_id, reader_version, status, node_id)
+SELECT CASE n % 100 WHEN 0 THEN 7 ELSE 1 + n % 500 END, 'book.pdf', 'file-' || n || '.pdf', 1, 'id ' || n, 2,
        CASE WHEN n % 2000 = 0 THEN 'processing' ELSE 'ready' END, CASE WHEN n % 2000 = 0 THEN 1 END
   FROM generate_series(1, 10000) AS n;
 
@@ -117,6 +117,7 @@ async def delete_sessions_and_tokens(conn: "Explainer") -> None:
 QUESTIONS: dict[str, Question] = {
     "claim_documents": lambda conn: documents.claim_documents(conn, node_id=7, busy_with=[1, 2, 3], limit=9),
     "claim_notification": lambda conn: delivery.claim_notification(conn, node_id=7),
+    "claim_older_extraction": lambda conn: documents.claim_older_extraction(conn, node_id=7, reader_version=2),
     "copy_extraction": lambda conn: documents.copy_extraction(
         cast(Connection, conn), document_id=7, node_id=7, reader_version=1
     ),

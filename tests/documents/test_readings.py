@@ -243,6 +243,32 @@ def test_an_extraction_is_resumed_after_a_restart(make_server: Callable[..., Ser
     assert [page.split("\n")[0] for page in pages] == [f"Chapter {number}" for number in range(1, BOOK_PAGES + 1)]
 
 
+def test_older_extractions_are_renewed_in_the_background(
+    make_server: Callable[..., Server], make_database: Callable[[], TestDatabase]
+) -> None:
+    database = make_database()
+    server = make_server(database=database).start()
+    alice = register(server, "alice")
+    good = alice.upload(make_pdf("as the page shows it")).json()["document_id"]
+    gone = alice.upload(make_pdf("its file will be gone")).json()["document_id"]
+    server.stop()
+    database.query("UPDATE documents SET reader_version = NULL, extracted_text = 'older'")
+    database.query("UPDATE pages SET text = 'older'")
+    ((path,),) = database.query("SELECT file_path FROM documents WHERE id = %s", gone)
+    (server.uploads / path).unlink()
+
+    server.start()
+    alice.client = server.client()
+    alice.client.headers.update(alice.headers)
+
+    def read(document_id: int) -> str:
+        return alice.client.get(f"/documents/{document_id}/text").text
+
+    wait_until(lambda: read(good) == "as the page shows it")
+    assert read(gone) == "older"
+    assert document(alice, good)["status"] == document(alice, gone)["status"] == "ready"
+
+
 def test_a_small_file_is_extracted_while_a_book_is(alice: Person, bob: Person, other_book: bytes) -> None:
     with listening(alice) as socket:
         send(alice, other_book)

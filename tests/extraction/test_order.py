@@ -1,7 +1,10 @@
 """The order in which lines are read: that of drawing, unless the geometry is clear."""
 
+from pathlib import Path
+
 import pytest
 
+from extraction import plumber
 from support.engines import FileReader
 from support.pdfs import write_page
 
@@ -88,3 +91,95 @@ def test_words_of_the_page_come_in_the_order_of_its_text(reader: FileReader) -> 
     file = write_page(at(72, 640, "third") + at(72, 680, "first m") + at(99, 684, "2", 6) + at(72, 660, "second"))
 
     assert [word.text for word in reader.read_words(file)] == ["first", "m2", "second", "third"]
+
+
+# Columns of prose that were drawn row by row
+
+PROSE = [
+    [
+        "The first column begins here",
+        "and goes on with small",
+        "letters as sentences do that",
+        "are broken into lines of text",
+    ],
+    [
+        "Another story stands beside it",
+        "which a person reads after",
+        "the first one has come to its",
+        "end at the foot of the page",
+    ],
+    [
+        "Last of all there is a third",
+        "that ends the page as it was",
+        "printed by a program which",
+        "draws all its rows in turn",
+    ],
+]
+
+
+def draw_by_rows(columns: list[list[str]], width: int) -> bytes:
+    rows = zip(*columns, strict=True)
+    return b"".join(
+        at(72 + width * column, 700 - 12 * number, text, 9)
+        for number, row in enumerate(rows)
+        for column, text in enumerate(row)
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_columns_of_prose_drawn_by_rows_are_read_one_after_the_other(reader: FileReader, count: int) -> None:
+    lines = read_lines(reader, draw_by_rows(PROSE[:count], 170) + at(72, 600, "Below"))
+
+    assert lines == [line for column in PROSE[:count] for line in column] + ["Below"]
+
+
+def test_a_word_parted_within_such_a_column_is_joined(reader: FileReader) -> None:
+    broken = [PROSE[0][0], "and goes on with exam-", "ples of words as they stand", PROSE[0][2]]
+
+    lines = read_lines(reader, draw_by_rows([broken, PROSE[1]], 190))
+
+    assert lines[1] == "and goes on with examples of words as they stand"
+
+
+def test_a_table_without_rules_is_read_by_rows(reader: FileReader) -> None:
+    names = ["Bolt made of steel", "Nut made of brass", "Washer of rubber", "Screw with a head"]
+    places = ["Stored in the hall", "Stored in the yard", "Sold by the dozen", "Not to be had now"]
+    figures = [f"{number},250.00" for number in range(4)]
+
+    for columns in ([names, figures], [names, places]):
+        assert read_lines(reader, draw_by_rows(columns, 190)) == [" ".join(row) for row in zip(*columns, strict=True)]
+
+
+# Vertical writing
+
+
+WRITING = ["吾輩は猫である", "名前はまだ無い", "どこで生れたか"]
+
+
+def draw_vertically(*columns: str) -> bytes:
+    """Return a page of columns from the right, in a font that is not in the file."""
+    drawn = b"".join(
+        b"BT /F2 14 Tf 1 0 0 1 %d 700 Tm <%s> Tj ET\n" % (400 - 24 * number, text.encode("utf-16-be").hex().encode())
+        for number, text in enumerate(columns)
+    )
+    font = b"/Font <</F2 <</Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /UniJIS-UCS2-V"
+    font += b" /DescendantFonts [5 0 R]>>>>"
+    descendant = b"<</Type /Font /Subtype /CIDFontType0 /BaseFont /Ryumin-Light /FontDescriptor 6 0 R"
+    descendant += b" /CIDSystemInfo <</Registry (Adobe) /Ordering (Japan1) /Supplement 2>>>>"
+    about = b"<</Type /FontDescriptor /FontName /Ryumin-Light /Flags 6 /FontBBox [0 -120 1000 880] /ItalicAngle 0"
+    about += b" /Ascent 880 /Descent -120 /CapHeight 700 /StemV 80>>"
+    return write_page(drawn, descendant, about, resources=font)
+
+
+@pytest.mark.parametrize("columns", [WRITING, WRITING[:2], list(reversed(WRITING))])
+def test_vertical_columns_are_read_from_the_right(reader: FileReader, columns: list[str]) -> None:
+    assert reader.read_text(draw_vertically(*columns)) == "\n".join(columns)
+
+
+def test_pdfplumber_reads_vertical_columns_from_the_right_too(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(draw_vertically(*WRITING))
+
+    with plumber.Document(tmp_path / "a.pdf") as document:
+        page = document.open_page(0)
+        assert page is not None
+        assert page.read_text() == "\n".join(WRITING)

@@ -1,0 +1,94 @@
+"""Documents that an older reader extracted are extracted again, in the background, while nobody waits for one."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from db import Database
+from documents import queries
+from documents.extractions import Seen, store_part
+from documents.queries import DocumentRow
+from documents.storage import Storage
+from edge.background import cancel, repeat
+from errors import DocumentFileMissingError, PagewireError
+from extraction.values import READER_VERSION, Part
+from pdf import PdfEngine, PdfFile
+
+RENEW_EVERY_SECONDS = 20.0
+SAVE_SECONDS = 60.0
+
+logger = logging.getLogger("pagewire.renewals")
+
+
+class Renewals:
+    """One document at a time, the newest first. Until the new text is complete, the old one is shown and found."""
+
+    def __init__(
+        self,
+        database: Database,
+        engine: PdfEngine,
+        storage: Storage,
+        *,
+        node_id: int,
+        wait_for_others: Callable[[], Awaitable[None]],
+    ) -> None:
+        """*wait_for_others*: until this node extracts nothing else."""
+        self._database = database
+        self._engine = engine
+        self._storage = storage
+        self._node_id = node_id
+        self._wait_for_others = wait_for_others
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(
+            repeat(self._renew_all, every_seconds=RENEW_EVERY_SECONDS, logger=logger, name="extracting documents again")
+        )
+
+    async def close(self) -> None:
+        await cancel(self._task)
+
+    async def _renew_all(self) -> None:
+        while True:
+            await self._wait_for_others()
+            document_id = await queries.claim_older_extraction(
+                self._database, node_id=self._node_id, reader_version=READER_VERSION
+            )
+            if document_id is None:
+                return
+            document = await queries.find_document(self._database, document_id=document_id)
+            if document is not None:
+                await self._renew(document)
+
+    async def _renew(self, document: DocumentRow) -> None:
+        try:
+            parts = await self._read(document)
+        except Exception as error:
+            # What is wrong with the file will not change: its old text stays. Anything else may pass.
+            is_final = isinstance(error, PagewireError) and error.status < 500
+            await queries.release_extraction(
+                self._database,
+                document_id=document.id,
+                node_id=self._node_id,
+                reader_version=READER_VERSION if is_final else None,
+            )
+            if not is_final:
+                raise
+            logger.info("document %d keeps its older text: %s", document.id, error)
+            return
+        async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
+            if await queries.reopen_extraction(tx, document_id=document.id, node_id=self._node_id):
+                seen = Seen([], [])
+                for part in parts:
+                    seen.add(part)
+                    await store_part(tx, document_id=document.id, node_id=self._node_id, part=part, seen=seen)
+
+    async def _read(self, document: DocumentRow) -> list[Part]:
+        path = self._storage.path_of(document.file_path)
+        if not path.exists():
+            raise DocumentFileMissingError
+        parts: list[Part] = []
+        async for part in self._engine.read(PdfFile(path, document.password), with_vectors=True, in_background=True):
+            parts.append(part)
+            await self._wait_for_others()
+        return parts
