@@ -26,8 +26,11 @@ class Matches(NamedTuple):
 
 
 _SYLLABLE = "[\u1100-\u115f]+[\u1160-\u11a7]*[\u11a8-\u11ff]*"  # of conjoining Hangul letters
-_PARTED = r"(?<=[^\W_])-[^\S\n]*\n\s*(?=[^\W_])"  # a hyphen at a line end, within a word
-_BLANKS = r"\s\s+"
+_PARTED = re.compile(r"-(?<=[^\W_]-)[^\S\n]*\n\s*(?=[^\W_])")  # a hyphen at a line end, within a word
+_BLANKS = re.compile(r"\s\s+")
+_FOREIGN = re.compile("[^\x00-\x7f]+")
+
+_Piece = tuple[int, int, str]  # start and end in the original, and what it becomes
 
 
 def find_matches(text: str, term: str) -> Matches:
@@ -66,20 +69,18 @@ class _FoldedText:
         self._original_lengths = array("q")  # and in the original
         parts: list[str] = []
         place = end = 0
-        for piece in _pieces(keep_accents=keep_accents, fold_blanks=fold_blanks).finditer(text):
-            between = fold_all(text[end : piece.start()])
-            original = piece[0]
-            folded = " " if original.isspace() else fold_all(original)
-            if piece.lastgroup == "parted":
-                folded = hyphen
+        for start, stop, folded in _find_pieces(text, fold_all, fold_blanks=fold_blanks, hyphen=hyphen):
+            if start < end:
+                continue  # white space between two parts of a word
+            between = fold_all(text[end:start])
             parts += [between, folded]
             place += len(between)
             self._starts.append(place)
-            self._origins.append(piece.start())
+            self._origins.append(start)
             self._lengths.append(len(folded))
-            self._original_lengths.append(len(original))
+            self._original_lengths.append(stop - start)
             place += len(folded)
-            end = piece.end()
+            end = stop
         parts.append(fold_all(text[end:]))
         self.text = "".join(parts)
         if fold_blanks:
@@ -102,10 +103,25 @@ def _fold_without_accents(text: str) -> str:
     return strip_accents(fold(text))
 
 
-@cache
-def _pieces(*, keep_accents: bool, fold_blanks: bool) -> re.Pattern[str]:
+def _find_pieces(text: str, fold_all: Callable[[str], str], *, fold_blanks: bool, hyphen: str) -> list[_Piece]:
     """Return what may change its length when it is folded: all else is folded character by character."""
+    pieces: list[_Piece] = [(*found.span(), hyphen) for found in _PARTED.finditer(text)]
+    if fold_blanks:
+        pieces += [(*found.span(), " ") for found in _BLANKS.finditer(text)]
+    if not text.isascii():
+        changing = _changing(keep_accents=fold_all is fold)
+        for run in _FOREIGN.finditer(text):
+            for found in changing.finditer(
+                text, max(0, run.start() - 1), run.end()
+            ):  # a mark may follow a plain letter
+                if not found[0].isspace():
+                    pieces.append((*found.span(), fold_all(found[0])))
+    pieces.sort()
+    return pieces
+
+
+@cache
+def _changing(*, keep_accents: bool) -> re.Pattern[str]:
     fold_one: Callable[[str], str] = fold if keep_accents else fold_character
-    changing = "".join(char for char in map(chr, range(0x80, 0x10000)) if len(fold_one(char)) != 1)
-    patterns = [rf"(?P<parted>{_PARTED})", rf"[^{MARKS}][{MARKS}]+", _SYLLABLE, f"[{re.escape(changing)}]"]
-    return re.compile("|".join([*patterns, _BLANKS] if fold_blanks else patterns), re.DOTALL)
+    single = "".join(char for char in map(chr, range(0x80, 0x10000)) if len(fold_one(char)) != 1)
+    return re.compile("|".join([rf"[^{MARKS}][{MARKS}]+", _SYLLABLE, f"[{re.escape(single)}]"]), re.DOTALL)
