@@ -82,9 +82,11 @@ def hold_chunks(grid: Grid, lines: Sequence[Line]) -> list[tuple[int, list[list[
     steps = 0
     middles = [line.middle for line in lines]
     for number, row in enumerate(grid.rows):
-        for cell in row:
-            if cell is None:
-                continue
+        cells = [cell for cell in row if cell is not None]
+        top, bottom = min(cell[1] for cell in cells), max(cell[3] for cell in cells)
+        if bisect_left(middles, top) == bisect_left(middles, bottom):
+            continue  # no line: quick to check, and usual in large grids
+        for cell in cells:
             left, upper, right, lower = cell
             own = lines[bisect_left(middles, upper) : bisect_left(middles, lower)]
             steps += 1 + sum(len(line.chunks) for line in own)

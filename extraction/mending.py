@@ -36,6 +36,9 @@ def mend(grid: Grid, lines: Sequence[Line]) -> Grid:
     down = _join(
         {edge for cell in cells for edge in (cell[1], cell[3])}, SLIM_ROW * height, [line.middle for line in own]
     )
+    is_single = len(across) == len(set(across.values())) and len(down) == len(set(down.values()))
+    if is_single and not any(_goes_on(chunk.text) for line in own for chunk in line.chunks):
+        return grid  # the usual case, and quick to check
     moved = {
         (across[left], down[upper], across[right], down[lower])
         for left, upper, right, lower in cells
@@ -62,11 +65,16 @@ def _join_wrapped(cells: set[Box], lines: Sequence[Line]) -> set[Box]:
 
 def _is_wrapped(upper: Box, lower: Box, cells: set[Box], lines: Sequence[Line]) -> bool:
     start = _texts_in(lower, lines)
-    if not start or not (start[0][:1].islower() or start[0][:1] == "(") or not _texts_in(upper, lines):
+    if not start or not _goes_on(start[0]) or not _texts_in(upper, lines):
         return False
     passing = sum(1 for _, top, _, bottom in cells if top < upper[3] - 1 and bottom > upper[3] + 1)
     ending = sum(1 for cell in cells if cell[1] == upper[3] and cell != lower and _texts_in(cell, lines))
     return passing >= 2 and not ending
+
+
+def _goes_on(text: str) -> bool:
+    """Whether this begins as the second line of a cell does."""
+    return text[:1].islower() or text[:1] == "("
 
 
 def _texts_in(cell: Box, lines: Sequence[Line]) -> list[str]:
