@@ -235,14 +235,17 @@ Limits = Annotated[RateLimits, opened(RateLimits)]
 
 # Sessions
 
+# Planned once for all: of "= ANY($1)" PostgreSQL would plan the join anew each time, for as many keys as there are, and
+# that took 55 µs instead of 19. (SELECT $1) hides how many; OFFSET 0 keeps it from reading all users to join them.
 _FIND_SESSIONS = Prepared("""
     SELECT s.key, s.id, s.kind, extract(epoch FROM s.expires_at)::float8,
            s.last_used_at > now() - interval '1 minute', s.is_read_only,
            u.id, u.email, u.name, u.created_at, u.is_admin AND (s.kind <> 'key' OR s.may_admin),
            u.verified_at IS NOT NULL
       FROM sessions s
-      JOIN users u ON u.id = s.user_id
-     WHERE s.key = ANY(%(keys)s::text[]) AND (s.expires_at > now()) IS NOT FALSE
+     CROSS JOIN LATERAL (
+           SELECT id, email, name, created_at, is_admin, verified_at FROM users WHERE id = s.user_id OFFSET 0) AS u
+     WHERE s.key = ANY((SELECT %(keys)s::text[])::text[]) AND (s.expires_at > now()) IS NOT FALSE
 """)
 
 
