@@ -14,7 +14,15 @@ from support.databases import TestDatabase
 from support.servers import PASSWORD, Person, Server, receive
 from support.sockets import V2
 
-OPEN = {"/register", "/login", "/token", "/refresh", "/forgot-password", "/reset-password"}  # ask nobody who they are
+OPEN = {
+    "/register",
+    "/login",
+    "/token",
+    "/refresh",
+    "/forgot-password",
+    "/reset-password",
+    "/confirm-email",
+}  # ask nobody who they are
 DOOR = {"/session"}  # refuses other sites even without a cookie
 UNSAFE = sorted(
     (method, route.path)
