@@ -118,6 +118,7 @@ def test_files_are_dropped_on_any_screen(visit: Visit, alice: Person) -> None:
     visitor = visit()
     visitor.sign_in(alice.email)
     visitor.go("/messages")
+    visitor.see("Choose a conversation")
     data = list(make_pdf("dropped"))
     transfer = visitor.page.evaluate_handle(
         """bytes => { const data = new DataTransfer();
