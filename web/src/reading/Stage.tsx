@@ -1,6 +1,7 @@
 // The pages one below the other: a box for each, a picture in those that are near.
 import { type ReactNode, type Ref, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { DocumentDetails, PageSize } from "../api";
+import { useDebounced } from "../ui/parts";
 import { t } from "../ui/words";
 import type { Found, Hit } from "./found";
 import { Sheet } from "./Sheet";
@@ -36,6 +37,7 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
   const hasRoom = width > 0;
   const [near, setNear] = useState<ReadonlySet<number>>(new Set());
   const [page, setPage] = useState(start);
+  const settled = useDebounced(page, 150); // words are for pages on which one stays
   const scale = useMemo(() => {
     if (zoom !== null) return zoom;
     if (!width || !sizes.length) return 1;
@@ -162,7 +164,7 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
                 width={Math.round(pixels)}
                 gap={GAP}
                 near={near.has(size.page_number)}
-                words={Math.abs(size.page_number - page) <= 1}
+                words={Math.abs(size.page_number - settled) <= 1}
                 hits={found.byPage.get(size.page_number)}
                 now={now?.page === size.page_number ? now.index : -1}
               />

@@ -1,5 +1,5 @@
 // The strip of small pages, with how many hits are on each.
-import { memo, useEffect, useRef } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import { type DocumentDetails, type PageSize, picture } from "../api";
 import { t } from "../ui/words";
 import s from "./reading.module.css";
@@ -24,11 +24,30 @@ export function Strip({ document, sizes, page, counts, go }: Props) {
       nav.current.scrollTop = top - nav.current.clientHeight / 2 + element.offsetHeight / 2;
     }
   }, [page]);
+  // As on the stage: pictures in those that are near, and boxes for the rest.
+  const [near, setNear] = useState<ReadonlySet<number>>(new Set());
+  useEffect(() => {
+    const observer = new IntersectionObserver(
+      (entries) =>
+        setNear((was) => {
+          const next = new Set(was);
+          for (const { target, isIntersecting } of entries) {
+            const number = Number((target as HTMLElement).dataset["thumb"]);
+            if (isIntersecting) next.add(number);
+            else next.delete(number);
+          }
+          return next;
+        }),
+      { root: nav.current, rootMargin: "100% 0px" },
+    );
+    for (const thumb of nav.current!.querySelectorAll("[data-thumb]")) observer.observe(thumb);
+    return () => observer.disconnect();
+  }, [sizes.length]);
   return (
     <nav className={s.strip} aria-label={t.reading.pages} ref={nav}>
       <ol>
         {sizes.map((size) => (
-          <Thumb key={size.page_number} id={document.id} version={document.sha256} size={size} current={size.page_number === page} hits={counts.get(size.page_number) ?? 0} go={go} />
+          <Thumb key={size.page_number} id={document.id} version={document.sha256} size={size} current={size.page_number === page} near={near.has(size.page_number)} hits={counts.get(size.page_number) ?? 0} go={go} />
         ))}
       </ol>
     </nav>
@@ -40,11 +59,12 @@ interface ThumbProps {
   version: string | null | undefined;
   size: PageSize;
   current: boolean;
+  near: boolean;
   hits: number;
   go: (page: number) => void;
 }
 
-const Thumb = memo(function Thumb({ id, version, size, current, hits, go }: ThumbProps) {
+const Thumb = memo(function Thumb({ id, version, size, current, near, hits, go }: ThumbProps) {
   const number = size.page_number;
   const height = Math.round((WIDTH * size.height) / size.width);
   return (
@@ -58,7 +78,11 @@ const Thumb = memo(function Thumb({ id, version, size, current, hits, go }: Thum
           go(number);
         }}
       >
-        <img className="paper" src={picture(id, number, 160, version)} alt={t.page(number)} loading="lazy" decoding="async" width={WIDTH} height={height} />
+        {near ? (
+          <img className="paper" src={picture(id, number, 160, version)} alt={t.page(number)} decoding="async" width={WIDTH} height={height} />
+        ) : (
+          <i className="paper" style={{ width: WIDTH, height }} aria-label={t.page(number)} role="img" />
+        )}
         <span className="num">
           {size.label ?? number}
           {hits > 0 && (
