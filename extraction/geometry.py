@@ -43,6 +43,10 @@ def transform(matrix: Matrix, point: Point) -> Point:
 def transform_box(matrix: Matrix, box: Box) -> Box:
     """Return the upright box around *box* as *matrix* places it."""
     x0, y0, x1, y1 = box
+    a, b, c, d, e, f = matrix
+    if b == c == 0.0:  # the usual case, and quick
+        left, right, top, bottom = a * x0 + e, a * x1 + e, d * y0 + f, d * y1 + f
+        return (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
     return bounds_of(transform(matrix, corner) for corner in ((x0, y0), (x1, y0), (x0, y1), (x1, y1)))
 
 

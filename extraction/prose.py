@@ -9,7 +9,7 @@ from extraction.textlines import BREAK, Line, LineReader, Span
 
 GUTTER = 0.9  # of the height: white that parts columns; justified lines seldom have blanks of .7
 MINIMUM_ROWS = 4  # of a stretch that is parted
-SAMPLES = 12  # lines that tell whether a page has such gaps at all
+SAMPLES = 8  # lines that tell whether a page has such gaps at all
 WORDS = 3.0  # of a row in a column of prose, on average; cells of tables are shorter
 FIGURES = 0.2  # of the words of a column of prose, at most
 FULL_WIDTH, FULL_ROWS = 0.7, 0.6  # of the widest row; of the rows that reach it, as lines of prose do
@@ -29,7 +29,7 @@ def part_columns(reader: LineReader, lines: list[Line]) -> list[Line]:
     """Return the lines, columns of prose one after the other; what may be a table stays as it is."""
     candidates = [line for line in lines if len(line.spans) == 1 and _WORD.search(reader.text.string, *line.spans[0])]
     sample = candidates[:: max(1, len(candidates) // SAMPLES)]
-    if len(candidates) < MINIMUM_ROWS or sum(len(_part(reader, line)) > 1 for line in sample) < 2:
+    if len(candidates) < MINIMUM_ROWS or sum(_may_be_prose(_part(reader, line)) for line in sample) < 2:
         return lines
     chunks = [_part(reader, line) for line in lines]
     parted: list[Line] = []
@@ -39,6 +39,10 @@ def part_columns(reader: LineReader, lines: list[Line]) -> list[Line]:
         columns = _find_columns(reader, [chunks[number] for number in numbers]) if is_wide else []
         parted += _read_columns(reader, stretch, columns) if columns else stretch
     return parted
+
+
+def _may_be_prose(chunks: list[_Chunk]) -> bool:
+    return len(chunks) > 1 and sum(len(chunk.spans) for chunk in chunks) >= WORDS * len(chunks)
 
 
 def _part(reader: LineReader, line: Line) -> list[_Chunk]:

@@ -104,5 +104,5 @@ def _name_symbols(run: re.Match[str]) -> str:
 
 def is_gibberish(text: str) -> bool:
     """Whether most of the text is characters that say nothing: private use, and what maps put for unknown ones."""
-    visible = sum(not char.isspace() for char in text)
-    return visible > 0 and 2 * len(_NONSENSE.findall(text)) > visible
+    count = len(_NONSENSE.findall(text))
+    return count > 0 and 2 * count > sum(not char.isspace() for char in text)

@@ -40,7 +40,12 @@ class Line:
         self.glues = [""] * (len(spans) - 1)  # between them
         self.first = first  # the box of the first character
         self.last = last
-        self.box = surround((first, last))
+        self.box = (
+            min(first[0], last[0]),
+            min(first[1], last[1]),
+            max(first[2], last[2]),
+            max(first[3], last[3]),
+        )
         self.end = end  # what PDFium put after it: a line break, or the mark of a hyphen
         self.next: Line | None = None  # as drawn
 
