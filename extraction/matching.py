@@ -72,7 +72,7 @@ class _FoldedText:
         for start, stop, folded in _find_pieces(text, fold_all, fold_blanks=fold_blanks, hyphen=hyphen):
             if start < end:
                 continue  # white space between two parts of a word
-            between = fold_all(text[end:start])
+            between = _fold_foreign(text[end:start], fold_all)
             parts += [between, folded]
             place += len(between)
             self._starts.append(place)
@@ -81,7 +81,7 @@ class _FoldedText:
             self._original_lengths.append(stop - start)
             place += len(folded)
             end = stop
-        parts.append(fold_all(text[end:]))
+        parts.append(_fold_foreign(text[end:], fold_all))
         self.text = "".join(parts)
         if fold_blanks:
             self.text = re.sub(r"\s", " ", self.text)
@@ -101,6 +101,16 @@ class _FoldedText:
 
 def _fold_without_accents(text: str) -> str:
     return strip_accents(fold(text))
+
+
+def _fold_foreign(text: str, fold_all: Callable[[str], str]) -> str:
+    """Return *text* folded; most of it is ASCII, which is quick."""
+    parts: list[str] = []
+    end = 0
+    for run in _FOREIGN.finditer(text):
+        parts += [text[end : run.start()].lower(), fold_all(run[0])]
+        end = run.end()
+    return "".join([*parts, text[end:].lower()])
 
 
 def _find_pieces(text: str, fold_all: Callable[[str], str], *, fold_blanks: bool, hyphen: str) -> list[_Piece]:

@@ -9,7 +9,7 @@ from extraction.textlines import BREAK, Line, LineReader, Span
 
 GUTTER = 0.9  # of the height: white that parts columns; justified lines seldom have blanks of .7
 MINIMUM_ROWS = 4  # of a stretch that is parted
-SAMPLES = 8  # lines that tell whether a page has such gaps at all
+SAMPLES = 5  # lines that tell whether a page has such gaps at all
 WORDS = 3.0  # of a row in a column of prose, on average; cells of tables are shorter
 FIGURES = 0.2  # of the words of a column of prose, at most
 FULL_WIDTH, FULL_ROWS = 0.7, 0.6  # of the widest row; of the rows that reach it, as lines of prose do
