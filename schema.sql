@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 14
+-- schema version: 15
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
