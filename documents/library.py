@@ -349,8 +349,7 @@ class Library:
         """Delete all documents of *user_id*; await what this returns after the commit, for their readers and files."""
         owned = await share_queries.list_owned_files(tx, user_id=user_id)
         ids = [document.id for document in owned]
-        await lock_mailboxes(tx, user_ids=[user_id])
-        readers = await share_queries.lock_readers(tx, document_ids=ids)
+        readers = await share_queries.lock_readers(tx, document_ids=ids, others=[user_id])
         await queries.delete_documents(tx, document_ids=ids)
         await share_queries.delete_shares_with(tx, user_id=user_id)
         deliveries = [

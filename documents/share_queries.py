@@ -67,12 +67,16 @@ class _Reader(NamedTuple):
     user_id: int
 
 
-async def lock_readers(tx: Connection, *, document_ids: Collection[int]) -> dict[int, list[int]]:
-    """The owner and everybody each document is shared with, their mailboxes locked: to notify them of it.
+async def lock_readers(
+    tx: Connection, *, document_ids: Collection[int], others: Collection[int] = ()
+) -> dict[int, list[int]]:
+    """The owner and everybody each document is shared with, their mailboxes locked: to notify them of it. The mailboxes of
+    *others* are locked with them.
 
     Whom it is shared with meanwhile is among them: who shares it locks the owner's mailbox first.
     """
-    await lock_mailboxes(tx, user_ids={row.user_id for row in await _list_readers(tx, document_ids)})
+    people = {row.user_id for row in await _list_readers(tx, document_ids)}
+    await lock_mailboxes(tx, user_ids=people.union(others))
     readers: dict[int, list[int]] = {document_id: [] for document_id in document_ids}
     for row in await _list_readers(tx, document_ids):
         readers[row.document_id].append(row.user_id)

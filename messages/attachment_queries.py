@@ -57,20 +57,15 @@ class _OwnerId(NamedTuple):
     user_id: int
 
 
-async def hold_document(tx: Connection, *, document_id: int, people: Collection[int] = ()) -> int | None:
-    """Keep a document, and the accounts of *people*, from being deleted until this transaction ends; return its owner,
-    None if there is no such document.
+async def hold_document(tx: Connection, *, document_id: int) -> int | None:
+    """Keep a document from being deleted until this transaction ends; return its owner, None if there is no such one.
 
-    Held before mailboxes and shares, by whatever changes who may read it. People come first: the deletion of an account
-    goes on to its documents.
+    Held before mailboxes and shares, by whatever changes who may read it; accounts come last.
     """
     row = await tx.fetch_one(
         _OwnerId,
-        """
-        WITH held AS MATERIALIZED (SELECT 1 FROM users WHERE id = ANY(%(people)s::bigint[]) ORDER BY id FOR KEY SHARE)
-        SELECT user_id FROM documents WHERE id = %(document_id)s AND (SELECT count(*) FROM held) >= 0 FOR KEY SHARE
-        """,
-        {"document_id": document_id, "people": list(people)},
+        "SELECT user_id FROM documents WHERE id = %(document_id)s FOR KEY SHARE",
+        {"document_id": document_id},
     )
     return None if row is None else row.user_id
 

@@ -70,7 +70,7 @@ async def store_messages(
     """Store one sender's *drafts* about one document, and share it with their recipients if the sender is its owner.
 
     *only_new_readers*: nothing is sent to people who could read it before. Returns what was stored, and the events of
-    those with whom the document is now shared. Locked in this order: people, the document, mailboxes, shares.
+    those with whom the document is now shared. Locked in this order: the document, mailboxes, accounts, shares.
 
     Raises:
         DocumentNotFoundError: if the sender may not read it, or a recipient may not and the sender cannot share it.
@@ -79,9 +79,9 @@ async def store_messages(
     sender_id, document = drafts[0].sender_id, drafts[0].document
     assert document is not None
     document_id = document.document_id
-    recipients = {draft.recipient_id for draft in drafts}
-    owner_id = await queries.hold_document(tx, document_id=document_id, people={sender_id, *recipients})
+    owner_id = await queries.hold_document(tx, document_id=document_id)
     if only_new_readers:
+        recipients = {draft.recipient_id for draft in drafts}
         await lock_mailboxes(tx, user_ids={sender_id, *recipients})
         readers = await queries.list_readers(tx, document_id=document_id, among=recipients)
         drafts = [draft for draft in drafts if draft.recipient_id not in readers]

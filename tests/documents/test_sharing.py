@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 
 import httpx
 import pytest
 
 from support.databases import TestDatabase
-from support.documents import documents_of, holding, locked, post, refusal, upload, uploaded, wait_until_blocked
+from support.documents import documents_of, locked, post, refusal, upload, uploaded
 from support.pdfs import make_pdf
-from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
+from support.servers import PASSWORD, WAIT_SECONDS, Person, Server, register, wait_until
 from support.sharing import can_read, cards, share, show, talk, unshare
 from support.tabs import Tab
 
@@ -234,18 +235,25 @@ def test_an_account_takes_its_shares_with_it(
     assert not database.query("SELECT 1 FROM document_shares WHERE document_id = %s OR user_id = %s", bobs, bob.id)
 
 
-def test_a_share_that_waits_for_an_account_holds_no_document(
-    alice: Person, bob: Person, database: TestDatabase, hello_id: int
-) -> None:
-    path = f"/documents/{hello_id}/shares/{bob.id}"
-    begins = "SELECT FROM users WHERE id = %s FOR UPDATE"  # as the deletion of an account does
-    with ThreadPoolExecutor(1) as threads, holding(database, begins, bob.id) as deletion:
-        sharing = threads.submit(alice.client.put, path)
-        wait_until_blocked(database)
-        deletion.execute("SELECT FROM documents WHERE id = %s FOR UPDATE NOWAIT", (hello_id,))
-        deletion.connection.rollback()
+def test_an_account_ends_while_documents_are_shared_with_it(alice: Person, bob: Person, hello: bytes) -> None:
+    hers = [upload(alice, hello) for _ in range(4)]
+    his = [upload(bob, hello) for _ in range(2)]
+    for document_id in his:
+        share(bob, document_id, alice)
+    deeds: list[Callable[[], httpx.Response]] = [
+        *(partial(alice.client.put, f"/documents/{document_id}/shares/{bob.id}") for document_id in hers),
+        *(partial(show, alice, bob, document_id) for document_id in hers),
+        *(partial(bob.client.delete, f"/documents/{document_id}/shares/{alice.id}") for document_id in his),
+    ]
+    deeds.insert(5, lambda: bob.client.request("DELETE", "/me", json={"password": PASSWORD}))
+    with ThreadPoolExecutor(len(deeds)) as threads:
+        answers = [deed.result(WAIT_SECONDS) for deed in [threads.submit(deed) for deed in deeds]]
 
-        assert sharing.result(WAIT_SECONDS).status_code == 200
+    assert answers[5].status_code == 204
+    assert {answer.status_code for answer in answers} <= {200, 204, 401, 404}
+    assert [alice.client.get(f"/documents/{document_id}/shares").json()["shares"] for document_id in hers] == [[]] * 4
+    assert documents_of(alice) == hers[::-1]
+    assert refusal(alice.client.put(f"/documents/{hers[0]}/shares/{bob.id}")) == (404, "user_not_found")
 
 
 # Documents that are not ready
