@@ -18,6 +18,7 @@ ROUTES = {  # what is asked, and who may
     ("HEAD", ""): READ,
     ("PATCH", ""): CHANGE,
     ("DELETE", ""): CHANGE,
+    ("POST", "/read"): CHANGE,
     ("GET", "/file"): READ,
     ("HEAD", "/file"): READ,
     ("GET", "/text"): READ,
@@ -43,6 +44,7 @@ CONDITIONS: list[dict[str, str]] = [  # of requests that might be answered witho
     {"If-None-Match": "*"},
     {"If-None-Match": "{etag}"},
 ]
+BODIES: dict[str, dict[str, str]] = {"PATCH": {"filename": "new.pdf"}, "POST": {}}
 ROLES = ["owner", "reader", "former reader", "stranger", "admin", "nobody"]
 
 
@@ -100,9 +102,7 @@ def test_a_route_is_open_to_those_who_may_and_to_nobody_else(
 ) -> None:
     method, rest = route
 
-    answer = people.client(role).request(
-        method, people.address(document_id, rest), json={"filename": "new.pdf"} if method == "PATCH" else None
-    )
+    answer = people.client(role).request(method, people.address(document_id, rest), json=BODIES.get(method))
 
     if role in ROUTES[route].split(", "):
         assert answer.is_success, answer.text
@@ -153,7 +153,7 @@ def test_nothing_is_changed_by_those_who_may_not(people: People, kept: int, role
 
     for (method, rest), who in ROUTES.items():
         if who == CHANGE:
-            people.client(role).request(method, people.address(kept, rest), json={"filename": "mine.pdf"})
+            people.client(role).request(method, people.address(kept, rest), json=BODIES.get(method))
 
     assert people.client("owner").get(f"/documents/{kept}").json() == before
     shares = people.client("owner").get(f"/documents/{kept}/shares").json()["shares"]
