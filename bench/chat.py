@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -134,19 +135,30 @@ class ChatFigures(NamedTuple):
 
 
 def make_users(server: Server, count: int) -> None:
+    ids = (FIRST_USER, FIRST_USER + count - 1)
     with contextlib.closing(psycopg2.connect(server.database_url)) as connection, connection:
-        connection.cursor().execute(
+        cursor = connection.cursor()
+        cursor.execute(
             "INSERT INTO users (id, email, password_hash, name) "
             "SELECT n, 'user' || n || '@example.com', 'none', 'User ' || n FROM generate_series(%s, %s) AS n "
             "ON CONFLICT DO NOTHING",
-            (FIRST_USER, FIRST_USER + count - 1),
+            ids,
         )
+        cursor.execute("SELECT to_regclass('sessions')")
+        if cursor.fetchone() != (None,):  # the plain server has none
+            cursor.execute(
+                "INSERT INTO sessions (user_id, kind, key) "
+                "SELECT n, 'api', md5(n::text) FROM generate_series(%s, %s) AS n ON CONFLICT DO NOTHING",
+                ids,
+            )
 
 
 def make_token(user_id: int) -> str:
     now = int(time.time())
     email = f"user{user_id}@example.com"
-    claims = {"sub": str(user_id), "user_id": user_id, "email": email, "iat": now, "exp": now + 3600, "jti": "bench"}
+    session_key = hashlib.md5(str(user_id).encode()).hexdigest()
+    claims = {"sub": str(user_id), "user_id": user_id, "email": email, "sid": session_key, "jti": "bench"}
+    claims |= {"iat": now, "exp": now + 3600}
     return jwt.encode(claims, SECRET_KEY, algorithm="HS256")
 
 
