@@ -17,6 +17,7 @@ from psycopg2.extensions import make_dsn
 from db import Database
 from postgres.embedded import EmbeddedServer
 from postgres.migration import apply_schema
+from postgres.postmaster import OPTIONS
 from support.databases import TestDatabase
 from support.documents import documents_of, locked
 from support.engines import FileReader, open_engine
@@ -38,7 +39,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
     """One PostgreSQL for every worker of the run; the last one out stops it."""
     base = tmp_path_factory.getbasetemp()
     embedded = EmbeddedServer((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pg")
-    embedded.ensure_started()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OPTIONS, "max_connections", "500")  # of all the servers that the workers keep
+        embedded.ensure_started()
     yield embedded
     embedded.release()
 
