@@ -331,20 +331,25 @@ class PdfEngine:
             if error.exit_code == -signal.SIGSEGV:
                 raise BadPdfError(DAMAGED) from error
             if error.exit_code == -signal.SIGPROF:
-                raise ExtractionLimitError(
-                    f"The PDF needs more processor time than this server allows: {self._opening_seconds:g} seconds to"
-                    f" open it and read its first pages, and {PAGE_SECONDS:g} more for each page."
-                ) from error
+                raise ExtractionLimitError(_too_slow_pages(self._opening_seconds)) from error
             if error.exit_code == -signal.SIGXCPU:
-                seconds = f"{self._limits.cpu_seconds:g}"
-                raise ExtractionLimitError(
-                    f"The PDF needs more than the {seconds} seconds of processor time this server allows."
-                ) from error
+                raise ExtractionLimitError(_too_slow_file(self._limits.cpu_seconds)) from error
             raise ExtractionLimitError(self._out_of_memory) from error  # PDFium aborts then
 
     @property
     def _out_of_memory(self) -> str:
         return f"The PDF needs more memory than the {self._memory_bytes // MEGABYTE} MB this server allows."
+
+
+def _too_slow_pages(opening_seconds: float) -> str:
+    return (
+        f"The PDF needs more processor time than this server allows: {opening_seconds:g} seconds to"
+        f" open it and read its first pages, and {PAGE_SECONDS:g} more for each page."
+    )
+
+
+def _too_slow_file(cpu_seconds: float) -> str:
+    return f"The PDF needs more than the {cpu_seconds:g} seconds of processor time this server allows."
 
 
 def _next_size(part: Part) -> int:
@@ -363,8 +368,16 @@ class _Total:
         self._tables = self._cells = self._characters = self._unreadable = 0
 
     def limits(self, first_page: int) -> Limits:
-        """Return the limits of one more part; the pages before *first_page* have earned what they could."""
+        """Return the limits of one more part; the pages before *first_page* have earned what they could.
+
+        Raises:
+            ExtractionLimitError: if they have taken all of the processor time: a part is given a second at least.
+        """
         earned = PAGE_SECONDS * (first_page - 1 - self._unreadable)
+        if self._cpu_seconds >= self._limits.cpu_seconds:
+            raise ExtractionLimitError(_too_slow_file(self._limits.cpu_seconds))
+        if 0 < self._limits.opening_seconds <= self._cpu_seconds - earned:
+            raise ExtractionLimitError(_too_slow_pages(self._limits.opening_seconds))
         return self._limits._replace(
             seconds=max(self._limits.seconds - self._seconds, 0.1),
             cpu_seconds=max(self._limits.cpu_seconds - self._cpu_seconds, 1.0),

@@ -246,7 +246,10 @@ class Library:
         Raises:
             DocumentNotFoundError, DocumentFileMissingError; DocumentNotReadyError: if that is under way.
         """
-        self.get_file(await self.get_owned_document(document_id, user_id=user_id), user_id=user_id)
+        row = await self.get_owned_document(document_id, user_id=user_id)
+        if row.status == "processing":  # what it extracts is being stored: do not wait for that
+            raise DocumentNotReadyError
+        self.get_file(row, user_id=user_id)
         async with self._database.transaction() as tx:
             if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError

@@ -161,6 +161,25 @@ def test_parts_that_are_read_at_the_same_time_count_once_for_the_deadline() -> N
     assert (left.seconds, left.cpu_seconds) == (60 - 5 - 2, 60 - 4 * 2)
 
 
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(seconds=60, cpu_seconds=10), "more than the 10 seconds of processor time"),
+        (Limits(seconds=60, cpu_seconds=60, opening_seconds=8), "8 seconds to open it"),
+    ],
+)
+def test_no_part_is_begun_when_the_processor_time_is_used_up(limits: Limits, told: str) -> None:
+    part = Part(90, {}, False, [], [], [], [], 0, began=100.0, ended=104.0, cpu_seconds=5.0, rescue_seconds=0.0)
+    total = _Total(limits)
+    total.add(part)
+    total.limits(17)
+
+    total.add(part)
+
+    with pytest.raises(ExtractionLimitError, match=told):
+        total.limits(17)
+
+
 def test_a_reader_that_stops_early_leaves_no_work_behind(run: Run, engine: PdfEngine, save: Save) -> None:
     file = save(pdfs.write_pages(numbered_pages(90)))
 
