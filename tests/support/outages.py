@@ -89,9 +89,10 @@ class FragilePostgres(EmbeddedServer):
                 os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it was killed
             for pid in [self.pid, *children_of(self.pid)]:
-                os.kill(pid, signal.SIGCONT)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended; the others have not
+                    os.kill(pid, signal.SIGCONT)
 
 
 def copy_folder(source: Path, target: Path) -> None:
