@@ -210,7 +210,8 @@ class Library:
         """The first 500 characters of its text, then "..." if there is more; None until it is ready."""
         if row.status != "ready":
             return None
-        text = await queries.get_document_text(self._database, document_id=row.id, characters=PREVIEW_CHARACTERS + 1)
+        characters = PREVIEW_CHARACTERS + 1
+        text = await page_queries.get_document_text(self._database, document_id=row.id, characters=characters)
         return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "..."
 
     def file_of(self, row: DocumentRow, *, user_id: int) -> PdfFile:
@@ -253,7 +254,7 @@ class Library:
         async with self._database.transaction() as tx:
             if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError
-            if not await page_queries.restart_extraction(
+            if not await queries.restart_extraction(
                 tx, document_id=document_id, node_id=self._feed.node_id, password=password
             ):
                 raise DocumentNotReadyError

@@ -154,3 +154,22 @@ async def count_documents(conn: Executor, *, user_id: int) -> DocumentCounts:
         {"user_id": user_id},
     )
     return counts or DocumentCounts(0, 0, 0, 0)  # there is always a row
+
+
+class SameRow(NamedTuple):
+    id: int
+    filename: str
+
+
+async def list_same(conn: Executor, *, user_id: int, sha256: str | None, except_id: int) -> list[SameRow]:
+    """*user_id*'s other documents with these bytes, the newest first; at most ten."""
+    return await conn.fetch_all(
+        SameRow,
+        """
+        SELECT id, filename FROM documents
+         WHERE user_id = %(user_id)s AND sha256 = %(sha256)s AND id <> %(except_id)s
+         ORDER BY id DESC
+         LIMIT 10
+        """,
+        {"user_id": user_id, "sha256": sha256, "except_id": except_id},
+    )

@@ -1,8 +1,9 @@
-"""SQL that web clients need: all pages of a document at once, files that are there already, another extraction."""
+"""Every SQL statement that reads what was extracted from a document: its text, its pages and its tables."""
 
 from typing import NamedTuple
 
-from db import Connection, Executor
+from db import Executor
+from documents.queries import PageRow
 
 
 class PageSizeRow(NamedTuple):
@@ -23,34 +24,90 @@ async def list_page_sizes(conn: Executor, *, document_id: int) -> list[PageSizeR
     )
 
 
-class SameRow(NamedTuple):
-    id: int
-    filename: str
+class _Text(NamedTuple):
+    text: str | None
 
 
-async def list_same(conn: Executor, *, user_id: int, sha256: str | None, except_id: int) -> list[SameRow]:
-    """*user_id*'s other documents with these bytes, the newest first; at most ten."""
+async def get_document_text(conn: Executor, *, document_id: int, characters: int | None = None) -> str:
+    """Return the text of the pages with form feeds between; only the first *characters*, if given."""
+    row = await conn.fetch_one(
+        _Text,
+        "SELECT left(extracted_text, %(characters)s) FROM documents WHERE id = %(document_id)s"
+        if characters is not None
+        else "SELECT extracted_text FROM documents WHERE id = %(document_id)s",
+        {"document_id": document_id, "characters": characters},
+    )
+    return (row.text or "") if row is not None else ""
+
+
+async def list_pages(conn: Executor, *, document_id: int) -> list[PageRow]:
     return await conn.fetch_all(
-        SameRow,
+        PageRow,
         """
-        SELECT id, filename FROM documents
-         WHERE user_id = %(user_id)s AND sha256 = %(sha256)s AND id <> %(except_id)s
-         ORDER BY id DESC
-         LIMIT 10
+        SELECT page_number, text, width, height
+          FROM pages WHERE document_id = %(document_id)s ORDER BY page_number
         """,
-        {"user_id": user_id, "sha256": sha256, "except_id": except_id},
+        {"document_id": document_id},
     )
 
 
-async def restart_extraction(tx: Connection, *, document_id: int, node_id: int, password: str | None) -> bool:
-    """Have *node_id* extract a document again; False if it is processing."""
-    touched = await tx.execute(
+async def find_page(conn: Executor, *, document_id: int, page_number: int) -> PageRow | None:
+    return await conn.fetch_one(
+        PageRow,
         """
-        UPDATE documents
-           SET status = 'processing', node_id = %(node_id)s, password = coalesce(%(password)s, password),
-               keep_failed = true, pages_read = 0, error_code = NULL, error_detail = NULL
-         WHERE id = %(document_id)s AND status <> 'processing'
+        SELECT page_number, text, width, height
+          FROM pages WHERE document_id = %(document_id)s AND page_number = %(page_number)s
         """,
-        {"document_id": document_id, "node_id": node_id, "password": password},
+        {"document_id": document_id, "page_number": page_number},
     )
-    return touched == 1
+
+
+async def get_tables_json(conn: Executor, *, document_id: int, page_number: int | None = None) -> str:
+    """Return the tables of one page or all as a JSON array; PostgreSQL builds it, so large ones block nothing here."""
+    row = await conn.fetch_one(
+        _Text,
+        """
+        SELECT coalesce(json_agg(json_build_object(
+                   'page', page_number, 'table_index', table_index, 'data', data, 'bbox', bbox,
+                   'fragment', jsonb_array_length(data) = 1 OR jsonb_array_length(data -> 0) = 1,
+                   'kind', kind, 'header_rows', header_rows, 'spans', spans, 'title', title)
+               ORDER BY table_index), '[]')::text
+          FROM document_tables
+         WHERE document_id = %(document_id)s AND (%(page_number)s IS NULL OR page_number = %(page_number)s)
+        """,
+        {"document_id": document_id, "page_number": page_number},
+    )
+    return (row.text or "[]") if row is not None else "[]"
+
+
+async def get_placed_tables_json(conn: Executor, *, document_id: int) -> str:
+    """Return the tables as a JSON array for a worker: [page_number, table_index, data, bbox, kind, header_rows, spans,
+    title, page height].
+    """
+    row = await conn.fetch_one(
+        _Text,
+        """
+        SELECT coalesce(json_agg(json_build_array(t.page_number, t.table_index, t.data, t.bbox, t.kind, t.header_rows, t.spans,
+                                                  t.title, p.height)
+                                 ORDER BY t.table_index), '[]')::text
+          FROM document_tables t
+          LEFT JOIN pages p ON p.document_id = t.document_id AND p.page_number = t.page_number
+         WHERE t.document_id = %(document_id)s
+        """,
+        {"document_id": document_id},
+    )
+    return (row.text or "[]") if row is not None else "[]"
+
+
+class _Cells(NamedTuple):
+    data: list[list[str | None]]
+
+
+async def find_table(conn: Executor, *, document_id: int, table_index: int) -> list[list[str | None]] | None:
+    """Return the cells of one table, row by row."""
+    row = await conn.fetch_one(
+        _Cells,
+        "SELECT data FROM document_tables WHERE document_id = %(document_id)s AND table_index = %(table_index)s",
+        {"document_id": document_id, "table_index": table_index},
+    )
+    return None if row is None else row.data

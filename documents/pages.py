@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from auth import CurrentUser, Db
 from db import Database
-from documents import page_queries, queries
+from documents import page_queries
 from documents.answers import MAX_TERM_CHARACTERS, PageHits, SearchAnswer
 from documents.library import Library, check_ready
 from documents.queries import DocumentRow
@@ -150,7 +150,7 @@ async def read_page(
 ) -> Response:
     """Also of a document that is still processing, as soon as this page is extracted."""
     row = await library.get_document(document_id, user_id=user.id)
-    page = await queries.find_page(database, document_id=row.id, page_number=page_number)
+    page = await page_queries.find_page(database, document_id=row.id, page_number=page_number)
     if page is None:
         check_ready(row)
         raise PageNotFoundError
@@ -280,8 +280,8 @@ async def search_document(
 
 async def _load_texts(database: Database, document_id: int) -> list[tuple[int, str]]:
     """The number and the text of each page."""
-    pages = await queries.list_pages(database, document_id=document_id)
+    pages = await page_queries.list_pages(database, document_id=document_id)
     if pages:
         return [(page.page_number, page.text) for page in pages]
-    text = await queries.get_document_text(database, document_id=document_id)  # no pages: an older installation's
+    text = await page_queries.get_document_text(database, document_id=document_id)  # no pages: an older installation's
     return list(enumerate(text.split("\f"), start=1))

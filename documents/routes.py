@@ -13,11 +13,10 @@ from pydantic import BaseModel, Field, TypeAdapter
 from auth import CurrentUser, Db
 from db import Database
 from delivery.attachments import THUMBNAIL_WIDTH
-from documents import list_queries, page_queries, queries
+from documents import list_queries, page_queries
 from documents.answers import DocumentText, ReadersNote, ReadingWarning
 from documents.library import Library, OwnDocumentError
-from documents.list_queries import DocumentCounts, ListedDocument, Shelf, Sort
-from documents.page_queries import SameRow
+from documents.list_queries import DocumentCounts, ListedDocument, SameRow, Shelf, Sort
 from documents.queries import DocumentRow, Status
 from documents.sharing import Reader
 from documents.uploads import (
@@ -312,7 +311,7 @@ async def upload_pdf(
     if row.status == "processing":
         response.status_code = 202
         response.headers["Location"] = f"/documents/{row.id}"
-    same = await page_queries.list_same(database, user_id=user.id, sha256=row.sha256, except_id=row.id)
+    same = await list_queries.list_same(database, user_id=user.id, sha256=row.sha256, except_id=row.id)
     return UploadedDocument.from_row(row, text_preview=text_preview, duplicate=duplicate, same=same)
 
 
@@ -476,13 +475,13 @@ async def read_text(
     """Plain text with form feeds between pages, or JSON if `Accept` names `application/json`."""
     row = await library.get_ready_document(document_id, user_id=user.id)
     if "application/json" not in request.headers.get("accept", ""):
-        return PlainTextResponse(await queries.get_document_text(database, document_id=document_id))
-    pages = await queries.list_pages(database, document_id=document_id)
+        return PlainTextResponse(await page_queries.get_document_text(database, document_id=document_id))
+    pages = await page_queries.list_pages(database, document_id=document_id)
     return JSONResponse(
         {
             "text": "\f".join(page.text for page in pages)
             if pages
-            else await queries.get_document_text(
+            else await page_queries.get_document_text(
                 database, document_id=document_id
             ),  # no pages: an older installation's
             "pages": [

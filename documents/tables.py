@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 
 from auth import AskingUser, CurrentUser, Db
 from db import Database
-from documents import queries
+from documents import page_queries
 from documents.answers import Kind
 from documents.library import Library
+from documents.queries import DocumentRow
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
@@ -112,7 +113,7 @@ async def list_tables(
     if merge or kind:
         query = TableQuery("json", merge, page_number=page)
         return _file(await _write(database, library, pdf, user, row, query, kind), query)
-    tables = await queries.get_tables_json(database, document_id=row.id, page_number=page)
+    tables = await page_queries.get_tables_json(database, document_id=row.id, page_number=page)
     return Response(f'{{"tables": {tables}}}', media_type="application/json")
 
 
@@ -194,7 +195,7 @@ async def read_table_csv(
     name = f"{_stem(row.filename)}-{table_index}"
     if merge or kind:
         return _file(await _write(database, library, pdf, user, row, query, kind), query, name)
-    cells = await queries.find_table(database, document_id=row.id, table_index=table_index)
+    cells = await page_queries.find_table(database, document_id=row.id, table_index=table_index)
     if cells is None:
         raise TableNotFoundError
     return _file(await asyncio.to_thread(query.look.encode, [cells]), query, name)
@@ -229,14 +230,14 @@ async def _write(
     library: Library,
     pdf: PdfEngine,
     user: CurrentUser,
-    row: queries.DocumentRow,
+    row: DocumentRow,
     query: TableQuery,
     kind: Kind,
 ) -> bytes | None:
     """Stored tables, formatted in a worker: they may be large. pdfplumber's are not stored, but found again."""
     if kind:
         return await pdf.extract_tables(library.get_file(row, user_id=user.id), query, wanted=kind)
-    load = partial(queries.get_placed_tables_json, database, document_id=row.id)
+    load = partial(page_queries.get_placed_tables_json, database, document_id=row.id)
     return await pdf.write_tables(load, query, user_id=user.id)
 
 

@@ -18,6 +18,7 @@ from accounts import queries as accounts
 from db import Connection, Database, Prepared, _compile
 from delivery import queries as delivery
 from documents import list_queries as lists
+from documents import page_queries as pages
 from documents import queries as documents
 from documents import share_queries as shares
 from errors import BusyError
@@ -197,15 +198,29 @@ QUESTIONS: dict[str, Question] = {
     "list_readable": lambda conn: search.list_readable(
         conn, user_id=7, filters=search.Filters(), before_id=20_000, limit=49
     ),
-    "find_page": lambda conn: documents.find_page(conn, document_id=7, page_number=3),
-    "find_table": lambda conn: documents.find_table(conn, document_id=7, table_index=3),
-    "get_placed_tables_json": lambda conn: documents.get_placed_tables_json(conn, document_id=7),
-    "get_tables_json": lambda conn: documents.get_tables_json(conn, document_id=7),
-    "list_pages": lambda conn: documents.list_pages(conn, document_id=7),
+    "find_page": lambda conn: pages.find_page(conn, document_id=7, page_number=3),
+    "find_table": lambda conn: pages.find_table(conn, document_id=7, table_index=3),
+    "get_placed_tables_json": lambda conn: pages.get_placed_tables_json(conn, document_id=7),
+    "get_tables_json": lambda conn: pages.get_tables_json(conn, document_id=7),
+    "list_pages": lambda conn: pages.list_pages(conn, document_id=7),
 }
 
 
-MODULES = (accounts, people, delivery, documents, lists, shares, messages, attachments, presence, search, auth, db)
+MODULES = (
+    accounts,
+    people,
+    delivery,
+    documents,
+    lists,
+    pages,
+    shares,
+    messages,
+    attachments,
+    presence,
+    search,
+    auth,
+    db,
+)
 
 
 class Line(NamedTuple):
