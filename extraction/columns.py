@@ -82,10 +82,11 @@ def place_chunks(line: Line, columns: Sequence[Interval]) -> list[Cell]:
 
 def _range(chunk: Chunk, columns: Sequence[Interval], middles: Sequence[float]) -> tuple[int, int]:
     """Return the first and the last column that the chunk touches, but for a small overhang."""
+    left, right = chunk.x0, chunk.x1
     touched = [
         number
         for number, (x0, x1) in enumerate(columns)
-        if min(chunk.x1, x1) - max(chunk.x0, x0) > OVERHANG * min(chunk.x1 - chunk.x0, x1 - x0)
+        if x0 < right and left < x1 and min(right, x1) - max(left, x0) > OVERHANG * min(right - left, x1 - x0)
     ]
     if touched:
         return touched[0], touched[-1]

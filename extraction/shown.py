@@ -7,9 +7,9 @@ kept, with the box in which it shows.
 import ctypes
 import struct
 from array import array
-from collections.abc import Iterable
+from itertools import repeat
 
-from extraction.geometry import Matrix, bounds_of, intersect, transform
+from extraction.geometry import Matrix, bounds_of, intersect, transform, transform_box
 from extraction.native import (
     count_clip_paths,
     count_clip_segments,
@@ -22,7 +22,7 @@ from extraction.native import (
     get_segment_point,
     run_all,
 )
-from extraction.values import Box, Point
+from extraction.values import Box
 
 HIDDEN_MARK = b"PagewireHidden"  # the key that `structure` writes into layers that are off
 INVISIBLE = 3  # the rendering mode: neither filled nor stroked
@@ -31,8 +31,6 @@ OVERHANG = 1.0  # points that an object may stand out and still count as shown i
 
 _number = ctypes.c_int()
 _number_address = ctypes.addressof(_number)
-_point = (ctypes.c_float * 2)()
-_point_address = ctypes.addressof(_point)
 
 
 def is_on_hidden_layer(item: int) -> bool:
@@ -57,23 +55,17 @@ def find_clip(item: int, outer: Matrix, shown: Box) -> Box:
     for path in range(count_clip_paths(clip)):
         count = count_clip_segments(clip, path)
         if 0 < count <= MAXIMUM_CLIP_SEGMENTS:
-            shown = intersect(shown, bounds_of(transform(outer, point) for point in _read_points(clip, path, count)))
+            shown = intersect(shown, _surround_path(clip, path, count, outer))
     return shown
 
 
-def _read_points(clip: int, path: int, count: int) -> Iterable[Point]:
-    # a rectangle, the usual case, is known by two of its corners
-    for number in (0, 2) if _is_rectangle(clip, path, count) else range(count):
-        yield _read_point(clip, path, number)
-
-
-def _is_rectangle(clip: int, path: int, count: int) -> bool:
-    if count != 5:
-        return False
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = (_read_point(clip, path, number) for number in range(4))
-    return (x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0) or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)
-
-
-def _read_point(clip: int, path: int, number: int) -> Point:
-    get_segment_point(get_clip_segment(clip, path, number), _point_address, _point_address + 4)
-    return _point[0], _point[1]
+def _surround_path(clip: int, path: int, count: int, outer: Matrix) -> Box:
+    places = array("f", bytes(8 * count))
+    start = places.buffer_info()[0]
+    stop = start + 8 * count
+    segments = map(get_clip_segment, repeat(clip), repeat(path), range(count))
+    run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop, 8)))
+    xs, ys = places[0::2], places[1::2]
+    if outer[1] == outer[2] == 0.0:  # the usual case, and quick
+        return transform_box(outer, (min(xs), min(ys), max(xs), max(ys)))
+    return bounds_of(transform(outer, point) for point in zip(xs, ys, strict=True))
