@@ -56,7 +56,7 @@ def read_as_product(path: Path) -> Reading:
     """As the workers do it, with the same functions."""
     source = Source(path, None)
     times = [_time(lambda: read_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
-    found = read_part(source, MAX_PAGES, 1, None)
+    found = read_part(source, MAX_PAGES, 1, None, wanted="ruled")  # the tables that pdfplumber looks for
     peak = _peak_bytes()
     text_times = [_time(lambda: search(source, MAX_PAGES, NOWHERE)) for _ in range(ROUNDS)]
     pages: list[list[Cells]] = [[] for _ in range(found.page_count)]
