@@ -150,7 +150,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
 
         _log_start(settings, location)
         if not await account_exists(database):
-            logger.info("accounts: none; the first one is made on this machine, or with %s", installation.setup_code)
+            code = installation.setup_code
+            logger.info("accounts: none yet; make the first one on this machine, or with the setup code %s", code)
         yield Engines(
             settings,
             gatekeeper,

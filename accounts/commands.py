@@ -22,7 +22,7 @@ async def run_command(database: Database, *, base: str, command: str, email: str
         user = None if found is None else found.user
         if command == "create-admin":
             if "@" not in address:
-                raise StartupError(f"{email} is no e-mail address")
+                raise StartupError(f"{email} is not an e-mail address")
             if user is None:
                 user = await queries.insert_user(
                     tx, email=address, name=address.partition("@")[0], password_hash="", is_admin=True

@@ -129,7 +129,7 @@ class SignIns:
                     await self.end_within(tx, found.user.id, kinds=SIGNED_IN_KINDS, session_id=found.session_id)
         if error is not None:
             self._feed.drop_sessions(found.user.id, [found.session_id])
-            logger.warning("a refresh token of user %d was used twice: its session is ended", found.user.id)
+            logger.warning("a refresh token of user %d was used twice; ended its session", found.user.id)
             raise error
         return Tokens(found.user, self._gatekeeper.tokens.issue(found.user, session_key=found.session_key), next_token)
 

@@ -136,7 +136,7 @@ class Workers:
             self._pool.refuse_if_closed()
             logger.warning("a worker was lost (%s); running its task again", error)
         except StarvedError as error:
-            logger.warning("the processors are busy with other work; gave up a task that had not ended for that reason")
+            logger.warning("the processors are busy with other work; gave up a task that got too little of them")
             raise BusyError(retry_after=30) from error
         try:
             return await self._pool.run(

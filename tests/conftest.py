@@ -15,12 +15,13 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from db import Database
+from pdf import PdfEngine
 from postgres.embedded import EmbeddedServer
 from postgres.migration import apply_schema
 from postgres.postmaster import OPTIONS
 from support.databases import TestDatabase
 from support.documents import documents_of, locked
-from support.engines import FileReader, open_engine
+from support.engines import FileReader, Run, open_engine
 from support.mail import MailServer
 from support.pdfs import make_book, make_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
@@ -57,6 +58,18 @@ def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
         return TestDatabase({**postgres.connect_kwargs, "dbname": name})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[PdfEngine]:
+    with open_engine() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The PDF engine: values from good files, clean errors from bad ones, and workers that may die."""
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -20,18 +19,6 @@ from extraction.workers import Limits
 from pdf import SHARED_MODULES, PdfEngine, _Total
 from support import pdfs
 from support.engines import Run, Save, loading, open_engine, save_pdf
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    with asyncio.Runner() as runner:
-        yield runner.run
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[PdfEngine]:
-    with open_engine() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

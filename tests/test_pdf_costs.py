@@ -19,12 +19,6 @@ SLOWER = b"0 0 m 9 9 l S " * 60_000  # half a second
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    with asyncio.Runner() as runner:
-        yield runner.run
-
-
-@pytest.fixture(scope="module")
 def engine() -> Iterator[PdfEngine]:
     """An engine with a second of processor time for opening."""
     with open_engine(workers=1, opening_seconds=1, deadline_seconds=60, max_pages=1000) as opened:

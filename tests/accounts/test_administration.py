@@ -182,7 +182,7 @@ def test_the_command_line_helps_back_in(server: Server, bob: Person) -> None:
     ("words", "says"),
     [
         (("reset-password", "nobody@example.com"), "nobody@example.com has no account"),
-        (("create-admin", "nobody"), "nobody is no e-mail address"),
+        (("create-admin", "nobody"), "nobody is not an e-mail address"),
         (("create-admin",), "usage: "),
         (("destroy", "a@example.com"), "usage: "),
     ],

@@ -1,4 +1,4 @@
-"""Sharing: the grant and its card, what is told to whom, and how every door closes."""
+"""Sharing: the grant and its card, who is notified of what, and how every door closes."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What people are told: warnings with their pages, what a damaged file became, what the file says about itself."""
+"""Notices: warnings with their pages, what a damaged file became, what the file says about itself."""
 
 import io
 

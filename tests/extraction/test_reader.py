@@ -1,9 +1,7 @@
 """What is read from the pages of a file: tables as pdfplumber finds them, text, words and their places."""
 
-import asyncio
 import io
 import math
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,20 +12,8 @@ from errors import BadPdfError
 from extraction.values import Extraction
 from pdf import PdfEngine
 from support import pdfs
-from support.engines import Run, Save, loading, open_engine, save_pdf
+from support.engines import Run, Save, loading, save_pdf
 from support.hostile import make_hostile
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    with asyncio.Runner() as runner:
-        yield runner.run
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[PdfEngine]:
-    with open_engine() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Tables without rules are found, and what only looks like one is not; ruled grids stay where they part the text."""
 
-import asyncio
 import io
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 
 from extraction.values import Table
 from pdf import PdfEngine
-from support.engines import Run, Save, open_engine, save_pdf
+from support.engines import Run, Save, save_pdf
 from support.layouts import draw_rows, level_rules, upright_rules
 from support.lookalikes import LOOKALIKES, draw_lookalike
 
@@ -23,18 +21,6 @@ PRICES = [
     ["Staples", "5", "1.20", "6.00"],
 ]
 PLACES = [72.0, 250.0, 330.0, 410.0]
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    with asyncio.Runner() as runner:
-        yield runner.run
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[PdfEngine]:
-    with open_engine() as opened:
-        yield opened
 
 
 @pytest.fixture
