@@ -14,7 +14,7 @@ from extraction.ruled import Grid, find_grids, join_edges
 from extraction.skew import Page, UprightPage, find_slope
 from extraction.text import clean_text
 from extraction.titles import find_title
-from extraction.unruled import find_tables
+from extraction.unruled import find_tables, merge_rules
 from extraction.values import Box, TableKind, TableSet
 
 
@@ -72,11 +72,9 @@ def _read_all(page: Page, edges: Edges) -> list[PageTable]:
         edges = _turn_edges(edges, turn)
         grids = [_turn_grid(grid, turn) for grid in grids]
     rules = Rules(join_edges(edges.horizontal, axis=1), join_edges(edges.vertical, axis=0))
-    kept, others = find_tables(words, rules, grids)
+    lines, dashes = read_lines(words)
+    kept, others = find_tables(words, lines, merge_rules(rules, dashes), grids)
     found: list[PageTable] = []
-    if not kept and not others:
-        return found
-    lines, _ = read_lines(words)
     back = (4 - turn) % 4
     if kept:
         cells = CellReader(page.read_cell_words())

@@ -28,10 +28,10 @@ class Found(NamedTuple):
     layout: Layout
 
 
-def find_tables(words: Sequence[Token], rules: Rules, grids: Sequence[Grid]) -> tuple[list[Grid], list[Found]]:
-    """Return the grids that stay, mended, and the tables found by gutters."""
-    lines, dashes = read_lines(words)
-    rules = merge_rules(rules, dashes)
+def find_tables(
+    words: Sequence[Token], lines: list[Line], rules: Rules, grids: Sequence[Grid]
+) -> tuple[list[Grid], list[Found]]:
+    """Return the grids that stay, mended, and the tables found by gutters; *lines* are those of the *words*."""
     mended = [(grid, close_rows(mend(grid, lines), lines, rules, grids)) for grid in grids]
     mended = [(grid, better) for grid, better in mended if not is_frame(better, lines)]
     grids = [better for _, better in mended]
