@@ -141,7 +141,7 @@ class PdfEngine:
         """Stop the workers; tasks under way end with BusyError. Blocks for a moment."""
         self._workers.close()
 
-    async def read(
+    async def extract_parts(
         self,
         file: PdfFile,
         *,
@@ -156,7 +156,7 @@ class PdfEngine:
         if it is *in_background*.
         """
         total = _Total(self._limits_of(file))
-        part = await self._read_part(file, 1, FIRST_PAGES, total, with_vectors, wanted)
+        part = await self._extract_part(file, 1, FIRST_PAGES, total, with_vectors, wanted)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
         most_ahead = 0 if in_background else self._worker_count
@@ -166,7 +166,7 @@ class PdfEngine:
                 while next_page <= part.page_count and len(ahead) <= most_ahead:
                     share = math.ceil((part.page_count + 1 - next_page) / self._worker_count)
                     count = min(_next_size(part), max(FIRST_PAGES, share))
-                    coming = self._read_part(file, next_page, count, total, with_vectors, wanted)
+                    coming = self._extract_part(file, next_page, count, total, with_vectors, wanted)
                     ahead.append(asyncio.create_task(coming))
                     next_page += count
                 yield part
@@ -178,12 +178,12 @@ class PdfEngine:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _read_part(
+    async def _extract_part(
         self, file: PdfFile, first_page: int, count: int, total: "_Total", with_vectors: bool, wanted: TableSet
     ) -> Part:
         limits = total.limits(first_page)
         args = (file.source, self._max_pages, first_page, count, total.rescue_seconds, with_vectors, wanted)
-        return await self._run(limits, tasks.read_part, *args)
+        return await self._run(limits, tasks.extract_part, *args)
 
     async def make_page_vectors(self, texts: Sequence[str]) -> list[str]:
         """What the search needs of pages that were extracted before."""
@@ -195,7 +195,7 @@ class PdfEngine:
 
     async def extract(self, file: PdfFile, *, wanted: TableSet = "all") -> Extraction:
         """Return the text and the tables of every page."""
-        async with aclosing(self.read(file, wanted=wanted)) as parts:
+        async with aclosing(self.extract_parts(file, wanted=wanted)) as parts:
             return Extraction.join([part async for part in parts])
 
     async def inspect(self, file: PdfFile) -> Inspection:
@@ -448,7 +448,7 @@ async def _write_files(paths: Sequence[Path], password: str | None, wanted: Tabl
             try:
                 if not path.is_file():
                     raise BadPdfError("there is no such file.")
-                parts = _tell_warnings(engine.read(PdfFile(path, password), wanted=wanted), path)
+                parts = _tell_warnings(engine.extract_parts(PdfFile(path, password), wanted=wanted), path)
                 async with aclosing(_show_progress(parts, path)) as shown:
                     await write(shown, path)
                 sys.stdout.flush()

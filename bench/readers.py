@@ -17,7 +17,7 @@ import pdfplumber
 
 from bench import pdfs
 from extraction.search import search
-from extraction.tasks import read_part
+from extraction.tasks import extract_part
 from extraction.values import Source
 from settings import Settings
 
@@ -55,8 +55,8 @@ def read_plainly(path: Path) -> Reading:
 def read_as_product(path: Path) -> Reading:
     """As the workers do it, with the same functions."""
     source = Source(path, None)
-    times = [_time(lambda: read_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
-    found = read_part(source, MAX_PAGES, 1, None, wanted="ruled")  # the tables that pdfplumber looks for
+    times = [_time(lambda: extract_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
+    found = extract_part(source, MAX_PAGES, 1, None, wanted="ruled")  # the tables that pdfplumber looks for
     peak = _peak_bytes()
     text_times = [_time(lambda: search(source, MAX_PAGES, NOWHERE)) for _ in range(ROUNDS)]
     pages: list[list[Cells]] = [[] for _ in range(found.page_count)]

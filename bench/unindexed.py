@@ -22,10 +22,10 @@ def serve() -> None:
         (index.queries, "put_pages", get_nothing),
         (index.queries, "get_name_vector", get_nothing),
         (search.indexer.Indexer, "start", lambda _: None),
-        (pdf.PdfEngine, "read", read_alone),
+        (pdf.PdfEngine, "extract_parts", read_alone),
     ):
         setattr(place, name, instead)
     main.serve()
 
 
-read = pdf.PdfEngine.read
+read = pdf.PdfEngine.extract_parts

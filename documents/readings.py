@@ -130,7 +130,7 @@ class Readings:
         try:
             async with self._lock_of(document):
                 if not await self._copy(document_id):
-                    await self._read(document)
+                    await self._extract_parts(document)
         except Exception as error:
             reason = error if isinstance(error, PagewireError) else BadPdfError(DAMAGED)
             if reason.status >= 500:
@@ -163,14 +163,14 @@ class Readings:
         self._feed.expect(deliveries)
         return owner_id is not None
 
-    async def _read(self, document: DocumentRow) -> None:
+    async def _extract_parts(self, document: DocumentRow) -> None:
         path = self._storage.path_of(document.file_path)
         if not path.exists():
             raise DocumentFileMissingError
         seen = Seen([], [])
         reported_at = -math.inf
         file = PdfFile(path, document.password, user_id=document.user_id)
-        async with contextlib.aclosing(self._engine.read(file, with_vectors=True)) as parts:
+        async with contextlib.aclosing(self._engine.extract_parts(file, with_vectors=True)) as parts:
             async for part in parts:
                 seen.add(part)
                 if not await self._save(document.id, part, seen):

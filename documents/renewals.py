@@ -88,7 +88,9 @@ class Renewals:
         if not path.exists():
             raise DocumentFileMissingError
         parts: list[Part] = []
-        async for part in self._engine.read(PdfFile(path, document.password), with_vectors=True, in_background=True):
+        async for part in self._engine.extract_parts(
+            PdfFile(path, document.password), with_vectors=True, in_background=True
+        ):
             parts.append(part)
             await self._wait_for_others()
         return parts

@@ -35,7 +35,7 @@ def load_readers() -> None:
 
 
 @guarded
-def read_part(
+def extract_part(
     source: Source,
     max_pages: int,
     first_page: int,
@@ -85,7 +85,7 @@ def make_message_vectors(messages: Sequence[tuple[str, int, int]]) -> list[str]:
 
 @guarded
 def extract_json(source: Source, max_pages: int, wanted: TableSet) -> bytes:
-    body = Extraction.join([read_part(source, max_pages, 1, None, wanted=wanted)]).as_json()
+    body = Extraction.join([extract_part(source, max_pages, 1, None, wanted=wanted)]).as_json()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -144,7 +144,7 @@ class TableQuery(NamedTuple):
 
 @guarded
 def extract_tables(source: Source, max_pages: int, query: TableQuery, wanted: TableSet) -> bytes | None:
-    found = read_part(source, max_pages, 1, None, wanted=wanted)
+    found = extract_part(source, max_pages, 1, None, wanted=wanted)
     return _write(found.tables, {page.page_number: page.height for page in found.pages}, query)
 
 

@@ -111,10 +111,10 @@ def numbered_pages(count: int) -> list[bytes]:
 def test_a_long_document_comes_in_parts_that_are_whole_together(run: Run, engine: PdfEngine, save: Save) -> None:
     file = save(pdfs.write_pages(numbered_pages(90)))
 
-    async def read() -> list[Part]:
-        return [part async for part in engine.read(file)]
+    async def extract_parts() -> list[Part]:
+        return [part async for part in engine.extract_parts(file)]
 
-    parts = run(read())
+    parts = run(extract_parts())
     assert len(parts) > 2
     assert [page.text for part in parts for page in part.pages] == [f"page {number}" for number in range(1, 91)]
     assert {part.page_count for part in parts} == {90}
@@ -171,7 +171,7 @@ def test_a_reader_that_stops_early_leaves_no_work_behind(run: Run, engine: PdfEn
     file = save(pdfs.write_pages(numbered_pages(90)))
 
     async def read_one() -> Part:
-        async with aclosing(engine.read(file)) as parts:
+        async with aclosing(engine.extract_parts(file)) as parts:
             return await anext(parts)
 
     assert run(read_one()).pages[0].text == "page 1"
