@@ -13,13 +13,16 @@ import { Toasts } from "./ui/toasts";
 import { language, t } from "./ui/words";
 import { addFiles } from "./live/uploads";
 
-const Library = lazy(() => import("./library/Library"));
-const Reading = lazy(() => import("./reading/Reading"));
-const Tables = lazy(() => import("./tables/Tables"));
-const Messages = lazy(() => import("./talk/Messages"));
-const Search = lazy(() => import("./search/Search"));
-const You = lazy(() => import("./you/You"));
-const Admin = lazy(() => import("./admin/Admin"));
+// A screen that is left goes at once, also while the next one's code is on its way: each has a Suspense of its own.
+const SCREENS = [
+  ["/", lazy(() => import("./library/Library"))],
+  ["/documents/:id/tables", lazy(() => import("./tables/Tables"))],
+  ["/documents/:id/:page?", lazy(() => import("./reading/Reading"))],
+  ["/messages/:id?", lazy(() => import("./talk/Messages"))],
+  ["/search", lazy(() => import("./search/Search"))],
+  ["/you/:part?", lazy(() => import("./you/You"))],
+  ["/admin", lazy(() => import("./admin/Admin"))],
+] as const;
 
 export default function App() {
   return (
@@ -48,18 +51,16 @@ function Screens() {
     <RouterProvider navigate={navigate} useHref={(href) => (href.startsWith("/documents/") && href.includes("/file") ? href : `/app${href}`)}>
       <Frame deep={deep} help={() => setHelping(true)}>
         <Boundary place={path}>
-        <Suspense fallback={<main><Loading what={t.loading} /></main>}>
           <Switch>
-            <Route path="/" component={Library} />
-            <Route path="/documents/:id/tables" component={Tables} />
-            <Route path="/documents/:id/:page?" component={Reading} />
-            <Route path="/messages/:id?" component={Messages} />
-            <Route path="/search" component={Search} />
-            <Route path="/you/:part?" component={You} />
-            <Route path="/admin" component={Admin} />
+            {SCREENS.map(([address, Screen]) => (
+              <Route key={address} path={address}>
+                <Suspense fallback={<main><Loading what={t.loading} /></main>}>
+                  <Screen />
+                </Suspense>
+              </Route>
+            ))}
             <Route component={NotFound} />
           </Switch>
-        </Suspense>
         </Boundary>
       </Frame>
       <DropAnywhere arrive={() => navigate("/")} />

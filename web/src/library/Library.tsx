@@ -3,15 +3,16 @@ import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import {
   ArrowDownWideNarrow, ChevronDown, FileUp, LayoutGrid, List, MousePointer2, Search as SearchIcon, SearchX, Trash2, Upload as UploadIcon, UserPlus,
 } from "lucide-react";
-import { type ChangeEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type ChangeEvent, useCallback, useMemo, useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { type Document, type DocumentFilter, deleteDocument, listDocuments } from "../api";
 import { addFiles, uploads } from "../live/uploads";
 import { forgetDocument, reloadLibrary } from "../live/cache";
 import { ShareDialog } from "../ui/ShareDialog";
 import { Menu } from "../ui/Menu";
+import { useOwnAddress, useTyped } from "../ui/address";
 import { useKeys } from "../ui/keys";
-import { Empty, Failed, Loading, MoreWhenSeen, sayError, useDebounced, useKeptScroll, useScreenName, useWide } from "../ui/parts";
+import { Empty, Failed, Loading, MoreWhenSeen, sayError, useKeptScroll, useScreenName, useWide } from "../ui/parts";
 import { preferences, setPreference } from "../ui/preferences";
 import { createStore } from "../ui/store";
 import { tell, tellWithUndo } from "../ui/toasts";
@@ -38,7 +39,7 @@ const SHOWS = ["all", "mine", "shared", "failed"] as const;
 
 /** The filter is what the address says, and a change of it is a new address. */
 function useFilter() {
-  const [, navigate] = useLocation();
+  const write = useOwnAddress();
   const params = new URLSearchParams(useSearch());
   const show = SHOWS.find((name) => name === params.get("show")) ?? "all";
   const sort = (params.get("sort") ?? "newest") in SORTS ? ((params.get("sort") ?? "newest") as SortName) : "newest";
@@ -50,9 +51,9 @@ function useFilter() {
         if (!value || (name === "show" && value === "all") || (name === "sort" && value === "newest")) next.delete(name);
         else next.set(name, value);
       }
-      navigate(`/${next.size ? `?${next}` : ""}`, { replace: true });
+      write(`/${next.size ? `?${next}` : ""}`);
     },
-    [navigate],
+    [write],
   );
   return { show, sort, q, change };
 }
@@ -64,11 +65,7 @@ export default function Library() {
   const [, navigate] = useLocation();
   const wide = useWide();
   const { layout } = preferences.use();
-  const [name, setName] = useState(q);
-  const asked = useDebounced(name, 250);
-  useEffect(() => {
-    if (asked !== q) change({ q: asked });
-  }, [asked, q, change]);
+  const [name, setName] = useTyped(q, (words) => change({ q: words }));
   const filter: DocumentFilter = { show, q, ...SORTS[sort] };
   const list = useInfiniteQuery({
     queryKey: ["documents", filter],
@@ -197,7 +194,7 @@ export default function Library() {
         ) : isEmpty ? (
           <Empty icon={<SearchX className="i" />} title={q ? t.library.noneNamed(q) : t.library.none[show]}>
             {(q || show !== "all") && (
-              <button type="button" className="b" onClick={() => { setName(""); change({ q: "", show: "all" }); }}>
+              <button type="button" className="b" onClick={() => change({ q: "", show: "all" })}>
                 {t.library.showAll}
               </button>
             )}

@@ -10,6 +10,7 @@ import { Connection } from "../ui/Connection";
 import { DocumentHead } from "../ui/DocumentHead";
 import { Menu } from "../ui/Menu";
 import { ShareDialog } from "../ui/ShareDialog";
+import { useOwnAddress } from "../ui/address";
 import { useKeys } from "../ui/keys";
 import { Empty, Failed, Loading, useDebounced, useScreenName, useWide } from "../ui/parts";
 import { preferences, setPreference } from "../ui/preferences";
@@ -124,11 +125,12 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
 
   // The address says where I am.
   const place = `/documents/${id}/${page}${search({ q: words.trim(), hit: hit && words.trim() ? String(hit) : "", view: view === "text" ? "text" : "" })}`;
+  const write = useOwnAddress();
   useEffect(() => {
-    const timer = setTimeout(() => navigate(place, { replace: true }), 200);
+    const timer = setTimeout(() => write(place), 200);
     localStorage.setItem(`pagewire.${me.id}.page.${id}`, String(page));
     return () => clearTimeout(timer);
-  }, [place, navigate, me.id, id, page]);
+  }, [place, write, me.id, id, page]);
   const count = sizes.length;
   const goTo = useCallback((number: number) => stage.current?.showPage(Math.min(Math.max(number, 1), count)), [count]);
   const setView = (to: "pages" | "text") =>

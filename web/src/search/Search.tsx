@@ -5,6 +5,7 @@ import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react"
 import { Link, useLocation, useSearch } from "wouter";
 import { type Found, findInDocument, listDocuments, listPages, listPeople, picture, search } from "../api";
 import { useMe } from "../live/session";
+import { useOwnAddress, useTyped } from "../ui/address";
 import { Face } from "../ui/Face";
 import { Menu } from "../ui/Menu";
 import { when } from "../ui/format";
@@ -16,23 +17,19 @@ const TYPES = ["", "page", "message"] as const;
 
 export default function Search() {
   const [, navigate] = useLocation();
+  const write = useOwnAddress();
   const wide = useWide();
   const params = new URLSearchParams(useSearch());
   const q = params.get("q") ?? "";
   const type = TYPES.find((one) => one === params.get("type")) ?? "";
   const person = Number(params.get("from")) || undefined;
   const document = Number(params.get("in")) || undefined;
-  const [words, setWords] = useState(q);
-  const asked = useDebounced(words.trim(), 250);
   const change = (changes: Record<string, string>) => {
     const next = new URLSearchParams(location.search);
     for (const [name, value] of Object.entries(changes)) if (value) next.set(name, value); else next.delete(name);
-    navigate(`/search${next.size ? `?${next}` : ""}`, { replace: true });
+    write(`/search${next.size ? `?${next}` : ""}`);
   };
-  useEffect(() => {
-    if (asked !== q) change({ q: asked });
-  }, [asked]);
-  useEffect(() => setWords((now) => (now.trim() === q ? now : q)), [q]);
+  const [words, setWords] = useTyped(q, (typed) => change({ q: typed }));
   useScreenName(q || t.rail.search);
   const filter = { q, ...(type ? { type: type as "page" | "message" } : {}), ...(person ? { from: person } : {}), ...(document ? { document_id: document } : {}) };
   const found = useInfiniteQuery({

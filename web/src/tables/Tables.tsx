@@ -2,8 +2,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { ChevronDown, ChevronRight, Copy, MessageSquarePlus, Sheet as SheetIcon, Table2, UserPlus } from "lucide-react";
 import { memo, useEffect, useMemo, useRef, useState } from "react";
-import { Link, useLocation, useParams, useSearch } from "wouter";
+import { Link, useParams, useSearch } from "wouter";
 import { type DocumentDetails, type Table, listPages, listTables, picture, readDocument } from "../api";
+import { useOwnAddress } from "../ui/address";
 import { DocumentHead } from "../ui/DocumentHead";
 import { ShareDialog } from "../ui/ShareDialog";
 import { Empty, Failed, Loading, Toggle, useScreenName, useWide } from "../ui/parts";
@@ -57,7 +58,7 @@ interface DeskProps {
 
 function Desk({ document, tables, join, setJoin }: DeskProps) {
   const wide = useWide();
-  const [, navigate] = useLocation();
+  const write = useOwnAddress();
   const wanted = new URLSearchParams(useSearch()).get("table");
   const [trim, setTrim] = useState(true);
   const [openFragments, setOpenFragments] = useState(false);
@@ -77,9 +78,8 @@ function Desk({ document, tables, join, setJoin }: DeskProps) {
     if (wanted !== null) go(Number(wanted));
   }, []);
   useEffect(() => {
-    const params = new URLSearchParams({ table: String(chosen) });
-    navigate(`/documents/${document.id}/tables?${params}`, { replace: true });
-  }, [chosen, document.id, navigate]);
+    write(`/documents/${document.id}/tables?table=${chosen}`);
+  }, [chosen, document.id, write]);
   return (
     <div className={s.tdesk}>
       <nav className={s.tlist} aria-label={t.reading.tables}>

@@ -1,0 +1,45 @@
+"""What the address says, and who writes it."""
+
+import re
+
+from playwright.sync_api import Route, expect
+
+from support.browser import Visit
+from support.pdfs import make_pdf
+from support.servers import Person
+
+# A press, and then the time in which a screen writes its address late.
+LEAVE = "async button => { button.click(); await new Promise(done => setTimeout(done, 600)); }"
+
+
+def test_a_screen_that_is_left_does_not_come_back_while_the_next_one_loads(
+    visit: Visit, alice: Person, book: int
+) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}")
+    visitor.page.get_by_label("Find in this document").focus()
+    held: list[Route] = []
+    visitor.page.route(re.compile("/assets/Tables-.*js"), lambda route: held.append(route))
+
+    visitor.page.keyboard.insert_text("chapter")  # which the address has to say, a little later
+    visitor.page.get_by_role("button", name="Tables").evaluate(LEAVE)
+    held[0].continue_()
+
+    visitor.see("On page 5")
+    expect(visitor.page).to_have_url(re.compile(f"/documents/{book}/tables"))
+
+
+def test_the_way_to_the_library_clears_its_filter(visit: Visit, alice: Person) -> None:
+    for name in ("Alder.pdf", "Birch.pdf"):
+        alice.upload(make_pdf(name), name)
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    names = visitor.page.locator("tbody tr b.cut")
+    visitor.page.get_by_label("Filter by name").fill("birch")
+    expect(names).to_have_text(["Birch.pdf"])
+
+    visitor.page.get_by_role("link", name="Library").click()
+
+    expect(names).to_have_text(["Birch.pdf", "Alder.pdf"])
+    expect(visitor.page.get_by_label("Filter by name")).to_have_value("")
