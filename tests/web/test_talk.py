@@ -35,6 +35,7 @@ def test_a_message_is_edited_with_the_arrow_and_taken_back(visit: Visit, alice: 
     other.go(f"/messages/{alice.id}")
     one.write("page for")
     other.see("page for")
+    expect(one.page.locator("li[data-id]", has_text="page for")).to_be_visible()  # acknowledged
 
     box = one.page.locator("form.say textarea")
     box.press("ArrowUp")
@@ -66,6 +67,7 @@ def test_what_is_written_while_the_server_is_away_goes_out_once(visit: Visit, em
     visitor.see("No connection.")
     server.environment["PORT"] = server.url.rsplit(":", 1)[1]
     server.start()
+    visitor.page.evaluate("dispatchEvent(new Event('online'))")  # does not wait for the next try
 
     expect(visitor.page.locator(".tick", has_text=re.compile("Goes out|Sending"))).to_have_count(0)
     sent = ben.client.get(f"/messages/{ann.id}", headers=ben.headers).json()
@@ -106,12 +108,13 @@ def test_unread_messages_are_counted_marked_and_left_where_they_are(visit: Visit
     expect(visitor.page).to_have_title("(60) Library · Pagewire")
 
     visitor.go(f"/messages/{bob.id}")
-    expect(visitor.page.get_by_text("New", exact=True)).to_be_visible()
-    top = visitor.page.get_by_role("log").evaluate("log => log.scrollTop")
+    new = visitor.page.get_by_text("New", exact=True)
+    expect(new).to_be_in_viewport()
+    place = new.bounding_box()
     bob.client.post("/messages", json={"recipient_id": alice.id, "content": "the newest"})
 
     expect(visitor.page.get_by_role("button", name="1 new")).to_be_visible()
-    assert visitor.page.get_by_role("log").evaluate("log => log.scrollTop") == top
+    assert new.bounding_box() == place
     visitor.press("1 new")
     visitor.see("the newest")
     expect(visitor.page).to_have_title("Bob · Pagewire")

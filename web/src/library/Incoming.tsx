@@ -4,7 +4,7 @@ import { CopyCheck, FileUp, FileX2, Lock, Trash2, X } from "lucide-react";
 import { type FormEvent, type ReactNode, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Document, deleteDocument, listComingIn, picture, readAgain } from "../api";
-import { forgetDocument, progress, reloadLibrary } from "../live/cache";
+import { forgetDocument, progress, reloadLibrary, upToDate } from "../live/cache";
 import { type Upload, addFiles, dismiss, keepBoth, tryAgain, uploads } from "../live/uploads";
 import { bytes, number } from "../ui/format";
 import { sayError } from "../ui/parts";
@@ -14,7 +14,7 @@ import s from "./library.module.css";
 
 export function Incoming() {
   const sending = uploads.use();
-  const { data: documents = [] } = useQuery({ queryKey: ["coming-in"], queryFn: listComingIn });
+  const { data: documents = [] } = useQuery({ queryKey: ["coming-in"], queryFn: () => upToDate(listComingIn) });
   const [open, setOpen] = useState(true);
   const shown = documents.filter((document) => !sending.some((upload) => upload.twin === document.id && upload.state === "twin"));
   const total = sending.length + shown.length;

@@ -7,7 +7,7 @@ import { type ChangeEvent, useCallback, useMemo, useRef, useState } from "react"
 import { useLocation, useSearch } from "wouter";
 import { type Document, type DocumentFilter, deleteDocument, listDocuments } from "../api";
 import { addFiles, uploads } from "../live/uploads";
-import { forgetDocument, reloadLibrary } from "../live/cache";
+import { forgetDocument, reloadLibrary, upToDate } from "../live/cache";
 import { ShareDialog } from "../ui/ShareDialog";
 import { Menu } from "../ui/Menu";
 import { useOwnAddress, useTyped } from "../ui/address";
@@ -69,7 +69,7 @@ export default function Library() {
   const filter: DocumentFilter = { show, q, ...SORTS[sort] };
   const list = useInfiniteQuery({
     queryKey: ["documents", filter],
-    queryFn: ({ pageParam, signal }) => listDocuments(filter, pageParam, signal),
+    queryFn: ({ pageParam, signal }) => upToDate(() => listDocuments(filter, pageParam, signal)),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     placeholderData: keepPreviousData,

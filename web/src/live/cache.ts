@@ -34,6 +34,17 @@ const TYPING_MS = 6_000;
 let me = 0;
 let onIncoming: (message: Message) => void = () => {};
 
+let taken = 0; // events so far
+
+/** What *ask* answers; asked again if an event came meanwhile, which the answer may be without. */
+export async function upToDate<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const before = taken;
+    const answer = await ask();
+    if (taken === before || tries === 3) return answer;
+  }
+}
+
 export function followAs(user: number, whenIncoming: (message: Message) => void): void {
   me = user;
   onIncoming = whenIncoming;
@@ -174,6 +185,7 @@ export function reloadLibrary(): void {
 // Frames
 
 export function takeEvent(frame: Frame): void {
+  taken++;
   const id = frame["document_id"] as number;
   switch (frame.type) {
     case "message":

@@ -4,7 +4,7 @@ import { ChevronDown, ChevronUp, Download, EllipsisVertical, FileX2, Printer, Se
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useParams, useSearch } from "wouter";
 import { ApiError, type DocumentDetails, type PageSize, findInDocument, listPages, readDocument } from "../api";
-import { progress } from "../live/cache";
+import { progress, upToDate } from "../live/cache";
 import { useMe } from "../live/session";
 import { Connection } from "../ui/Connection";
 import { DocumentHead } from "../ui/DocumentHead";
@@ -25,7 +25,7 @@ import s from "./reading.module.css";
 
 export default function Reading() {
   const id = Number(useParams<{ id: string }>().id);
-  const document = useQuery({ queryKey: ["document", id], queryFn: () => readDocument(id), retry: false });
+  const document = useQuery({ queryKey: ["document", id], queryFn: () => upToDate(() => readDocument(id)), retry: false });
   const read = progress.use()[id]?.page ?? 0; // while it is being read, its pages are asked for again as they come
   const pages = useQuery({
     queryKey: ["pages", id, document.data?.status === "processing" ? read : "all"],

@@ -4,6 +4,7 @@ import { ChevronDown, Quote, SendHorizontal, X } from "lucide-react";
 import { Fragment, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Attachment, type DocumentDetails, type Message, listShares, listTalk } from "../api";
+import { upToDate } from "../live/cache";
 import { outbox, send } from "../live/outbox";
 import { useMe } from "../live/session";
 import { connection } from "../live/socket";
@@ -25,7 +26,7 @@ interface Props {
 }
 
 function useTalk(id: number) {
-  return useQuery({ queryKey: ["talk", id], queryFn: async () => (await listTalk(id)).sort((one, other) => one.id - other.id) });
+  return useQuery({ queryKey: ["talk", id], queryFn: () => upToDate(() => listTalk(id)) });
 }
 
 /** With whom I can talk about it: who owns it, who may read it. */

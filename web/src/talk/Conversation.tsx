@@ -4,7 +4,7 @@ import { ArrowDown, ArrowLeft, Files, Paperclip, Search, SendHorizontal, X } fro
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { type Document, type Message, listMessages, readPerson } from "../api";
-import { type Thread, queries, typing } from "../live/cache";
+import { type Thread, queries, typing, upToDate } from "../live/cache";
 import { keepDraft, outbox, send } from "../live/outbox";
 import { useMe } from "../live/session";
 import { connection, request, say } from "../live/socket";
@@ -49,7 +49,7 @@ export function Conversation({ id }: { id: number }) {
   const user = conversation?.user ?? person.data;
   const thread = useQuery({
     queryKey: ["messages", id],
-    queryFn: () => load(id, at),
+    queryFn: () => upToDate(() => load(id, at)),
     enabled: conversations.isSuccess,
     retry: false,
   });

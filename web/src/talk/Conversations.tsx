@@ -4,7 +4,7 @@ import { Check, CheckCheck, FileText, Search, SquarePen } from "lucide-react";
 import { memo, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Conversation, type Person, listConversations, listPeople } from "../api";
-import { typing } from "../live/cache";
+import { typing, upToDate } from "../live/cache";
 import { drafts, outbox } from "../live/outbox";
 import { useMe } from "../live/session";
 import { Face, usePresence } from "../ui/Face";
@@ -16,7 +16,7 @@ import s from "./talk.module.css";
 export function useConversations() {
   return useInfiniteQuery({
     queryKey: ["conversations"],
-    queryFn: ({ pageParam }) => listConversations(pageParam),
+    queryFn: ({ pageParam }) => upToDate(() => listConversations(pageParam)),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
   });

@@ -1,5 +1,5 @@
 // Single keys and combinations; they are off while somebody writes, and single keys where the settings say so.
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 import { preferences } from "./preferences";
 
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
@@ -12,7 +12,8 @@ export function isWriting(target: EventTarget | null): boolean {
 export function useKeys(keys: Keys): void {
   const latest = useRef(keys);
   latest.current = keys;
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // not later: what is seen is pressed
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.isComposing || event.altKey) return;
       const held = event.ctrlKey || event.metaKey;
