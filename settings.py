@@ -1,5 +1,6 @@
 """Every setting of an installation: one frozen object, read from the environment and `.env`."""
 
+import re
 from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from errors import StartupError
 
 MINIMUM_SECRET_KEY_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^\s/?#@*:\[\]]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")  # RFC 6454, section 6.2
 SAMPLE_SECRET_KEYS = (
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
     "your-secret-key",
@@ -113,7 +115,15 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+            return tuple(origin.strip().rstrip("/").lower() for origin in value.split(",") if origin.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not ORIGIN.fullmatch(origin):  # "*" would let every page act as its visitor, and "null" any sandbox
+                raise ValueError(f"name each origin, like https://app.example.com; {origin[:100]!r} is none")
         return value
 
     @field_validator(

@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket
 from starlette.routing import WebSocketRoute
@@ -38,6 +37,7 @@ from delivery.protocol import (
     ready_frame,
 )
 from edge.answers import operation_id
+from edge.browsers import is_from_own_page
 from edge.engines import get_engine
 from edge.limits import RateLimits
 from errors import NotAuthenticatedError, PagewireError, PayloadTooLargeError, RateLimitedError, ReadOnlyKeyError
@@ -158,13 +158,7 @@ def _loop_time(expires_at: float) -> float:
 def _check_origin(websocket: WebSocket, settings: Settings) -> None:
     """A browser names the origin of its page: it must be this server itself, or one of CORS_ORIGINS."""
     origin = websocket.headers.get("origin")
-    if origin is None or "*" in settings.cors_origins or origin in settings.cors_origins:
-        return
-    try:
-        host = urlsplit(origin).netloc
-    except ValueError:
-        raise ForbiddenOriginError from None
-    if host != websocket.headers.get("host"):
+    if origin is not None and origin not in settings.cors_origins and not is_from_own_page(websocket):
         raise ForbiddenOriginError
 
 

@@ -56,6 +56,12 @@ def test_a_dotenv_file_is_read_and_the_environment_overrides_it(
         ("REGISTRATION", "maybe"),
         ("LOGIN_RATE_LIMIT", "ten a minute"),
         ("LOGIN_RATE_LIMIT", "0/minute"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example,*"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGINS", "https://*.example.com"),
+        ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "https://a.example/page"),
         ("SMTP_SECURITY", "ssl3"),
         ("SMTP_FROM", "nobody"),
         ("SMTP_FROM", "a@example.com\nBcc: b@example.com"),
@@ -87,9 +93,9 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CORS_ORIGINS", "https://a.example, https://b.example/")
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example, https://B.example:8443/,http://[::1]:3000")
 
-    assert load_settings().cors_origins == ("https://a.example", "https://b.example")
+    assert load_settings().cors_origins == ("https://a.example", "https://b.example:8443", "http://[::1]:3000")
 
 
 def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,11 +87,10 @@ def test_pages_of_other_origins_are_refused(alice: Person, origin: str) -> None:
         assert refused(opened) == ("forbidden_origin", 4403)
 
 
-def test_a_star_allows_every_origin(make_server: Callable[..., Server]) -> None:
-    alice = register(make_server(CORS_ORIGINS="*").start(), "alice")
-
-    with alice.socket(origin=Origin("https://anywhere.example")) as opened:
-        assert reaches(opened, alice)
+@pytest.mark.parametrize("scheme", ["https", "ftp", "HTTPS"])
+def test_a_page_of_this_host_by_another_scheme_is_refused(alice: Person, scheme: str) -> None:
+    with alice.socket(origin=Origin(alice.server.url.replace("http", scheme))) as opened:
+        assert refused(opened) == ("forbidden_origin", 4403)
 
 
 def test_a_socket_ends_when_its_token_does(alice: Person) -> None:
