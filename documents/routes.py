@@ -24,6 +24,7 @@ from documents.uploads import (
     MAX_PASSWORD_CHARACTERS,
     WITH_PDF,
     FileName,
+    name_as_pdf,
     received_pdf,
     upload_body,
 )
@@ -430,7 +431,7 @@ async def read_again(library: Docs, user: CurrentUser, document_id: IdParameter,
 
 FILE_HEADERS = {
     "Cache-Control": "private, no-cache",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
 }
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
@@ -454,7 +455,12 @@ async def read_file(
     file = library.file_of(row, user_id=user.id)
     try:
         return file_response(
-            request, file.path, etag=row.sha256, filename=row.filename, headers=FILE_HEADERS, download=download
+            request,
+            file.path,
+            etag=row.sha256,
+            filename=name_as_pdf(row.filename),
+            headers=FILE_HEADERS,
+            download=download,
         )
     except OSError as error:
         raise DocumentFileMissingError from error

@@ -162,6 +162,11 @@ def clean_filename(name: str | None) -> str:
     return base[:MAX_FILENAME_CHARACTERS]
 
 
+def name_as_pdf(name: str) -> str:
+    """*name* as a file is saved under it: one that is a PDF and a program at once is never run."""
+    return name if name.lower().endswith(".pdf") else f"{name}.pdf"
+
+
 def _is_legible(name: str) -> bool:
     """Whether a reader would see a name, and not an ending alone; a name that begins with its last dot has none."""
     return is_visible(name.rpartition(".")[0] or name)

@@ -13,13 +13,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 BY_COOKIE = "pagewire.by_cookie"  # in the scope of a request whose session cookie counted, or whose answer sets one
 MAX_COOKIE_CHARACTERS = 128
 
-# On every answer to a request with a cookie. A second policy only ever adds to the first.
-GUARDS = [
-    (b"vary", b"Cookie"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"content-security-policy", b"frame-ancestors 'none'"),
-]
+# On every answer: it is what it says, and pages of other origins cannot embed it.
+ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin")]
+POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")  # where there is no other
+BY_HTTPS = (b"strict-transport-security", b"max-age=31536000")  # next time, too
+# On every answer to a request with a cookie.
+GUARDS = [(b"vary", b"Cookie"), (b"cross-origin-opener-policy", b"same-origin")]
 
 
 def scheme_of(connection: HTTPConnection) -> str:
@@ -111,6 +110,16 @@ class SessionCookie:
             parts.append(f"Max-Age={max_age}")
         connection.scope[BY_COOKIE] = True
         response.headers.append("Set-Cookie", "; ".join(parts))
+
+
+def protect(scope: Scope, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of any answer, with those that tell a browser what others may do with it."""
+    protected = headers + ALWAYS
+    if status != 304 and all(name != POLICY[0] for name, _ in headers):  # a 304 would change the policy of what is kept
+        protected.append(POLICY)
+    if scope["scheme"] == "https":
+        protected.append(BY_HTTPS)
+    return protected
 
 
 def guard(scope: Scope, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

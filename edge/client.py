@@ -25,7 +25,6 @@ POLICY = (
 )
 PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
 }
 

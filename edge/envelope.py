@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.answers import error_response
-from edge.browsers import BY_COOKIE, guard
+from edge.browsers import BY_COOKIE, guard, protect
 from errors import CompressedBodyError, StartupError
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -62,11 +62,7 @@ class Envelope:
                     answered = list(message.get("headers", ()))
                     if has_cookie or BY_COOKIE in scope:
                         answered = guard(scope, answered)
-                    message["headers"] = [
-                        *answered,
-                        (b"x-request-id", request_id.encode()),
-                        (b"x-content-type-options", b"nosniff"),
-                    ]
+                    message["headers"] = [*protect(scope, status, answered), (b"x-request-id", request_id.encode())]
                 await send(message)
 
             await self._app(scope, self._bounded(scope, receive, headers), send_with_headers)

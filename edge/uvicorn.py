@@ -14,8 +14,8 @@ from websockets.frames import CloseCode, Frame
 from websockets.protocol import State
 
 from edge.answers import error_response
+from edge.browsers import protect
 
-ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # then the peer is considered gone
@@ -95,8 +95,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """In the one shape of every error: a malformed request never reaches the envelope."""
         request_id = uuid.uuid4().hex
         answer = error_response({"type": "http", "request_id": request_id}, 400, "bad_request", msg)
-        headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), *ALWAYS]
-        lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in headers)]
+        head = [*protect({"scheme": self.scheme}, 400, answer.raw_headers), (b"x-request-id", request_id.encode())]
+        lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in head), b"connection: close"]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
         self.transport.close()
 

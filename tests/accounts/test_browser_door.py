@@ -122,7 +122,7 @@ def test_a_cookie_answer_is_for_this_browser_and_our_own_pages_alone(server: Ser
         assert "Cookie" in answer.headers["vary"]
         assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-        assert answer.headers["content-security-policy"] == "frame-ancestors 'none'"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
         assert not any(header.startswith("access-control-") for header in answer.headers)
 
 
@@ -286,7 +286,7 @@ def test_a_message_can_be_sent_and_a_picture_shown_by_cookie(browser: Browser, b
     assert picture.headers["content-type"] == "image/png"
     assert picture.headers["cache-control"] == "private, no-cache"
     assert file.content == hello
-    assert file.headers.get_list("content-security-policy") == ["sandbox; default-src 'none'", "frame-ancestors 'none'"]
+    assert file.headers.get_list("content-security-policy") == ["sandbox; default-src 'none'; frame-ancestors 'none'"]
 
 
 HTTPS = {"X-Forwarded-Proto": "https", "Host": "pagewire.example.com"}  # as README's nginx sends them

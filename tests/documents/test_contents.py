@@ -220,7 +220,7 @@ def test_a_file_that_the_client_does_not_have_is_sent(alice: Person, digits: tup
 
 @pytest.mark.parametrize(
     "filename",
-    ["plain.pdf", "with space.pdf", 'quo"te.pdf', "semi;colon.pdf", "100%.pdf", "Überweisung 李 🙂.pdf", "a\\\\b"],
+    ["plain.pdf", "with space.pdf", 'quo"te.pdf', "semi;colon.pdf", "100%.pdf", "Überweisung 李 🙂.pdf", "a\\\\b.PDF"],
 )
 def test_a_download_is_named_as_in_rfc_6266(alice: Person, hello: bytes, filename: str) -> None:
     found = uploaded(alice, hello, filename)
@@ -233,6 +233,20 @@ def test_a_download_is_named_as_in_rfc_6266(alice: Person, hello: bytes, filenam
     assert message.get_content_disposition() == "inline"
     assert f"filename*=UTF-8''{quote(found['filename'], safe='')}" in header
     assert re.search(r'; filename="[^"\\%]+"', header), "for those who do not know filename*"
+
+
+@pytest.mark.parametrize("filename", ["invoice.exe", "invoice.pdf.exe", "invoice.html", "invoice.pdf.", "invoice"])
+@pytest.mark.parametrize("download", ["0", "1"])
+def test_a_file_that_is_a_program_too_is_saved_as_a_pdf(
+    alice: Person, hello: bytes, filename: str, download: str
+) -> None:
+    found = uploaded(alice, b"MZ" + hello, filename)
+
+    header = alice.client.get(f"/documents/{found['document_id']}/file?download={download}").headers
+
+    assert found["filename"] == filename
+    assert header["content-disposition"].endswith(f"; filename*=UTF-8''{filename}.pdf")
+    assert f'; filename="{filename}.pdf";' in header["content-disposition"]
 
 
 def test_a_file_missing_on_disk_is_a_404(alice: Person, server: Server, hello: bytes) -> None:

@@ -1,6 +1,8 @@
 """What browsers may do and read: CORS, errors, the documentation."""
 
 import asyncio
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 
@@ -92,10 +94,46 @@ def test_a_crash_is_a_500_that_a_browser_may_read_and_that_reveals_nothing(caplo
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/healthz", "/readyz", "/docs", "/openapi.json", "/docs/assets/swagger-ui.css", "/me", "/x", "/ws/1"]
+    "path",
+    [
+        "/",
+        "/app/",
+        "/healthz",
+        "/readyz",
+        "/docs",
+        "/openapi.json",
+        "/docs/assets/swagger-ui.css",
+        "/me",
+        "/x",
+        "/ws/1",
+    ],
 )
-def test_every_answer_has_nosniff(client: httpx.Client, path: str) -> None:
-    assert client.get(path).headers["x-content-type-options"] == "nosniff"
+def test_every_answer_is_what_it_says_and_no_other_page_frames_or_embeds_it(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers.get_list("cross-origin-resource-policy") == ["same-origin"]
+    assert len(headers.get_list("content-security-policy")) == 1
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("https", "max-age=31536000"), ("http", None)])
+def test_a_visit_by_https_is_by_https_the_next_time(client: httpx.Client, scheme: str, told: str | None) -> None:
+    answer = client.get("/me", headers={"X-Forwarded-Proto": scheme})
+
+    assert answer.headers.get("strict-transport-security") == told
+
+
+def test_the_documentation_runs_its_own_scripts_alone(client: httpx.Client) -> None:
+    page = client.get("/docs")
+    policy = page.headers["content-security-policy"]
+
+    scripts = re.search("script-src ([^;]*)", policy)
+    (inline,) = re.findall("<script>(.*?)</script>", page.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+    assert scripts is not None
+    assert scripts[1] == f"'self' 'sha256-{digest}'"
 
 
 def test_the_documentation_loads_only_what_the_server_has(client: httpx.Client) -> None:
