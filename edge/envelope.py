@@ -1,6 +1,7 @@
 """Around every request, in plain ASGI: an id, deadlines and limits, safe headers, one log line, no bare crash."""
 
 import asyncio
+import ipaddress
 import itertools
 import logging
 import re
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.answers import error_response
 from edge.browsers import BY_COOKIE, guard, protect
+from edge.logs import cut_path
 from errors import CompressedBodyError, StartupError
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -48,6 +50,8 @@ class Envelope:
         if not REQUEST_ID.fullmatch(request_id):
             request_id = f"{self._name}{next(self._numbers):x}"
         scope["request_id"] = request_id
+        if b"x-forwarded-for" in headers:
+            _forget_false_address(scope)
         status = 0
         if scope["type"] == "websocket":
             del headers  # a socket lives long
@@ -140,9 +144,20 @@ class CrashBoundary:
 
 
 def _path_of(scope: Scope) -> str:
-    """As the client sent it, so that an escaped newline stays escaped."""
+    """As the client sent it, so that an escaped newline stays escaped; not all of a long one."""
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode("unicode_escape")
-    return raw_path.decode("latin-1")
+    return cut_path(raw_path.decode("ascii", "backslashreplace"))
+
+
+def _forget_false_address(scope: Scope) -> None:
+    """A client that is named by X-Forwarded-For counts only if that is an IP address; else its address is unknown."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        is_address = "%" not in host and bool(ipaddress.ip_address(host))  # after a % anything may follow
+    except ValueError:
+        is_address = False
+    if not is_address:
+        scope["client"] = None
 
 
 def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:

@@ -9,6 +9,18 @@ from typing import Any
 from settings import Settings
 
 QUERY = re.compile(r"(?<=\?)[^\s\"]+")
+CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # but tabs; a terminal takes some for its own
+MAX_PATH_CHARACTERS = 256  # so that a line of the log, in JSON too, has at most 1 kB
+
+
+class _TextFormatter(logging.Formatter):
+    """One line a record, whatever is in it; a traceback has its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return escape_controls(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(map(escape_controls, super().formatException(ei).split("\n")))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -30,7 +42,7 @@ class _MaskTokens(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(mask_secrets(arg) if isinstance(arg, str) else arg for arg in record.args)
+            record.args = tuple(cut_path(mask_secrets(arg)) if isinstance(arg, str) else arg for arg in record.args)
         return True
 
 
@@ -39,6 +51,15 @@ class _EndWithTheReason(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.msg != "Application startup failed. Exiting."
+
+
+def escape_controls(text: str) -> str:
+    """*text* with control characters and line ends as escapes: neither a terminal nor a reader takes them for more."""
+    return text if text.isprintable() else CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def cut_path(path: str) -> str:
+    return path if len(path) <= MAX_PATH_CHARACTERS else path[:MAX_PATH_CHARACTERS] + "..."
 
 
 def mask_secrets(text: str) -> str:
@@ -51,7 +72,7 @@ def configure_logging(settings: Settings) -> None:
     if settings.log_format == "json":
         handler.setFormatter(_JsonFormatter())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_TextFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     for name in ("pagewire", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]

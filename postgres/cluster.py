@@ -34,17 +34,16 @@ def _create_cluster(folders: Folders, programs: Programs, account: Account) -> N
     unfinished = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=cluster.parent))
     password = secrets.token_hex(32)
     password_file = _write_private(unfinished / "password", password + "\n")
+    passfile = _write_private(unfinished / "pgpass", f"*:*:*:{DATABASE}:{password}\n")
     made = unfinished / "cluster"
     made.mkdir(mode=0o700)
-    give_to(account, unfinished)
+    give_to(account, unfinished)  # from here on, whatever is in it may be a link that its owner made
     result = _run_initdb(made, password_file, programs, account)
     if result.returncode != 0:
         shutil.rmtree(unfinished, ignore_errors=True)
         reasons = re.findall("(?:FATAL|PANIC|HINT|error): +(.*)", result.stderr) or result.stderr.splitlines()[-1:]
         raise StartupError(f"The database in {folders.home} could not be created: {'; '.join(reasons)}")
-    passfile = _write_private(made / "pgpass", f"*:*:*:{DATABASE}:{password}\n")
-    give_to(account, passfile)
-    for path in (passfile, made):
+    for path in (passfile.rename(made / "pgpass"), made):
         _sync(path)
     made.rename(cluster)
     _sync(cluster.parent)
@@ -85,13 +84,13 @@ def _check_version(folders: Folders, programs: Programs) -> None:
 
 
 def _write_private(path: Path, text: str) -> Path:
-    path.touch(mode=0o600)
-    path.write_text(text)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+        file.write(text)
     return path
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fsync(descriptor)
     finally:

@@ -112,6 +112,15 @@ def test_an_untrusted_forwarded_for_does_not_change_whose_limit_it_is(elsewhere:
     assert_limited(refused, 60)
 
 
+def test_who_is_called_by_no_address_has_no_limit_of_their_own(strict: Server) -> None:
+    with strict.client() as client:
+        answers = [
+            sign_in(client, address()) for client.headers["X-Forwarded-For"] in map("nobody-{}".format, range(19))
+        ]
+
+    assert_limited(answers[-1], 60)
+
+
 def test_limits_that_are_off_limit_nothing(client: httpx.Client, alice: Person) -> None:
     answers = {sign_in(client, alice.email, "wrong horse battery").status_code for _ in range(70)}
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from support.databases import TestDatabase
-from support.servers import PASSWORD, Person, Server
+from support.servers import PASSWORD, WAIT_SECONDS, Person, Server, receive
 
 _numbers = count(1)
 
@@ -75,6 +76,48 @@ def test_no_request_can_forge_a_line_of_the_log(server: Server, json_server: Ser
     assert lines[0].isprintable()
     assert not lines[0].startswith("FAKE")
     assert made_of == "text" or json.loads(lines[0])["status"] in (401, 404)
+
+
+@pytest.mark.parametrize("made_of", ["text", "json"])
+@pytest.mark.parametrize("path", ["/" + "a" * 30_000, "/" + "%9b" * 10_000, "/ws/" + "a" * 30_000])
+def test_no_request_makes_a_line_of_more_than_1_kb(
+    server: Server, json_server: Server, path: str, made_of: str
+) -> None:
+    logging = server if made_of == "text" else json_server
+    with logging.client() as client:
+        (line,) = log_of(logging, client, "GET", path)
+
+    assert len(line.encode()) <= 1024
+
+
+@pytest.mark.parametrize("made_of", ["text", "json"])
+@pytest.mark.parametrize("path", ["/ws/1?x=" + "a" * 8000, "/ws/" + "a" * 8000])
+def test_no_socket_makes_a_line_of_more_than_1_kb(
+    server: Server, json_server: Server, alice: Person, path: str, made_of: str
+) -> None:
+    logging = server if made_of == "text" else json_server
+    with logging.client() as client:
+        said = lines_so_far(logging, client)
+    with connect(logging.url.replace("http", "ws") + path, open_timeout=WAIT_SECONDS) as socket:
+        receive(socket)
+    logging.wait_for_line("WS /ws/")
+
+    assert max(len(line.encode()) for line in logging.lines[said:]) <= 1024
+
+
+@pytest.mark.parametrize(
+    "address", ["\x9b31m", "203.0.113.7\x9b", "junk", "fe80::1%\x9b31m", "fe80::1%junk", "a" * 3000, "1.2.3", "unknown"]
+)
+@pytest.mark.parametrize("made_of", ["text", "json"])
+def test_a_client_that_a_proxy_names_is_an_ip_address_or_unknown(
+    server: Server, json_server: Server, address: str, made_of: str
+) -> None:
+    logging = server if made_of == "text" else json_server
+    with logging.client() as client:
+        (line,) = log_of(logging, client, "GET", "/me", headers={"X-Forwarded-For": address.encode("latin-1")})
+
+    assert line.isprintable()
+    assert " ms - " in line if made_of == "text" else json.loads(line)["client"] == "-"
 
 
 def test_the_log_holds_no_password_and_no_token(server: Server, alice: Person) -> None:

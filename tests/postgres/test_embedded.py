@@ -17,8 +17,9 @@ import psycopg2
 import pytest
 
 from errors import StartupError
-from postgres import folders, programs
+from postgres import cluster, folders, host, programs
 from postgres.embedded import EmbeddedServer
+from postgres.host import Account
 from support.servers import HOUSE
 
 PARTICIPANT = """
@@ -218,6 +219,29 @@ def test_other_users_cannot_read_the_data_or_the_password(data_dir: Path, server
     cluster = data_dir / "postgres" / "cluster"
     assert cluster.stat().st_mode & 0o077 == 0
     assert (cluster / "pgpass").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_password_is_not_written_through_a_link_that_initdb_s_user_made(
+    folder: Path, server_in: Callable[[Path], EmbeddedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = folder / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o644)
+
+    def run_program(command: list[str], account: Account) -> "subprocess.CompletedProcess[str]":
+        """As an attacker who became that user would have it."""
+        result = host.run_program(command, account)
+        (Path(command[command.index("-D") + 1]) / "pgpass").symlink_to(victim)
+        return result
+
+    monkeypatch.setattr(cluster, "run_program", run_program)
+    server = server_in(folder / "data")
+
+    server.ensure_started()
+
+    assert is_running(server)
+    assert (victim.read_text(), victim.stat().st_uid) == ("precious", os.geteuid())
+    assert not (folder / "data" / "postgres" / "cluster" / "pgpass").is_symlink()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
