@@ -45,7 +45,7 @@ from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
 API_KEY_PREFIX = "pw_"
-CLAIMS = ["exp", "iat", "sub", "user_id", "email", "jti", "sid"]
+CLAIMS = ["exp", "iat", "iss", "sub", "user_id", "email", "jti", "sid"]
 SESSION_KEY = re.compile(r"[0-9a-f]{32,64}")
 MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest
 MAX_QUEUED_HASHES = 64
@@ -219,8 +219,10 @@ FOR_USERS: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}
 class Gatekeeper:
     """The engine of this module: access tokens, password hashing, and the lookup of sessions."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.tokens = Tokens(load_secret_key(settings), life_seconds=settings.access_token_expire_minutes * 60)
+    def __init__(self, settings: Settings, *, mark: str) -> None:
+        """*mark* is the installation's: its tokens are no good at another one with the same key."""
+        life_seconds = settings.access_token_expire_minutes * 60
+        self.tokens = Tokens(load_secret_key(settings), issuer=mark, life_seconds=life_seconds)
         self.passwords = Passwords(rounds=settings.bcrypt_rounds)
         self.sessions = SessionLookup()
 
@@ -342,14 +344,16 @@ class SessionLookup:
 class Tokens:
     """Issues and verifies access tokens (JWT, RFC 7519), signed with HS256."""
 
-    def __init__(self, secret_key: str, *, life_seconds: int) -> None:
+    def __init__(self, secret_key: str, *, issuer: str, life_seconds: int) -> None:
         self._secret_key = secret_key
+        self._issuer = issuer
         self.life_seconds = life_seconds
         self._verified: dict[str, Claims] = {}  # clients repeat their token, and a signature takes 60 µs
 
     def issue(self, user: UserRow, *, session_key: str) -> str:
         now = int(time.time())
         claims = {
+            "iss": self._issuer,
             "sub": str(user.id),
             "user_id": user.id,
             "email": user.email,
@@ -377,6 +381,7 @@ class Tokens:
                 token,
                 self._secret_key,
                 algorithms=[ALGORITHM],
+                issuer=self._issuer,
                 options={"require": CLAIMS, "verify_iat": False},  # below: PyJWT's leeway would prolong exp too
             )
             issued_at, expires_at = float(claims["iat"]), float(claims["exp"])

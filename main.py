@@ -104,12 +104,12 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         StartupError: if something cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        gatekeeper = Gatekeeper(settings)
-        stack.callback(gatekeeper.close)
         location = locate_database(settings)
         database = await stack.enter_async_context(_open_database(location, size=settings.db_pool_size))
 
         mark = await get_installation_mark(database)
+        gatekeeper = Gatekeeper(settings, mark=mark)
+        stack.callback(gatekeeper.close)
         installation = Installation(gatekeeper, mark=mark, version=VERSION)
         storage = Storage(settings.upload_dir, mark=mark)
         storage.open()

@@ -27,8 +27,9 @@ WARM_UP_SECONDS = 1.0
 class ChatSocket(asyncio.Protocol):
     """One user's classic socket (RFC 6455), as cheap as possible; frames are masked with zeros."""
 
-    def __init__(self, user_id: int, crowd: "Crowd") -> None:
+    def __init__(self, user_id: int, crowd: "Crowd", token: str) -> None:
         self.user_id = user_id
+        self._token = token
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._crowd = crowd
         self._buffer = bytearray()
@@ -38,9 +39,9 @@ class ChatSocket(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
         self._transport.write(
-            f"GET /ws/{self.user_id} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET /ws/{self.user_id} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-            f"Authorization: Bearer {make_token(self.user_id)}\r\n\r\n".encode()
+            f"Authorization: Bearer {self._token}\r\n\r\n".encode()
         )
 
     def data_received(self, data: bytes) -> None:
@@ -153,12 +154,24 @@ def make_users(server: Server, count: int) -> None:
             )
 
 
-def make_token(user_id: int) -> str:
+def find_issuer(server: Server) -> str | None:
+    """Who signs the tokens there; None for the plain server, which does not say."""
+    with contextlib.closing(psycopg2.connect(server.database_url)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT to_regclass('installation')")
+        if cursor.fetchone() == (None,):
+            return None
+        cursor.execute("SELECT mark FROM installation")
+        ((mark,),) = cursor.fetchall()
+        return str(mark)
+
+
+def make_token(user_id: int, *, issuer: str | None) -> str:
     now = int(time.time())
     email = f"user{user_id}@example.com"
     session_key = hashlib.md5(str(user_id).encode()).hexdigest()
     claims = {"sub": str(user_id), "user_id": user_id, "email": email, "sid": session_key, "jti": "bench"}
-    claims |= {"iat": now, "exp": now + 3600}
+    claims |= {"iat": now, "exp": now + 3600} | ({} if issuer is None else {"iss": issuer})
     return jwt.encode(claims, SECRET_KEY, algorithm="HS256")
 
 
@@ -171,10 +184,11 @@ async def open_crowd(servers: Sequence[Server], count: int) -> AsyncIterator[Cro
     user_ids = range(FIRST_USER, FIRST_USER + count)
     crowd = Crowd([user_ids] if len(servers) == 1 else [user_ids[1::2], user_ids[::2]])
     loop = asyncio.get_running_loop()
+    issuer = find_issuer(servers[0])
     for user_id in user_ids:
 
         def make(user_id: int = user_id) -> ChatSocket:
-            return ChatSocket(user_id, crowd)
+            return ChatSocket(user_id, crowd, make_token(user_id, issuer=issuer))
 
         _, socket = await loop.create_connection(make, "127.0.0.1", servers[user_id % len(servers)].port)
         await socket.opened

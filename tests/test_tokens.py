@@ -20,7 +20,8 @@ from settings import Settings
 from support.accounts import problem
 from support.databases import TestDatabase
 from support.servers import PASSWORD, Person, Server, register
-from support.sockets import session_of
+from support.sockets import claims_of
+from support.tabs import SECRET_KEY
 
 
 @pytest.mark.parametrize("path", ["/me", "/protected", "/users", "/users/1", "/documents", "/messages"])
@@ -70,15 +71,7 @@ def forge(key: bytes, alice: Person) -> Callable[..., str]:
         header: dict[str, Any] | None = None, raw_claims: bytes | None = None, signed_with: bytes = key, **claims: Any
     ) -> str:
         now = int(time.time())
-        true = {
-            "sub": str(alice.id),
-            "user_id": alice.id,
-            "email": alice.email,
-            "iat": now,
-            "exp": now + 600,
-            "jti": "1f0a",
-            "sid": session_of(alice.token),
-        }
+        true = {**claims_of(alice.token), "iat": now, "exp": now + 600, "jti": "1f0a"}
         changed = {name: value for name, value in {**true, **claims}.items() if value is not ...}
         signed = f"{encode({'alg': 'HS256', 'typ': 'JWT', **(header or {})})}.{encode(raw_claims or changed)}"
         digest = hashlib.sha512 if (header or {}).get("alg") == "HS512" else hashlib.sha256
@@ -136,8 +129,10 @@ FORGERIES: dict[str, dict[str, Any]] = {
     "unknown critical header": {"header": {"crit": ["x"], "x": 1}},
     "detached payload": {"header": {"b64": False, "crit": ["b64"]}},
     "key id that is a number": {"header": {"kid": 7}},
-    **{f"without {claim}": {claim: ...} for claim in ("exp", "iat", "sub", "user_id", "email", "jti", "sid")},
-    **{f"{claim} null": {claim: None} for claim in ("exp", "iat", "sub", "user_id", "email", "jti", "sid")},
+    **{f"without {claim}": {claim: ...} for claim in ("exp", "iat", "iss", "sub", "user_id", "email", "jti", "sid")},
+    **{f"{claim} null": {claim: None} for claim in ("exp", "iat", "iss", "sub", "user_id", "email", "jti", "sid")},
+    "of another issuer": {"iss": "0123456789ab"},
+    "of many issuers": {"iss": ["0123456789ab"]},
     "exp 10**400": {"exp": 10**400},
     "exp of 5,000 digits": {"raw_claims": b'{"exp": ' + b"9" * 5000 + b"}"},
     "exp NaN": {"exp": float("nan")},
@@ -214,6 +209,20 @@ def test_a_token_without_a_signature_is_an_invalid_token(client: httpx.Client, f
 def test_a_malformed_token_is_an_invalid_token(client: httpx.Client, token: str) -> None:
     answer = client.get("/me", headers=[(b"Authorization", b"Bearer " + token.encode("latin-1"))])
 
+    assert problem(answer) == (401, "Invalid token", "invalid_token")
+
+
+def test_a_token_of_another_installation_with_the_same_key_is_an_invalid_token(
+    make_server: Callable[..., Server], make_database: Callable[[], TestDatabase]
+) -> None:
+    ours, copy = make_database(), make_database()
+    admin = register(make_server("ours", ours, SECRET_KEY=SECRET_KEY).start(), "admin")
+    guest = register(make_server("copy", copy, SECRET_KEY=SECRET_KEY).start(), "guest")  # who is admin of the copy
+    ours.query("UPDATE sessions SET key = %s WHERE user_id = %s", claims_of(guest.token)["sid"], admin.id)
+
+    answer = admin.client.get("/me", headers=guest.headers)
+
+    assert (guest.id, admin.id) == (1, 1)
     assert problem(answer) == (401, "Invalid token", "invalid_token")
 
 

@@ -61,18 +61,17 @@ def history(reader: Person, other: Person) -> list[str]:
     return [message["content"] for message in reader.client.get(f"/messages/{other.id}").json()]
 
 
-def session_of(token: str) -> str:
-    """The session that an access token names."""
-    return str(jwt.decode(token, options={"verify_signature": False})["sid"])
+def claims_of(token: str) -> dict[str, Any]:
+    """What an access token says."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
 
 
 def sign(person: Person, **claims: object) -> str:
     """A token of *person*'s as the server would sign it, but for *claims*."""
     key = (person.server.folder / "data" / "secret_key").read_text().strip()
     now = int(time.time())
-    own = {"sub": str(person.id), "user_id": person.id, "email": person.email, "iat": now, "exp": now + 60, "jti": "x"}
-    own["sid"] = session_of(person.token)
-    return jwt.encode({**own, **claims}, key, algorithm="HS256")
+    return jwt.encode({**claims_of(person.token), "iat": now, "exp": now + 60, **claims}, key, algorithm="HS256")
 
 
 def reaches(sender: ClientConnection, recipient: Person) -> bool:
