@@ -15,10 +15,10 @@ CANDIDATES = 300  # of one window, ranked
 TEXT_CHARACTERS = 100_000  # of a page, looked through for a snippet
 INDEX_LOCK = 7_267_004  # held by the node that indexes in the background
 
-_READABLE = f"""
-    SELECT d.id AS document_id, d.created_at FROM documents d JOIN {READERS} r ON r.document_id = d.id
-     WHERE r.user_id = %(user_id)s::bigint
-       AND (%(document_id)s::bigint IS NULL OR d.id = %(document_id)s::bigint)
+_READABLE = f"SELECT document_id FROM {READERS} AS r WHERE user_id = %(user_id)s::bigint"
+_FILTERED_READABLE = f"""
+    SELECT r.document_id FROM ({_READABLE} OFFSET 0) AS r JOIN documents d ON d.id = r.document_id   -- fenced: from mine, not from all
+     WHERE (%(document_id)s::bigint IS NULL OR d.id = %(document_id)s::bigint)
        AND (%(from_id)s::bigint IS NULL OR d.user_id = %(from_id)s::bigint)
        AND (%(before)s::timestamptz IS NULL OR d.created_at < %(before)s::timestamptz)
        AND (%(after)s::timestamptz IS NULL OR d.created_at >= %(after)s::timestamptz)
@@ -27,6 +27,14 @@ _READABLE = f"""
 _TERMS = """
     term AS MATERIALIZED (SELECT query, weight FROM unnest(%(terms)s::tsquery[], %(weights)s::float8[]) AS t (query, weight))
 """
+
+
+def _score(vector: str) -> str:
+    """The score, and whether the first tier has it: then it is in the list already, and not ranked again."""
+    return f"""
+    CASE WHEN {vector} @@ %(first_tier)s::tsquery THEN 0 ELSE round(({_rank(vector)})::numeric, 6)::float8 END,
+    coalesce({vector} @@ %(first_tier)s::tsquery, false)
+    """
 
 
 def _rank(vector: str) -> str:
@@ -89,10 +97,8 @@ class _DocumentId(NamedTuple):
 
 
 _NEWEST = "WHERE document_id < %(before_id)s::bigint ORDER BY document_id DESC LIMIT %(limit)s::bigint"
-_LIST_READABLE = Prepared(
-    f"SELECT document_id FROM (SELECT document_id FROM {READERS} r WHERE user_id = %(user_id)s::bigint) AS mine {_NEWEST}"
-)
-_LIST_FILTERED = Prepared(f"SELECT document_id FROM ({_READABLE}) AS mine {_NEWEST}")
+_LIST_READABLE = Prepared(f"SELECT document_id FROM ({_READABLE}) AS mine {_NEWEST}")
+_LIST_FILTERED = Prepared(f"SELECT document_id FROM ({_FILTERED_READABLE}) AS mine {_NEWEST}")
 
 
 async def list_readable(conn: Executor, *, user_id: int, filters: Filters, before_id: int, limit: int) -> list[int]:
@@ -113,30 +119,31 @@ class PageCandidate(NamedTuple):
     in_first_tier: bool
 
 
-def _find_pages(*, with_keys: bool) -> Prepared:
+def _find_pages(*, with_keys: bool, filtered: bool) -> Prepared:
     return Prepared(f"""
-    WITH {_TERMS}, mine AS MATERIALIZED ({_READABLE}),
-    found AS MATERIALIZED (
+    WITH {_TERMS}, found AS MATERIALIZED (
         SELECT document_id, page_number FROM page_search
          WHERE vec @@ %(query)s::tsquery {"AND keys && %(keys)s::bigint[]" if with_keys else ""}
     ), newest AS MATERIALIZED (
-        SELECT f.document_id, f.page_number, mine.created_at FROM found f JOIN mine USING (document_id)
-         WHERE f.document_id < %(before_id)s::bigint AND f.document_id >= %(from_document_id)s::bigint
-           AND f.page_number > %(after_page)s::integer
-         ORDER BY f.document_id DESC, f.page_number LIMIT %(limit)s::bigint
+        SELECT document_id, page_number FROM found
+         WHERE document_id < %(before_id)s::bigint AND document_id >= %(from_document_id)s::bigint
+           AND page_number > %(after_page)s::integer
+           AND (document_id IN ({_FILTERED_READABLE if filtered else _READABLE})) IS TRUE   -- hashed; a join may compare each with each
+         ORDER BY document_id DESC, page_number LIMIT %(limit)s::bigint
     )
-    SELECT n.document_id, n.page_number, n.created_at,
-           round(({_rank("p.vec")})::numeric, 6)::float8,
-           coalesce(p.vec @@ %(first_tier)s::tsquery, false)
-      FROM newest n
+    SELECT n.document_id, n.page_number, d.created_at, {_score("p.vec")}
+      FROM newest n JOIN documents d ON d.id = n.document_id
      CROSS JOIN LATERAL (   -- fenced: else the planner may go through all pages of the document for each of them
            SELECT vec FROM page_search s WHERE s.document_id = n.document_id AND s.page_number = n.page_number OFFSET 0) AS p
      ORDER BY n.document_id DESC, n.page_number
     """)
 
 
-_FIND_PAGES = _find_pages(with_keys=False)
-_FIND_PAGES_BY_KEYS = _find_pages(with_keys=True)
+_FIND_PAGES = {
+    (with_keys, filtered): _find_pages(with_keys=with_keys, filtered=filtered)
+    for with_keys in (False, True)
+    for filtered in (False, True)
+}
 
 
 async def find_pages(
@@ -168,7 +175,8 @@ async def find_pages(
         "after_page": after_page,
         "limit": limit,
     }
-    return await conn.fetch_all(PageCandidate, _FIND_PAGES if keys is None else _FIND_PAGES_BY_KEYS, params)
+    statement = _FIND_PAGES[keys is not None, not filters.is_empty]
+    return await conn.fetch_all(PageCandidate, statement, params)
 
 
 class PageText(NamedTuple):
@@ -285,8 +293,7 @@ def _find_messages(*, filtered: bool) -> Prepared:
          WHERE t.vec @@ %(query)s::tsquery AND t.id < %(before_id)s::bigint
     )
     SELECT m.id, m.created_at,
-           round(({_rank("c.vec")})::numeric, 6)::float8,
-           coalesce(c.vec @@ %(first_tier)s::tsquery, false)
+           {_score("c.vec")}
       FROM candidate c JOIN messages m USING (id)
      WHERE {_MINE} {_FILTERED if filtered else ""}
      ORDER BY m.id DESC LIMIT %(limit)s::bigint

@@ -181,19 +181,7 @@ QUESTIONS: dict[str, Question] = {
         before_id=20_000,
         limit=300,
     ),
-    "find_pages": lambda conn: search.find_pages(
-        conn,
-        user_id=7,
-        filters=search.Filters(),
-        query="'w7'",
-        first_tier=None,
-        rank=RANK,
-        keys=[-1, -2],
-        from_document_id=0,
-        before_id=100,
-        after_page=0,
-        limit=300,
-    ),
+    "find_pages": lambda conn: find_pages(conn, search.Filters()),
     "find_unindexed": lambda conn: search.find_unindexed(conn),
     "list_readable": lambda conn: search.list_readable(
         conn, user_id=7, filters=search.Filters(), before_id=20_000, limit=49
@@ -225,6 +213,22 @@ MODULES = (
 
 class Line(NamedTuple):
     text: str
+
+
+def find_pages(conn: Any, filters: search.Filters) -> Awaitable[object]:
+    return search.find_pages(
+        conn,
+        user_id=7,
+        filters=filters,
+        query="'w7'",
+        first_tier=None,
+        rank=RANK,
+        keys=[-1, -2],
+        from_document_id=0,
+        before_id=100,
+        after_page=0,
+        limit=300,
+    )
 
 
 def plan_of(lines: list[Line]) -> str:
@@ -335,6 +339,20 @@ async def test_rows_come_sorted_from_the_index(explainer: Explainer, function: s
 
     rows, _, _ = explainer.plan.partition("SubPlan")  # what is shown beside a row may be sorted
     assert "Sort" not in rows, explainer.plan
+
+
+@pytest.mark.parametrize("filters", [search.Filters(), search.Filters(from_id=7)], ids=["all", "filtered"])
+async def test_candidates_of_a_search_are_compared_with_the_readers_own_documents_by_a_hash(
+    explainer: Explainer, filters: search.Filters
+) -> None:
+    """A join was planned as if a reader had one document: it went through all of them, for each candidate."""
+    explainer.as_in_a_search = True
+
+    await find_pages(cast(Any, explainer), filters)
+
+    assert "hashed SubPlan" in explainer.plan
+    assert re.search(r"Scan (on|using) document_shares_by_\w+", explainer.plan), explainer.plan
+    assert "Join Filter" not in explainer.plan, explainer.plan
 
 
 async def test_a_quiet_conversation_is_found_without_walking_the_others(
