@@ -30,7 +30,7 @@ from db import Database, Executor, Prepared
 from edge.browsers import SAFE_METHODS, SessionCookie
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID
-from edge.limits import RateLimits, client_address
+from edge.limits import RateLimits, client_address, network_of
 from errors import (
     AdminRequiredError,
     InvalidTokenError,
@@ -91,6 +91,11 @@ class Caller(NamedTuple):
     user: UserRow
     session: SessionRow
     expires_at: float  # seconds since 1970; infinite for what does not expire
+    address: str
+
+    @property
+    def network(self) -> str:
+        return network_of(self.address)
 
 
 async def authenticate(connection: HTTPConnection, token: str) -> Caller:
@@ -103,12 +108,12 @@ async def authenticate(connection: HTTPConnection, token: str) -> Caller:
         session = await _find_session(connection, hash_secret(token))
         if session is None or session.kind != "key":
             raise InvalidTokenError
-        return Caller(session.user, session, math.inf if session.expires_at is None else session.expires_at)
+        return Caller(session.user, session, _end_of(session), client_address(connection))
     claims = get_engine(connection, Gatekeeper).tokens.verify(token)
     session = await _find_session(connection, claims.session_key)
     if session is None or session.user.id != claims.user_id or session.kind == "key":
         raise InvalidTokenError
-    return Caller(session.user, session, claims.expires_at)
+    return Caller(session.user, session, claims.expires_at, client_address(connection))
 
 
 async def authenticate_browser(connection: HTTPConnection) -> Caller | None:
@@ -117,7 +122,11 @@ async def authenticate_browser(connection: HTTPConnection) -> Caller | None:
     session = None if secret is None else await _find_session(connection, hash_secret(secret))
     if session is None or session.kind != "browser":
         return None
-    return Caller(session.user, session, math.inf if session.expires_at is None else session.expires_at)
+    return Caller(session.user, session, _end_of(session), client_address(connection))
+
+
+def _end_of(session: SessionRow) -> float:
+    return math.inf if session.expires_at is None else session.expires_at
 
 
 async def _find_session(connection: HTTPConnection, key: str) -> SessionRow | None:

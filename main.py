@@ -13,8 +13,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
 
 import db
-from accounts import administration, keys, me, notifications, sessions
+from accounts import administration, audit, keys, me, notifications, sessions
 from accounts import routes as accounts
+from accounts.audit_trail import AuditTrail
 from accounts.commands import COMMANDS, run_command
 from accounts.installation import Installation
 from accounts.people import People
@@ -77,6 +78,7 @@ ROUTERS = (
     sessions.router,
     keys.router,
     administration.router,
+    audit.router,
     boot.router,
     documents.router,
     sharing.router,
@@ -124,6 +126,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         presence = Presence(database, feed, bus)
         messenger = Messenger(database, feed, bus, presence, limits)
         sign_ins = SignIns(settings, gatekeeper, database, feed)
+        audit_trail = AuditTrail(settings, database)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         readings = Readings(database, engine, storage, feed)
         library = Library(database, storage, readings, feed, messenger)
@@ -143,6 +146,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         sign_ins.start()
         stack.push_async_callback(sign_ins.close)
         stack.push_async_callback(people.close)
+        audit_trail.start()
+        stack.push_async_callback(audit_trail.close)
         stack.push_async_callback(_close_together, outbox.close, readings.close, library.close, indexer.close)
         outbox.start()
         await readings.start()
@@ -159,6 +164,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             SessionCookie(mark),
             sign_ins,
             people,
+            audit_trail,
             database,
             storage,
             engine,

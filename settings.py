@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 30
     session_days: Annotated[int, Field(ge=1, le=365)] = 30  # of a browser that is kept signed in; of a program, unused
     registration: Literal["open", "closed"] = "open"
+    audit_days: Annotated[int, Field(ge=1, le=3650)] = 365  # how long it is kept who did what
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
     login_rate_limit: str = "10/minute"  # per e-mail address; six times as many per IP
     register_rate_limit: str = "30/hour"  # per IP

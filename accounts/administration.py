@@ -5,6 +5,8 @@ from pydantic import BaseModel, Field
 
 from accounts import queries
 from accounts.addresses import Email
+from accounts.audit_queries import insert_audit
+from accounts.audit_trail import actor_of
 from accounts.me import CurrentPassword, Persons
 from accounts.people import INVITATION_SECONDS, check_not_oneself
 from accounts.routes import Me, Name, Password, Signing
@@ -82,11 +84,14 @@ async def create_user(
         user = await queries.insert_user(
             tx, email=body.email, name=body.name, password_hash=password_hash, is_admin=body.is_admin
         )
-    if user is None:
-        raise EmailTakenError
+        if user is None:
+            raise EmailTakenError
+        await insert_audit(tx, "account_created", actor_of(caller), user_id=user.id)
+        if user.is_admin:
+            await insert_audit(tx, "admin_granted", actor_of(caller), user_id=user.id)
     link = None
     if body.password is None:
-        link = await people.make_password_link(user.id, seconds=INVITATION_SECONDS)
+        link = await people.make_password_link(user.id, actor_of(caller), seconds=INVITATION_SECONDS)
     return UserCreated(**Me.from_row(user).model_dump(), link=link)
 
 
@@ -120,16 +125,17 @@ async def put_user(
     if is_self and (body.password is not None or body.email != before.email):
         await limits.hit(limits.login, fold_address(before.email))
         await people.check_password(user_id, body.current_password or "")
+    actor = actor_of(caller)
     new_email = None if body.email == before.email else body.email
     new_role = None if body.is_admin == before.is_admin else body.is_admin
     if is_self and new_email is not None:
-        user, _ = await people.change(before, name=body.name, email=new_email)
+        user, _ = await people.change(before, actor, name=body.name, email=new_email)
         if new_role is not None:
-            user = await people.update(user_id, is_admin=new_role)
+            user = await people.update(user_id, actor, is_admin=new_role)
     else:
-        user = await people.update(user_id, name=body.name, email=new_email, is_admin=new_role)
+        user = await people.update(user_id, actor, name=body.name, email=new_email, is_admin=new_role)
     if body.password is not None:
-        await people.change_password(user_id, body.password, session_id=caller.session.id if is_self else None)
+        await people.change_password(user_id, actor, body.password, session_id=caller.session.id if is_self else None)
     return Me.from_row(user)
 
 
@@ -145,7 +151,7 @@ async def delete_user(people: Persons, caller: CurrentPerson, user_id: IdParamet
     """As if they had left by DELETE /me."""
     check_admin(caller)
     check_not_oneself(caller.user, user_id)
-    await people.delete(user_id)
+    await people.delete(user_id, actor_of(caller))
 
 
 @router.post(
@@ -160,7 +166,7 @@ async def create_password_link(
     check_admin(caller)
     if await queries.find_user(database, user_id=user_id) is None:
         raise UserNotFoundError
-    return PasswordLink(link=await people.make_password_link(user_id))
+    return PasswordLink(link=await people.make_password_link(user_id, actor_of(caller)))
 
 
 @router.delete(
@@ -174,4 +180,4 @@ async def delete_users_sessions(database: Db, sign_ins: Signing, caller: Current
     check_admin(caller)
     if await queries.find_user(database, user_id=user_id) is None:
         raise UserNotFoundError
-    await sign_ins.end(user_id)
+    await sign_ins.end(user_id, actor_of(caller))

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from accounts import people_queries
+from accounts.audit_queries import insert_audit
+from accounts.audit_trail import actor_of
 from accounts.people_queries import KeyRow
 from accounts.routes import Name, Signing
 from auth import API_KEY_PREFIX, CurrentPerson, Db, hash_secret, new_secret
@@ -91,19 +93,21 @@ async def create_key(response: Response, database: Db, caller: CurrentPerson, bo
     if body.admin and not caller.user.is_admin:
         raise AdminRequiredError
     key = API_KEY_PREFIX + new_secret()
-    row = await people_queries.insert_key(
-        database,
-        user_id=caller.user.id,
-        name=body.name,
-        key=hash_secret(key),
-        prefix=key[:PREFIX_CHARACTERS],
-        read_only=body.read_only,
-        admin=body.admin,
-        expires_at=body.expires_at,
-        limit=MAX_KEYS,
-    )
-    if row is None:
-        raise TooManyKeysError
+    async with database.transaction() as tx:
+        row = await people_queries.insert_key(
+            tx,
+            user_id=caller.user.id,
+            name=body.name,
+            key=hash_secret(key),
+            prefix=key[:PREFIX_CHARACTERS],
+            read_only=body.read_only,
+            admin=body.admin,
+            expires_at=body.expires_at,
+            limit=MAX_KEYS,
+        )
+        if row is None:
+            raise TooManyKeysError
+        await insert_audit(tx, "key_created", actor_of(caller), user_id=caller.user.id, session_id=row.id)
     response.headers["Cache-Control"] = "no-store"
     return ApiKeyCreated(**row._asdict(), key=key)
 
@@ -128,5 +132,5 @@ async def list_keys(
 )
 async def delete_key(sign_ins: Signing, caller: CurrentPerson, key_id: IdParameter) -> None:
     """It is refused at once; its sockets close within a second."""
-    if not await sign_ins.end(caller.user.id, kinds=["key"], session_id=key_id):
+    if not await sign_ins.end(caller.user.id, actor_of(caller), kinds=["key"], session_id=key_id):
         raise KeyNotFoundError

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from accounts.addresses import Email, as_registered
+from accounts.audit_trail import actor_of, stranger
 from accounts.people import People
 from accounts.routes import Me, Name, Password
 from auth import MAX_PASSWORD_BYTES, CurrentCaller, CurrentPerson, Limits, check_person
@@ -100,7 +101,7 @@ async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body
         check_person(caller)
         await limits.hit(limits.login, fold_address(user.email))
         await people.check_password(user.id, body.current_password or "")
-    changed, pending = await people.change(user, name=body.name, email=body.email)
+    changed, pending = await people.change(user, actor_of(caller), name=body.name, email=body.email)
     return MeChanged(**Me.from_row(changed).model_dump(), pending_email=pending)
 
 
@@ -114,7 +115,7 @@ async def change_password(people: Persons, limits: Limits, caller: CurrentPerson
     """All my other sessions end, and all API keys and pending links."""
     await limits.hit(limits.login, fold_address(caller.user.email))
     await people.check_password(caller.user.id, body.current_password)
-    await people.change_password(caller.user.id, body.new_password, session_id=caller.session.id)
+    await people.change_password(caller.user.id, actor_of(caller), body.new_password, session_id=caller.session.id)
 
 
 @router.delete(
@@ -137,7 +138,7 @@ async def delete_me(
     """My documents, keys, sessions and everything I wrote go at once. What others wrote to me stays with them."""
     await limits.hit(limits.login, fold_address(caller.user.email))
     await people.check_password(caller.user.id, body.password)
-    await people.delete(caller.user.id)
+    await people.delete(caller.user.id, actor_of(caller))
     if caller.session.kind == "browser":
         cookie.remove(request, response)
 
@@ -152,7 +153,7 @@ async def forgot_password(request: Request, people: Persons, limits: Limits, bod
     """The answer is the same whether the address has an account or not. The link works once, for 30 minutes."""
     await limits.hit(limits.reset_ip, client_network(request))
     await limits.hit(limits.reset, fold_address(body.email))
-    people.forget_password(body.email)
+    people.forget_password(body.email, stranger(request))
     return Greeting(message="If the address has an account, a link is on its way.")
 
 
@@ -165,7 +166,7 @@ async def forgot_password(request: Request, people: Persons, limits: Limits, bod
 async def reset_password(request: Request, people: Persons, limits: Limits, body: PasswordReset) -> None:
     """All sessions, API keys and links of the account end."""
     await limits.hit(limits.reset_ip, client_network(request))
-    await people.reset_password(body.token, body.password)
+    await people.reset_password(body.token, body.password, stranger(request))
 
 
 @router.post(
@@ -176,4 +177,4 @@ async def reset_password(request: Request, people: Persons, limits: Limits, body
 )
 async def confirm_email(request: Request, people: Persons, limits: Limits, body: EmailConfirmation) -> None:
     await limits.hit(limits.reset_ip, client_network(request))
-    await people.confirm_email(body.token)
+    await people.confirm_email(body.token, stranger(request))

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from accounts import people_queries, queries
+from accounts.audit_queries import Actor, insert_audit
 from accounts.sign_ins import ALL_KINDS, SignIns
 from auth import Gatekeeper, UserRow, hash_secret, new_secret
-from db import Connection, Database, IntegrityError
+from db import Connection, Database, Executor, IntegrityError
 from delivery.feed import Feed
 from delivery.outbox import Outbox
 from errors import (
@@ -93,41 +94,47 @@ class People:
         if not await self._gatekeeper.passwords.matches(password, known):
             raise InvalidCredentialsError
 
-    async def change_password(self, user_id: int, password: str, *, session_id: int | None) -> None:
+    async def change_password(self, user_id: int, actor: Actor, password: str, *, session_id: int | None) -> None:
         """All sessions but that one end, and all API keys and links."""
         password_hash = await self._gatekeeper.passwords.hash(password)
         async with self._database.transaction() as tx:
             if not await people_queries.set_password(tx, user_id=user_id, password_hash=password_hash):
                 raise UserNotFoundError
-            ended = await self._sign_out(tx, user_id, except_id=session_id)
+            ended = await self._sign_out(tx, user_id, actor, except_id=session_id)
+            await insert_audit(tx, "password_changed", actor, user_id=user_id)
         self._feed.drop_sessions(user_id, ended)
 
-    async def _sign_out(self, tx: Connection, user_id: int, *, except_id: int | None = None) -> list[int]:
+    async def _sign_out(self, tx: Connection, user_id: int, actor: Actor, *, except_id: int | None = None) -> list[int]:
         await people_queries.delete_links(tx, user_id=user_id)
-        return await self._sign_ins.end_within(tx, user_id, kinds=ALL_KINDS, except_id=except_id)
+        return await self._sign_ins.end_within(tx, user_id, actor, kinds=ALL_KINDS, except_id=except_id)
 
-    def forget_password(self, email: str) -> None:
+    def forget_password(self, email: str, actor: Actor) -> None:
         """Send a link to the address as it is stored, if there is one: later, so that the answer tells nothing."""
         if self._may_mail:
-            task = asyncio.create_task(self._mail_reset(email))
+            task = asyncio.create_task(self._mail_reset(email, actor))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
 
-    async def _mail_reset(self, email: str) -> None:
+    async def _mail_reset(self, email: str, actor: Actor) -> None:
         try:
             found = await queries.find_credentials(self._database, email=email)
             if found is not None:
-                token = await self._make_link(found.user.id, "password", LINK_SECONDS, is_mailed=True)
+                async with self._database.transaction() as tx:
+                    token = await _make_link(tx, found.user.id, "password", LINK_SECONDS, is_mailed=True)
+                    await insert_audit(tx, "password_link_mailed", actor, user_id=found.user.id)
                 text = RESET_MAIL.format(email=found.user.email, link=self._address("reset-password", token))
                 await self._outbox.queue(sender_id=None, email=found.user.email, message=text)
         except Exception as error:
             logger.warning("a link for a forgotten password could not be sent: %s", type(error).__name__)
 
-    async def make_password_link(self, user_id: int, *, seconds: float = LINK_SECONDS) -> str:
+    async def make_password_link(self, user_id: int, actor: Actor, *, seconds: float = LINK_SECONDS) -> str:
         """A link by which *user_id* chooses a password, to be handed over by an admin; a path without PUBLIC_URL."""
-        return self._address("reset-password", await self._make_link(user_id, "password", seconds, is_mailed=False))
+        async with self._database.transaction() as tx:
+            token = await _make_link(tx, user_id, "password", seconds, is_mailed=False)
+            await insert_audit(tx, "password_link_made", actor, user_id=user_id)
+        return self._address("reset-password", token)
 
-    async def reset_password(self, token: str, password: str) -> None:
+    async def reset_password(self, token: str, password: str, actor: Actor) -> None:
         """Choose a password by a link: every session, key and link of the account ends.
 
         Raises:
@@ -143,12 +150,15 @@ class People:
                 tx, user_id=link.user_id, password_hash=password_hash, is_verified=link.is_mailed
             ):
                 raise LinkExpiredError
-            ended = await self._sign_out(tx, link.user_id)
+            ended = await self._sign_out(tx, link.user_id, actor)
+            await insert_audit(tx, "password_reset", actor, user_id=link.user_id)
         self._feed.drop_sessions(link.user_id, ended)
 
     # Names and addresses
 
-    async def change(self, user: UserRow, *, name: str | None, email: str | None) -> tuple[UserRow, str | None]:
+    async def change(
+        self, user: UserRow, actor: Actor, *, name: str | None, email: str | None
+    ) -> tuple[UserRow, str | None]:
         """Change a name; a new address at once, or where mail is sent, once the link to it comes back.
 
         Return the account, and the address that is to be confirmed.
@@ -160,16 +170,16 @@ class People:
             found = await queries.find_credentials(self._database, email=email)
             if found is not None and found.user.id != user.id:
                 raise EmailTakenError
-            token = await self._make_link(user.id, "email", LINK_SECONDS, is_mailed=True, email=email)
+            token = await _make_link(self._database, user.id, "email", LINK_SECONDS, is_mailed=True, email=email)
             text = ADDRESS_MAIL.format(email=email, link=self._address("confirm-email", token))
             await self._outbox.queue(sender_id=None, email=email, message=text)
             notice = NOTICE_MAIL.format(email=user.email, new_email=email)
             await self._outbox.queue(sender_id=None, email=user.email, message=notice)
-            return await self.update(user.id, name=name), email
+            return await self.update(user.id, actor, name=name), email
         new_email = None if email == user.email else email
-        return await self.update(user.id, name=name, email=new_email), None
+        return await self.update(user.id, actor, name=name, email=new_email), None
 
-    async def confirm_email(self, token: str) -> None:
+    async def confirm_email(self, token: str, actor: Actor) -> None:
         """Raises LinkExpiredError, EmailTakenError."""
         try:
             async with self._database.transaction() as tx:
@@ -177,45 +187,45 @@ class People:
                 if link is None:
                     raise LinkExpiredError
                 await people_queries.update_user(tx, user_id=link.user_id, email=link.email, is_verified=True)
+                await insert_audit(tx, "email_changed", actor, user_id=link.user_id)
         except IntegrityError as error:
             raise EmailTakenError from error
 
     async def update(
-        self, user_id: int, *, name: str | None = None, email: str | None = None, is_admin: bool | None = None
+        self,
+        user_id: int,
+        actor: Actor,
+        *,
+        name: str | None = None,
+        email: str | None = None,
+        is_admin: bool | None = None,
     ) -> UserRow:
-        """Raises EmailTakenError, UserNotFoundError, LastAdminError."""
+        """Change what is not None; *email* and *is_admin* are other than before.
+
+        Raises:
+            EmailTakenError, UserNotFoundError, LastAdminError
+        """
         try:
             async with self._database.transaction() as tx:
                 if is_admin is False and await people_queries.is_last_admin(tx, user_id=user_id):
                     raise LastAdminError
                 user = await people_queries.update_user(tx, user_id=user_id, name=name, email=email, is_admin=is_admin)
+                if user is None:
+                    raise UserNotFoundError
+                if email is not None:
+                    await insert_audit(tx, "email_changed", actor, user_id=user_id)
+                if is_admin is not None:
+                    await insert_audit(tx, "admin_granted" if is_admin else "admin_revoked", actor, user_id=user_id)
         except IntegrityError as error:
             raise EmailTakenError from error
-        if user is None:
-            raise UserNotFoundError
         return user
-
-    async def _make_link(
-        self, user_id: int, purpose: str, seconds: float, *, is_mailed: bool, email: str | None = None
-    ) -> str:
-        token = new_secret()
-        await people_queries.insert_link(
-            self._database,
-            token_hash=hash_secret(token),
-            user_id=user_id,
-            purpose=purpose,
-            seconds=seconds,
-            is_mailed=is_mailed,
-            email=email,
-        )
-        return token
 
     def _address(self, page: str, token: str) -> str:
         return link_address(self._base or "", page, token)
 
     # The end
 
-    async def delete(self, user_id: int) -> None:
+    async def delete(self, user_id: int, actor: Actor) -> None:
         """End an account: what this person wrote and owns goes, what others wrote to them stays.
 
         Raises:
@@ -229,11 +239,28 @@ class People:
                 raise UserNotFoundError
             afterwards = [await farewell(tx, user_id) for farewell in self._farewells]
             await people_queries.bury_user(tx, user_id=user_id)
-            await self._sign_ins.end_within(tx, user_id, kinds=ALL_KINDS)
+            await self._sign_ins.end_within(tx, user_id, actor, kinds=ALL_KINDS)
             await self._feed.announce_ended(tx, user_id)
+            await insert_audit(tx, "account_deleted", actor, user_id=user_id)
         self._feed.drop_sessions(user_id)
         for finish in afterwards:
             await finish()
+
+
+async def _make_link(
+    conn: Executor, user_id: int, purpose: str, seconds: float, *, is_mailed: bool, email: str | None = None
+) -> str:
+    token = new_secret()
+    await people_queries.insert_link(
+        conn,
+        token_hash=hash_secret(token),
+        user_id=user_id,
+        purpose=purpose,
+        seconds=seconds,
+        is_mailed=is_mailed,
+        email=email,
+    )
+    return token
 
 
 def check_not_oneself(user: UserRow, user_id: int) -> None:

@@ -146,6 +146,11 @@ class SessionInfoRow(NamedTuple):
     ip: str
 
 
+class EndedSession(NamedTuple):
+    id: int
+    kind: str
+
+
 class _Id(NamedTuple):
     id: int
 
@@ -192,10 +197,10 @@ async def delete_sessions(
     kinds: Sequence[str],
     session_id: int | None = None,
     except_id: int | None = None,
-) -> list[int]:
-    """End *user_id*'s sessions of these kinds, that one or all but one; return the ids of those that were there."""
-    rows = await tx.fetch_all(
-        _Id,
+) -> list[EndedSession]:
+    """End *user_id*'s sessions of these kinds, that one or all but one; return those that were there."""
+    return await tx.fetch_all(
+        EndedSession,
         """
         DELETE FROM sessions WHERE id IN (
             SELECT id FROM sessions
@@ -203,11 +208,10 @@ async def delete_sessions(
                AND (%(session_id)s::bigint IS NULL OR id = %(session_id)s)
                AND (%(except_id)s::bigint IS NULL OR id <> %(except_id)s)
              ORDER BY id FOR UPDATE)
-        RETURNING id
+        RETURNING id, kind
         """,
         {"user_id": user_id, "kinds": list(kinds), "session_id": session_id, "except_id": except_id},
     )
-    return [row.id for row in rows]
 
 
 async def delete_expired_sessions(conn: Executor) -> bool:

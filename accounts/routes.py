@@ -9,6 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from accounts import queries
 from accounts.addresses import Email, as_registered
+from accounts.audit_queries import Actor, insert_audit
+from accounts.audit_trail import AuditTrail, stranger
 from accounts.installation import Installation
 from accounts.sign_ins import SignIns, Tokens
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
@@ -46,6 +48,7 @@ NAME_PATTERN = pattern_without(UNPRINTABLE, not_only=r"\s")  # one line, and not
 router = APIRouter(generate_unique_id_function=operation_id)
 
 Signing = Annotated[SignIns, opened(SignIns)]
+Auditing = Annotated[AuditTrail, opened(AuditTrail)]
 
 
 # The wire
@@ -198,8 +201,9 @@ async def register(
     password_hash = await gate.passwords.hash(body.password)
     async with database.transaction() as tx:
         user = await queries.insert_user(tx, email=body.email, name=body.name, password_hash=password_hash)
-    if user is None:
-        raise EmailTakenError
+        if user is None:
+            raise EmailTakenError
+        await insert_audit(tx, "account_created", Actor(user.id, client_network(request)), user_id=user.id)
     if not body.session:
         return access_token(await sign_ins.begin(request, user), gate, response)
     session = await sign_ins.begin_browser(request, user, keep=False)
@@ -223,16 +227,22 @@ async def login(
     database: Db,
     limits: Limits,
     gate: Gate,
+    audit: Auditing,
     sign_ins: Signing,
     credentials: Annotated[Credentials, Depends(read_credentials)],
 ) -> AccessToken:
     """Exchange an address and a password for a Bearer token. The answer does not tell which of the two is wrong."""
-    user = await check_credentials(request, database, limits, gate, credentials)
+    user = await check_credentials(request, database, limits, gate, audit, credentials)
     return access_token(await sign_ins.begin(request, user), gate, response)
 
 
 async def check_credentials(
-    request: Request, database: Database, limits: RateLimits, gate: Gatekeeper, credentials: Credentials
+    request: Request,
+    database: Database,
+    limits: RateLimits,
+    gate: Gatekeeper,
+    audit: AuditTrail,
+    credentials: Credentials,
 ) -> UserRow:
     """The account that *credentials* belong to.
 
@@ -243,6 +253,7 @@ async def check_credentials(
     await limits.hit(limits.login, fold_address(credentials.email))
     found = await queries.find_credentials(database, email=credentials.email)
     if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
+        audit.note_failed_login(stranger(request), user_id=None if found is None else found.user.id)
         raise InvalidCredentialsError
     return found.user
 

@@ -7,14 +7,17 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from accounts import queries
+from accounts.audit_queries import Actor
+from accounts.audit_trail import actor_of
 from accounts.queries import SessionInfoRow
-from accounts.routes import AccessToken, Credentials, Me, Signing, access_token, check_credentials
+from accounts.routes import AccessToken, Auditing, Credentials, Me, Signing, access_token, check_credentials
 from auth import FOR_USERS, CurrentPerson, Db, Gate, Limits, authenticate_browser, check_person, find_caller
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.browsers import SessionCookie, refuse_other_sites
 from edge.engines import opened
 from edge.fields import MAX_ID, ClientId, IdParameter, Storable
 from edge.forms import described_json, read_body, read_json, validate
+from edge.limits import client_network
 from errors import (
     CrossSiteError,
     DatabaseUnavailableError,
@@ -121,10 +124,11 @@ async def logout(request: Request, response: Response, sign_ins: Signing, cookie
     if body.refresh_token is not None:
         found = await sign_ins.find_refreshable(body.refresh_token)
         if found is not None:
-            await sign_ins.end(found[0], session_id=found[1])
+            user_id, session_id = found
+            await sign_ins.end(user_id, Actor(user_id, client_network(request)), session_id=session_id)
         return
     caller = check_person(await find_caller(request))
-    await sign_ins.end(caller.user.id, session_id=caller.session.id)
+    await sign_ins.end(caller.user.id, actor_of(caller), session_id=caller.session.id)
     if caller.session.kind == "browser":
         cookie.remove(request, response)
 
@@ -136,7 +140,7 @@ async def logout_all(
     request: Request, response: Response, sign_ins: Signing, cookie: Cookie, caller: CurrentPerson
 ) -> None:
     """Everywhere, this one too. API keys stay; /api-keys removes them."""
-    await sign_ins.end(caller.user.id)
+    await sign_ins.end(caller.user.id, actor_of(caller))
     if caller.session.kind == "browser":
         cookie.remove(request, response)
 
@@ -164,7 +168,7 @@ async def list_sessions(
 )
 async def delete_session(sign_ins: Signing, caller: CurrentPerson, session_id: IdParameter) -> None:
     """Its tokens are refused at once; its sockets close within a second."""
-    if not await sign_ins.end(caller.user.id, session_id=session_id):
+    if not await sign_ins.end(caller.user.id, actor_of(caller), session_id=session_id):
         raise SessionNotFoundError
 
 
@@ -178,16 +182,23 @@ async def delete_session(sign_ins: Signing, caller: CurrentPerson, session_id: I
     responses=may_fail(InvalidCredentialsError, CrossSiteError, RateLimitedError, DatabaseUnavailableError, *WITH_BODY),
 )
 async def sign_in_browser(
-    request: Request, response: Response, database: Db, limits: Limits, gate: Gate, sign_ins: Signing, cookie: Cookie
+    request: Request,
+    response: Response,
+    database: Db,
+    limits: Limits,
+    gate: Gate,
+    audit: Auditing,
+    sign_ins: Signing,
+    cookie: Cookie,
 ) -> BrowserSignedIn:
     """The session is in a cookie that no script can read. For pages of this server alone, as JSON alone."""
     refuse_other_sites(request)
     credentials = await read_json(request, BrowserCredentials)
-    user = await check_credentials(request, database, limits, gate, credentials)
+    user = await check_credentials(request, database, limits, gate, audit, credentials)
     before = await authenticate_browser(request)
     session = await sign_ins.begin_browser(request, user, keep=credentials.keep)
     if before is not None:
-        await sign_ins.end(before.user.id, session_id=before.session.id)
+        await sign_ins.end(before.user.id, actor_of(before), session_id=before.session.id)
     cookie.put(request, response, session.secret, max_age=session.max_age)
     response.headers["Cache-Control"] = "no-store"
     return BrowserSignedIn(user=Me.from_row(user), expires_at=session.expires_at)
@@ -204,6 +215,6 @@ async def sign_out_browser(request: Request, response: Response, sign_ins: Signi
     refuse_other_sites(request)
     caller = await authenticate_browser(request)
     if caller is not None:
-        await sign_ins.end(caller.user.id, session_id=caller.session.id)
+        await sign_ins.end(caller.user.id, actor_of(caller), session_id=caller.session.id)
     cookie.remove(request, response)
     response.headers["Clear-Site-Data"] = '"cache"'

@@ -10,12 +10,13 @@ from typing import NamedTuple
 from starlette.requests import HTTPConnection
 
 from accounts import queries
-from accounts.queries import NewSession
+from accounts.audit_queries import Action, Actor, insert_audit
+from accounts.queries import EndedSession, NewSession, RefreshTokenRow
 from auth import Gatekeeper, UserRow, hash_secret, new_secret
 from db import Connection, Database
 from delivery.feed import Feed
 from edge.background import cancel, repeat
-from edge.limits import client_address
+from edge.limits import client_address, client_network
 from errors import InvalidTokenError, PagewireError, TokenExpiredError
 from settings import Settings
 
@@ -126,12 +127,17 @@ class SignIns:
                 is_repeat = client_hash is not None and client_hash == found.client_hash
                 if not (is_repeat and await queries.is_unused(tx, token_hash=next_hash)):
                     error = InvalidTokenError()
-                    await self.end_within(tx, found.user.id, kinds=SIGNED_IN_KINDS, session_id=found.session_id)
+                    await self._end_reused(tx, Actor(None, client_network(connection)), found)
         if error is not None:
             self._feed.drop_sessions(found.user.id, [found.session_id])
             logger.warning("a refresh token of user %d was used twice; ended its session", found.user.id)
             raise error
         return Tokens(found.user, self._gatekeeper.tokens.issue(found.user, session_key=found.session_key), next_token)
+
+    async def _end_reused(self, tx: Connection, actor: Actor, token: RefreshTokenRow) -> None:
+        user_id, session_id = token.user.id, token.session_id
+        await insert_audit(tx, "refresh_token_reused", actor, user_id=user_id, session_id=session_id)
+        await self.end_within(tx, user_id, actor, kinds=SIGNED_IN_KINDS, session_id=session_id)
 
     async def find_refreshable(self, refresh_token: str) -> tuple[int, int] | None:
         """The ids of the user and the session that *refresh_token*, used or not, belongs to."""
@@ -144,6 +150,7 @@ class SignIns:
     async def end(
         self,
         user_id: int,
+        actor: Actor,
         *,
         kinds: Sequence[str] = SIGNED_IN_KINDS,
         session_id: int | None = None,
@@ -154,7 +161,7 @@ class SignIns:
         Their tokens are refused at once; their sockets and long polls end within a second, on every node.
         """
         async with self._database.transaction() as tx:
-            ended = await self.end_within(tx, user_id, kinds=kinds, session_id=session_id, except_id=except_id)
+            ended = await self.end_within(tx, user_id, actor, kinds=kinds, session_id=session_id, except_id=except_id)
         self._feed.drop_sessions(user_id, ended)
         return len(ended)
 
@@ -162,6 +169,7 @@ class SignIns:
         self,
         tx: Connection,
         user_id: int,
+        actor: Actor,
         *,
         kinds: Sequence[str],
         session_id: int | None = None,
@@ -171,8 +179,10 @@ class SignIns:
         ended = await queries.delete_sessions(
             tx, user_id=user_id, kinds=kinds, session_id=session_id, except_id=except_id
         )
-        await self._feed.announce_ended(tx, user_id, ended)
-        return ended
+        ids = [session.id for session in ended]
+        await self._feed.announce_ended(tx, user_id, ids)
+        await _record_end(tx, actor, user_id, ended)
+        return ids
 
     # In the background
 
@@ -185,6 +195,16 @@ class SignIns:
     async def _sweep(self) -> None:
         while await queries.delete_expired_sessions(self._database):
             pass
+
+
+async def _record_end(tx: Connection, actor: Actor, user_id: int, ended: Sequence[EndedSession]) -> None:
+    keys = [session.id for session in ended if session.kind == "key"]
+    others = [session.id for session in ended if session.kind != "key"]
+    actions: tuple[tuple[Action, list[int]], ...] = (("session_ended", others), ("key_deleted", keys))
+    for action, ids in actions:
+        if ids:
+            only_one = ids[0] if len(ids) == 1 else None
+            await insert_audit(tx, action, actor, user_id=user_id, session_id=only_one, times=len(ids))
 
 
 def _describe(connection: HTTPConnection, user: UserRow, kind: str, key: str, seconds: float) -> NewSession:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from accounts.audit_queries import Actor, insert_audit
 from accounts.queries import find_user
 from db import Connection, Database
 from delivery.feed import Feed
@@ -328,6 +329,9 @@ class Library:
             if not await share_queries.delete_share(tx, document_id=document_id, user_id=reader_id):
                 raise ShareNotFoundError
             deliveries = await self._feed.notify(tx, user_ids=[reader_id], kind="document.unshared", ref_id=document_id)
+            await insert_audit(
+                tx, "document_unshared", Actor(user_id, None), user_id=reader_id, document_id=document_id
+            )
         self._feed.expect(deliveries)
 
     async def delete(self, document_id: int, *, user_id: int) -> None:
@@ -346,6 +350,7 @@ class Library:
             deliveries = await self._feed.notify(
                 tx, user_ids=readers[document_id], kind="document.deleted", ref_id=document_id
             )
+            await insert_audit(tx, "document_deleted", Actor(user_id, None), document_id=document_id)
         self._feed.expect(deliveries)
         await self._storage.delete(row.file_path)
 

@@ -89,8 +89,11 @@ def client_address(connection: HTTPConnection) -> str:
 
 
 def client_network(connection: HTTPConnection) -> str:
-    """The client's address as a key for rate limits; IPv6 by its /64, the network of one household."""
-    host = client_address(connection)
+    return network_of(client_address(connection))
+
+
+def network_of(host: str) -> str:
+    """A client's address as a key for rate limits; IPv6 by its /64, the network of one household."""
     with suppress(ValueError):
         if isinstance(address := ipaddress.ip_address(host), ipaddress.IPv6Address):
             return str(ipaddress.ip_network((address, 64), strict=False))

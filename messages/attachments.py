@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from accounts.audit_queries import Actor, insert_audit
 from db import Connection, Database
 from delivery.protocol import MAX_MATCH_CHARACTERS
 from delivery.queries import Delivery, insert_events, lock_mailboxes
@@ -107,5 +108,7 @@ async def store_messages(
     ]
     if not granted:
         return stored, []
+    for reader_id in granted:
+        await insert_audit(tx, "document_shared", Actor(sender_id, None), user_id=reader_id, document_id=document_id)
     deliveries = await insert_events(tx, user_ids=granted, kind="document.shared", ref_id=document_id, node_id=node_id)
     return stored, deliveries

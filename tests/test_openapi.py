@@ -32,6 +32,7 @@ OPERATIONS = {
     "delete_document": "DELETE /documents/{document_id}",
     "extract_pdf": "POST /extract",
     "extract_tables": "POST /extract/tables",
+    "list_audit": "GET /admin/audit",
     "list_conversation": "GET /messages/{user_id}",
     "list_conversations": "GET /conversations",
     "list_document_messages": "GET /documents/{document_id}/messages",

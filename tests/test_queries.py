@@ -13,6 +13,7 @@ import pytest
 
 import auth
 import db
+from accounts import audit_queries as audit
 from accounts import people_queries as people
 from accounts import queries as accounts
 from db import Connection, Database, Prepared, _compile
@@ -91,6 +92,10 @@ INSERT INTO refresh_tokens (hash, session_id) SELECT md5(n::text), 1 + n / 2 FRO
 INSERT INTO links (hash, user_id, purpose, is_mailed, expires_at)
 SELECT md5(n::text), 1 + n % 3000, 'password', true, now() + interval '1 hour' FROM generate_series(1, 6000) AS n;
 
+INSERT INTO audit (action, actor_id, network)
+SELECT CASE WHEN n % 100 = 0 THEN 'key_created' ELSE 'session_ended' END, CASE WHEN n % 10 > 0 THEN n % 3000 END, '192.0.2.7'
+  FROM generate_series(1, 20000) AS n;
+
 INSERT INTO presence (user_id, node_id) SELECT n, 1 FROM generate_series(1, 2000) AS n;
 
 INSERT INTO notifications (email, message, status)
@@ -149,6 +154,9 @@ QUESTIONS: dict[str, Question] = {
     "delete_expired_sessions": lambda conn: accounts.delete_expired_sessions(conn),
     "lock_refresh_token": lambda conn: accounts.lock_refresh_token(cast(Connection, conn), token_hash="a"),
     "is_unused": lambda conn: accounts.is_unused(cast(Connection, conn), token_hash="a"),
+    "insert_audit": lambda conn: audit.insert_audit(conn, "key_created", audit.Actor(7, None)),
+    "list_audit": lambda conn: audit.list_audit(conn, action="key_created", before_id=9_000, limit=50),
+    "forget_audit_of_nobody": lambda conn: audit.forget_audit_of_nobody(conn),
     "drop_dead_presence": lambda conn: presence.drop_dead_presence(conn),
     "forget_events": lambda conn: delivery.forget_events(conn, days=30),
     "list_conversations": lambda conn: messages.list_conversations(conn, user_id=7, limit=20),
@@ -197,6 +205,7 @@ QUESTIONS: dict[str, Question] = {
 MODULES = (
     accounts,
     people,
+    audit,
     delivery,
     documents,
     lists,

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from main import create_app
 from settings import Settings
+from support.databases import TestDatabase
 from support.pdfs import make_table_pdf
 from support.raw_http import connected, exchange, head, read_answer
 from support.servers import Person, Server, register
@@ -23,9 +24,11 @@ DIFFERENT = ("date", "x-request-id")  # from answer to answer
 
 
 @pytest.fixture(scope="module")
-def reader(server: Server) -> Person:
-    """Alice, whose one document has a table."""
-    return register(server, "alice")
+def reader(server: Server, database: TestDatabase) -> Person:
+    """Alice, an admin whose one document has a table."""
+    alice = register(server, "alice")
+    database.query("UPDATE users SET is_admin = true WHERE id = %s", alice.id)
+    return alice
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,7 @@ def test_a_hostile_query_harms_nothing(server: Server, shared_alice: Person, pat
         ("/me", "DELETE, GET, HEAD, PATCH"),
         ("/login", "POST"),
         ("/conversations", "GET, HEAD"),
+        ("/admin/audit", "GET, HEAD"),
         ("/documents", "GET, HEAD"),
         ("/documents/1", "DELETE, GET, HEAD, PATCH"),
         ("/documents/1/file", "GET, HEAD"),

@@ -72,6 +72,7 @@ def test_the_admin_sees_the_people(visit: Visit, empty_server: Server) -> None:
     visitor.go("/admin")
 
     visitor.see("Add a person")
+    visitor.see("Ann: Account made")
     visitor.assert_accessible()
     visitor.picture("admin")
 

@@ -1,4 +1,4 @@
-// The people of this installation: made without mail, given a new password, promoted, deleted; and a word to all.
+// The people of this installation: made without mail, given a new password, promoted, deleted; a word to all, and who did what.
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Copy, Ellipsis, KeyRound, ShieldCheck, ShieldOff, ShieldX, Trash2, UserPlus } from "lucide-react";
 import { type FormEvent, useState } from "react";
@@ -13,6 +13,7 @@ import { Empty, Failed, Loading, sayError, useDebounced, useScreenName } from ".
 import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
 import s from "../you/you.module.css";
+import { History } from "./History";
 
 export default function Admin() {
   const me = useMe();
@@ -107,6 +108,7 @@ function People() {
           </ul>
         </section>
         <Announce />
+        <History />
       </div>
       {adding && (
         <Add

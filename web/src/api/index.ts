@@ -146,4 +146,5 @@ export const setAdmin = ({ id, email, name }: T.Person, is_admin: boolean) =>
 export const deletePerson = (user_id: number) => ask(api.DELETE("/users/{user_id}", { params: { path: { user_id } } }));
 /** A link by which they choose a password, once. */
 export const resetPerson = (user_id: number) => ask(api.POST("/users/{user_id}/reset", { params: { path: { user_id } } }));
+export const listAudit = (cursor: string | null) => ask(api.GET("/admin/audit", { params: { query: { limit: 50, cursor: cursor === null ? undefined : Number(cursor) } } }));
 export const broadcast = (content: string) => ask(api.POST("/admin/broadcast", { body: { content } }));

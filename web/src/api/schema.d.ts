@@ -21,6 +21,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what
+         * @description Newest first; of one action, or of all. Failed logins appear after two seconds.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/broadcast": {
         parameters: {
             query?: never;
@@ -1419,6 +1439,93 @@ export interface components {
              * @example /documents/7/pages/57/image?width=240&q=figures
              */
             thumbnail: string | null;
+        };
+        /**
+         * AuditEntry
+         * @description What happened.
+         */
+        AuditEntry: {
+            /**
+             * Action
+             * @example key_created
+             * @enum {string}
+             */
+            action: "login_failed" | "session_ended" | "refresh_token_reused" | "account_created" | "account_deleted" | "admin_granted" | "admin_revoked" | "password_changed" | "password_reset" | "password_link_made" | "password_link_mailed" | "email_changed" | "key_created" | "key_deleted" | "document_shared" | "document_unshared" | "document_deleted";
+            /** @description null: nobody who was signed in, or the command line */
+            actor: components["schemas"]["AuditPerson"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-23T09:30:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Document Id
+             * @example null
+             */
+            document_id: number | null;
+            /**
+             * Id
+             * @example 57
+             */
+            id: number;
+            /**
+             * Last At
+             * Format: date-time
+             * @description of the last that is counted here
+             * @example 2026-11-23T09:30:00.123456Z
+             */
+            last_at: string;
+            /**
+             * Network
+             * @description the address that it came from; of IPv6 the first half
+             * @example 192.0.2.7
+             */
+            network: string | null;
+            /**
+             * Session Id
+             * @description the session, or the API key
+             * @example 9
+             */
+            session_id: number | null;
+            /**
+             * Times
+             * @description how often; a row that ends a crowd of its kind also counts those that have no row of their own
+             * @example 1
+             */
+            times: number;
+            /** @description whom it is about */
+            user: components["schemas"]["AuditPerson"] | null;
+        };
+        /**
+         * AuditPage
+         * @description Entries, newest first.
+         */
+        AuditPage: {
+            /** Audit */
+            audit: components["schemas"]["AuditEntry"][];
+            /**
+             * Next Cursor
+             * @example null
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * AuditPerson
+         * @description Somebody who did something, or to whom it was done, under the name of today.
+         */
+        AuditPerson: {
+            /**
+             * Id
+             * @example 2
+             */
+            id: number;
+            /**
+             * Name
+             * @description null if nothing of the account is left
+             * @example Bob
+             */
+            name: string | null;
         };
         /**
          * Boot
@@ -3386,6 +3493,66 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                action?: ("login_failed" | "session_ended" | "refresh_token_reused" | "account_created" | "account_deleted" | "admin_granted" | "admin_revoked" | "password_changed" | "password_reset" | "password_link_made" | "password_link_mailed" | "email_changed" | "key_created" | "key_deleted" | "document_shared" | "document_unshared" | "document_deleted") | null;
+                limit?: number;
+                cursor?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Not authenticated · Invalid token · Token expired */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Admin access required */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A field is missing or wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
             };
         };
     };

@@ -33,3 +33,4 @@ export type PageWord = Schemas["PageWord"];
 export type Boot = Schemas["Boot"];
 export type Found = Schemas["SearchPage"]["results"][number];
 export type SessionInfo = Schemas["SessionInfo"];
+export type AuditEntry = Schemas["AuditEntry"];
