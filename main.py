@@ -45,6 +45,7 @@ from edge.forms import list_paths_with_files
 from edge.health import Readiness
 from edge.limits import RateLimits
 from edge.logs import configure_logging
+from edge.shared_limits import SharedHits
 from errors import BusyError, DatabaseUnavailableError, StartupError
 from messages import boot, sockets
 from messages import routes as messages
@@ -120,8 +121,9 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         engine.start()
         stack.push_async_callback(asyncio.to_thread, engine.close)
         mailer = Mailer(settings)
-        limits = RateLimits(settings)
         bus = Bus(database)
+        hits = SharedHits(database, hide=partial(gatekeeper.tokens.derive_secret, "rate limits"))
+        limits = RateLimits(settings, shared=hits, has_other_nodes=bus.has_other_nodes)
         feed = Feed(database, bus)
         presence = Presence(database, feed, bus)
         messenger = Messenger(database, feed, bus, presence, limits)
@@ -146,6 +148,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         sign_ins.start()
         stack.push_async_callback(sign_ins.close)
         stack.push_async_callback(people.close)
+        limits.start()
+        stack.push_async_callback(limits.close)
         audit_trail.start()
         stack.push_async_callback(audit_trail.close)
         stack.push_async_callback(_close_together, outbox.close, readings.close, library.close, indexer.close)

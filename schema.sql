@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 16
+-- schema version: 17
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -125,6 +125,15 @@ CREATE TABLE IF NOT EXISTS audit (
 CREATE INDEX IF NOT EXISTS audit_by_source ON audit (coalesce(actor_id::text, network, ''), action, id);   -- insert_audit
 CREATE INDEX IF NOT EXISTS audit_by_action ON audit (action, id);                          -- list_audit
 CREATE INDEX IF NOT EXISTS audit_of_nobody ON audit (id) WHERE actor_id IS NULL;           -- forget_audit_of_nobody
+
+-- Hits of rate limits, where several nodes count together (edge/queries.py). Unlogged: a crash of PostgreSQL empties it.
+CREATE UNLOGGED TABLE IF NOT EXISTS rate_hits (
+    key text COLLATE "C" PRIMARY KEY,   -- hit
+    hits bigint[] NOT NULL,           -- the last ones, in milliseconds since 1970
+    expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS rate_hits_by_expiry ON rate_hits (expires_at);                  -- forget_hits
 
 -- Documents
 

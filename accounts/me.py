@@ -147,7 +147,7 @@ async def delete_me(
     "/forgot-password",
     status_code=202,
     summary="Send me a link for a new password",
-    responses=may_fail(RateLimitedError, *WITH_BODY),
+    responses=may_fail(RateLimitedError, DatabaseUnavailableError, *WITH_BODY),
 )
 async def forgot_password(request: Request, people: Persons, limits: Limits, body: ForgottenPassword) -> Greeting:
     """The answer is the same whether the address has an account or not. The link works once, for 30 minutes."""

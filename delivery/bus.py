@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from db import Connection, Database
-from delivery.queries import CHANNEL, Epoch, get_epoch, join_epoch, send_note
+from delivery.queries import CHANNEL, Epoch, count_other_nodes, get_epoch, join_epoch, send_note
 from edge.background import cancel
 from errors import BusyError
 
@@ -20,6 +20,7 @@ ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this node's own no
 RECONNECT_SECONDS = 0.5
 COMPANY_SECONDS = 60.0
 MAX_PROMISED = 10_000  # users
+ARRIVED = "n"  # the kind of a note without text: a node is here
 
 logger = logging.getLogger("pagewire.bus")
 
@@ -47,6 +48,7 @@ class Bus:
         self._epoch: Epoch | None = None
         self._promised: dict[int, int] = {}  # by user: the last event that is known to be committed
         self._heard_at = -math.inf  # from another node
+        self._has_other_nodes = False
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -90,6 +92,10 @@ class Bus:
         """Whether another node has been heard lately."""
         return time.monotonic() - self._heard_at < COMPANY_SECONDS
 
+    def has_other_nodes(self) -> bool:
+        """Whether there are other nodes. One that comes says so; one that has gone is noticed within five seconds."""
+        return self._has_other_nodes
+
     async def send(self, kind: str, text: str) -> None:
         """Send the other nodes a note of less than 8,000 bytes, outside any transaction.
 
@@ -106,6 +112,8 @@ class Bus:
                 self._epoch = await join_epoch(connection, node_id=self.node_id, known=known, promised=promised)
                 if known is None or known.id != self._epoch.id:
                     self._promised = {}  # of another history
+                self._has_other_nodes = await count_other_nodes(connection, node_id=self.node_id) > 0
+                await send_note(connection, payload=f"{ARRIVED}{self.node_id} ")
                 await connection.execute(f"LISTEN {CHANNEL}")
             except BaseException:
                 connection.close()
@@ -119,6 +127,7 @@ class Bus:
         sender, _, text = payload[1:].partition(" ")
         if sender != str(self.node_id):
             self._heard_at = time.monotonic()
+            self._has_other_nodes = True
             self._pass_on(payload[:1], text)
         elif payload[:1] in self._echoes:
             asyncio.get_running_loop().call_later(ECHO_SECONDS, self._echo, payload[:1], text, self.epoch)
@@ -150,6 +159,7 @@ class Bus:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 epoch = await get_epoch(connection)
+                self._has_other_nodes = await count_other_nodes(connection, node_id=self.node_id) > 0
         except Exception as error:
             logger.debug("the line between the nodes does not answer: %s", error)
             return False

@@ -217,6 +217,20 @@ async def get_epoch(conn: Executor) -> Epoch:
     return epoch
 
 
+async def count_other_nodes(conn: Executor, *, node_id: int) -> int:
+    """Those that are alive, by the locks that they hold."""
+    row = await conn.fetch_one(
+        _Total,
+        """
+        SELECT count(*) FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = %(node_lock)s AND objid <> %(node_id)s AND objsubid = 2 AND granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """,
+        {"node_lock": NODE_LOCK, "node_id": node_id},
+    )
+    return 0 if row is None else row.value
+
+
 async def join_epoch(
     connection: Connection, *, node_id: int, known: Epoch | None, promised: Mapping[int, int]
 ) -> Epoch:
@@ -229,15 +243,7 @@ async def join_epoch(
     await connection.execute("BEGIN")
     await connection.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": EPOCH_LOCK})
     current = await get_epoch(connection)
-    others = await connection.fetch_one(
-        _Total,
-        """
-        SELECT count(*) FROM pg_locks
-         WHERE locktype = 'advisory' AND classid = %(node_lock)s AND objid <> %(node_id)s AND objsubid = 2 AND granted
-           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        """,
-        {"node_lock": NODE_LOCK, "node_id": node_id},
-    )
+    others = await count_other_nodes(connection, node_id=node_id)
     lacking = await connection.fetch_one(
         _Total,
         """
@@ -248,10 +254,9 @@ async def join_epoch(
         {"user_ids": list(promised), "seqs": list(promised.values())},
     )
     last = await connection.fetch_one(_LastEpoch, "SELECT id, place FROM epochs ORDER BY ordinal DESC LIMIT 1")
-    assert others is not None
     assert lacking is not None
     is_copy = last is None or last.place != current.place
-    is_first = known is None and others.value == 0
+    is_first = known is None and others == 0
     # Where another epoch began since *known*, another node has seen the same: one is enough.
     is_known = known is not None and last is not None and last.id == known.id
     is_older = is_known and known is not None and (current.was_put_back(known) or lacking.value > 0)

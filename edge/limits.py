@@ -1,32 +1,53 @@
 """Rate limits: how often one key (an account, an address) may do one thing."""
 
+import asyncio
 import ipaddress
+import logging
 import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from limits import RateLimitItem, parse
 from starlette.requests import HTTPConnection
 
-from errors import RateLimitedError
+from edge.background import cancel, repeat
+from errors import PagewireError, RateLimitedError
 from settings import Settings
 
 LOGINS_FROM_ONE_IP = 6  # times the limit of one account
 FRAMES_OF_ONE_SOCKET = "300/10 second"  # other than messages; more is a flood
+SWEEP_EVERY_SECONDS = 600.0
 FORGOTTEN_AT_ONCE = 2  # expired windows dropped at each hit: more than one, so that they cannot pile up
+
+logger = logging.getLogger("pagewire.limits")
 
 
 class Rate:
-    """A named rule: *text* in the notation of `limits` ("10/minute"), or "off"; *times* multiplies the amount."""
+    """A named rule: *text* in the notation of `limits` ("10/minute"), or "off"; *times* multiplies the amount.
 
-    def __init__(self, name: str, text: str, *, times: int = 1) -> None:
+    *is_shared*: all nodes count it together, at the price of a query where there are several.
+    """
+
+    def __init__(self, name: str, text: str, *, times: int = 1, is_shared: bool = False) -> None:
         self.name = name
+        self.is_shared = is_shared
         self.limit: RateLimitItem | None = None
         if text != "off":
             limit = parse(text)
             self.limit = type(limit)(limit.amount * times, limit.multiples)
+
+
+class Counter(Protocol):
+    """Counts hits for several nodes."""
+
+    async def hit(self, rule: Rate, key: str) -> None:
+        """Raises RateLimitedError, DatabaseUnavailableError, BusyError."""
+
+    async def sweep(self) -> None:
+        """Forget what has expired."""
 
 
 class RateLimiter:
@@ -60,6 +81,12 @@ class RateLimiter:
         hits.append(now)
         windows.move_to_end(key)
 
+    def _take_back(self, rule: Rate, key: str) -> None:
+        """The last hit was refused elsewhere."""
+        windows = self._windows[rule.name]
+        if hits := windows.get(key):
+            hits.pop()
+
 
 def _forget_expired(windows: OrderedDict[str, deque[float]], *, before: float) -> None:
     for _ in range(FORGOTTEN_AT_ONCE):
@@ -70,18 +97,46 @@ def _forget_expired(windows: OrderedDict[str, deque[float]], *, before: float) -
 
 
 class RateLimits(RateLimiter):
-    """The rules of this installation, and their counters."""
+    """The rules of this installation, and their counters: in memory, and where there are other nodes in *shared*, too.
 
-    def __init__(self, settings: Settings) -> None:
+    What memory refuses asks nobody else. Messages and frames are many, and cheap: each node counts its own.
+    """
+
+    def __init__(self, settings: Settings, *, shared: Counter, has_other_nodes: Callable[[], bool]) -> None:
         super().__init__()
-        self.login = Rate("login", settings.login_rate_limit)
-        self.login_ip = Rate("login-ip", settings.login_rate_limit, times=LOGINS_FROM_ONE_IP)
-        self.register = Rate("register", settings.register_rate_limit)
-        self.reset = Rate("reset", settings.reset_rate_limit)
-        self.reset_ip = Rate("reset-ip", settings.reset_rate_limit, times=LOGINS_FROM_ONE_IP)
+        self._shared = shared
+        self._has_other_nodes = has_other_nodes
+        self._sweeping: asyncio.Task[None] | None = None
+        logins, resets = settings.login_rate_limit, settings.reset_rate_limit
+        self.login = Rate("login", logins, is_shared=True)
+        self.login_ip = Rate("login-ip", logins, times=LOGINS_FROM_ONE_IP, is_shared=True)
+        self.register = Rate("register", settings.register_rate_limit, is_shared=True)
+        self.reset = Rate("reset", resets, is_shared=True)
+        self.reset_ip = Rate("reset-ip", resets, times=LOGINS_FROM_ONE_IP, is_shared=True)
+        self.notification = Rate("notification", settings.notification_rate_limit, is_shared=True)
         self.message = Rate("message", settings.message_rate_limit)
         self.frame = Rate("frame", FRAMES_OF_ONE_SOCKET)
-        self.notification = Rate("notification", settings.notification_rate_limit)
+
+    def start(self) -> None:
+        work = repeat(self._shared.sweep, every_seconds=SWEEP_EVERY_SECONDS, logger=logger, name="sweeping rate limits")
+        self._sweeping = asyncio.create_task(work)
+
+    async def close(self) -> None:
+        await cancel(self._sweeping)
+
+    async def hit(self, rule: Rate, key: str) -> None:
+        """Count one; a refused hit does not count.
+
+        Raises:
+            RateLimitedError; where other nodes count too, DatabaseUnavailableError and BusyError.
+        """
+        await super().hit(rule, key)
+        if rule.is_shared and self._has_other_nodes():
+            try:
+                await self._shared.hit(rule, key)
+            except PagewireError:
+                self._take_back(rule, key)
+                raise
 
 
 def client_address(connection: HTTPConnection) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SCHEMA_FILE = Path(__file__).parent.parent / "schema.sql"
-CREATED_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+) \((.*?)^\)", re.MULTILINE | re.DOTALL)
+CREATED_TABLE = re.compile(r"^CREATE (?:UNLOGGED )?TABLE IF NOT EXISTS (\w+) \((.*?)^\)", re.MULTILINE | re.DOTALL)
 ALTERED_TABLE = re.compile(r"^ALTER TABLE (\w+)((?:\s+ADD COLUMN IF NOT EXISTS .*)+)", re.MULTILINE)
 COLUMN = re.compile(r"^ +([a-z]\w*) ([a-z]\w*(?:\[\])?)", re.MULTILINE)
 ADDED_COLUMN = re.compile(r"ADD COLUMN IF NOT EXISTS (\w+) (\w+(?:\[\])?)")

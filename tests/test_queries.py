@@ -22,6 +22,7 @@ from documents import list_queries as lists
 from documents import page_queries as pages
 from documents import queries as documents
 from documents import share_queries as shares
+from edge import queries as limits
 from errors import BusyError
 from messages import attachment_queries as attachments
 from messages import presence_queries as presence
@@ -92,6 +93,9 @@ INSERT INTO refresh_tokens (hash, session_id) SELECT md5(n::text), 1 + n / 2 FRO
 INSERT INTO links (hash, user_id, purpose, is_mailed, expires_at)
 SELECT md5(n::text), 1 + n % 3000, 'password', true, now() + interval '1 hour' FROM generate_series(1, 6000) AS n;
 
+INSERT INTO rate_hits (key, hits, expires_at)
+SELECT md5(n::text), ARRAY[n], now() + (n - 10) * interval '1 second' FROM generate_series(1, 20000) AS n;
+
 INSERT INTO audit (action, actor_id, network)
 SELECT CASE WHEN n % 100 = 0 THEN 'key_created' ELSE 'session_ended' END, CASE WHEN n % 10 > 0 THEN n % 3000 END, '192.0.2.7'
   FROM generate_series(1, 20000) AS n;
@@ -154,6 +158,8 @@ QUESTIONS: dict[str, Question] = {
     "delete_expired_sessions": lambda conn: accounts.delete_expired_sessions(conn),
     "lock_refresh_token": lambda conn: accounts.lock_refresh_token(cast(Connection, conn), token_hash="a"),
     "is_unused": lambda conn: accounts.is_unused(cast(Connection, conn), token_hash="a"),
+    "hit": lambda conn: limits.hit(conn, key="a", amount=10, seconds=60),
+    "forget_hits": lambda conn: limits.forget_hits(conn),
     "insert_audit": lambda conn: audit.insert_audit(conn, "key_created", audit.Actor(7, None)),
     "list_audit": lambda conn: audit.list_audit(conn, action="key_created", before_id=9_000, limit=50),
     "forget_audit_of_nobody": lambda conn: audit.forget_audit_of_nobody(conn),
@@ -206,6 +212,7 @@ MODULES = (
     accounts,
     people,
     audit,
+    limits,
     delivery,
     documents,
     lists,
@@ -292,7 +299,7 @@ def promises() -> list[tuple[str, str]]:
     found = []
     table = ""
     for line in (HOUSE / "schema.sql").read_text().splitlines():
-        table = match[1] if (match := re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", line)) else table
+        table = match[1] if (match := re.match(r"CREATE (?:UNLOGGED )?TABLE IF NOT EXISTS (\w+)", line)) else table
         if match := re.match(r"CREATE (?:UNIQUE )?INDEX IF NOT EXISTS (\w+).*-- (.+)", line):
             found += [(match[1], function) for function in match[2].split(", ")]
         elif match := re.match(r" +PRIMARY KEY \(.*-- (.+)", line):
