@@ -115,6 +115,7 @@ async def put_user(
 ) -> Me:
     """Only an admin changes others, and who is an admin. A new password signs its person out everywhere else."""
     is_self = caller.user.id == user_id
+    known = None
     if not is_self or body.is_admin not in (None, caller.user.is_admin):
         check_admin(caller)
     before = await queries.find_user(database, user_id=user_id)
@@ -124,18 +125,20 @@ async def put_user(
         check_person(caller)
     if is_self and (body.password is not None or body.email != before.email):
         await limits.hit(limits.login, fold_address(before.email))
-        await people.check_password(user_id, body.current_password or "")
+        known = await people.check_password(user_id, body.current_password or "")
     actor = actor_of(caller)
     new_email = None if body.email == before.email else body.email
     new_role = None if body.is_admin == before.is_admin else body.is_admin
     if is_self and new_email is not None:
-        user, _ = await people.change(before, actor, name=body.name, email=new_email)
+        user, _ = await people.change(before, actor, name=body.name, email=new_email, known=known)
         if new_role is not None:
             user = await people.update(user_id, actor, is_admin=new_role)
     else:
         user = await people.update(user_id, actor, name=body.name, email=new_email, is_admin=new_role)
     if body.password is not None:
-        await people.change_password(user_id, actor, body.password, session_id=caller.session.id if is_self else None)
+        await people.change_password(
+            user_id, actor, body.password, session_id=caller.session.id if is_self else None, known=known
+        )
     return Me.from_row(user)
 
 
@@ -151,7 +154,7 @@ async def delete_user(people: Persons, caller: CurrentPerson, user_id: IdParamet
     """As if they had left by DELETE /me."""
     check_admin(caller)
     check_not_oneself(caller.user, user_id)
-    await people.delete(user_id, actor_of(caller))
+    await people.delete(user_id, actor_of(caller), known=None)
 
 
 @router.post(

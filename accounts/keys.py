@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from accounts import people_queries
@@ -11,7 +11,7 @@ from accounts.audit_queries import insert_audit
 from accounts.audit_trail import actor_of
 from accounts.people_queries import KeyRow
 from accounts.routes import Name, Signing
-from auth import API_KEY_PREFIX, CurrentPerson, Db, hash_secret, new_secret
+from auth import API_KEY_PREFIX, CurrentPerson, Db, check_still_signed_in, hash_secret, new_secret
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.fields import MAX_ID, IdParameter, refusal
 from errors import AdminRequiredError, ConflictError, KeyNotAllowedError, NotFoundError
@@ -88,7 +88,9 @@ class ApiKeyPage(BaseModel):
     summary="Make an API key",
     responses=may_fail(*SIGNED_IN, KeyNotAllowedError, AdminRequiredError, TooManyKeysError, *WITH_BODY),
 )
-async def create_key(response: Response, database: Db, caller: CurrentPerson, body: KeyCreate) -> ApiKeyCreated:
+async def create_key(
+    request: Request, response: Response, database: Db, caller: CurrentPerson, body: KeyCreate
+) -> ApiKeyCreated:
     """It is a Bearer token on every route and socket, and is shown in this answer alone."""
     if body.admin and not caller.user.is_admin:
         raise AdminRequiredError
@@ -97,6 +99,7 @@ async def create_key(response: Response, database: Db, caller: CurrentPerson, bo
         row = await people_queries.insert_key(
             tx,
             user_id=caller.user.id,
+            session_id=caller.session.id,
             name=body.name,
             key=hash_secret(key),
             prefix=key[:PREFIX_CHARACTERS],
@@ -106,6 +109,7 @@ async def create_key(response: Response, database: Db, caller: CurrentPerson, bo
             limit=MAX_KEYS,
         )
         if row is None:
+            await check_still_signed_in(request, caller)
             raise TooManyKeysError
         await insert_audit(tx, "key_created", actor_of(caller), user_id=caller.user.id, session_id=row.id)
     response.headers["Cache-Control"] = "no-store"

@@ -97,11 +97,12 @@ class EmailConfirmation(BaseModel):
 async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body: MePatch) -> MeChanged:
     """A new address takes the password, and where mail is sent, the link to it that `/confirm-email` takes."""
     user = caller.user
+    known = None
     if body.email is not None and body.email != user.email:
         check_person(caller)
         await limits.hit(limits.login, fold_address(user.email))
-        await people.check_password(user.id, body.current_password or "")
-    changed, pending = await people.change(user, actor_of(caller), name=body.name, email=body.email)
+        known = await people.check_password(user.id, body.current_password or "")
+    changed, pending = await people.change(user, actor_of(caller), name=body.name, email=body.email, known=known)
     return MeChanged(**Me.from_row(changed).model_dump(), pending_email=pending)
 
 
@@ -114,8 +115,10 @@ async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body
 async def change_password(people: Persons, limits: Limits, caller: CurrentPerson, body: PasswordChange) -> None:
     """All my other sessions end, and all API keys and pending links."""
     await limits.hit(limits.login, fold_address(caller.user.email))
-    await people.check_password(caller.user.id, body.current_password)
-    await people.change_password(caller.user.id, actor_of(caller), body.new_password, session_id=caller.session.id)
+    known = await people.check_password(caller.user.id, body.current_password)
+    await people.change_password(
+        caller.user.id, actor_of(caller), body.new_password, session_id=caller.session.id, known=known
+    )
 
 
 @router.delete(
@@ -137,8 +140,8 @@ async def delete_me(
 ) -> None:
     """My documents, keys, sessions and everything I wrote go at once. What others wrote to me stays with them."""
     await limits.hit(limits.login, fold_address(caller.user.email))
-    await people.check_password(caller.user.id, body.password)
-    await people.delete(caller.user.id, actor_of(caller))
+    known = await people.check_password(caller.user.id, body.password)
+    await people.delete(caller.user.id, actor_of(caller), known=known)
     if caller.session.kind == "browser":
         cookie.remove(request, response)
 

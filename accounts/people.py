@@ -49,6 +49,12 @@ Your address on Pagewire is to be changed from {email} to {new_email}.
 If it was not you, change your password now.
 """
 
+CHANGE_MAIL = """\
+The password of {email} on Pagewire was changed.
+
+If it was not you, ask for a new one at once, and tell who runs your Pagewire.
+"""
+
 # Forgets what a person wrote, in the transaction that ends the account; what it returns is done after the commit.
 Farewell = Callable[[Connection, int], Awaitable[Callable[[], Awaitable[None]]]]
 logger = logging.getLogger("pagewire.people")
@@ -73,6 +79,7 @@ class People:
         farewells: Sequence[Farewell],
     ) -> None:
         self._base = settings.public_url
+        self._has_mail = settings.smtp_host is not None
         self._may_mail = settings.smtp_host is not None and settings.public_url is not None
         self._gatekeeper = gatekeeper
         self._database = database
@@ -88,21 +95,40 @@ class People:
 
     # Passwords
 
-    async def check_password(self, user_id: int, password: str) -> None:
-        """Raise InvalidCredentialsError unless it is this person's."""
-        known = await people_queries.get_password_hash(self._database, user_id=user_id)
-        if not await self._gatekeeper.passwords.matches(password, known):
-            raise InvalidCredentialsError
+    async def check_password(self, user_id: int, password: str) -> str:
+        """Return the hash of this person's password, for *known* below: it may be changed before they go on.
 
-    async def change_password(self, user_id: int, actor: Actor, password: str, *, session_id: int | None) -> None:
-        """All sessions but that one end, and all API keys and links."""
+        Raises:
+            InvalidCredentialsError: unless it is theirs.
+        """
+        known = await people_queries.get_password_hash(self._database, user_id=user_id)
+        if not await self._gatekeeper.passwords.matches(password, known) or known is None:
+            raise InvalidCredentialsError
+        return known
+
+    async def change_password(
+        self, user_id: int, actor: Actor, password: str, *, session_id: int | None, known: str | None
+    ) -> None:
+        """All sessions but that one end, and all API keys and links; the account's owner is told by mail.
+
+        Raises:
+            InvalidCredentialsError: if the password is not the *known* one any more; UserNotFoundError
+        """
         password_hash = await self._gatekeeper.passwords.hash(password)
         async with self._database.transaction() as tx:
-            if not await people_queries.set_password(tx, user_id=user_id, password_hash=password_hash):
+            await _hold_password(tx, user_id, known)
+            email = await people_queries.set_password(tx, user_id=user_id, password_hash=password_hash)
+            if email is None:
                 raise UserNotFoundError
+            await self._tell_of_new_password(tx, email)
             ended = await self._sign_out(tx, user_id, actor, except_id=session_id)
             await insert_audit(tx, "password_changed", actor, user_id=user_id)
         self._feed.drop_sessions(user_id, ended)
+        self._outbox.look()
+
+    async def _tell_of_new_password(self, tx: Connection, email: str) -> None:
+        if self._has_mail:
+            await self._outbox.queue_within(tx, email=email, message=CHANGE_MAIL.format(email=email))
 
     async def _sign_out(self, tx: Connection, user_id: int, actor: Actor, *, except_id: int | None = None) -> list[int]:
         await people_queries.delete_links(tx, user_id=user_id)
@@ -146,38 +172,46 @@ class People:
         password_hash = await self._gatekeeper.passwords.hash(password)
         async with self._database.transaction() as tx:
             link = await people_queries.take_link(tx, token_hash=token_hash, purpose="password")
-            if link is None or not await people_queries.set_password(
-                tx, user_id=link.user_id, password_hash=password_hash, is_verified=link.is_mailed
-            ):
+            if link is None:
                 raise LinkExpiredError
+            email = await people_queries.set_password(
+                tx, user_id=link.user_id, password_hash=password_hash, is_verified=link.is_mailed
+            )
+            if email is None:
+                raise LinkExpiredError
+            await self._tell_of_new_password(tx, email)
             ended = await self._sign_out(tx, link.user_id, actor)
             await insert_audit(tx, "password_reset", actor, user_id=link.user_id)
         self._feed.drop_sessions(link.user_id, ended)
+        self._outbox.look()
 
     # Names and addresses
 
     async def change(
-        self, user: UserRow, actor: Actor, *, name: str | None, email: str | None
+        self, user: UserRow, actor: Actor, *, name: str | None, email: str | None, known: str | None
     ) -> tuple[UserRow, str | None]:
         """Change a name; a new address at once, or where mail is sent, once the link to it comes back.
 
         Return the account, and the address that is to be confirmed.
 
         Raises:
+            InvalidCredentialsError: if the password is not the *known* one any more.
             EmailTakenError, UserNotFoundError
         """
         if email is not None and email != user.email and self._may_mail:
             found = await queries.find_credentials(self._database, email=email)
             if found is not None and found.user.id != user.id:
                 raise EmailTakenError
-            token = await _make_link(self._database, user.id, "email", LINK_SECONDS, is_mailed=True, email=email)
+            async with self._database.transaction() as tx:
+                await _hold_password(tx, user.id, known)
+                token = await _make_link(tx, user.id, "email", LINK_SECONDS, is_mailed=True, email=email)
             text = ADDRESS_MAIL.format(email=email, link=self._address("confirm-email", token))
             await self._outbox.queue(sender_id=None, email=email, message=text)
             notice = NOTICE_MAIL.format(email=user.email, new_email=email)
             await self._outbox.queue(sender_id=None, email=user.email, message=notice)
             return await self.update(user.id, actor, name=name), email
         new_email = None if email == user.email else email
-        return await self.update(user.id, actor, name=name, email=new_email), None
+        return await self.update(user.id, actor, name=name, email=new_email, known=known), None
 
     async def confirm_email(self, token: str, actor: Actor) -> None:
         """Raises LinkExpiredError, EmailTakenError."""
@@ -199,16 +233,19 @@ class People:
         name: str | None = None,
         email: str | None = None,
         is_admin: bool | None = None,
+        known: str | None = None,
     ) -> UserRow:
         """Change what is not None; *email* and *is_admin* are other than before.
 
         Raises:
+            InvalidCredentialsError: if the password is not the *known* one any more.
             EmailTakenError, UserNotFoundError, LastAdminError
         """
         try:
             async with self._database.transaction() as tx:
                 if is_admin is False and await people_queries.is_last_admin(tx, user_id=user_id):
                     raise LastAdminError
+                await _hold_password(tx, user_id, known)
                 user = await people_queries.update_user(tx, user_id=user_id, name=name, email=email, is_admin=is_admin)
                 if user is None:
                     raise UserNotFoundError
@@ -225,10 +262,11 @@ class People:
 
     # The end
 
-    async def delete(self, user_id: int, actor: Actor) -> None:
+    async def delete(self, user_id: int, actor: Actor, *, known: str | None) -> None:
         """End an account: what this person wrote and owns goes, what others wrote to them stays.
 
         Raises:
+            InvalidCredentialsError: if the password is not the *known* one any more.
             UserNotFoundError, LastAdminError
         """
         afterwards: list[Callable[[], Awaitable[None]]] = []
@@ -238,6 +276,7 @@ class People:
             if await queries.find_user(tx, user_id=user_id) is None:
                 raise UserNotFoundError
             afterwards = [await farewell(tx, user_id) for farewell in self._farewells]
+            await _hold_password(tx, user_id, known)  # accounts are locked last
             await people_queries.bury_user(tx, user_id=user_id)
             await self._sign_ins.end_within(tx, user_id, actor, kinds=ALL_KINDS)
             await self._feed.announce_ended(tx, user_id)
@@ -245,6 +284,11 @@ class People:
         self._feed.drop_sessions(user_id)
         for finish in afterwards:
             await finish()
+
+
+async def _hold_password(tx: Connection, user_id: int, known: str | None) -> None:
+    if known is not None and not await people_queries.hold_password(tx, user_id=user_id, password_hash=known):
+        raise InvalidCredentialsError
 
 
 async def _make_link(

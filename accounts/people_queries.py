@@ -26,17 +26,29 @@ async def get_password_hash(conn: Executor, *, user_id: int) -> str | None:
     return row and row.value
 
 
-async def set_password(tx: Executor, *, user_id: int, password_hash: str, is_verified: bool = False) -> bool:
-    """*is_verified*: who sets it came by a link that was mailed to the address."""
-    changed = await tx.execute(
+async def hold_password(tx: Connection, *, user_id: int, password_hash: str) -> bool:
+    """Whether it is still this one; nobody changes it until the transaction is over."""
+    row = await tx.fetch_one(
+        _One,
+        "SELECT 1 FROM users WHERE id = %(id)s AND password_hash = %(hash)s AND deleted_at IS NULL FOR NO KEY UPDATE",
+        {"id": user_id, "hash": password_hash},
+    )
+    return row is not None
+
+
+async def set_password(tx: Executor, *, user_id: int, password_hash: str, is_verified: bool = False) -> str | None:
+    """Return the address of the account; None if there is none. *is_verified*: who sets it came by a mailed link."""
+    row = await tx.fetch_one(
+        _Text,
         """
         UPDATE users SET password_hash = %(hash)s,
                          verified_at = CASE WHEN %(is_verified)s THEN coalesce(verified_at, now()) ELSE verified_at END
          WHERE id = %(id)s AND deleted_at IS NULL
+        RETURNING email
         """,
         {"id": user_id, "hash": password_hash, "is_verified": is_verified},
     )
-    return changed > 0
+    return row and row.value
 
 
 async def update_user(
@@ -196,9 +208,10 @@ _KEY = """
 
 
 async def insert_key(
-    tx: Executor,
+    tx: Connection,
     *,
     user_id: int,
+    session_id: int,
     name: str,
     key: str,
     prefix: str,
@@ -207,7 +220,10 @@ async def insert_key(
     expires_at: datetime | None,
     limit: int,
 ) -> KeyRow | None:
-    """None if the user has *limit* keys already, or is deleted."""
+    """None if the user has *limit* keys already, or the session that makes it has ended."""
+    await tx.execute(
+        "SELECT 1 FROM users WHERE id = %(id)s FOR UPDATE", {"id": user_id}
+    )  # before looking at the session
     return await tx.fetch_one(
         KeyRow,
         f"""
@@ -215,11 +231,12 @@ async def insert_key(
         SELECT id, 'key', %(key)s, %(name)s, %(prefix)s, %(read_only)s, %(admin)s, %(expires_at)s
           FROM users WHERE id = %(user_id)s AND deleted_at IS NULL
            AND (SELECT count(*) FROM sessions WHERE user_id = %(user_id)s AND kind = 'key') < %(limit)s
-           FOR UPDATE
+           AND EXISTS (SELECT 1 FROM sessions WHERE id = %(session_id)s)
         RETURNING {_KEY}
         """,
         {
             "user_id": user_id,
+            "session_id": session_id,
             "key": key,
             "name": name,
             "prefix": prefix,

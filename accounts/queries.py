@@ -155,15 +155,17 @@ class _Id(NamedTuple):
     id: int
 
 
-async def insert_session(conn: Executor, new: NewSession, *, refresh_hash: str | None = None) -> SessionCreated | None:
-    """None if the account is deleted meanwhile."""
+async def insert_session(
+    conn: Executor, new: NewSession, *, password_hash: str, refresh_hash: str | None = None
+) -> SessionCreated | None:
+    """None if the account is deleted meanwhile, or its password is another one: whoever changes it is waited for."""
     return await conn.fetch_one(
         SessionCreated,
         """
         WITH opened AS (
             INSERT INTO sessions (user_id, kind, key, expires_at, user_agent, ip)
             SELECT id, %(kind)s, %(key)s, now() + %(seconds)s * interval '1 second', %(user_agent)s, %(ip)s
-              FROM users WHERE id = %(user_id)s AND deleted_at IS NULL FOR KEY SHARE
+              FROM users WHERE id = %(user_id)s AND deleted_at IS NULL AND password_hash = %(password_hash)s FOR SHARE
             RETURNING id, expires_at
         ), refreshable AS (
             INSERT INTO refresh_tokens (hash, session_id)
@@ -171,7 +173,7 @@ async def insert_session(conn: Executor, new: NewSession, *, refresh_hash: str |
         )
         SELECT id, expires_at FROM opened
         """,
-        {**new._asdict(), "refresh_hash": refresh_hash},
+        {**new._asdict(), "password_hash": password_hash, "refresh_hash": refresh_hash},
     )
 
 

@@ -12,6 +12,7 @@ from accounts.addresses import Email, as_registered
 from accounts.audit_queries import Actor, insert_audit
 from accounts.audit_trail import AuditTrail, stranger
 from accounts.installation import Installation
+from accounts.queries import CredentialsRow
 from accounts.sign_ins import SignIns, Tokens
 from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeeper, Limits, UserRow, current_user
 from db import Database, fold_address
@@ -205,8 +206,8 @@ async def register(
             raise EmailTakenError
         await insert_audit(tx, "account_created", Actor(user.id, client_network(request)), user_id=user.id)
     if not body.session:
-        return access_token(await sign_ins.begin(request, user), gate, response)
-    session = await sign_ins.begin_browser(request, user, keep=False)
+        return access_token(await sign_ins.begin(request, user, password_hash), gate, response)
+    session = await sign_ins.begin_browser(request, user, password_hash, keep=False)
     cookie.put(request, response, session.secret, max_age=session.max_age)
     return access_token(Tokens(user, gate.tokens.issue(user, session_key=session.key), None), gate, response)
 
@@ -232,8 +233,8 @@ async def login(
     credentials: Annotated[Credentials, Depends(read_credentials)],
 ) -> AccessToken:
     """Exchange an address and a password for a Bearer token. The answer does not tell which of the two is wrong."""
-    user = await check_credentials(request, database, limits, gate, audit, credentials)
-    return access_token(await sign_ins.begin(request, user), gate, response)
+    found = await check_credentials(request, database, limits, gate, audit, credentials)
+    return access_token(await sign_ins.begin(request, found.user, found.password_hash), gate, response)
 
 
 async def check_credentials(
@@ -243,8 +244,8 @@ async def check_credentials(
     gate: Gatekeeper,
     audit: AuditTrail,
     credentials: Credentials,
-) -> UserRow:
-    """The account that *credentials* belong to.
+) -> CredentialsRow:
+    """The account that *credentials* belong to, and the hash of its password.
 
     Raises:
         InvalidCredentialsError, RateLimitedError
@@ -255,7 +256,7 @@ async def check_credentials(
     if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
         audit.note_failed_login(stranger(request), user_id=None if found is None else found.user.id)
         raise InvalidCredentialsError
-    return found.user
+    return found
 
 
 router.add_api_route(

@@ -194,14 +194,14 @@ async def sign_in_browser(
     """The session is in a cookie that no script can read. For pages of this server alone, as JSON alone."""
     refuse_other_sites(request)
     credentials = await read_json(request, BrowserCredentials)
-    user = await check_credentials(request, database, limits, gate, audit, credentials)
+    found = await check_credentials(request, database, limits, gate, audit, credentials)
     before = await authenticate_browser(request)
-    session = await sign_ins.begin_browser(request, user, keep=credentials.keep)
+    session = await sign_ins.begin_browser(request, found.user, found.password_hash, keep=credentials.keep)
     if before is not None:
         await sign_ins.end(before.user.id, actor_of(before), session_id=before.session.id)
     cookie.put(request, response, session.secret, max_age=session.max_age)
     response.headers["Cache-Control"] = "no-store"
-    return BrowserSignedIn(user=Me.from_row(user), expires_at=session.expires_at)
+    return BrowserSignedIn(user=Me.from_row(found.user), expires_at=session.expires_at)
 
 
 @router.delete(

@@ -17,7 +17,7 @@ from db import Connection, Database
 from delivery.feed import Feed
 from edge.background import cancel, repeat
 from edge.limits import client_address, client_network
-from errors import InvalidTokenError, PagewireError, TokenExpiredError
+from errors import InvalidCredentialsError, InvalidTokenError, PagewireError, TokenExpiredError
 from settings import Settings
 
 SIGNED_IN_KINDS = ("browser", "api")  # all but API keys
@@ -73,22 +73,35 @@ class SignIns:
 
     # Beginning
 
-    async def begin(self, connection: HTTPConnection, user: UserRow) -> Tokens:
-        """A session of a program."""
+    async def begin(self, connection: HTTPConnection, user: UserRow, password_hash: str) -> Tokens:
+        """A session of a program.
+
+        Raises:
+            InvalidCredentialsError: if the password was changed since *password_hash* was looked at.
+        """
         key, refresh_token = secrets.token_hex(16), new_secret()
         new = _describe(connection, user, "api", key, self._api_seconds)
-        if await queries.insert_session(self._database, new, refresh_hash=hash_secret(refresh_token)) is None:
-            raise InvalidTokenError
+        created = await queries.insert_session(
+            self._database, new, password_hash=password_hash, refresh_hash=hash_secret(refresh_token)
+        )
+        if created is None:
+            raise InvalidCredentialsError
         return Tokens(user, self._gatekeeper.tokens.issue(user, session_key=key), refresh_token)
 
-    async def begin_browser(self, connection: HTTPConnection, user: UserRow, *, keep: bool) -> BrowserSession:
-        """A session of a browser: a new one at each sign-in, whatever the browser sent."""
+    async def begin_browser(
+        self, connection: HTTPConnection, user: UserRow, password_hash: str, *, keep: bool
+    ) -> BrowserSession:
+        """A session of a browser: a new one at each sign-in, whatever the browser sent.
+
+        Raises:
+            InvalidCredentialsError: as `begin`.
+        """
         secret = new_secret()
         seconds = self._kept_seconds if keep else min(BROWSER_SECONDS, self._kept_seconds)
         new = _describe(connection, user, "browser", hash_secret(secret), seconds)
-        created = await queries.insert_session(self._database, new)
+        created = await queries.insert_session(self._database, new, password_hash=password_hash)
         if created is None:
-            raise InvalidTokenError
+            raise InvalidCredentialsError
         return BrowserSession(secret, new.key, created.expires_at, round(seconds) if keep else None)
 
     # Refreshing

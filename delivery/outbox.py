@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from db import Database
+from db import Connection, Database
 from delivery import queries
 from delivery.queries import NotificationRow
 from delivery.smtp import Mail, MailDelayedError, Mailer, MailRefusedError
@@ -51,6 +51,14 @@ class Outbox:
     async def queue(self, *, sender_id: int | None, email: str, message: str) -> None:
         """Store an e-mail; it is sent soon. Without a sender it is Pagewire's own: once sent, its text goes."""
         await queries.insert_notification(self._database, sender_id=sender_id, email=email, message=message)
+        self.look()
+
+    async def queue_within(self, tx: Connection, *, email: str, message: str) -> None:
+        """Store an e-mail of Pagewire's own in a transaction of the caller's, who calls `look` after the commit."""
+        await queries.insert_notification(tx, sender_id=None, email=email, message=message)
+
+    def look(self) -> None:
+        """Send what was stored."""
         self._is_due.set()
 
     async def _run(self) -> None:

@@ -35,6 +35,13 @@ def token_in(mail: EmailMessage, page: str) -> str:
     return found[1]
 
 
+def next_link(post_office: MailServer, page: str) -> str:
+    """The token of the next mail with a link; mails about changed passwords come between them."""
+    while "#token=" not in (mail := post_office.next_mail()).get_content():
+        pass
+    return token_in(mail, page)
+
+
 def forget(server: Server, email: str) -> httpx.Response:
     return httpx.post(f"{server.url}/forgot-password", json={"email": email})
 
@@ -50,11 +57,9 @@ def test_a_link_brings_a_new_password_and_ends_everything(
     key = alice.client.post("/api-keys", json={"name": "script"}).json()["key"]
 
     assert forget(server, alice.email.upper()).status_code == 202
-    mail = post_office.next_mail()
-    token = token_in(mail, "reset-password")
+    token = next_link(post_office, "reset-password")
     answer = reset(server, token)
 
-    assert mail["To"] == alice.email
     assert answer.status_code == 204
     assert sign_in(alice.client, alice.email, NEW_PASSWORD).json()["user"]["verified"] is True
     assert sign_in(alice.client, alice.email).status_code == 401
@@ -68,21 +73,57 @@ def test_a_link_brings_a_new_password_and_ends_everything(
     )
 
 
+def test_a_link_goes_to_the_address_as_it_was_registered(
+    server: Server, alice: Person, post_office: MailServer
+) -> None:
+    forget(server, alice.email.upper())
+
+    while "#token=" not in (mail := post_office.next_mail()).get_content():
+        pass
+    assert mail["To"] == alice.email
+
+
+def by_link(alice: Person, post_office: MailServer) -> None:
+    forget(alice.server, alice.email)
+    assert reset(alice.server, next_link(post_office, "reset-password")).status_code == 204
+
+
+def by_oneself(alice: Person, post_office: MailServer) -> None:
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert alice.client.post("/me/password", json=body).status_code == 204
+
+
+@pytest.mark.parametrize("change", [by_link, by_oneself])
+def test_who_has_a_new_password_is_told_by_mail(
+    alice: Person, post_office: MailServer, change: Callable[[Person, MailServer], None]
+) -> None:
+    change(alice, post_office)
+
+    while (mail := post_office.next_mail())["To"] != alice.email:
+        pass
+    assert "was changed" in mail.get_content()
+    assert "http" not in mail.get_content()
+    assert NEW_PASSWORD not in mail.get_content()
+
+
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(
     server: Server, alice: Person, post_office: MailServer
 ) -> None:
-    known, unknown = forget(server, alice.email), forget(server, address("nobody"))
+    nobody = address("nobody")
+    unknown, known = forget(server, nobody), forget(server, alice.email)
 
     assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
-    assert post_office.next_mail()["To"] == alice.email
+    while (mail := post_office.next_mail())["To"] != alice.email:
+        assert mail["To"] != nobody
+    assert "#token=" in mail.get_content()
     assert post_office.received.empty()
 
 
 def test_of_two_links_the_newer_one_works(server: Server, alice: Person, post_office: MailServer) -> None:
     forget(server, alice.email)
-    older = token_in(post_office.next_mail(), "reset-password")
+    older = next_link(post_office, "reset-password")
     forget(server, alice.email)
-    newer = token_in(post_office.next_mail(), "reset-password")
+    newer = next_link(post_office, "reset-password")
 
     assert reset(server, older).status_code == 400
     assert reset(server, newer).status_code == 204
@@ -90,7 +131,7 @@ def test_of_two_links_the_newer_one_works(server: Server, alice: Person, post_of
 
 def test_a_link_expires(server: Server, alice: Person, post_office: MailServer, mail_database: TestDatabase) -> None:
     forget(server, alice.email)
-    token = token_in(post_office.next_mail(), "reset-password")
+    token = next_link(post_office, "reset-password")
     mail_database.query("UPDATE links SET expires_at = now() WHERE user_id = %s", alice.id)
 
     assert reset(server, token).status_code == 400
@@ -98,7 +139,7 @@ def test_a_link_expires(server: Server, alice: Person, post_office: MailServer, 
 
 def test_a_changed_password_ends_pending_links(server: Server, alice: Person, post_office: MailServer) -> None:
     forget(server, alice.email)
-    token = token_in(post_office.next_mail(), "reset-password")
+    token = next_link(post_office, "reset-password")
 
     alice.client.post("/me/password", json={"current_password": PASSWORD, "new_password": NEW_PASSWORD})
 
@@ -109,7 +150,7 @@ def test_links_are_stored_nowhere_once_the_mail_is_sent(
     server: Server, alice: Person, post_office: MailServer, mail_database: TestDatabase
 ) -> None:
     forget(server, alice.email)
-    token = token_in(post_office.next_mail(), "reset-password")
+    token = next_link(post_office, "reset-password")
 
     sql = "SELECT message FROM notifications WHERE email = %s AND status = 'sent'"
     wait_until(lambda: mail_database.query(sql, alice.email) == [("",)])
@@ -135,7 +176,7 @@ def test_a_new_address_counts_once_its_link_comes_back(server: Server, alice: Pe
 
 def test_a_link_for_one_purpose_is_none_for_the_other(server: Server, alice: Person, post_office: MailServer) -> None:
     forget(server, alice.email)
-    token = token_in(post_office.next_mail(), "reset-password")
+    token = next_link(post_office, "reset-password")
 
     assert httpx.post(f"{server.url}/confirm-email", json={"token": token}).status_code == 400
     assert reset(server, token).status_code == 204
