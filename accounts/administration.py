@@ -12,7 +12,7 @@ from accounts.people import INVITATION_SECONDS, check_not_oneself
 from accounts.routes import Me, Name, Password, Signing
 from auth import Caller, CurrentCaller, CurrentPerson, Db, Gate, Limits, check_person
 from db import fold_address
-from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.answers import MAY_WRITE, WITH_BODY, may_fail, operation_id
 from edge.fields import IdParameter
 from errors import (
     AdminRequiredError,
@@ -71,7 +71,7 @@ def check_admin(caller: Caller) -> None:
     status_code=201,
     summary="Take somebody in",
     responses=may_fail(
-        *SIGNED_IN, AdminRequiredError, KeyNotAllowedError, EmailTakenError, RateLimitedError, *WITH_BODY
+        *MAY_WRITE, AdminRequiredError, KeyNotAllowedError, EmailTakenError, RateLimitedError, *WITH_BODY
     ),
 )
 async def create_user(
@@ -99,7 +99,7 @@ async def create_user(
     "/users/{user_id}",
     summary="Change somebody, or myself",
     responses=may_fail(
-        *SIGNED_IN,
+        *MAY_WRITE,
         AdminRequiredError,
         KeyNotAllowedError,
         InvalidCredentialsError,
@@ -147,7 +147,7 @@ async def put_user(
     status_code=204,
     summary="Delete somebody's account",
     responses=may_fail(
-        *SIGNED_IN, AdminRequiredError, KeyNotAllowedError, ForbiddenError, LastAdminError, UserNotFoundError
+        *MAY_WRITE, AdminRequiredError, KeyNotAllowedError, ForbiddenError, LastAdminError, UserNotFoundError
     ),
 )
 async def delete_user(people: Persons, caller: CurrentPerson, user_id: IdParameter) -> None:
@@ -160,7 +160,7 @@ async def delete_user(people: Persons, caller: CurrentPerson, user_id: IdParamet
 @router.post(
     "/users/{user_id}/reset",
     summary="A link for somebody who forgot their password",
-    responses=may_fail(*SIGNED_IN, AdminRequiredError, KeyNotAllowedError, UserNotFoundError),
+    responses=may_fail(*MAY_WRITE, AdminRequiredError, KeyNotAllowedError, UserNotFoundError),
 )
 async def create_password_link(
     database: Db, people: Persons, caller: CurrentPerson, user_id: IdParameter
@@ -176,7 +176,7 @@ async def create_password_link(
     "/users/{user_id}/sessions",
     status_code=204,
     summary="Sign somebody out everywhere",
-    responses=may_fail(*SIGNED_IN, AdminRequiredError, KeyNotAllowedError, UserNotFoundError),
+    responses=may_fail(*MAY_WRITE, AdminRequiredError, KeyNotAllowedError, UserNotFoundError),
 )
 async def delete_users_sessions(database: Db, sign_ins: Signing, caller: CurrentPerson, user_id: IdParameter) -> None:
     """All sessions end; API keys stay."""

@@ -12,7 +12,7 @@ from accounts.audit_trail import actor_of
 from accounts.people_queries import KeyRow
 from accounts.routes import Name, Signing
 from auth import API_KEY_PREFIX, CurrentPerson, Db, check_still_signed_in, hash_secret, new_secret
-from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.fields import MAX_ID, IdParameter, refusal
 from errors import AdminRequiredError, ConflictError, KeyNotAllowedError, NotFoundError
 
@@ -86,7 +86,7 @@ class ApiKeyPage(BaseModel):
     "/api-keys",
     status_code=201,
     summary="Make an API key",
-    responses=may_fail(*SIGNED_IN, KeyNotAllowedError, AdminRequiredError, TooManyKeysError, *WITH_BODY),
+    responses=may_fail(*MAY_WRITE, KeyNotAllowedError, AdminRequiredError, TooManyKeysError, *WITH_BODY),
 )
 async def create_key(
     request: Request, response: Response, database: Db, caller: CurrentPerson, body: KeyCreate
@@ -132,7 +132,7 @@ async def list_keys(
     "/api-keys/{key_id}",
     status_code=204,
     summary="Delete an API key",
-    responses=may_fail(*SIGNED_IN, KeyNotAllowedError, KeyNotFoundError),
+    responses=may_fail(*MAY_WRITE, KeyNotAllowedError, KeyNotFoundError),
 )
 async def delete_key(sign_ins: Signing, caller: CurrentPerson, key_id: IdParameter) -> None:
     """It is refused at once; its sockets close within a second."""

@@ -11,7 +11,7 @@ from accounts.people import People
 from accounts.routes import Me, Name, Password
 from auth import MAX_PASSWORD_BYTES, CurrentCaller, CurrentPerson, Limits, check_person
 from db import fold_address
-from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.answers import MAY_WRITE, WITH_BODY, may_fail, operation_id
 from edge.browsers import SessionCookie
 from edge.engines import opened
 from edge.fields import Storable, check_storable
@@ -91,7 +91,7 @@ class EmailConfirmation(BaseModel):
     "/me",
     summary="Change my name or address",
     responses=may_fail(
-        *SIGNED_IN, EmailTakenError, InvalidCredentialsError, KeyNotAllowedError, RateLimitedError, *WITH_BODY
+        *MAY_WRITE, EmailTakenError, InvalidCredentialsError, KeyNotAllowedError, RateLimitedError, *WITH_BODY
     ),
 )
 async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body: MePatch) -> MeChanged:
@@ -110,7 +110,7 @@ async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body
     "/me/password",
     status_code=204,
     summary="Change my password",
-    responses=may_fail(*SIGNED_IN, InvalidCredentialsError, KeyNotAllowedError, RateLimitedError, *WITH_BODY),
+    responses=may_fail(*MAY_WRITE, InvalidCredentialsError, KeyNotAllowedError, RateLimitedError, *WITH_BODY),
 )
 async def change_password(people: Persons, limits: Limits, caller: CurrentPerson, body: PasswordChange) -> None:
     """All my other sessions end, and all API keys and pending links."""
@@ -126,7 +126,7 @@ async def change_password(people: Persons, limits: Limits, caller: CurrentPerson
     status_code=204,
     summary="Delete my account",
     responses=may_fail(
-        *SIGNED_IN, InvalidCredentialsError, KeyNotAllowedError, LastAdminError, RateLimitedError, *WITH_BODY
+        *MAY_WRITE, InvalidCredentialsError, KeyNotAllowedError, LastAdminError, RateLimitedError, *WITH_BODY
     ),
 )
 async def delete_me(

@@ -10,7 +10,7 @@ from accounts import queries
 from accounts.addresses import Email
 from auth import CurrentUser, Db, Limits
 from delivery.outbox import Outbox
-from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.answers import MAY_WRITE, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import NotBlank
 from edge.forms import json_or_form, read_body, validate
@@ -49,7 +49,7 @@ async def read_notification(
     "/send-notification",
     summary="Send an e-mail to a user",
     openapi_extra=json_or_form(Notification),
-    responses=may_fail(*SIGNED_IN, *WITH_BODY, ForbiddenError, RateLimitedError),
+    responses=may_fail(*MAY_WRITE, *WITH_BODY, ForbiddenError, RateLimitedError),
 )
 async def send_notification(
     database: Db,

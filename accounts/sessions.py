@@ -12,7 +12,7 @@ from accounts.audit_trail import actor_of
 from accounts.queries import SessionInfoRow
 from accounts.routes import AccessToken, Auditing, Credentials, Me, Signing, access_token, check_credentials
 from auth import FOR_USERS, CurrentPerson, Db, Gate, Limits, authenticate_browser, check_person, find_caller
-from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.browsers import SessionCookie, refuse_other_sites
 from edge.engines import opened
 from edge.fields import MAX_ID, ClientId, IdParameter, Storable
@@ -134,7 +134,7 @@ async def logout(request: Request, response: Response, sign_ins: Signing, cookie
 
 
 @router.post(
-    "/logout-all", status_code=204, summary="End all my sessions", responses=may_fail(*SIGNED_IN, KeyNotAllowedError)
+    "/logout-all", status_code=204, summary="End all my sessions", responses=may_fail(*MAY_WRITE, KeyNotAllowedError)
 )
 async def logout_all(
     request: Request, response: Response, sign_ins: Signing, cookie: Cookie, caller: CurrentPerson
@@ -164,7 +164,7 @@ async def list_sessions(
     "/sessions/{session_id}",
     status_code=204,
     summary="End one of my sessions",
-    responses=may_fail(*SIGNED_IN, KeyNotAllowedError, SessionNotFoundError),
+    responses=may_fail(*MAY_WRITE, KeyNotAllowedError, SessionNotFoundError),
 )
 async def delete_session(sign_ins: Signing, caller: CurrentPerson, session_id: IdParameter) -> None:
     """Its tokens are refused at once; its sockets close within a second."""

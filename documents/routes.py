@@ -28,7 +28,7 @@ from documents.uploads import (
     received_pdf,
     upload_body,
 )
-from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
+from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import DESCRIBED_MAX_ID, MAX_ID, ClientId, Download, IdParameter, Storable, check_storable
 from edge.ranges import file_response
@@ -38,6 +38,7 @@ from errors import (
     DocumentNotFoundError,
     DocumentNotReadyError,
     RateLimitedError,
+    ReadOnlyKeyError,
     RequestedRangeError,
     StorageUnavailableError,
     UserNotFoundError,
@@ -257,6 +258,7 @@ class UploadedDocument(BaseModel):
         },
         **may_fail(
             *WITH_PDF,
+            ReadOnlyKeyError,
             ClientIdReusedError,
             DocumentNotFoundError,
             UserNotFoundError,
@@ -398,7 +400,7 @@ async def read_document(library: Docs, user: CurrentUser, document_id: IdParamet
 @router.patch(
     "/documents/{document_id}",
     summary="Rename a document",
-    responses=may_fail(*SIGNED_IN, *WITH_BODY, DocumentNotFoundError),
+    responses=may_fail(*MAY_WRITE, *WITH_BODY, DocumentNotFoundError),
 )
 async def rename_document(
     library: Docs, user: CurrentUser, document_id: IdParameter, body: DocumentPatch
@@ -411,7 +413,7 @@ async def rename_document(
     "/documents/{document_id}",
     status_code=204,
     summary="Delete a document and its file",
-    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, StorageUnavailableError),
+    responses=may_fail(*MAY_WRITE, DocumentNotFoundError, StorageUnavailableError),
 )
 async def delete_document(library: Docs, user: CurrentUser, document_id: IdParameter) -> None:
     await library.delete(document_id, user_id=user.id)
@@ -421,7 +423,7 @@ async def delete_document(library: Docs, user: CurrentUser, document_id: IdParam
     "/documents/{document_id}/read",
     status_code=202,
     summary="Extract a document again",
-    responses=may_fail(*SIGNED_IN, *WITH_BODY, DocumentNotFoundError, DocumentFileMissingError, DocumentNotReadyError),
+    responses=may_fail(*MAY_WRITE, *WITH_BODY, DocumentNotFoundError, DocumentFileMissingError, DocumentNotReadyError),
 )
 async def read_again(library: Docs, user: CurrentUser, document_id: IdParameter, body: ReadAgain) -> DocumentDetails:
     """Of my own, from the file that is stored: with its password, or after it failed, or as newer versions do it."""

@@ -10,7 +10,7 @@ from auth import CurrentUser, Db
 from documents import share_queries
 from documents.library import Library, OwnDocumentError, ShareNotFoundError
 from documents.share_queries import ShareRow
-from edge.answers import SIGNED_IN, may_fail, operation_id
+from edge.answers import MAY_WRITE, SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import IdParameter
 from errors import DocumentNotFoundError, RateLimitedError, UserNotFoundError
@@ -87,7 +87,7 @@ async def read_share(
 @router.put(
     "/documents/{document_id}/shares/{user_id}",
     summary="Share my document with a user",
-    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, UserNotFoundError, OwnDocumentError, RateLimitedError),
+    responses=may_fail(*MAY_WRITE, DocumentNotFoundError, UserNotFoundError, OwnDocumentError, RateLimitedError),
 )
 async def share_document(library: Docs, user: CurrentUser, document_id: IdParameter, user_id: IdParameter) -> Share:
     """They are sent a message that shows it, the first time; a repeat changes nothing."""
@@ -98,7 +98,7 @@ async def share_document(library: Docs, user: CurrentUser, document_id: IdParame
     "/documents/{document_id}/shares/{user_id}",
     status_code=204,
     summary="Take my document back from a user",
-    responses=may_fail(*SIGNED_IN, DocumentNotFoundError, ShareNotFoundError),
+    responses=may_fail(*MAY_WRITE, DocumentNotFoundError, ShareNotFoundError),
 )
 async def unshare_document(library: Docs, user: CurrentUser, document_id: IdParameter, user_id: IdParameter) -> None:
     """They may read nothing of it from now on; messages that show it stay, with what was quoted."""

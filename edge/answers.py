@@ -25,6 +25,7 @@ from errors import (
     NotAuthenticatedError,
     PagewireError,
     PayloadTooLargeError,
+    ReadOnlyKeyError,
     RequestTimeoutError,
     TokenExpiredError,
 )
@@ -36,6 +37,7 @@ SIGNED_IN = (
     DatabaseUnavailableError,
     BusyError,
 )  # errors of any route that needs a token
+MAY_WRITE = (*SIGNED_IN, ReadOnlyKeyError)  # of any that changes something, too
 WITH_BODY = (
     BadRequestError,
     PayloadTooLargeError,

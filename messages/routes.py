@@ -14,7 +14,7 @@ from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
 from delivery.attachments import describe_attachment
 from delivery.events import MessageRow, timestamp
 from delivery.protocol import MessageBody
-from edge.answers import SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
+from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID, Id, IdParameter, NotBlank, refusal
 from edge.forms import read_json
@@ -226,7 +226,7 @@ router.add_api_route(
         },
     },
     responses=may_fail(
-        *SIGNED_IN,
+        *MAY_WRITE,
         *WITH_BODY,
         UserNotFoundError,
         DocumentNotFoundError,
@@ -303,7 +303,7 @@ def _message_fields(row: MessageRow, reader: UserRow) -> dict[str, object]:
     }
 
 
-CHANGE_ERRORS = may_fail(*SIGNED_IN, *WITH_BODY, MessageNotFoundError, ForbiddenError, RateLimitedError)
+CHANGE_ERRORS = may_fail(*MAY_WRITE, *WITH_BODY, MessageNotFoundError, ForbiddenError, RateLimitedError)
 
 
 @router.patch("/message/{message_id}", summary="Change what my message says", responses=CHANGE_ERRORS)
@@ -353,7 +353,7 @@ def _read_cursor(cursor: str | None) -> tuple[int | None, int | None]:
 @router.post(
     "/messages/{user_id}/read",
     summary="Mark a conversation as read",
-    responses=may_fail(*SIGNED_IN, *WITH_BODY, UserNotFoundError),
+    responses=may_fail(*MAY_WRITE, *WITH_BODY, UserNotFoundError),
 )
 async def mark_read(messenger: Chat, user: CurrentUser, user_id: IdParameter, body: ReadUpTo) -> ReadMark:
     """Up to a message, never backwards. The other person and my other tabs see it."""
@@ -364,7 +364,7 @@ async def mark_read(messenger: Chat, user: CurrentUser, user_id: IdParameter, bo
 @router.post(
     "/admin/broadcast",
     summary="Announce something to every user",
-    responses=may_fail(*SIGNED_IN, *WITH_BODY, AdminRequiredError, RateLimitedError),
+    responses=may_fail(*MAY_WRITE, *WITH_BODY, AdminRequiredError, RateLimitedError),
 )
 async def broadcast(messenger: Chat, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
     """An `announcement` frame to every user, now or when they are back."""
