@@ -116,6 +116,7 @@ TOLD_BY_MORE_THAN_THE_SCHEMA = {
     "rename_document",
     "search",
     "send_message",
+    "list_conversations",
     "list_documents",
 }
 # After which somebody may be signed out.

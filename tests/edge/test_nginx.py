@@ -19,7 +19,7 @@ from websockets.typing import Origin, Subprotocol
 from support.certificates import Authority
 from support.databases import TestDatabase
 from support.raw_http import MEGABYTE, ORIGIN, assert_error
-from support.servers import HOUSE, WAIT_SECONDS, Person, Server, receive, register, wait_until
+from support.servers import HOUSE, PASSWORD, WAIT_SECONDS, Person, Server, receive, register, wait_until
 from support.sockets import V2, closing, send
 
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
@@ -196,3 +196,66 @@ def test_no_token_is_in_the_access_log(proxy: Proxy, alice: Person) -> None:
     wait_until(lambda: '"GET /ws HTTP/1.1" 101' in proxy.access_log.read_text())
 
     assert alice.token not in proxy.access_log.read_text()
+
+
+# The browser's cookie
+
+
+@pytest.fixture
+def browser(proxy: Proxy, alice: Person) -> Iterator[httpx.Client]:
+    """Alice's browser, at a page that came by https."""
+    own = {"Origin": proxy.origin, "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=proxy.origin, headers=own, verify=proxy.context, timeout=WAIT_SECONDS) as client:
+        yield client
+
+
+def sign_in(browser: httpx.Client, person: Person, **headers: str) -> httpx.Response:
+    return browser.post("/session", json={"email": person.email, "password": PASSWORD}, headers=headers)
+
+
+def test_the_cookie_is_bound_to_this_host_and_https(proxy: Proxy, browser: httpx.Client, alice: Person) -> None:
+    cookie = sign_in(browser, alice).headers["set-cookie"]
+
+    assert re.fullmatch(r"__Host-pagewire_\w+=[\w-]{43}; Path=/; HttpOnly; SameSite=Lax; Secure", cookie)
+    assert browser.get("/me").json()["id"] == alice.id
+    assert browser.delete("/session").status_code == 204
+    assert browser.get("/me").status_code == 401
+
+
+def test_a_cookie_that_plain_http_could_have_set_is_none(proxy: Proxy, browser: httpx.Client, alice: Person) -> None:
+    cookie = sign_in(browser, alice).headers["set-cookie"].partition(";")[0]
+    browser.cookies.clear()
+
+    assert browser.get("/me", headers={"Cookie": cookie.removeprefix("__Host-")}).status_code == 401
+    assert browser.get("/me", headers={"Cookie": cookie}).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_page_of_the_host_by_another_scheme_or_port_signs_nobody_in(
+    proxy: Proxy, browser: httpx.Client, alice: Person, scheme: str
+) -> None:
+    origin = f"{scheme}://127.0.0.1:{proxy.port if scheme == 'http' else proxy.port + 1}"
+
+    answer = sign_in(browser, alice, **{"Origin": origin, "Sec-Fetch-Site": "same-site"})
+
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_cookie_opens_a_socket_of_our_own_page_alone(proxy: Proxy, browser: httpx.Client, alice: Person) -> None:
+    cookie = sign_in(browser, alice).headers["set-cookie"].partition(";")[0]
+
+    def open_from(origin: str) -> ClientConnection:
+        return connect(
+            f"{proxy.origin.replace('https', 'wss')}/ws",
+            origin=Origin(origin),
+            additional_headers={"Cookie": cookie},
+            subprotocols=[V2],
+            ssl=proxy.context,
+            open_timeout=WAIT_SECONDS,
+        )
+
+    with open_from(proxy.origin) as page:
+        assert receive(page)["user_id"] == alice.id
+    with open_from(proxy.origin.replace("https", "http")) as page:
+        assert closing(page)[1] in (4401, 4403)

@@ -3596,7 +3596,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Admin access required */
+            /** @description This API key may only read. · Admin access required */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3760,7 +3760,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description An API key may not do that; sign in. · Admin access required */
+            /** @description This API key may only read. · An API key may not do that; sign in. · Admin access required */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3852,7 +3852,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description An API key may not do that; sign in. */
+            /** @description This API key may only read. · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4172,6 +4172,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description This API key may only read. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Document not found */
             404: {
                 headers: {
@@ -4236,6 +4245,15 @@ export interface operations {
             };
             /** @description Not authenticated · Invalid token · Token expired */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description This API key may only read. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4727,6 +4745,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description This API key may only read. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Document not found · The file of this document is missing. */
             404: {
                 headers: {
@@ -5023,6 +5050,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description This API key may only read. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Document not found · User not found */
             404: {
                 headers: {
@@ -5082,6 +5118,15 @@ export interface operations {
             };
             /** @description Not authenticated · Invalid token · Token expired */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description This API key may only read. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6134,7 +6179,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description An API key may not do that; sign in. */
+            /** @description This API key may only read. · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6248,7 +6293,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description An API key may not do that; sign in. */
+            /** @description This API key may only read. · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6362,7 +6407,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description An API key may not do that; sign in. */
+            /** @description This API key may only read. · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6465,7 +6510,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description An API key may not do that; sign in. */
+            /** @description This API key may only read. · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6566,7 +6611,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description You are not allowed to do that. */
+            /** @description This API key may only read. · You are not allowed to do that. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6682,7 +6727,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description You are not allowed to do that. */
+            /** @description This API key may only read. · You are not allowed to do that. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6869,6 +6914,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description This API key may only read. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description User not found · Document not found · The document has no such page. */
             404: {
                 headers: {
@@ -7044,6 +7098,15 @@ export interface operations {
             };
             /** @description Not authenticated · Invalid token · Token expired */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description This API key may only read. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7792,7 +7855,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description You are not allowed to do that. */
+            /** @description This API key may only read. · You are not allowed to do that. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8144,7 +8207,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description An API key may not do that; sign in. */
+            /** @description This API key may only read. · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8357,6 +8420,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description This API key may only read. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Document not found · User not found */
             404: {
                 headers: {
@@ -8531,7 +8603,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Admin access required · An API key may not do that; sign in. */
+            /** @description This API key may only read. · Admin access required · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8696,7 +8768,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Admin access required · An API key may not do that; sign in. */
+            /** @description This API key may only read. · Admin access required · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8806,7 +8878,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Admin access required · An API key may not do that; sign in. · You are not allowed to do that. */
+            /** @description This API key may only read. · Admin access required · An API key may not do that; sign in. · You are not allowed to do that. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8882,7 +8954,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Admin access required · An API key may not do that; sign in. */
+            /** @description This API key may only read. · Admin access required · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8947,7 +9019,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Admin access required · An API key may not do that; sign in. */
+            /** @description This API key may only read. · Admin access required · An API key may not do that; sign in. */
             403: {
                 headers: {
                     [name: string]: unknown;
