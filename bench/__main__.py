@@ -1,6 +1,7 @@
 """Measure Pagewire against the plain server; print one table, and save it in bench/results.
 
 `folder PATH…` compares extraction alone, over all PDFs in the given folders; it needs no servers.
+`client` measures the web client in Chromium.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import folder
+from bench import client, folder
 from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, prepare
 from bench.servers import HOUSE, Server, running_servers
 from bench.table import Row, format_table
@@ -38,6 +39,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.names[:1] == ["folder"]:
         report(time.monotonic(), folder.main(arguments.names[1:]))
+        return
+    if arguments.names == ["client"]:
+        began = time.monotonic()
+        report(began, client.main())
         return
     if unknown := set(arguments.names) - set(MEASUREMENTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")

@@ -82,11 +82,14 @@ def test_the_filter_and_the_order_are_in_the_address_and_back_keeps_them(visit: 
     expect(names).to_have_text(["Alder.pdf", "Birch.pdf", "Cedar.pdf"])
     visitor.page.get_by_label("Filter by name").fill("b")
     expect(names).to_have_text(["Birch.pdf"])
+    visitor.page.get_by_label("Select Birch.pdf").check()
     visitor.page.get_by_role("link", name="Birch.pdf").click()
     expect(visitor.page.get_by_alt_text("Page 1").first).to_be_visible()
     visitor.page.go_back()
     expect(names).to_have_text(["Birch.pdf"])
     expect(visitor.page.get_by_label("Filter by name")).to_have_value("b")
+    expect(visitor.page.get_by_label("Select Birch.pdf")).to_be_checked()
+    expect(visitor.page.get_by_role("link", name="Birch.pdf")).to_be_focused()
 
 
 def test_a_document_is_looked_at_renamed_and_deleted_with_undo(visit: Visit, alice: Person) -> None:

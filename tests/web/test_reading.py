@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from support.browser import Visit
+from support.browser import Visit, Visitor
 from support.pdfs import make_book, make_pdf, make_table_pdf
 from support.servers import Person
 
@@ -69,21 +69,53 @@ def test_a_document_opens_at_the_last_page_that_was_read(visit: Visit, alice: Pe
     expect(page).to_have_value("9")
 
 
-def test_words_are_selected_and_copied_line_by_line(visit: Visit, alice: Person) -> None:
-    document_id = alice.upload(make_pdf("alpha beta\ngamma delta"), "Lines.pdf").json()["document_id"]
+def select(visitor: Visitor, person: Person, document_id: int, first: str, last: str) -> None:
+    """Draw the mouse over the picture of page 1, from where *first* begins to where *last* ends."""
+    page = person.client.get(f"/documents/{document_id}/pages/1?words=true").json()
+    places = {word["text"]: word for word in page["words"]}
+    expect(visitor.page.locator(".words span").last).to_be_attached()
+    sheet = visitor.page.locator("[data-page='1']").bounding_box()
+    assert sheet is not None
+    scale = sheet["width"] / page["width"]
+    mouse = visitor.page.mouse
+    for word, side, act in ((first, "x0", mouse.down), (last, "x1", mouse.up)):
+        middle = (places[word]["top"] + places[word]["bottom"]) / 2
+        mouse.move(sheet["x"] + places[word][side] * scale, sheet["y"] + middle * scale, steps=5)
+        act()
+
+
+def test_words_are_selected_and_copied_as_from_paper(visit: Visit, alice: Person) -> None:
+    lines = "It was the best of times,\nit was the worst of times,\nit was the age of wisdom"
+    document_id = alice.upload(make_pdf(lines), "Lines.pdf").json()["document_id"]
     visitor = visit(permissions=["clipboard-read", "clipboard-write"])
     visitor.sign_in(alice.email)
     visitor.go(f"/documents/{document_id}")
-    expect(visitor.page.get_by_text("delta")).to_be_attached()
 
-    visitor.page.evaluate(
-        """() => { const spans = document.querySelectorAll(".words span"); const range = document.createRange();
-           range.setStart(spans[0].firstChild, 0); range.setEnd(spans[3].firstChild, 5);
-           getSelection().removeAllRanges(); getSelection().addRange(range); }"""
-    )
-    visitor.page.keyboard.press("Control+c")
+    select(visitor, alice, document_id, "best", "worst")
+    visitor.page.get_by_role("toolbar", name="Selected words").get_by_role("button", name="Copy").click()
 
-    assert visitor.page.evaluate("navigator.clipboard.readText()") == "alpha beta\ngamma delta"
+    visitor.see("Copied")
+    assert visitor.page.evaluate("navigator.clipboard.readText()") == "best of times,\nit was the worst"
+
+
+def test_what_is_selected_is_talked_about_and_found_again(visit: Visit, alice: Person, bob: Person) -> None:
+    document_id = alice.upload(make_pdf("The heating costs\nfell by a fifth"), "Report.pdf").json()["document_id"]
+    alice.client.put(f"/documents/{document_id}/shares/{bob.id}")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{document_id}")
+
+    select(visitor, alice, document_id, "costs", "by")
+    visitor.picture("selected")
+    visitor.press("Talk about it")
+    expect(visitor.page.get_by_label("Message", exact=True)).to_be_focused()
+    visitor.write("Is that so?")
+    talk = visitor.page.get_by_role("complementary", name="Talk about this document")
+    expect(talk).to_contain_text("costs fell by")
+    talk.get_by_role("link", name="costs fell by").click()
+
+    expect(visitor.page.get_by_label("Find in this document")).to_have_value("costs fell by")
+    expect(visitor.page.locator(".ring").first).to_be_visible()
 
 
 def test_the_text_is_read_at_the_same_place(visit: Visit, alice: Person, book: int) -> None:

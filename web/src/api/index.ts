@@ -33,7 +33,7 @@ export const listDocuments = (filter: DocumentFilter, cursor: string | null, sig
     api.GET("/documents", {
       params: {
         query: {
-          limit: 100,
+          limit: 50,
           cursor,
           sort: filter.sort,
           order: filter.order,

@@ -3,7 +3,7 @@ import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import {
   ArrowDownWideNarrow, ChevronDown, FileUp, LayoutGrid, List, MousePointer2, Search as SearchIcon, SearchX, Trash2, Upload as UploadIcon, UserPlus,
 } from "lucide-react";
-import { type ChangeEvent, useCallback, useMemo, useRef, useState } from "react";
+import { type ChangeEvent, type MouseEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { type Document, type DocumentFilter, deleteDocument, listDocuments } from "../api";
 import { addFiles, uploads } from "../live/uploads";
@@ -58,6 +58,8 @@ function useFilter() {
   return { show, sort, q, change };
 }
 
+const picks = createStore<ReadonlySet<number>>(new Set()); // which stay while one looks into a document
+let opened: string | undefined; // the row that was left for its document
 const hidden = createStore<ReadonlySet<number>>(new Set()); // deleted, and still to be undone
 
 export default function Library() {
@@ -80,12 +82,21 @@ export default function Library() {
     return all.filter((document) => !gone.has(document.id) && (show === "failed" || document.status === "ready"));
   }, [list.data, gone, show]);
   const counts = list.data?.pages[0]?.counts;
-  const [picked, setPicked] = useState<ReadonlySet<number>>(new Set());
+  const picked = picks.use();
+  const setPicked = picks.set;
   const [looking, setLooking] = useState<Document | null>(null);
   const [sharing, setSharing] = useState<Document[] | null>(null);
   const coming = uploads.use();
   useScreenName(t.rail.library);
   const scroll = useKeptScroll<HTMLDivElement>(`library ${show} ${sort} ${q} ${layout}`, list.isSuccess);
+  useEffect(() => {
+    if (!list.isSuccess || opened === undefined) return;
+    scroll.current?.querySelector<HTMLElement>(`[data-row="${opened}"]`)?.focus({ preventScroll: true });
+    opened = undefined;
+  }, [list.isSuccess, scroll]);
+  const leave = ({ target }: MouseEvent) => {
+    opened = (target as Element).closest<HTMLElement>("[data-row]")?.dataset["row"];
+  };
   const input = useRef<HTMLInputElement>(null);
   const choose = (event: ChangeEvent<HTMLInputElement>) => {
     addFiles(event.target.files ?? []);
@@ -94,7 +105,7 @@ export default function Library() {
   const remove = useCallback((chosen: Document[]) => {
     const ids = chosen.map(({ id }) => id);
     hidden.set((all) => new Set([...all, ...ids]));
-    setPicked(new Set());
+    picks.set(new Set());
     const restore = () => hidden.set((all) => new Set([...all].filter((id) => !ids.includes(id))));
     tellWithUndo(
       t.library.deleted(chosen.length, chosen[0]?.filename ?? ""),
@@ -185,7 +196,7 @@ export default function Library() {
           </button>
         </div>
       </div>
-      <div className={s.scroll} ref={scroll}>
+      <div className={s.scroll} ref={scroll} onClick={leave}>
         <Incoming />
         {list.isPending && <Loading what={t.loading} />}
         {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}

@@ -16,6 +16,7 @@ import { Empty, Failed, Loading, useDebounced, useScreenName, useWide } from "..
 import { preferences, setPreference } from "../ui/preferences";
 import { t } from "../ui/words";
 import { Pill } from "./Pill";
+import type { Quote } from "./Selected";
 import { Side, Peek } from "./Side";
 import { Stage, type StageHandle } from "./Stage";
 import { Strip } from "./Strip";
@@ -78,9 +79,9 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
   const [page, setPage] = useState(Math.min(Math.max(start, 1), Math.max(sizes.length, 1)));
   const [zoom, setZoom] = useState<number | null>(null); // pixels a point; null fits
   const [shownZoom, setShownZoom] = useState(1);
-  const [sharing, setSharing] = useState(false);
+  const [sharing, setSharing] = useState<{ page?: number; match?: string } | null>(null);
   const [talking, setTalking] = useState(false); // on a phone
-  const [quote, setQuote] = useState<{ page: number; text: string } | null>(null);
+  const [quote, setQuote] = useState<Quote | null>(null);
   const stage = useRef<StageHandle>(null);
 
   // Find
@@ -209,6 +210,20 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
       : []),
   ];
   const showTalk = wide && talk;
+  const share = () => setSharing(quote ? { page: quote.page, match: quote.text } : hit && words.trim() ? { match: words.trim() } : {});
+  const talkAbout = (selected: Quote) => {
+    setQuote(selected);
+    if (wide) setPreference("talk", true);
+    else setTalking(true);
+  };
+  const goToQuote = (to: number, match: string) => {
+    setTalking(false);
+    goTo(to);
+    if (!match) return;
+    setHit(0);
+    setWords(match);
+    asked.current = true; // its place is shown as soon as it is found
+  };
   return (
     <main className={s.read}>
       <DocumentHead document={document} view={view} setView={setView} page={page}>
@@ -230,14 +245,14 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
             <Menu label={t.download} className="b b-i" choices={choices}>
               <Download className="i" />
             </Menu>
-            <button type="button" className="b b-1" onClick={() => setSharing(true)}>
+            <button type="button" className="b b-1" onClick={share}>
               <UserPlus className="i" />
               {t.share.share}
             </button>
           </>
         ) : (
           <>
-            <button type="button" className="b b-0 b-i" aria-label={t.share.share} onClick={() => setSharing(true)}>
+            <button type="button" className="b b-0 b-i" aria-label={t.share.share} onClick={share}>
               <UserPlus className="i" />
             </button>
             <Menu
@@ -281,7 +296,8 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
             onPage={setPage}
             found={found}
             hit={hit}
-            onQuote={setQuote}
+            talk={talkAbout}
+            share={({ page: on, text }) => setSharing({ page: on, match: text })}
           >
             <Pill page={page} count={count} label={sizes[page - 1]?.label ?? null} go={goTo} zoom={shownZoom} zoomBy={zoomBy} fit={() => setZoom(null)} field={pageField} wide={wide} />
           </Stage>
@@ -290,7 +306,7 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
             <Pill page={page} count={count} label={sizes[page - 1]?.label ?? null} go={goTo} field={pageField} wide={wide} />
           </TextView>
         )}
-        {showTalk && <Side document={document} page={page} quote={quote} unquote={() => setQuote(null)} go={goTo} />}
+        {showTalk && <Side document={document} page={page} quote={quote} unquote={() => setQuote(null)} go={goToQuote} />}
       </div>
       {!wide && <Peek document={document} open={() => setTalking(true)} />}
       {!wide && talking && (
@@ -298,16 +314,11 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
           <button type="button" className="b b-0 b-i" aria-label={t.close} onClick={() => setTalking(false)}>
             <X className="i" />
           </button>
-          <Side document={document} page={page} quote={quote} unquote={() => setQuote(null)} go={(to) => { setTalking(false); goTo(to); }} />
+          <Side document={document} page={page} quote={quote} unquote={() => setQuote(null)} go={goToQuote} />
         </div>
       )}
       {sharing && (
-        <ShareDialog
-          documents={[document]}
-          page={page}
-          {...(quote ? { match: quote.text } : hit && words.trim() ? { match: words.trim() } : {})}
-          onClose={() => setSharing(false)}
-        />
+        <ShareDialog documents={[document]} page={page} {...sharing} onClose={() => setSharing(null)} />
       )}
     </main>
   );

@@ -1,7 +1,9 @@
 // One page: its picture in a width that is sharp here, the hits over it, and its words to select.
 import { useQuery } from "@tanstack/react-query";
-import { memo, useEffect, useMemo, useState } from "react";
+import { type ClipboardEvent, type RefObject, memo, useEffect, useMemo, useRef, useState } from "react";
 import { type PageSize, type PageWord, picture, readPage } from "../api";
+import { type Watch, letGo, useNear } from "../ui/near";
+import { useDebounced } from "../ui/parts";
 import { t } from "../ui/words";
 import type { Hit } from "./found";
 import s from "./reading.module.css";
@@ -14,17 +16,20 @@ interface Props {
   size: PageSize;
   width: number; // CSS pixels
   gap: number;
-  near: boolean;
-  words: boolean;
+  near: Watch;
+  seen: Watch;
   hits: Hit[] | undefined;
   now: number; // the current hit's index
 }
 
-export const Sheet = memo(function Sheet({ document, version, size, width, gap, near, words, hits, now }: Props) {
+export const Sheet = memo(function Sheet({ document, version, size, width, gap, near: isNear, seen: isSeen, hits, now }: Props) {
   const number = size.page_number;
+  const figure = useRef<HTMLElement>(null);
+  const near = useNear(figure, isNear);
+  const words = useWords(figure, near, useNear(figure, isSeen));
   const height = Math.round((width * size.height) / size.width);
   return (
-    <figure className={`sheet paper ${s.sheet}`} data-page={number} style={{ width, height, marginBottom: gap, containIntrinsicSize: `${width}px ${height}px` }}>
+    <figure className={`sheet paper ${s.sheet}`} data-page={number} ref={figure} style={{ width, height, marginBottom: gap, containIntrinsicSize: `${width}px ${height}px` }}>
       {near && <Picture document={document} page={number} width={width} version={version} />}
       {near && hits && (
         <div className="painted" aria-hidden="true">
@@ -34,10 +39,21 @@ export const Sheet = memo(function Sheet({ document, version, size, width, gap, 
           {hits.map(({ index, boxes }) => index === now && boxes.map((box, line) => <i key={`ring ${line}`} className="ring" style={placed(box, size)} />))}
         </div>
       )}
-      {near && words && <Words document={document} size={size} />}
+      {words && <Words document={document} size={size} />}
     </figure>
   );
 });
+
+/** Words are for pages on which one stays, and stay as long as a selection reaches over them. */
+function useWords(figure: RefObject<HTMLElement | null>, near: boolean, seen: boolean): boolean {
+  const stays = useDebounced(seen, 150) && seen;
+  const [words, setWords] = useState(false);
+  useEffect(() => {
+    if (stays) setWords(true);
+    else if (!near && !getSelection()?.containsNode(figure.current!, true)) setWords(false);
+  }, [stays, near, figure]);
+  return words;
+}
 
 function placed([x0, top, x1, bottom]: Hit["boxes"][number], size: PageSize) {
   const percent = (value: number, whole: number) => `${(100 * value) / whole}%`;
@@ -68,23 +84,44 @@ function Picture({ document, page, width, version }: { document: number; page: n
       dropped = true;
     };
   }, [address, shown]);
-  return <img src={shown} alt={t.page(page)} decoding="async" draggable={false} />;
+  return <img ref={letGo} src={shown} alt={t.page(page)} decoding="async" draggable={false} />;
 }
 
-export interface PlacedWord extends PageWord {
-  line: number;
+interface Line {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  words: { text: string; letters: number; gap: number }[]; // in ems: between letters, and after the word
 }
 
-/** Words know their line: from the server, else from where they stand. */
-export function withLines(words: PageWord[]): PlacedWord[] {
-  let line = 0;
-  return words.map((word, index) => {
-    const before = words[index - 1];
-    if (word.line !== undefined) return { ...word, line: word.line };
-    const height = Math.max(word.bottom - word.top, 1);
-    if (before && (Math.abs(before.bottom - word.bottom) > height * 0.6 || word.x0 < before.x0)) line++;
-    return { ...word, line };
+/** Words by line, as the server tells them apart; each as wide as on the page, so that what is selected lies on what is seen. */
+export function linesOf(words: PageWord[], measure: (text: string) => number): Line[] {
+  const lines = new Map<number, PageWord[]>();
+  for (const word of words) lines.set(word.line, [...(lines.get(word.line) ?? []), word]);
+  return [...lines.values()].map((line) => {
+    const left = Math.min(...line.map(({ x0 }) => x0));
+    const top = middle(line.map((word) => word.top));
+    const height = Math.max(middle(line.map((word) => word.bottom)) - top, 1);
+    return {
+      left,
+      top,
+      height,
+      width: Math.max(...line.map(({ x1 }) => x1)) - left,
+      words: line.map((word, index) => {
+        const count = [...word.text].length;
+        const letters = ((word.x1 - word.x0) / height - measure(word.text)) / count;
+        const next = line[index + 1];
+        if (!next) return { text: `${word.text}\n`, letters, gap: 0 };
+        const gap = next.x0 >= word.x0 ? next.x0 - word.x1 : word.x0 - next.x1; // from right to left
+        return { text: `${word.text} `, letters, gap: gap / height - measure(" ") - letters };
+      }),
+    };
   });
+}
+
+function middle(values: number[]): number {
+  return values.toSorted((one, other) => one - other)[values.length >> 1]!;
 }
 
 function Words({ document, size }: { document: number; size: PageSize }) {
@@ -94,64 +131,36 @@ function Words({ document, size }: { document: number; size: PageSize }) {
     gcTime: 20_000,
     retry: false,
   });
-  const words = useMemo(() => withLines(page.data?.words ?? []), [page.data]);
-  const copy = (event: React.ClipboardEvent) => {
-    const selection = getSelection();
-    if (!selection || selection.isCollapsed) return;
-    const text = selectedText(selection);
-    if (!text) return;
-    event.clipboardData.setData("text/plain", text);
-    event.preventDefault();
-  };
+  const lines = useMemo(() => linesOf(page.data?.words ?? [], measure), [page.data]);
   return (
-    <div className={`words ${s.words}`} onCopy={copy}>
-      {words.map((word, index) => {
-        const following = words[index + 1];
-        const sameLine = following?.line === word.line;
-        return (
-          <span
-            key={index}
-            data-line={word.line}
-            style={{ ...placed([word.x0, word.top, word.x1, word.bottom], size), ["--w" as string]: stretch(word), ["--h" as string]: (100 * (word.bottom - word.top)) / size.width }}
-          >
-            {word.text}
-            {sameLine ? " " : "\n"}
-          </span>
-        );
-      })}
+    <div className={`words ${s.words}`} onCopy={copyPlain}>
+      {lines.map((line, index) => (
+        <div key={index} dir="auto" style={{ ...placed([line.left, line.top, line.left + line.width, line.top + line.height], size), fontSize: `${(100 * line.height) / size.width}cqw` }}>
+          {line.words.map(({ text, letters, gap }, at) => (
+            <span key={at} style={{ letterSpacing: `${letters.toFixed(4)}em`, wordSpacing: `${gap.toFixed(4)}em` }}>
+              {text}
+            </span>
+          ))}
+        </div>
+      ))}
     </div>
   );
 }
 
-let pen: CanvasRenderingContext2D | null | undefined;
-
-/** How much wider the word is on the page than in our font of the same height. */
-function stretch({ text, x0, x1, top, bottom }: PageWord): number {
-  pen ??= globalThis.document.createElement("canvas").getContext("2d");
-  if (!pen) return 1;
-  pen.font = "100px sans-serif";
-  const own = (pen.measureText(text).width / 100) * (bottom - top);
-  return own > 0 ? Math.round((1000 * (x1 - x0)) / own) / 1000 : 1;
+/** As text alone: with its looks, it would be transparent where it is pasted. */
+function copyPlain(event: ClipboardEvent) {
+  const text = getSelection()?.toString();
+  if (!text) return;
+  event.clipboardData.setData("text/plain", text);
+  event.preventDefault();
 }
 
-/** What is selected, over pages too, with a space between words and a line break between lines. */
-export function selectedText(selection: Selection): string {
-  const range = selection.getRangeAt(0);
-  const parts: string[] = [];
-  let before: HTMLElement | undefined;
-  for (const layer of globalThis.document.querySelectorAll<HTMLElement>(`.${s.words}`)) {
-    if (!selection.containsNode(layer, true)) continue;
-    for (const span of layer.querySelectorAll<HTMLElement>("span")) {
-      if (!selection.containsNode(span, true)) continue;
-      const node = span.firstChild as Text;
-      let text = node.data;
-      if (range.endContainer === node) text = text.slice(0, range.endOffset);
-      if (range.startContainer === node) text = text.slice(range.startOffset);
-      if (!text) continue;
-      if (before) parts.push(before.parentElement === layer && before.dataset["line"] === span.dataset["line"] ? " " : "\n");
-      parts.push(text.trimEnd());
-      before = span;
-    }
-  }
-  return parts.join("").trim();
+let pen: CanvasRenderingContext2D | null | undefined;
+
+/** How wide our font sets *text*, in ems. */
+function measure(text: string): number {
+  pen ??= globalThis.document.createElement("canvas").getContext("2d");
+  if (!pen) return 0;
+  pen.font = "1000px sans-serif";
+  return pen.measureText(text).width / 1000;
 }

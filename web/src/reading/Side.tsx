@@ -1,6 +1,6 @@
 // What is said about this document or page, and a place to say more.
 import { useQuery } from "@tanstack/react-query";
-import { ChevronDown, Quote, SendHorizontal, X } from "lucide-react";
+import { ChevronDown, Quote as QuoteIcon, SendHorizontal, X } from "lucide-react";
 import { Fragment, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Attachment, type DocumentDetails, type Message, listShares, listTalk } from "../api";
@@ -15,14 +15,15 @@ import { day, daysAgo, shortName } from "../ui/format";
 import { Failed, Loading } from "../ui/parts";
 import { At, Moment, Prose, Tick } from "../ui/talk";
 import { t } from "../ui/words";
+import type { Quote } from "./Selected";
 import s from "./reading.module.css";
 
 interface Props {
   document: DocumentDetails;
   page: number;
-  quote: { page: number; text: string } | null;
+  quote: Quote | null;
   unquote: () => void;
-  go: (page: number) => void;
+  go: (page: number, match: string) => void;
 }
 
 function useTalk(id: number) {
@@ -52,13 +53,17 @@ export function Side({ document, page, quote, unquote, go }: Props) {
   const recipient = people.find(({ id }) => id === chosen) ?? people.find(({ id }) => last && id === partner(last)) ?? people[0];
   const [withPage, setWithPage] = useState(true);
   useEffect(() => setWithPage(true), [page, quote]);
+  const input = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    if (quote) input.current?.focus();
+  }, [quote]);
   const log = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     if (log.current) log.current.scrollTop = log.current.scrollHeight;
   }, [shown.length, waiting.length, onlyPage]);
   const point = quote ?? (withPage ? { page, text: "" } : null);
   const here = (attachment: Attachment) => {
-    if (attachment.page) go(attachment.page);
+    if (attachment.page) go(attachment.page, attachment.match ?? "");
   };
   return (
     <aside className={s.side} aria-label={t.talk.about}>
@@ -131,6 +136,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
           label={t.talk.message}
           placeholder={point ? t.talk.aboutPage : t.talk.aboutDocument}
           rows={2}
+          input={input}
           onSend={(content) => {
             send({
               recipient_id: recipient.id,
@@ -147,7 +153,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
               {point && (
                 <div className="ctx">
                   <span className="at now">
-                    <Quote className="i i-s" />
+                    <QuoteIcon className="i i-s" />
                     <b>{t.page(point.page)}</b>
                     {point.text && <q>{point.text}</q>}
                     <button type="button" className="x" aria-label={t.talk.withoutPage} onClick={() => (quote ? unquote() : setWithPage(false))}>

@@ -1,9 +1,10 @@
 // The pages one below the other: a box for each, a picture in those that are near.
 import { type ReactNode, type Ref, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { DocumentDetails, PageSize } from "../api";
-import { useDebounced } from "../ui/parts";
+import { useNearby } from "../ui/near";
 import { t } from "../ui/words";
 import type { Found, Hit } from "./found";
+import { type Quote, Selected } from "./Selected";
 import { Sheet } from "./Sheet";
 import s from "./reading.module.css";
 
@@ -23,7 +24,8 @@ interface Props {
   onPage: (page: number) => void;
   found: Found;
   hit: number;
-  onQuote: (quote: { page: number; text: string } | null) => void;
+  talk: (quote: Quote) => void;
+  share: (quote: Quote) => void;
   children: ReactNode;
 }
 
@@ -31,13 +33,12 @@ const MARGIN = 92; // pixels beside a page that fits
 const WIDEST = 960;
 const GAP = 18;
 
-export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found, hit, onQuote, children }: Props) {
+export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found, hit, talk, share, children }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
-  const hasRoom = width > 0;
-  const [near, setNear] = useState<ReadonlySet<number>>(new Set());
+  const near = useNearby(box, "120% 0px");
+  const seen = useNearby(box, "0px");
   const [page, setPage] = useState(start);
-  const settled = useDebounced(page, 150); // words are for pages on which one stays
   const scale = useMemo(() => {
     if (zoom !== null) return zoom;
     if (!width || !sizes.length) return 1;
@@ -53,26 +54,6 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
-
-  // Which pages are near: those alone have a picture, so that a book of a thousand never fills the memory.
-  useEffect(() => {
-    const element = box.current!;
-    const observer = new IntersectionObserver(
-      (entries) =>
-        setNear((was) => {
-          const next = new Set(was);
-          for (const { target, isIntersecting } of entries) {
-            const number = Number((target as HTMLElement).dataset["page"]);
-            if (isIntersecting) next.add(number);
-            else next.delete(number);
-          }
-          return next;
-        }),
-      { root: element, rootMargin: "120% 0px" },
-    );
-    for (const sheet of element.querySelectorAll("[data-page]")) observer.observe(sheet);
-    return () => observer.disconnect();
-  }, [sizes.length, hasRoom]);
 
   const sheetOf = (number: number) => box.current?.querySelector<HTMLElement>(`[data-page="${number}"]`);
   const current = useRef(start);
@@ -135,41 +116,35 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
     before.current.scale = scale;
   }, [scale, width, start, showPage]);
 
-  // What is selected can be quoted.
-  useEffect(() => {
-    const listen = () => {
-      const selection = globalThis.getSelection();
-      if (!selection || selection.isCollapsed || !selection.anchorNode || !box.current?.contains(selection.anchorNode)) return;
-      const sheet = (selection.anchorNode instanceof Element ? selection.anchorNode : selection.anchorNode.parentElement)?.closest<HTMLElement>("[data-page]");
-      const text = selection.toString().replace(/\s+/g, " ").trim();
-      if (sheet && text) onQuote({ page: Number(sheet.dataset["page"]), text: text.slice(0, 200) });
-    };
-    globalThis.document.addEventListener("selectionchange", listen);
-    return () => globalThis.document.removeEventListener("selectionchange", listen);
-  }, [onQuote]);
-
   const now = hit ? found.hits[hit - 1] : undefined;
+  const { id, sha256 } = document;
+  const sheets = useMemo(
+    () =>
+      width > 0 &&
+      sizes.map((size) => {
+        const pixels = zoom === null ? Math.min(size.width * scale, width - (width < 720 ? 16 : 32)) : size.width * scale;
+        return (
+          <Sheet
+            key={size.page_number}
+            document={id}
+            version={sha256}
+            size={size}
+            width={Math.round(pixels)}
+            gap={GAP}
+            near={near}
+            seen={seen}
+            hits={found.byPage.get(size.page_number)}
+            now={now?.page === size.page_number ? now.index : -1}
+          />
+        );
+      }),
+    [id, sha256, sizes, width, scale, zoom, near, seen, found, now],
+  );
   return (
     <div className={s.stagebox}>
       <div className={s.stage} ref={box} role="region" tabIndex={0} aria-label={t.reading.pageOf(page, sizes.length)} onScroll={follow}>
-        {width > 0 &&
-          sizes.map((size) => {
-            const pixels = zoom === null ? Math.min(size.width * scale, width - (width < 720 ? 16 : 32)) : size.width * scale;
-            return (
-              <Sheet
-                key={size.page_number}
-                document={document.id}
-                version={document.sha256}
-                size={size}
-                width={Math.round(pixels)}
-                gap={GAP}
-                near={near.has(size.page_number)}
-                words={Math.abs(size.page_number - settled) <= 1}
-                hits={found.byPage.get(size.page_number)}
-                now={now?.page === size.page_number ? now.index : -1}
-              />
-            );
-          })}
+        {sheets}
+        <Selected box={box} talk={talk} share={share} />
       </div>
       {children}
     </div>

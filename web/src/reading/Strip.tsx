@@ -1,6 +1,7 @@
 // The strip of small pages, with how many hits are on each.
-import { memo, useEffect, useRef, useState } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef } from "react";
 import { type DocumentDetails, type PageSize, picture } from "../api";
+import { type Watch, letGo, useNear, useNearby } from "../ui/near";
 import { t } from "../ui/words";
 import s from "./reading.module.css";
 
@@ -14,7 +15,7 @@ interface Props {
 
 const WIDTH = 84;
 
-export function Strip({ document, sizes, page, counts, go }: Props) {
+export function Strip({ document: { id, sha256 }, sizes, page, counts, go }: Props) {
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {
     const element = nav.current?.querySelector<HTMLElement>(`[data-thumb="${page}"]`);
@@ -24,32 +25,20 @@ export function Strip({ document, sizes, page, counts, go }: Props) {
       nav.current.scrollTop = top - nav.current.clientHeight / 2 + element.offsetHeight / 2;
     }
   }, [page]);
-  // As on the stage: pictures in those that are near, and boxes for the rest.
-  const [near, setNear] = useState<ReadonlySet<number>>(new Set());
-  useEffect(() => {
-    const observer = new IntersectionObserver(
-      (entries) =>
-        setNear((was) => {
-          const next = new Set(was);
-          for (const { target, isIntersecting } of entries) {
-            const number = Number((target as HTMLElement).dataset["thumb"]);
-            if (isIntersecting) next.add(number);
-            else next.delete(number);
-          }
-          return next;
-        }),
-      { root: nav.current, rootMargin: "100% 0px" },
-    );
-    for (const thumb of nav.current!.querySelectorAll("[data-thumb]")) observer.observe(thumb);
-    return () => observer.disconnect();
-  }, [sizes.length]);
+  const near = useNearby(nav, "100% 0px");
+  const thumbs = useMemo(
+    () => sizes.map((size) => <Thumb key={size.page_number} id={id} version={sha256} size={size} near={near} hits={counts.get(size.page_number) ?? 0} go={go} />),
+    [sizes, id, sha256, near, counts, go],
+  );
+  // Marked by hand: a thousand others need not be looked through for each page that one passes.
+  useLayoutEffect(() => {
+    const link = nav.current?.querySelector(`[data-thumb="${page}"] a`);
+    link?.setAttribute("aria-current", "page");
+    return () => link?.removeAttribute("aria-current");
+  }, [page, thumbs]);
   return (
     <nav className={s.strip} aria-label={t.reading.pages} ref={nav}>
-      <ol>
-        {sizes.map((size) => (
-          <Thumb key={size.page_number} id={document.id} version={document.sha256} size={size} current={size.page_number === page} near={near.has(size.page_number)} hits={counts.get(size.page_number) ?? 0} go={go} />
-        ))}
-      </ol>
+      <ol>{thumbs}</ol>
     </nav>
   );
 }
@@ -58,20 +47,20 @@ interface ThumbProps {
   id: number;
   version: string | null | undefined;
   size: PageSize;
-  current: boolean;
-  near: boolean;
+  near: Watch;
   hits: number;
   go: (page: number) => void;
 }
 
-const Thumb = memo(function Thumb({ id, version, size, current, near, hits, go }: ThumbProps) {
+const Thumb = memo(function Thumb({ id, version, size, near: isNear, hits, go }: ThumbProps) {
   const number = size.page_number;
+  const item = useRef<HTMLLIElement>(null);
+  const near = useNear(item, isNear);
   const height = Math.round((WIDTH * size.height) / size.width);
   return (
-    <li data-thumb={number} className={s.thumb} style={{ containIntrinsicSize: `${WIDTH}px ${height + 19}px` }}>
+    <li ref={item} data-thumb={number} className={s.thumb} style={{ containIntrinsicSize: `${WIDTH}px ${height + 19}px` }}>
       <a
         href={`/app/documents/${id}/${number}`}
-        aria-current={current ? "page" : undefined}
         onClick={(event) => {
           if (event.metaKey || event.ctrlKey) return;
           event.preventDefault();
@@ -79,7 +68,7 @@ const Thumb = memo(function Thumb({ id, version, size, current, near, hits, go }
         }}
       >
         {near ? (
-          <img className="paper" src={picture(id, number, 160, version)} alt={t.page(number)} decoding="async" width={WIDTH} height={height} />
+          <img ref={letGo} className="paper" src={picture(id, number, 160, version)} alt={t.page(number)} decoding="async" width={WIDTH} height={height} />
         ) : (
           <i className="paper" style={{ width: WIDTH, height }} aria-label={t.page(number)} role="img" />
         )}

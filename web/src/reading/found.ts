@@ -28,7 +28,7 @@ export function flatten(answer: DocumentSearch | undefined): Found {
         page,
         index: found.hits.length + offset,
         position,
-        length: match.length,
+        length: [...match].length, // as positions count,
         boxes: mergeOnLines((boxes ?? []) as Hit["boxes"]),
       }),
     );

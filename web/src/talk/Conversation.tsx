@@ -24,6 +24,7 @@ import s from "./talk.module.css";
 
 const NONE: Message[] = [];
 const PAGE = 50;
+const KEPT = 300; // messages
 const NEAR = 400; // pixels from an end, where more is loaded
 const AT_END = 24; // pixels
 
@@ -72,6 +73,7 @@ export function Conversation({ id }: { id: number }) {
   const log = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const placed = useRef(false);
+  const kept = useRef<{ row: HTMLElement; offset: number; top: number } | null>(null); // where I read, while older ones come above it
   const [below, setBelow] = useState(0); // new ones that I have not scrolled to
   const loading = useRef(false);
   const lastId = messages.at(-1)?.id ?? 0;
@@ -94,6 +96,14 @@ export function Conversation({ id }: { id: number }) {
     if (atEnd.current) toEnd();
   }, [lastId, waiting.length, thread.isSuccess, newFrom, at, toEnd]);
 
+  const firstId = messages[0]?.id ?? 0;
+  useLayoutEffect(() => {
+    const element = log.current;
+    const was = kept.current;
+    if (element && was && element.scrollTop === was.top) element.scrollTop += was.row.offsetTop - was.offset;
+    kept.current = null;
+  }, [firstId]);
+
   const seenLast = useRef(0);
   useEffect(() => {
     if (!placed.current || lastId <= seenLast.current) return;
@@ -110,21 +120,20 @@ export function Conversation({ id }: { id: number }) {
       loading.current = true;
       try {
         const found = await listMessages(id, { [where]: edge.id, limit: PAGE });
-        const height = log.current?.scrollHeight ?? 0;
-        const top = log.current?.scrollTop ?? 0;
+        const second = now.messages[1] ?? edge; // the first one may lose the head above it
+        const row = log.current?.querySelector<HTMLElement>(`[data-id="${second.id}"]`);
+        if (where === "before" && row) kept.current = { row, offset: row.offsetTop, top: log.current!.scrollTop };
         change((was) => {
           const known = new Set(was.messages.map((message) => message.id));
           const added = found.filter((message) => !known.has(message.id));
-          return where === "before"
-            ? { ...was, messages: [...added, ...was.messages], older: found.length === PAGE }
-            : { ...was, messages: [...was.messages, ...added], newer: found.length === PAGE };
+          // What is far from here goes: a talk of years is no longer to scroll than one of days.
+          if (where === "before") {
+            const messages = [...added, ...was.messages];
+            return { messages: messages.slice(0, KEPT), older: found.length === PAGE, newer: was.newer || messages.length > KEPT };
+          }
+          const messages = [...was.messages, ...added];
+          return { messages: messages.slice(-KEPT), older: was.older || messages.length > KEPT, newer: found.length === PAGE };
         });
-        if (where === "before") {
-          requestAnimationFrame(() => {
-            const element = log.current;
-            if (element && element.scrollTop === top) element.scrollTop = top + element.scrollHeight - height;
-          });
-        }
       } catch {
         // scrolling asks again
       }
@@ -135,22 +144,23 @@ export function Conversation({ id }: { id: number }) {
 
   // Read is what was seen: the tab visible, the window focused, the message on the screen.
   const told = useRef(0);
+  const lastTheirs = useMemo(() => messages.findLast((message) => message.sender_id === id)?.id ?? 0, [messages, id]);
   const markRead = useCallback(() => {
     const element = log.current;
     if (!element || !document.hasFocus() || document.visibilityState !== "visible" || !connection.get().on) return;
+    const read = Math.max(told.current, conversation?.read_up_to_id ?? 0);
+    if (lastTheirs <= read) return;
     const end = element.getBoundingClientRect().bottom;
     const rows = element.querySelectorAll<HTMLElement>("[data-theirs]");
     for (let index = rows.length - 1; index >= 0; index--) {
       const row = rows[index]!;
-      if (row.getBoundingClientRect().top + 16 > end) continue;
       const seen = Number(row.dataset["theirs"]);
-      if (seen > Math.max(told.current, conversation?.read_up_to_id ?? 0)) {
-        told.current = seen;
-        say({ type: "read", user_id: id, up_to_id: seen });
-      }
-      return;
+      if (seen <= read) return;
+      if (row.getBoundingClientRect().top + 16 > end) continue;
+      told.current = seen;
+      return say({ type: "read", user_id: id, up_to_id: seen });
     }
-  }, [id, conversation]);
+  }, [id, conversation, lastTheirs]);
   const { on } = connection.use();
   useEffect(() => {
     const timer = setTimeout(markRead, 120);
@@ -274,6 +284,7 @@ export function Conversation({ id }: { id: number }) {
             newFrom={newFrom ?? null}
             marked={at}
             read={conversation?.their_read_up_to_id ?? 0}
+            whole={!thread.data?.newer}
             edit={startEdit}
           />
         </div>

@@ -19,12 +19,13 @@ interface Props {
   newFrom: number | null;
   marked: number | null;
   read: number; // by the other person
+  whole: boolean; // up to the newest
   edit: (message: Message) => void;
 }
 
 const TOGETHER_MS = 5 * 60_000;
 
-export function Flow({ messages, waiting, me, other, newFrom, marked, read, edit }: Props) {
+export function Flow({ messages, waiting, me, other, newFrom, marked, read, whole, edit }: Props) {
   const lastMine = messages.findLast((message) => message.sender_id === me.id && !message.deleted_at)?.id ?? 0;
   const lastRead = messages.findLast((message) => message.sender_id === me.id && message.id <= read && !message.deleted_at)?.id ?? 0;
   return (
@@ -53,7 +54,7 @@ export function Flow({ messages, waiting, me, other, newFrom, marked, read, edit
               name={message.sender_id === me.id ? me.name : other.name}
               more={more}
               marked={message.id === marked}
-              tick={message.id === lastRead ? "read" : message.id === lastMine && message.id > read ? "sent" : null}
+              tick={!whole ? null : message.id === lastRead ? "read" : message.id === lastMine && message.id > read ? "sent" : null}
               edit={edit}
             />
           </Fragment>

@@ -214,6 +214,8 @@ export const de: Words = {
     smaller: "Kleiner",
     larger: "Größer",
     fit: "An die Breite anpassen",
+    selected: "Ausgewählte Wörter",
+    talkAbout: "Darüber sprechen",
     downloadPdf: "PDF herunterladen",
     print: "Zum Drucken öffnen",
     noText: "Auf dieser Seite ist kein Text.",

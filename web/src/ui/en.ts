@@ -213,6 +213,8 @@ export const en = {
     smaller: "Smaller",
     larger: "Larger",
     fit: "Fit the width",
+    selected: "Selected words",
+    talkAbout: "Talk about it",
     downloadPdf: "Download the PDF",
     print: "Open to print",
     noText: "There is no text on this page.",

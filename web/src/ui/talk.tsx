@@ -1,6 +1,6 @@
 // Parts of a message that the conversation, the talk beside a page and the search share.
 import { Check, CheckCheck, Clock, CornerDownRight, FileX2 } from "lucide-react";
-import { Fragment, type ReactNode } from "react";
+import { Fragment, type MouseEvent, type ReactNode } from "react";
 import { Link } from "wouter";
 import type { Attachment, Message } from "../api";
 import { time } from "./format";
@@ -85,8 +85,13 @@ export function At({ attachment, bright, here }: { attachment: Attachment; brigh
       {quote && <q>{quote}</q>}
     </>
   );
+  const go = (event: MouseEvent) => {
+    if (!here || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    here(attachment);
+  };
   return (
-    <Link className={`at${bright ? " now" : ""}`} href={placeOf(attachment)} onClick={() => here?.(attachment)}>
+    <Link className={`at${bright ? " now" : ""}`} href={placeOf(attachment)} onClick={go}>
       {inside}
     </Link>
   );
