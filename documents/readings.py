@@ -5,6 +5,7 @@ import contextlib
 import logging
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any
 from weakref import WeakValueDictionary
@@ -29,6 +30,7 @@ SAVE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.25  # between two progress frames of one document
 MAX_EXTRACTIONS = 256  # tasks; more documents than that wait in the table
 BACKGROUND_EXTRACTIONS = 4  # at once, of those that no request waits for; their owners take turns
+REFUSALS = 256  # remembered, for a repeat of the upload that comes as its document is discarded
 CLOSE_SECONDS = 2.0  # for the extractions under way when the server stops
 
 logger = logging.getLogger("pagewire.readings")
@@ -49,6 +51,7 @@ class Readings:
         self._node_id = feed.node_id
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
+        self._refusals: OrderedDict[int, PagewireError] = OrderedDict()  # by document, the last one at the end
         self._turns = Turns(BACKGROUND_EXTRACTIONS)
         self._recovery: asyncio.Task[None] | None = None
         self._renewals = Renewals(
@@ -125,6 +128,8 @@ class Readings:
 
     async def _extract(self, document_id: int) -> None:
         document = await queries.find_document(self._database, document_id=document_id)
+        if document is None and (refusal := self._refusals.get(document_id)) is not None:
+            raise refusal.with_traceback(None)
         if document is None or document.status != "processing" or not await self._claim(document):
             return
         try:
@@ -140,6 +145,9 @@ class Readings:
             if document.keep_failed:
                 await self._fail(document_id, reason)
             else:
+                self._refusals[document.id] = reason
+                if len(self._refusals) > REFUSALS:
+                    self._refusals.popitem(last=False)
                 await self._discard(document)
             raise
 

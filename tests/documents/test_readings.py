@@ -1,5 +1,6 @@
 """Extraction: in the background, its progress and failures, copies instead of repeats, and what another node left."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterator
@@ -11,9 +12,14 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from db import Database
+from delivery.bus import Bus
+from delivery.feed import Feed
 from documents import queries
-from documents.readings import BACKGROUND_EXTRACTIONS
+from documents.readings import BACKGROUND_EXTRACTIONS, Readings
+from documents.storage import Storage
+from errors import BadPdfError
 from support.databases import TestDatabase
+from support.engines import open_engine
 from support.hostile import make_hostile
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
@@ -418,6 +424,33 @@ async def test_a_node_that_lost_a_document_neither_empties_nor_discards_it(
 
     assert (began, removed) == (False, False)
     assert alice.client.get(f"/documents/{document_id}/pages/1").json()["text"] == "read by the other"
+
+
+@pytest.mark.anyio
+async def test_a_repeat_that_comes_as_a_refused_document_is_discarded_is_refused_too(
+    alice: Person, server: Server, database: TestDatabase
+) -> None:
+    pool = Database(database.keywords, size=2)
+    feed = Feed(pool, Bus(pool))
+    (server.uploads / "broken.pdf").write_bytes(BROKEN)
+    with contextlib.closing(Storage(server.uploads, mark="0" * 12)) as storage, open_engine(workers=1) as engine:
+        readings = Readings(pool, engine, storage, feed)
+        inserted = await queries.insert_document(
+            pool,
+            user_id=alice.id,
+            filename="broken.pdf",
+            file_path="broken.pdf",
+            file_size=len(BROKEN),
+            sha256="0" * 64,
+            client_id="upload-1",
+            node_id=feed.node_id,
+        )
+
+        outcomes = [(await asyncio.wait([readings.extract(inserted.id)]))[0].pop().exception() for _ in range(2)]
+    await pool.close()
+
+    assert [type(outcome) for outcome in outcomes] == [BadPdfError, BadPdfError]
+    assert not (server.uploads / "broken.pdf").exists()
 
 
 @pytest.mark.anyio
