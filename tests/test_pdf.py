@@ -24,7 +24,7 @@ from support.engines import Run, Save, loading, open_engine, save_pdf
 @pytest.fixture(scope="module")
 def strict_engine() -> Iterator[PdfEngine]:
     """An engine with little processor time, so that hostile files cost little."""
-    with open_engine(cpu_seconds=1, memory_mb=512, max_pages=1000) as opened:
+    with open_engine(cpu_seconds=1, deadline_seconds=60, memory_mb=512, max_pages=1000) as opened:
         yield opened
 
 
@@ -291,7 +291,7 @@ def test_a_worker_has_loaded_the_readers_before_its_first_task(run: Run) -> None
 
 
 def test_stored_tables_that_cost_too_much_are_refused(run: Run, strict_engine: PdfEngine) -> None:
-    narrow = PdfEngine(workers=1, deadline_seconds=20, cpu_seconds=20, memory_bytes=64 * 1024 * 1024, max_pages=1)
+    narrow = PdfEngine(workers=1, deadline_seconds=60, cpu_seconds=60, memory_bytes=64 * 1024 * 1024, max_pages=1)
 
     def write(engine: PdfEngine, row_count: int) -> bytes | None:
         async def load() -> str:

@@ -195,7 +195,7 @@ def test_a_task_without_a_processor_is_not_at_fault(run: Run, crowd_processor: C
 
 
 def test_a_task_ends_when_it_has_had_its_processor_time(run: Run) -> None:
-    workers = make_workers(cpu_seconds=1)
+    workers = make_workers(cpu_seconds=1, deadline_seconds=60)
 
     with pytest.raises(WorkerDiedError) as death:
         run(workers.run(eval, "sum(iter(int, 1))"))
