@@ -17,7 +17,7 @@ import pdfplumber
 
 from bench import pdfs
 from extraction.search import search
-from extraction.tasks import extract_part
+from extraction.tasks import extract_part, load_readers
 from extraction.values import Source
 from settings import Settings
 
@@ -54,6 +54,7 @@ def read_plainly(path: Path) -> Reading:
 
 def read_as_product(path: Path) -> Reading:
     """As the workers do it, with the same functions."""
+    load_readers()
     source = Source(path, None)
     times = [_time(lambda: extract_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
     found = extract_part(source, MAX_PAGES, 1, None, wanted="ruled")  # the tables that pdfplumber looks for
