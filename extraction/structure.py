@@ -14,6 +14,7 @@ from errors import PasswordRequiredError
 from extraction.layers import find_hidden, hide
 from extraction.notices import ATTACHMENTS, REPAIRED, XFA_FORM
 
+MAXIMUM_DEPTH = 100  # of a page tree
 MAXIMUM_XMP_BYTES = 1_000_000
 _XMP_NAMES = {  # by the key of the information dictionary
     "Title": "{http://purl.org/dc/elements/1.1/}title",
@@ -40,8 +41,11 @@ def read_structure(file: Path | bytes, password: str | None) -> Structure:
             io.BytesIO(file) if isinstance(file, bytes) else file,
             password=password or "",
             attempt_recovery=False,
+            inherit_page_attributes=False,  # which would walk all pages
             suppress_warnings=True,
         ) as pdf:
+            if not _is_tree(pdf):
+                return Structure({}, [REPAIRED], None)
             hidden = _try(lambda: find_hidden(pdf)) or []
             marked = None
             if hidden:
@@ -106,6 +110,21 @@ def _list_warnings(pdf: pikepdf.Pdf) -> Iterator[str]:
         yield ATTACHMENTS
     if "/XFA" in catalog.get("/AcroForm", {}) and catalog.get("/NeedsRendering", False):
         yield XFA_FORM
+
+
+def _is_tree(pdf: pikepdf.Pdf) -> bool:
+    """Whether the way down the page tree ends: on the first page at the latest, and not in a circle."""
+    kids: Any = pdf.Root.Pages.Kids
+    for _ in range(MAXIMUM_DEPTH):
+        if not isinstance(kids, pikepdf.Array):
+            return False
+        if not len(kids):
+            return True
+        node: Any = kids[0]
+        if not isinstance(node, pikepdf.Dictionary) or "/Kids" not in node:
+            return True
+        kids = node.Kids
+    return False
 
 
 def _read_xmp(pdf: pikepdf.Pdf) -> dict[str, str]:
