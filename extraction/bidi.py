@@ -19,7 +19,8 @@ def mend_right_to_left(reader: LineReader, lines: list[Line]) -> None:
 
     And put in the blanks that PDFium leaves out where the direction changes.
     """
-    if not RIGHT_TO_LEFT.search(reader.text.string):
+    string = reader.text.string
+    if string.isascii() or not RIGHT_TO_LEFT.search(string):
         return
     for line in lines:
         spans: list[Span] = []

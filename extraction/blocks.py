@@ -57,9 +57,8 @@ def _length(intervals: list[tuple[float, float]], low: float, high: float) -> fl
 
 def is_prose(chunk: Chunk) -> bool:
     """Whether this reads as a part of a sentence."""
-    words = [token.text for token in chunk.tokens]
-    lower = sum(1 for word in words if word[:1].islower())
-    return len(words) >= PROSE_WORDS and lower >= 0.5 * len(words)
+    words = chunk.tokens
+    return len(words) >= PROSE_WORDS and 2 * sum([word.text[:1].islower() for word in words]) >= len(words)
 
 
 # Zones
@@ -106,13 +105,16 @@ def _find_column(lines: list[Line], rules: Rules) -> tuple[float, int, int] | No
             continue
         x = 3.0 * place - 4
         for first, last in _open_runs(lines, x):
-            left, right = _split(lines[first:last], x)
-            if _cross(rules, x, lines[first].top, lines[last - 1].bottom) > CROSSING:
-                continue
-            if len(left) >= PROSE_STARTS and len(right) >= PROSE_STARTS and (_flows(left) or _flows(right)):
-                size = min(len(left), len(right))
-                if size > best_count:
-                    best, best_count = (x, first, last), size
+            size = min(
+                sum([line.x0 < x for line in lines[first:last]]),
+                sum([line.chunks[-1].x0 >= x for line in lines[first:last]]),
+            )
+            if size < PROSE_STARTS or size <= best_count:
+                continue  # quick to check, and usual
+            if _cross(rules, x, lines[first].top, lines[last - 1].bottom) <= CROSSING and any(
+                map(_flows, _split(lines[first:last], x))
+            ):
+                best, best_count = (x, first, last), size
     return best
 
 

@@ -18,44 +18,25 @@ SAME_LINE = 0.5  # of the lower of two words on one line
 Place = tuple[int, int]  # row and column
 
 
-class CellReader:
-    """Reads the cells of one page."""
+def read_cells(words: Sequence[CellWord], grid: Grid) -> tuple[Grid, list[list[str | None]]]:
+    """Return the grid as its text stands, and the text of each cell, None where a row has no cell.
 
-    def __init__(self, words: Sequence[CellWord]) -> None:
-        """*words*: in the order of the page's text."""
-        self._words = words
-
-    def read_cells(self, grid: Grid) -> list[list[str | None]]:
-        """Return the text of each cell, with line breaks; None where a row has no cell.
-
-        A table that lies on its side is read as one that stands.
-        """
-        words = self._list_words(grid)
-        if turn := _find_turn(words):
-            words = [_set_upright(word, turn) for word in words]
-        grid = self.set_upright(grid)
-        finder = _CellFinder(grid)
-        held: defaultdict[Place, list[list[CellWord]]] = defaultdict(list)
-        for run, places in _part_runs(words, finder):
-            for place, part in _share_out(run, places, finder):
-                held[place].append(part)
-        return [
-            [None if cell is None else _write(held.get((row, column), [])) for column, cell in enumerate(cells)]
-            for row, cells in enumerate(grid.rows)
-        ]
-
-    def set_upright(self, grid: Grid) -> Grid:
-        """Return the grid as its text stands."""
-        turn = _find_turn(self._list_words(grid))
-        if not turn:
-            return grid
-        boxes = (cell for row in grid.rows for cell in row if cell is not None)
-        return Grid(
-            transform_box(UPRIGHT[turn], grid.bbox), arrange([transform_box(UPRIGHT[turn], box) for box in boxes])
-        )
-
-    def _list_words(self, grid: Grid) -> list[CellWord]:
-        return [word for word in self._words if not is_apart(word.box, grid.bbox)]
+    *words* are those of the page, in the order of its text. A table that lies on its side is read as one that stands.
+    """
+    words = [word for word in words if not is_apart(word.box, grid.bbox)]
+    if turn := _find_turn(words):
+        words = [_set_upright(word, turn) for word in words]
+        cells = [transform_box(UPRIGHT[turn], cell) for row in grid.rows for cell in row if cell is not None]
+        grid = Grid(transform_box(UPRIGHT[turn], grid.bbox), arrange(cells))
+    finder = _CellFinder(grid)
+    held: defaultdict[Place, list[list[CellWord]]] = defaultdict(list)
+    for run, places in _part_runs(words, finder):
+        for place, part in _share_out(run, places, finder):
+            held[place].append(part)
+    return grid, [
+        [None if cell is None else _write(held.get((row, column), [])) for column, cell in enumerate(cells)]
+        for row, cells in enumerate(grid.rows)
+    ]
 
 
 def _find_turn(words: Sequence[CellWord]) -> int:

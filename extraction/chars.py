@@ -1,13 +1,14 @@
 """The words of a page, with the boxes that decide in which cell of a table each stands."""
 
 import ctypes
+import re
 import struct
-from collections.abc import Iterator
+from operator import eq
 
 from pdfplumber.utils.text import LIGATURES
 
 from extraction.directions import ArrangedText, Piece
-from extraction.geometry import LIMIT, Matrix, multiply, surround
+from extraction.geometry import LIMIT, Matrix, surround, transform_box
 from extraction.hyphens import HYPHEN_MARKS
 from extraction.native import (
     get_descent,
@@ -22,7 +23,12 @@ from extraction.values import Box, CellWord
 
 SLANT = 0.02  # sideways for each point along: what is turned more, and by no quarter, is slanted
 SAME_PLACE = 0.3  # of its width: how far a letter is printed again to look bold
-_SPACE, _LINE_END = 1, 2
+_NONE, _SPACE, _LINE_END = 0, 1, 2
+_WORD = re.compile(r"\S+")
+_ODD = re.compile(rf"[\0{HYPHEN_MARKS}{''.join(LIGATURES)}]|(.)\1", re.DOTALL)  # written otherwise, or perhaps twice
+
+_x, _y, _descent = ctypes.c_double(), ctypes.c_double(), ctypes.c_float()
+_x_address, _y_address, _descent_address = map(ctypes.addressof, (_x, _y, _descent))
 
 _Glyph = tuple[str, Box, int, int]  # shown, as displayed; its text object; and how that is turned
 
@@ -39,80 +45,128 @@ class _Scale:
         self.turn = turn  # quarter turns, clockwise as displayed
 
 
-_Scales = dict[tuple[float, float, int], _Scale | None]  # by two sides of a character's box, and its text object
-
-
 def read_cell_words(text: ArrangedText, to_display: Matrix) -> list[CellWord]:
     """Return the words in the order of the text; none of what is slanted.
 
     Along the line a character's box is PDFium's advance box. Across, it is from the baseline plus font descent as high
     as the font size: pdfminer's rule, which decides to which row a character belongs.
     """
-    words: list[CellWord] = []
-    scales: _Scales = {}
-    glyphs: list[_Glyph] = []
-    gap = _LINE_END
-
-    def end_word(next_gap: int) -> None:
-        nonlocal gap
-        if glyphs:
-            words.append(_to_word(glyphs, gap))
-            glyphs.clear()
-            gap = next_gap
-        else:
-            gap = max(gap, next_gap)
-
+    reader = _WordReader(to_display)
     for glue, piece in text.list_glued():
         if glue:
-            if glyphs and (glue[0] in HYPHEN_MARKS or glue[0] == "-"):
-                glyphs.append(("-", *glyphs[-1][1:]))
-            end_word(_SPACE if glue == " " else _LINE_END)
-        for char, box, item, index in _list_chars(piece):
-            if char.isspace():
-                end_word(_LINE_END if char in "\r\n" else _SPACE)
-                continue
-            glyph = _place(char, box, item, index, piece.text, to_display, scales)
-            if glyph is None or (glyphs and _repeats(glyph, glyphs[-1])):
-                continue
-            if glyphs and glyph[3] != glyphs[-1][3]:
-                end_word(_SPACE)
-            glyphs.append(glyph)
-            if char in HYPHEN_MARKS:
-                end_word(_LINE_END)
-    end_word(_LINE_END)
-    return words
+            reader.pass_glue(glue)
+        reader.read(piece)
+    reader.end_word(_LINE_END)
+    return reader.words
 
 
-def _list_chars(piece: Piece) -> Iterator[tuple[str, Box, int | None, int]]:
-    """Yield each character, its box in page space (left, top, right, bottom), its text object and its number."""
-    text, start, stop = piece.text, piece.start, piece.start + piece.length
-    boxes = struct.iter_unpack("4f", text.read_boxes(start, piece.length))
-    return zip(text.chars[start:stop], boxes, text.objects[start:stop], range(start, stop), strict=True)
+class _WordReader:
+    """Reads words, as a rule whole, and character by character where something is odd."""
 
+    def __init__(self, to_display: Matrix) -> None:
+        self.words: list[CellWord] = []
+        self._to_display = to_display
+        self._scales: dict[tuple[float, float, int], _Scale | None] = {}  # by two sides of a box, and its text object
+        self._glyphs: list[_Glyph] = []  # of a word that has begun
+        self._gap = _LINE_END  # before it
 
-def _place(
-    char: str, box: Box, item: int | None, index: int, text: TextPage, to_display: Matrix, scales: _Scales
-) -> _Glyph | None:
-    """Return the character as displayed; None if it is no character, slanted, or has no place."""
-    left, top, right, bottom = box
-    if item is None or top == bottom or char == "\0" or not (right - left < LIMIT and top - bottom < LIMIT):
-        return None
-    if (key := (bottom, top, item)) not in scales and (key := (left, right, item)) not in scales:
-        scale = _read_scale(text.address, index, item, to_display)
-        key = (left, right, item) if scale is not None and not scale.level else (bottom, top, item)
-        scales[key] = scale
-    scale = scales[key]
-    if scale is None:
-        return None
-    if scale.level:
-        bottom, top = scale.low, scale.high
-    else:
-        left, right = scale.low, scale.high
-    a, b, c, d, e, f = to_display
-    x0, x1 = a * left + c * bottom + e, a * right + c * top + e
-    y0, y1 = b * left + d * bottom + f, b * right + d * top + f
-    shown = "-" if char in HYPHEN_MARKS else LIGATURES.get(char, char)
-    return shown, (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), item, scale.turn
+    def end_word(self, next_gap: int) -> None:
+        if self._glyphs:
+            self.words.append(_to_word(self._glyphs, self._gap))
+            self._glyphs = []
+            self._gap = next_gap
+        else:
+            self._gap = max(self._gap, next_gap)
+
+    def pass_glue(self, glue: str) -> None:
+        if self._glyphs and (glue[0] in HYPHEN_MARKS or glue[0] == "-"):
+            self._glyphs.append(("-", *self._glyphs[-1][1:]))
+        self.end_word(_SPACE if glue == " " else _LINE_END)
+
+    def read(self, piece: Piece) -> None:
+        text, start, stop = piece.text, piece.start, piece.start + piece.length
+        boxes = list(struct.iter_unpack("4f", text.read_boxes(range(start, stop))))
+        end = start
+        for match in _WORD.finditer(text.chars, start, stop):
+            first, last = match.span()
+            if end < first:
+                self._pass_blanks(text.chars[end:first])
+            own = boxes[first - start : last - start]
+            if self._glyphs or last == stop or not self._read_whole(text, match[0], first, own):
+                for index, char, box in zip(range(first, last), match[0], own, strict=True):
+                    self._add(text, char, index, box)
+            end = last
+        if end < stop:
+            self._pass_blanks(text.chars[end:stop])
+
+    def _pass_blanks(self, blanks: str) -> None:
+        self.end_word(_LINE_END if "\n" in blanks or "\r" in blanks else _SPACE)
+
+    def _read_whole(self, text: TextPage, word: str, first: int, boxes: list[Box]) -> bool:
+        """Add a word of one text object, all of whose characters stand alike; return whether it is one."""
+        item = text.objects[first]
+        if item is None or _ODD.search(word) or text.objects[first : first + len(word)].count(item) < len(word):
+            return False
+        scale = self._find_scale(text, first, item, boxes[0])
+        if scale is None:
+            return False
+        lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+        left, bottom = min(*lefts, *rights), min(*bottoms, *tops)
+        right, top = max(*lefts, *rights), max(*bottoms, *tops)
+        if any(map(eq, tops, bottoms)) or not (right - left < LIMIT and top - bottom < LIMIT):
+            return False
+        ends = (tops, bottoms) if scale.level else (lefts, rights)
+        if any(side.count(side[0]) < len(word) for side in ends):
+            return False
+        if scale.level:
+            bottom, top = scale.low, scale.high
+        else:
+            left, right = scale.low, scale.high
+        x0, y0, x1, y1 = box = transform_box(self._to_display, (left, bottom, right, top))
+        middle = ((x0 + x1) / 2, (y0 + y1) / 2)
+        self.words.append(CellWord(word, box, middle, scale.turn, item, item, self._gap == _LINE_END))
+        self._gap = _NONE
+        return True
+
+    def _add(self, text: TextPage, char: str, index: int, box: Box) -> None:
+        glyph = self._place(text, char, index, box)
+        glyphs = self._glyphs
+        if glyph is None or (glyphs and _repeats(glyph, glyphs[-1])):
+            return
+        if glyphs and glyph[3] != glyphs[-1][3]:
+            self.end_word(_SPACE)
+        self._glyphs.append(glyph)
+        if char in HYPHEN_MARKS:
+            self.end_word(_LINE_END)
+
+    def _place(self, text: TextPage, char: str, index: int, box: Box) -> _Glyph | None:
+        """Return the character as displayed; None if it is no character, slanted, or has no place."""
+        left, top, right, bottom = box
+        item = text.objects[index]
+        if item is None or top == bottom or char == "\0" or not (right - left < LIMIT and top - bottom < LIMIT):
+            return None
+        scale = self._find_scale(text, index, item, box)
+        if scale is None:
+            return None
+        if scale.level:
+            bottom, top = scale.low, scale.high
+        else:
+            left, right = scale.low, scale.high
+        a, b, c, d, e, f = self._to_display
+        x0, x1 = a * left + c * bottom + e, a * right + c * top + e
+        y0, y1 = b * left + d * bottom + f, b * right + d * top + f
+        shown = "-" if char in HYPHEN_MARKS else LIGATURES.get(char, char)
+        return shown, (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), item, scale.turn
+
+    def _find_scale(self, text: TextPage, index: int, item: int, box: Box) -> _Scale | None:
+        """Return the scale of the character; None if it is slanted."""
+        left, top, right, bottom = box
+        scales = self._scales
+        if (key := (bottom, top, item)) not in scales and (key := (left, right, item)) not in scales:
+            scale = _read_scale(text.address, index, item, self._to_display)
+            key = (left, right, item) if scale is not None and not scale.level else (bottom, top, item)
+            scales[key] = scale
+        return scales[key]
 
 
 def _repeats(glyph: _Glyph, last: _Glyph) -> bool:
@@ -146,18 +200,20 @@ def _to_word(glyphs: list[_Glyph], gap: int) -> CellWord:
 def _read_scale(text_page: int, index: int, item: int, to_display: Matrix) -> _Scale | None:
     """Return the scale of the character's text object; None if it is slanted."""
     a, b, c, d, _, _ = read_matrix(get_text_matrix, text_page, index)
-    x, y, descent = ctypes.c_double(), ctypes.c_double(), ctypes.c_float()
-    get_origin(text_page, index, ctypes.addressof(x), ctypes.addressof(y))
-    size = get_font_size(text_page, index)
-    get_descent(get_font(item), size, ctypes.addressof(descent))
-    p, q, _, _, _, _ = multiply((a, b, c, d, 0.0, 0.0), to_display)  # the direction of writing, y downwards
     if abs(b) <= SLANT * abs(a):
-        low, high = y.value + d * descent.value, y.value + d * (descent.value + size)
+        is_level = True
     elif abs(a) <= SLANT * abs(b):
-        low, high = x.value + c * descent.value, x.value + c * (descent.value + size)
+        is_level = False
     else:
         return None
+    _x.value = _y.value = _descent.value = 0.0
+    size = get_font_size(text_page, index)
+    get_origin(text_page, index, _x_address, _y_address)
+    get_descent(get_font(item), size, _descent_address)
+    base, step = (_y.value, d) if is_level else (_x.value, c)
+    low, high = base + step * _descent.value, base + step * (_descent.value + size)
     if not abs(high - low) < LIMIT:
         return None
+    p, q = a * to_display[0] + b * to_display[2], a * to_display[1] + b * to_display[3]  # the direction of writing
     turn = (0 if p > 0 else 2) if abs(p) > abs(q) else (1 if q > 0 else 3)
     return _Scale(level=abs(b) < abs(a), low=min(low, high), high=max(low, high), turn=turn)

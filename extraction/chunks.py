@@ -1,9 +1,9 @@
 """The lines of a page's words, and the chunks into which wide gaps part them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from operator import attrgetter
-from statistics import median
 from typing import NamedTuple
 
 from extraction.values import Box
@@ -11,8 +11,10 @@ from extraction.values import Box
 GAP = 0.72  # line heights; a space is at most half of one, justified lines seldom reach .7
 LINE_SHIFT = 0.4  # line heights between the middles of words on one line: raised figures lie within, next lines beyond
 LARGE = 2.5  # times as high is no part of a line: an initial, a watermark
+NUMBER_GAP = 0.05  # line heights; two numbers that stand further apart are two, unless they are parts of one
 GROUP_GAP = 0.4  # line heights between the parts of "1 234": a thin or a plain space
 RULE_LENGTH = 4  # signs; shorter runs of dashes are cells that say "none"
+LONG = 40  # characters; no number is as long
 
 _SIGNS = r"[<>≤≥=±~+\-–—−]"
 _NUMBER = re.compile(
@@ -22,6 +24,7 @@ _NUMBER = re.compile(
 _GROUP_START, _GROUP = re.compile(r"[$€£+\-–−(]*\d{1,3}(?: \d{3})*"), re.compile(r"\d{3}(?:[.,]\d+)?[)%]?")
 _LEADERS = re.compile(r"[.…·‧_]{4,}|(?:[.…·] ?){4,}")
 _DASHES = re.compile(rf"[-–—=_]{{{RULE_LENGTH},}}")
+_ODD = re.compile(rf"(?:{_LEADERS.pattern})|{_DASHES.pattern}|^[.…·_]$", re.MULTILINE)  # what only `_part` can part
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -45,6 +48,11 @@ class Token(NamedTuple):
 
 def is_number(text: str) -> bool:
     """Whether a cell of this text is a figure, or says that there is none."""
+    return _is_short_number(text) if len(text) < LONG else _NUMBER.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=10_000)
+def _is_short_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
@@ -65,9 +73,13 @@ class Chunk:
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
         self.x0 = tokens[0].x0
-        self.x1 = max(token.x1 for token in tokens)
-        self.text = " ".join(token.text for token in tokens)
-        self.number = is_number(self.text.replace(" ", "")) if len(self.text) < 40 else False
+        if len(tokens) == 1:
+            self.x1 = tokens[0].x1
+            self.text = tokens[0].text
+        else:
+            self.x1 = max([token.x1 for token in tokens])
+            self.text = " ".join([token.text for token in tokens])
+        self.number = is_number(self.text.replace(" ", "")) if len(self.text) < LONG else False
 
     @property
     def width(self) -> float:
@@ -81,22 +93,15 @@ class Chunk:
 class Line:
     """Chunks from left to right; *height* is that of its words, *top* and *bottom* those of the middle ones."""
 
-    __slots__ = ("bottom", "chunks", "has_leaders", "height", "middle", "top")
+    __slots__ = ("bottom", "chunks", "has_leaders", "height", "middle", "top", "x0", "x1")
 
     def __init__(self, chunks: list[Chunk], middle: float, height: float, *, has_leaders: bool = False) -> None:
         self.chunks = chunks
+        self.x0, self.x1 = chunks[0].x0, chunks[-1].x1
         self.middle = middle
         self.height = height
         self.top, self.bottom = middle - height / 2, middle + height / 2
         self.has_leaders = has_leaders
-
-    @property
-    def x0(self) -> float:
-        return self.chunks[0].x0
-
-    @property
-    def x1(self) -> float:
-        return self.chunks[-1].x1
 
     @property
     def text(self) -> str:
@@ -106,35 +111,58 @@ class Line:
         return Line(chunks, self.middle, self.height, has_leaders=self.has_leaders)
 
 
-def read_lines(words: Iterable[Token]) -> tuple[list[Line], list[Box]]:
+def read_lines(words: Sequence[Token]) -> tuple[list[Line], list[Box]]:
     """Return the lines from top to bottom, and the rules that are written as dashes."""
     rules: list[Box] = []
     lines: list[Line] = []
-    for tokens in _group_by_line(sorted(words, key=attrgetter("middle"))):
-        height = median(token.bottom - token.top for token in tokens)
-        middle = median(token.middle for token in tokens)
-        chunks, has_leaders = _part(sorted(tokens, key=attrgetter("x0")), height, rules)
+    placed = sorted([((word.top + word.bottom) / 2, number) for number, word in enumerate(words)])
+    is_plain = not _ODD.search("\n".join([word.text for word in words]))
+    for group in _group_by_line([(middle, words[number]) for middle, number in placed]):
+        height = _median(sorted([word.bottom - word.top for _, word in group]))
+        middle = _median([middle for middle, _ in group])
+        tokens = sorted([word for _, word in group], key=attrgetter("x0"))
+        chunks, has_leaders = (_part_plain(tokens, height), False) if is_plain else _part(tokens, height, rules)
         if chunks:
             lines.append(Line(chunks, middle, height, has_leaders=has_leaders))
     lines.sort(key=attrgetter("middle"))
     return lines, rules
 
 
-def _group_by_line(words: list[Token]) -> list[list[Token]]:
+def _median(ordered: Sequence[float]) -> float:
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def _group_by_line(words: list[tuple[float, Token]]) -> list[list[tuple[float, Token]]]:
     """Group words, sorted by their middles; a line's middle is that of its first word of full height."""
-    groups: list[list[Token]] = []
-    middle = height = 0.0
-    for word in words:
+    groups: list[list[tuple[float, Token]]] = []
+    line_middle = height = 0.0
+    for middle, word in words:
         own = word.bottom - word.top
         alike = own < LARGE * height and height < LARGE * own
-        if groups and alike and word.middle - middle <= LINE_SHIFT * max(height, own):
-            groups[-1].append(word)
+        if groups and alike and middle - line_middle <= LINE_SHIFT * (own if own > height else height):
+            groups[-1].append((middle, word))
             if own > 1.2 * height:  # the first was a raised figure
-                middle, height = word.middle, own
+                line_middle, height = middle, own
         else:
-            groups.append([word])
-            middle, height = word.middle, own
+            groups.append([(middle, word)])
+            line_middle, height = middle, own
     return groups
+
+
+def _part_plain(tokens: list[Token], height: float) -> list[Chunk]:
+    """Part a line on whose page nothing is written as leaders or rules."""
+    chunks: list[Chunk] = []
+    last = tokens[0]
+    parts = [last]
+    for token in tokens[1:]:
+        if token.x0 - last.x1 > NUMBER_GAP * height and _is_gap(last, token, height):
+            chunks.append(Chunk(tuple(parts)))
+            parts = []
+        parts.append(token)
+        last = token
+    chunks.append(Chunk(tuple(parts)))
+    return chunks
 
 
 def _part(tokens: list[Token], height: float, rules: list[Box]) -> tuple[list[Chunk], bool]:
@@ -203,7 +231,7 @@ def _is_gap(left: Token, right: Token, height: float) -> bool:
     gap = right.x0 - left.x1
     if gap > GAP * height:
         return True
-    if not (left.is_number and right.is_number) or gap <= 0.05 * height:
+    if not (left.is_number and right.is_number) or gap <= NUMBER_GAP * height:
         return False
     if left.text in "$€£+-–±" or right.text in "%":
         return False

@@ -1,6 +1,6 @@
 """The columns of a block of lines, and the cells into which they part its chunks."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -59,51 +59,61 @@ def _covered(intervals: list[Interval], allowed: int, least: float) -> list[Inte
     return found
 
 
-def place_chunks(line: Line, columns: Sequence[Interval]) -> list[Cell]:
-    """Return the line's cells: a chunk over several columns is parted where its parts fit, else it spans them."""
-    middles = [(left.x1 + right.x0) / 2 for left, right in pairwise(columns)]
-    cells: list[Cell] = []
-    for chunk in line.chunks:
-        for part in _part(chunk, line, columns, middles):
-            first, last = _range(part, columns, middles)
-            if cells and first <= cells[-1].last:
-                before = cells.pop()
-                if last > before.last:
-                    first = before.last + 1
-                elif first > before.first:
-                    before = before._replace(last=first - 1)
-                else:
-                    cells.append(before._replace(chunk=Chunk((*before.chunk.tokens, *part.tokens))))
-                    continue
-                cells.append(before)
-            cells.append(Cell(first, last, part))
-    return cells
+class Placer:
+    """Places the chunks of lines in the columns of one table."""
 
+    def __init__(self, columns: Sequence[Interval]) -> None:
+        self._columns = columns
+        self._lefts = [x0 for x0, _ in columns]
+        self._rights = [x1 for _, x1 in columns]
+        self._middles = [(left.x1 + right.x0) / 2 for left, right in pairwise(columns)]
 
-def _range(chunk: Chunk, columns: Sequence[Interval], middles: Sequence[float]) -> tuple[int, int]:
-    """Return the first and the last column that the chunk touches, but for a small overhang."""
-    left, right = chunk.x0, chunk.x1
-    touched = [
-        number
-        for number, (x0, x1) in enumerate(columns)
-        if x0 < right and left < x1 and min(right, x1) - max(left, x0) > OVERHANG * min(right - left, x1 - x0)
-    ]
-    if touched:
-        return touched[0], touched[-1]
-    place = bisect_right(middles, (chunk.x0 + chunk.x1) / 2)
-    return place, place
+    def place_chunks(self, line: Line) -> list[Cell]:
+        """Return the line's cells: a chunk over several columns is parted where its parts fit, else it spans them."""
+        cells: list[Cell] = []
+        for chunk in line.chunks:
+            first, last = self._range(chunk)
+            parts = [chunk]
+            if first < last and len(chunk.tokens) > 1:
+                parts = self._part(chunk, line)
+            for part in parts:
+                if part is not chunk:
+                    first, last = self._range(part)
+                if cells and first <= cells[-1].last:
+                    before = cells.pop()
+                    if last > before.last:
+                        first = before.last + 1
+                    elif first > before.first:
+                        before = before._replace(last=first - 1)
+                    else:
+                        cells.append(before._replace(chunk=Chunk((*before.chunk.tokens, *part.tokens))))
+                        continue
+                    cells.append(before)
+                cells.append(Cell(first, last, part))
+        return cells
 
+    def _range(self, chunk: Chunk) -> tuple[int, int]:
+        """Return the first and the last column that the chunk touches, but for a small overhang."""
+        left, right = chunk.x0, chunk.x1
+        width = right - left
+        touched = [
+            number
+            for number in range(bisect_right(self._rights, left), bisect_left(self._lefts, right))
+            if min(right, self._rights[number]) - max(left, self._lefts[number])
+            > OVERHANG * min(width, self._rights[number] - self._lefts[number])
+        ]
+        if touched:
+            return touched[0], touched[-1]
+        place = bisect_right(self._middles, (left + right) / 2)
+        return place, place
 
-def _part(chunk: Chunk, line: Line, columns: Sequence[Interval], middles: Sequence[float]) -> list[Chunk]:
-    first, last = _range(chunk, columns, middles)
-    if first == last or len(chunk.tokens) == 1:
-        return [chunk]
-    crowded = len(line.chunks) >= CROWDED * len(columns)
-    return split_at_gutters(
-        chunk,
-        columns,
-        lambda left, right: crowded or right.x0 - left.x1 > WIDE * line.height or left.is_number or right.is_number,
-    )
+    def _part(self, chunk: Chunk, line: Line) -> list[Chunk]:
+        crowded = len(line.chunks) >= CROWDED * len(self._columns)
+        return split_at_gutters(
+            chunk,
+            self._columns,
+            lambda left, right: crowded or right.x0 - left.x1 > WIDE * line.height or left.is_number or right.is_number,
+        )
 
 
 def split_at_gutters(

@@ -2,7 +2,8 @@
 
 import itertools
 import struct
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -23,6 +24,9 @@ class Piece(NamedTuple):
     start: int  # in *text*
     length: int
     place: int  # in the arranged text
+
+
+_Stretch = tuple[str, TextPage, int, int]  # what stands before it, its text page, its start there, and its length
 
 
 class ArrangedText:
@@ -58,7 +62,7 @@ class ArrangedText:
             return main.string, [Piece(main, 0, main.char_count, 0)]
         string = ""
         pieces: list[Piece] = []
-        for glue, text, start, count in self._list_stretches_glued():
+        for glue, text, start, count in _join_lines(self._list_stretches_glued()):
             string += glue
             if count:
                 pieces.append(Piece(text, start, count, len(string)))
@@ -72,7 +76,7 @@ class ArrangedText:
             yield self.string[place : piece.place], piece
             place = piece.place + piece.length
 
-    def _list_stretches_glued(self) -> Iterator[tuple[str, TextPage, int, int]]:
+    def _list_stretches_glued(self) -> Iterator[_Stretch]:
         """Yield each piece with what stands before it."""
         if self._strays < 2:
             for glue, start, stop in self._list_lines():
@@ -82,7 +86,7 @@ class ArrangedText:
         last = "\n"
         for text, start, count in self._list_stretches():
             glue = "" if last.endswith("\n") else BREAK
-            for first, stop in _split(start, start + count, hidden if text is self.main else set()):
+            for first, stop in _split(start, start + count, hidden if text is self.main else []):
                 yield glue, text, first, stop - first
                 glue = ""
                 last = text.string[stop - 1 : stop]
@@ -96,7 +100,11 @@ class ArrangedText:
         added: list[Line] = []
         if self._objects.clipped:
             hidden = self._find_hidden()
-            cut = (reader.cut(line, list(_split(*line.spans[0], hidden))) for line in lines)
+            shown = [list(_split(*line.spans[0], hidden)) for line in lines]
+            cut = [
+                line if spans == line.spans else reader.cut(line, spans)
+                for line, spans in zip(lines, shown, strict=True)
+            ]
             lines = [line for line in cut if line is not None]
         if self._objects.added:
             lines, added = self._part_added(reader, lines)
@@ -105,19 +113,20 @@ class ArrangedText:
             lines = put_in_order(part_columns(reader, join_raised(lines)))
         return list(write_lines(place_added(reader, lines, added) if added else lines))
 
-    def _find_hidden(self) -> set[int]:
-        """Return the characters of the main text that are clipped away, of objects that are shown in part."""
+    def _find_hidden(self) -> list[int]:
+        """Return the characters of the main text that are clipped away, in order, of objects that are shown in part."""
         clipped = self._objects.clipped
         if not clipped:
-            return set()
-        hidden: set[int] = set()
-        boxes = struct.iter_unpack("4f", self.main.read_boxes(0, self.main.char_count))
-        for index, (item, (left, top, right, bottom)) in enumerate(zip(self.main.objects, boxes, strict=True)):
-            limit = clipped.get(item or 0)
-            if limit is not None:
-                x, y = transform(self._to_display, ((left + right) / 2, (top + bottom) / 2))
-                if not (limit[0] <= x <= limit[2] and limit[1] <= y <= limit[3]):
-                    hidden.add(index)
+            return []
+        objects = self.main.objects
+        places = [place for place, item in enumerate(objects) if item in clipped]
+        boxes = struct.iter_unpack("4f", self.main.read_boxes(places))
+        hidden: list[int] = []
+        for place, (left, top, right, bottom) in zip(places, boxes, strict=True):
+            limit = clipped[objects[place] or 0]
+            x, y = transform(self._to_display, ((left + right) / 2, (top + bottom) / 2))
+            if not (limit[0] <= x <= limit[2] and limit[1] <= y <= limit[3]):
+                hidden.append(place)
         return hidden
 
     def _part_added(self, reader: LineReader, lines: list[Line]) -> tuple[list[Line], list[Line]]:
@@ -181,10 +190,31 @@ class ArrangedText:
                 yield from piece.text.find_rects(first - piece.place + piece.start, last - first)
 
 
-def _split(start: int, stop: int, hidden: set[int]) -> Iterator[Span]:
-    """Yield what is left of these characters without the hidden ones."""
+def _join_lines(stretches: Iterable[_Stretch]) -> Iterator[_Stretch]:
+    """Join stretches with nothing but a line break between them in their text page: most of a page is one."""
+    joined: _Stretch | None = None
+    stop = 0
+    for glue, text, start, count in stretches:
+        if (
+            joined is not None
+            and glue == BREAK
+            and text is joined[1]
+            and start == stop + len(BREAK)
+            and text.string.startswith(BREAK, stop)
+        ):
+            stop = start + count
+            continue
+        if joined is not None:
+            yield (*joined[:3], stop - joined[2])
+        joined, stop = (glue, text, start, count), start + count
+    if joined is not None:
+        yield (*joined[:3], stop - joined[2])
+
+
+def _split(start: int, stop: int, hidden: Sequence[int]) -> Iterator[Span]:
+    """Yield what is left of these characters without the hidden ones, which are in order."""
     first = start
-    for place in sorted(place for place in hidden if start <= place < stop):
+    for place in hidden[bisect_left(hidden, start) : bisect_left(hidden, stop)]:
         if first < place:
             yield first, place
         first = place + 1

@@ -1,28 +1,28 @@
 """The paths of a page as straight edges, which pdfplumber's table rules work on."""
 
-import ctypes
 import itertools
 import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 
-from extraction.geometry import MINIMUM_LINE_LENGTH, Edges, Matrix, is_on_earth, multiply
+from extraction.geometry import IDENTITY, MINIMUM_LINE_LENGTH, Edges, Matrix, is_on_earth, multiply
 from extraction.native import (
     BEZIER,
     MOVE,
     count_segments,
-    get_object_matrix,
     get_segment,
     get_segment_point,
     get_segment_type,
     is_closing,
-    read_matrix,
+    read_matrices,
     run_all,
 )
 from extraction.values import Point
 
 LEAST_SLANTED = 20.0  # points; the slope of shorter rules says little
 MAXIMUM_SLOPE = 0.02  # more than a degree: text that is turned more is no text of a cell either
+BATCH = 500  # paths that are read at once
 MAXIMUM_SEGMENTS = 1_000_000  # of the paths of one page; the fullest real page seen has 75,088
 
 
@@ -38,38 +38,38 @@ def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
     """
     slanted: list[tuple[Point, Point]] = []
     edges = Edges([], [], slanted)
-    points = _Points()
     counts = [max(0, count_segments(path)) for path, _ in paths]
     if sum(counts) > MAXIMUM_SEGMENTS or len(counts) > MAXIMUM_SEGMENTS:
         raise TooManyPathsError
-    for (path, outer), count in zip(paths, counts, strict=True):
-        if count < 2:
-            continue
-        matrix = multiply(read_matrix(get_object_matrix, path), outer)
-        segments = list(map(get_segment, repeat(path), range(count)))
-        placed = points.read(segments)
-        if _is_plain(placed):  # the usual case, and quick to check
-            _add_figure(edges, slanted, placed, matrix)
-            continue
-        for figure, is_line in _split_path(segments, placed):
-            _add_figure(edges, slanted, figure, matrix, is_line=is_line)
+    matrix = outer_before = inner_before = IDENTITY
+    for start in range(0, len(paths), BATCH):
+        batch = [path for path, _ in paths[start : start + BATCH]]
+        outers = [outer for _, outer in paths[start : start + BATCH]]
+        sizes = counts[start : start + BATCH]
+        segments, points = _read_points(batch, sizes)
+        stop = 0
+        for inner, outer, size in zip(read_matrices(batch), outers, sizes, strict=True):
+            first, stop = stop, stop + size
+            placed = points[first:stop]
+            if size < 2:
+                continue
+            if inner != inner_before or outer is not outer_before:  # seldom: paths that are drawn together share theirs
+                matrix, inner_before, outer_before = multiply(inner, outer), inner, outer
+            if _is_plain(placed) and _add_plain(edges, placed, matrix):
+                continue  # the usual case, and quick
+            for figure, is_line in _split_path(segments[first:stop], placed):
+                _add_figure(edges, slanted, figure, matrix, is_line=is_line)
     return Edges(list(filter(is_on_earth, edges.vertical)), list(filter(is_on_earth, edges.horizontal)), slanted)
 
 
-class _Points:
-    """Reads all points of a path at once, into one buffer."""
-
-    def __init__(self) -> None:
-        self._size = 0
-
-    def read(self, segments: list[int]) -> list[Point]:
-        if len(segments) > self._size:
-            self._size = 2 * len(segments)
-            self._buffer = (ctypes.c_float * (2 * self._size))()
-        start = ctypes.addressof(self._buffer)
-        stop = start + 8 * len(segments)
-        run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop + 4, 8)))
-        return list(struct.iter_unpack("2f", memoryview(self._buffer).cast("B")[: stop - start]))
+def _read_points(paths: list[int], counts: list[int]) -> tuple[list[int], list[Point]]:
+    """Return the segments of the paths, one after the other, and their points."""
+    segments = [*itertools.chain.from_iterable(map(map, repeat(get_segment), map(repeat, paths), map(range, counts)))]
+    places = array("f", bytes(8 * len(segments)))
+    start = places.buffer_info()[0]
+    stop = start + 8 * len(segments)
+    run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop + 4, 8)))
+    return segments, list(struct.iter_unpack("2f", places))
 
 
 def _is_plain(points: list[Point]) -> bool:
@@ -115,6 +115,30 @@ def is_nearly_straight(width: float, height: float) -> bool:
     """Whether a slanted rule is long, and a level or standing one on a page a little askew."""
     short, long = sorted((abs(width), abs(height)))
     return long >= LEAST_SLANTED and short <= MAXIMUM_SLOPE * long
+
+
+def _add_plain(edges: Edges, points: list[Point], matrix: Matrix) -> bool:
+    """Add a line or a rectangle for which `_is_plain`; return whether it could be: not if the matrix slants it."""
+    a, b, c, d, e, f = matrix
+    if a == d == 0.0:
+        points = [(y, x) for x, y in points]
+        a, d = c, b
+    elif not b == c == 0.0:
+        return False
+    (x0, y0), (x1, y1) = points[0], points[len(points) // 2]  # opposite corners
+    left, top, right, bottom = a * x0 + e, d * y0 + f, a * x1 + e, d * y1 + f
+    low, high = (left, right) if left < right else (right, left)
+    upper, lower = (top, bottom) if top < bottom else (bottom, top)
+    across, down = [(low, top, high, top)], [(left, upper, left, lower)]
+    if len(points) == 5:  # in the order of its sides
+        is_down_first = points[0][0] == points[1][0]
+        across.insert(0 if is_down_first else 1, (low, bottom, high, bottom))
+        down.insert(1 if is_down_first else 0, (right, upper, right, lower))
+    if high - low >= MINIMUM_LINE_LENGTH:
+        edges.horizontal.extend(across)
+    if lower - upper >= MINIMUM_LINE_LENGTH:
+        edges.vertical.extend(down)
+    return True
 
 
 def _add_figure(

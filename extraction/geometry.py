@@ -47,7 +47,23 @@ def transform_box(matrix: Matrix, box: Box) -> Box:
     if b == c == 0.0:  # the usual case, and quick
         left, right, top, bottom = a * x0 + e, a * x1 + e, d * y0 + f, d * y1 + f
         return (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
+    if a == d == 0.0:  # a page on its side
+        left, right, top, bottom = c * y0 + e, c * y1 + e, b * x0 + f, b * x1 + f
+        return (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
     return bounds_of(transform(matrix, corner) for corner in ((x0, y0), (x1, y0), (x0, y1), (x1, y1)))
+
+
+def transform_boxes(matrix: Matrix, boxes: Iterable[Box]) -> list[Box]:
+    """Return what `transform_box` makes of each box; quick for a page that is not turned."""
+    a, b, c, d, e, f = matrix
+    if not (b == c == 0.0 and d < 0.0 < a):
+        return [transform_box(matrix, box) for box in boxes]
+    return [
+        (a * x0 + e, d * y1 + f, a * x1 + e, d * y0 + f)
+        if x0 <= x1 and y0 <= y1
+        else transform_box(matrix, (x0, y0, x1, y1))
+        for x0, y0, x1, y1 in boxes
+    ]
 
 
 def bounds_of(points: Iterable[Point]) -> Box:

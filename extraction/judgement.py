@@ -17,23 +17,88 @@ MANY = 20  # places; fewer do not tell
 MAXIMUM_STEPS = 2_000_000  # comparisons for one grid: half a second
 
 
-def is_good(grid: Grid, lines: Sequence[Line], rules: Rules) -> bool:
-    """Whether the cells part the text."""
-    edges = sorted({cell[0] for row in grid.rows for cell in row if cell is not None})
-    held = hold_chunks(grid, lines)
-    count = sum(len(chunks) for _, cell in held for chunks in cell)
-    stacked = sum(sum(1 for chunks in cell if len(chunks) == 1 and chunks[0].number) > 1 for _, cell in held)
-    crowds = [_Crowd(number, chunks) for number, cell in held for chunks in cell if len(chunks) > 1]
-    mixed = sum(len(crowd.chunks) for crowd in crowds if crowd.is_parted(edges, crowds))
-    if mixed > MIXED * count or stacked > STACKED * len(held):
-        return False
-    return not _goes_on_beside(grid, _list_lines(grid, lines), rules)
+Held = list[tuple[int, list[list[Chunk]]]]  # the cells that hold text: the row of each, and its chunks by line
 
 
-def overlaps(grid: Grid, lines: Sequence[Line]) -> bool:
-    """Whether text lies in two cells at once: backgrounds that are drawn over each other, not rules."""
-    held = [id(chunk) for _, cell in hold_chunks(grid, lines) for chunks in cell for chunk in chunks]
-    return len(held) > len(set(held))
+class Judge:
+    """Judges the grids of one page."""
+
+    def __init__(self, lines: Sequence[Line], rules: Rules) -> None:
+        """*lines*: from top to bottom."""
+        self._lines = lines
+        self._rules = rules
+        self._middles = [line.middle for line in lines]
+        self._held: dict[int, tuple[Grid, Held]] = {}  # by the identity of a grid, which is kept with it
+
+    def is_good(self, grid: Grid) -> bool:
+        """Whether the cells part the text."""
+        edges = sorted({cell[0] for row in grid.rows for cell in row if cell is not None})
+        held = self.hold_chunks(grid)
+        count = sum([len(chunks) for _, cell in held for chunks in cell])
+        stacked = sum(sum(1 for chunks in cell if len(chunks) == 1 and chunks[0].number) > 1 for _, cell in held)
+        crowds = [_Crowd(number, chunks) for number, cell in held for chunks in cell if len(chunks) > 1]
+        mixed = sum(len(crowd.chunks) for crowd in crowds if crowd.is_parted(edges, crowds))
+        if mixed > MIXED * count or stacked > STACKED * len(held):
+            return False
+        own = [line for line in self._lines if grid.bbox[1] <= line.middle <= grid.bbox[3]]
+        return not _goes_on_beside(grid, own, self._rules)
+
+    def overlaps(self, grid: Grid) -> bool:
+        """Whether text lies in two cells at once: backgrounds that are drawn over each other, not rules."""
+        held = [id(chunk) for _, cell in self.hold_chunks(grid) for chunks in cell for chunk in chunks]
+        return len(held) > len(set(held))
+
+    def is_frame(self, grid: Grid) -> bool:
+        """Whether the grid is a frame around running text, or the lines of a chart."""
+        held = self.hold_chunks(grid)
+        place_count = len(grid.rows) * len(grid.rows[0])
+        cell_count = sum([cell is not None for row in grid.rows for cell in row])
+        if not held:
+            return len(grid.rows) == 1 or len(grid.rows[0]) == 1 or cell_count < 0.8 * place_count
+        if place_count >= MANY and cell_count < 0.8 * place_count and len(held) < SPARSE * place_count:
+            return True
+        undivided = sum(1 for row in grid.rows if sum([cell is not None for cell in row]) == 1)
+        if undivided < 0.75 * len(grid.rows):
+            return False
+        chunks = [chunk for _, cell in held for line in cell for chunk in line]
+        return sum(map(is_prose, chunks)) >= 0.5 * len(chunks)
+
+    def hold_chunks(self, grid: Grid) -> Held:
+        """Return each cell that holds text.
+
+        Raises:
+            TooManyLinesError: above two million comparisons; the fullest real page seen takes 60,000.
+        """
+        if id(grid) not in self._held:
+            self._held[id(grid)] = grid, self._hold_chunks(grid)
+        return self._held[id(grid)][1]
+
+    def _hold_chunks(self, grid: Grid) -> Held:
+        found: Held = []
+        middles = self._middles
+        steps = 0
+        for number, row in enumerate(grid.rows):
+            cells = [cell for cell in row if cell is not None]
+            top, bottom = min([cell[1] for cell in cells]), max([cell[3] for cell in cells])
+            if bisect_left(middles, top) == bisect_left(middles, bottom):
+                continue  # no line: quick to check, and usual in large grids
+            beside: dict[tuple[float, float], list[list[tuple[float, Chunk]]]] = {}  # lines, by what a cell covers
+            for left, upper, right, lower in cells:
+                own = beside.get((upper, lower))
+                if own is None:
+                    lines = self._lines[bisect_left(middles, upper) : bisect_left(middles, lower)]
+                    own = [[((chunk.x0 + chunk.x1) / 2, chunk) for chunk in line.chunks] for line in lines]
+                    beside[upper, lower] = own
+                steps += 1 + sum(map(len, own))
+                if steps > MAXIMUM_STEPS:
+                    raise TooManyLinesError
+                low, high = left - 1, right + 1
+                held = [
+                    chunks for line in own if (chunks := [chunk for middle, chunk in line if low <= middle <= high])
+                ]
+                if held:
+                    found.append((number, held))
+        return found
 
 
 class _Crowd(NamedTuple):
@@ -68,39 +133,6 @@ class _Crowd(NamedTuple):
         return False
 
 
-def _list_lines(grid: Grid, lines: Sequence[Line]) -> list[Line]:
-    return [line for line in lines if grid.bbox[1] <= line.middle <= grid.bbox[3]]
-
-
-def hold_chunks(grid: Grid, lines: Sequence[Line]) -> list[tuple[int, list[list[Chunk]]]]:
-    """Return each cell that holds text: its row, and its chunks by line.
-
-    Raises:
-        TooManyLinesError: above two million comparisons; the fullest real page seen takes 60,000.
-    """
-    found: list[tuple[int, list[list[Chunk]]]] = []
-    steps = 0
-    middles = [line.middle for line in lines]
-    for number, row in enumerate(grid.rows):
-        cells = [cell for cell in row if cell is not None]
-        top, bottom = min(cell[1] for cell in cells), max(cell[3] for cell in cells)
-        if bisect_left(middles, top) == bisect_left(middles, bottom):
-            continue  # no line: quick to check, and usual in large grids
-        for cell in cells:
-            left, upper, right, lower = cell
-            own = lines[bisect_left(middles, upper) : bisect_left(middles, lower)]
-            steps += 1 + sum(len(line.chunks) for line in own)
-            if steps > MAXIMUM_STEPS:
-                raise TooManyLinesError
-            held = [
-                [chunk for chunk in line.chunks if left - 1 <= (chunk.x0 + chunk.x1) / 2 <= right + 1] for line in own
-            ]
-            held = [chunks for chunks in held if chunks]
-            if held:
-                found.append((number, held))
-    return found
-
-
 def _goes_on_beside(grid: Grid, own: Sequence[Line], rules: Rules) -> bool:
     """Whether the table's rules, and text between them, go on to the left or right of the grid."""
     x0, top, x1, bottom = grid.bbox
@@ -123,18 +155,3 @@ def _goes_on_beside(grid: Grid, own: Sequence[Line], rules: Rules) -> bool:
         )
         inside += any(x0 - 1 <= (chunk.x0 + chunk.x1) / 2 <= x1 + 1 for chunk in line.chunks)
     return beside > BESIDE * max(1, inside)
-
-
-def is_frame(grid: Grid, lines: Sequence[Line]) -> bool:
-    """Whether the grid is a frame around running text, or the lines of a chart."""
-    held = hold_chunks(grid, lines)
-    place_count = len(grid.rows) * len(grid.rows[0])
-    cell_count = sum(cell is not None for row in grid.rows for cell in row)
-    if not held:
-        return len(grid.rows) == 1 or len(grid.rows[0]) == 1 or cell_count < 0.8 * place_count
-    if place_count >= MANY and cell_count < 0.8 * place_count and len(held) < SPARSE * place_count:
-        return True
-    chunks = [chunk for _, cell in held for line in cell for chunk in line]
-    prose = sum(1 for chunk in chunks if is_prose(chunk))
-    undivided = sum(1 for row in grid.rows if sum(cell is not None for cell in row) == 1)
-    return undivided >= 0.75 * len(grid.rows) and prose >= 0.5 * len(chunks)

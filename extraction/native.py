@@ -2,6 +2,7 @@
 
 import ctypes
 import struct
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -84,6 +85,14 @@ def read_matrix(get: Any, *arguments: int) -> Matrix:
         return IDENTITY
     a, b, c, d, e, f = struct.unpack("6f", _matrix)
     return (a, b, c, d, e, f)
+
+
+def read_matrices(items: list[int]) -> list[Matrix]:
+    """Return the matrices of page objects."""
+    matrices = array("f", IDENTITY * len(items))
+    start = matrices.buffer_info()[0]
+    run_all(map(get_object_matrix, items, range(start, start + 24 * len(items), 24)))
+    return list(struct.iter_unpack("6f", matrices))
 
 
 def run_all(calls: Iterator[object]) -> None:

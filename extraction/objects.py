@@ -6,7 +6,7 @@ from itertools import repeat
 from typing import Any
 
 from extraction.edges import MAXIMUM_SEGMENTS
-from extraction.geometry import Matrix, is_apart, is_within, multiply, surround, transform_box
+from extraction.geometry import Matrix, is_apart, is_within, multiply, surround, transform_box, transform_boxes
 from extraction.native import (
     FORM,
     IMAGE,
@@ -26,7 +26,7 @@ from extraction.native import (
     run_all,
     set_active,
 )
-from extraction.shown import INVISIBLE, OVERHANG, find_clip, is_on_hidden_layer, read_bounds
+from extraction.shown import INVISIBLE, OVERHANG, Clips, is_on_hidden_layer, read_bounds
 from extraction.values import Box
 
 MAXIMUM_FORM_DEPTH = 30
@@ -67,6 +67,7 @@ class PageObjects:
 
     def _sort(self, items: list[int], outer: Matrix, depth: int, shown: Box, *, is_added: bool = False) -> None:
         texts: list[int] = []
+        clips = Clips(outer, shown)
         for item, kind in zip(items, map(get_object_type, items), strict=True):
             if self._has_hidden_layers and is_on_hidden_layer(item):
                 set_active(item, 0)
@@ -78,35 +79,35 @@ class PageObjects:
             elif kind == FORM and depth < MAXIMUM_FORM_DEPTH:
                 count = max(0, count_form_objects(item))
                 inner = list(map(get_form_object, repeat(item), range(count)))
-                within = find_clip(item, outer, shown)
+                within = clips.find(item)
                 matrix = multiply(read_matrix(get_object_matrix, item), outer)
                 self._sort(inner, matrix, depth + 1, within, is_added=is_added)
             elif kind == IMAGE:
                 self.images.append(transform_box(outer, read_bounds([item])[0]))
         if texts:
-            texts = self._drop_unseen(texts, outer, shown)
+            texts = self._drop_unseen(texts, outer, shown, clips)
         if texts:
             self.text_count += len(texts)
             self._note_turned(texts, outer)
             if is_added:
                 self.added.update(dict.fromkeys(texts, len(self.added)))
 
-    def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box) -> list[int]:
+    def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box, clips: Clips) -> list[int]:
         """Return the objects of which something is shown."""
         bounds = read_bounds(texts)
-        clips = list(map(count_clip_paths, map(get_clip, texts)))
+        is_clipped = max(map(count_clip_paths, map(get_clip, texts))) > 0
         modes = list(map(get_render_mode, texts))
-        if max(clips) <= 0 and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
+        if not is_clipped and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
             return texts  # the usual case, and quick to check
+        limits = map(clips.find, texts) if is_clipped else repeat(shown, len(texts))
         kept: list[int] = []
-        for text, bound, clip_count, mode in zip(texts, bounds, clips, modes, strict=True):
-            box = transform_box(outer, bound)
-            limit = find_clip(text, outer, shown) if clip_count > 0 else shown
-            has_size = box[0] < box[2] and box[1] < box[3]
-            if has_size and is_apart(box, limit, OVERHANG):
-                set_active(text, 0)
-                continue
-            if not has_size or not is_within(box, limit, OVERHANG):
+        for text, box, limit, mode in zip(texts, transform_boxes(outer, bounds), limits, modes, strict=True):
+            if not (box[0] < box[2] and box[1] < box[3]):
+                self.clipped[text] = limit
+            elif not is_within(box, limit, OVERHANG):
+                if is_apart(box, limit, OVERHANG):
+                    set_active(text, 0)
+                    continue
                 self.clipped[text] = limit
             if mode == INVISIBLE:
                 self._invisible.append((text, box))

@@ -86,7 +86,7 @@ def _is_one_column(band: list[Line]) -> bool:
 
 def is_vertical(lines: Sequence[Line]) -> bool:
     """Whether most lines run downwards, as Japanese and Chinese may."""
-    long = [line for line in lines if sum(stop - start for start, stop in line.spans) > 1]
+    long = [line for line in lines if len(line.spans) > 1 or line.spans[0][1] - line.spans[0][0] > 1]
     return 2 * sum(map(_runs_down, long)) > len(long)
 
 

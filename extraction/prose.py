@@ -27,7 +27,7 @@ class _Chunk(NamedTuple):
 
 def part_columns(reader: LineReader, lines: list[Line]) -> list[Line]:
     """Return the lines, columns of prose one after the other; what may be a table stays as it is."""
-    candidates = [line for line in lines if len(line.spans) == 1 and _WORD.search(reader.text.string, *line.spans[0])]
+    candidates = [line for line in lines if len(line.spans) == 1]
     sample = candidates[:: max(1, len(candidates) // SAMPLES)]
     if len(candidates) < MINIMUM_ROWS or sum(_may_be_prose(_part(reader, line)) for line in sample) < 2:
         return lines
@@ -49,13 +49,17 @@ def _part(reader: LineReader, line: Line) -> list[_Chunk]:
     string = reader.text.string
     words = [(match.start(), match.end()) for span in line.spans for match in _WORD.finditer(string, *span)]
     boxes = reader.read_boxes([place for start, stop in words for place in (start, stop - 1)])
-    chunks: list[_Chunk] = []
-    for word, first, last in zip(words, boxes[::2], boxes[1::2], strict=True):
-        if chunks and first[0] - chunks[-1].x1 <= GUTTER * line.height:
-            chunks[-1] = _Chunk([*chunks[-1].spans, word], chunks[-1].x0, last[2])
-        else:
-            chunks.append(_Chunk([word], first[0], last[2]))
-    return chunks
+    firsts, lasts = boxes[::2], boxes[1::2]
+    widest = GUTTER * line.height
+    breaks = [
+        number + 1
+        for number, (left, right) in enumerate(zip(lasts, firsts[1:], strict=False))
+        if not right[0] - left[2] <= widest
+    ]
+    return [
+        _Chunk(words[start:stop], firsts[start][0], lasts[stop - 1][2])
+        for start, stop in pairwise([0, *breaks, len(words)])
+    ]
 
 
 def _find_columns(reader: LineReader, rows: list[list[_Chunk]]) -> list[list[_Chunk | None]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
+from extraction.geometry import Edges
 from extraction.values import Box, Point
 
 TOLERANCE = 3.0  # points: for snapping, joining and crossing lines
@@ -44,22 +45,22 @@ class _Steps:
             raise TooManyLinesError
 
 
-def find_grids(vertical: list[Box], horizontal: list[Box]) -> list[Grid]:
-    """Return the tables that these lines draw, top to bottom, then left to right.
+def find_grids(edges: Edges) -> list[Grid]:
+    """Return the tables that these lines, joined, draw, top to bottom, then left to right.
 
     Raises:
         TooManyLinesError: above 150,000 crossings or cells, or when comparing the lines takes too long.
     """
-    if len(vertical) < 2 or len(horizontal) < 2:
+    if len(edges.vertical) < 2 or len(edges.horizontal) < 2:
         return []
     steps = _Steps()
-    vertical, horizontal = join_edges(vertical, axis=0), join_edges(horizontal, axis=1)
-    return _group_cells(_find_cells(_find_crossings(vertical, horizontal, steps), steps))
+    return _group_cells(_find_cells(_find_crossings(edges.vertical, edges.horizontal, steps), steps))
 
 
-def join_edges(edges: list[Box], *, axis: int) -> list[Box]:
-    """Return the rules that these pieces make, by their place: *axis* 0 for vertical ones, 1 for horizontal ones."""
-    return _join(_snap(edges, axis=axis), axis=axis)
+def join_edges(edges: Edges) -> Edges:
+    """Return the rules that these pieces make, by their places."""
+    vertical, horizontal = _snap(edges.vertical, axis=0), _snap(edges.horizontal, axis=1)
+    return Edges(_join(vertical, axis=0), _join(horizontal, axis=1))
 
 
 def _snap(edges: list[Box], *, axis: int) -> list[Box]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from extraction.chunks import Token
 from extraction.geometry import Edges
-from extraction.ruled import find_grids
+from extraction.ruled import find_grids, join_edges
 from extraction.values import Box, CellWord, Point
 
 LEAST_RULES = 3  # level ones
@@ -58,7 +58,7 @@ def find_slope(edges: Edges) -> float:
         return 0.0
     slope = median(slopes)
     upright = set_upright(edges, slope)
-    return slope if find_grids(upright.vertical, upright.horizontal) else 0.0
+    return slope if find_grids(join_edges(upright)) else 0.0
 
 
 def set_upright(edges: Edges, slope: float) -> Edges:

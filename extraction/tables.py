@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from extraction.blocks import Rules
 from extraction.captions import is_caption
-from extraction.cells import CellReader
+from extraction.cells import read_cells
 from extraction.chunks import Token, read_lines
 from extraction.geometry import Edges
 from extraction.heads import count_head_rows
@@ -15,7 +15,7 @@ from extraction.skew import Page, UprightPage, find_slope
 from extraction.text import clean_text
 from extraction.titles import find_title
 from extraction.unruled import find_tables, merge_rules
-from extraction.values import Box, TableKind, TableSet
+from extraction.values import Box, CellWord, TableKind, TableSet
 
 
 class PageTable(NamedTuple):
@@ -35,7 +35,7 @@ def read_tables(page: Page, wanted: TableSet) -> list[PageTable]:
     """
     edges = page.read_edges()
     if wanted == "ruled":
-        found = _read_grids(page, find_grids(edges.vertical, edges.horizontal))
+        found = _read_grids(page, find_grids(join_edges(edges)))
     elif slope := find_slope(edges):
         upright = UprightPage(page, edges, slope)
         tables = _read_all(upright, upright.read_edges())
@@ -52,35 +52,37 @@ def read_tables(page: Page, wanted: TableSet) -> list[PageTable]:
 def _read_grids(page: Page, grids: Sequence[Grid]) -> list[PageTable]:
     if not grids:
         return []
-    cells = CellReader(page.read_cell_words())
-    return [_describe(cells, grid) for grid in grids]
+    words = page.read_cell_words()
+    return [_describe(words, grid) for grid in grids]
 
 
-def _describe(cells: CellReader, grid: Grid, title: str = "") -> PageTable:
-    data = [[cell and clean_text(cell) for cell in row] for row in cells.read_cells(grid)]
-    spans = find_spans(cells.set_upright(grid))
+def _describe(words: Sequence[CellWord], grid: Grid, title: str = "") -> PageTable:
+    upright, texts = read_cells(words, grid)
+    data = [[cell and clean_text(cell) for cell in row] for row in texts]
+    spans = find_spans(upright)
     return PageTable(data, grid.bbox, "ruled", count_head_rows(data, spans), spans, title)
 
 
 def _read_all(page: Page, edges: Edges) -> list[PageTable]:
-    grids = find_grids(edges.vertical, edges.horizontal)
+    joined = join_edges(edges)
+    grids = find_grids(joined)
     turn, words = page.read_tokens()
     if not words:
         return _read_grids(page, grids)
     if turn:
         words = [Token(word.text, *_turn(word[1:], turn)) for word in words]
-        edges = _turn_edges(edges, turn)
+        joined = join_edges(_turn_edges(edges, turn))
         grids = [_turn_grid(grid, turn) for grid in grids]
-    rules = Rules(join_edges(edges.horizontal, axis=1), join_edges(edges.vertical, axis=0))
+    rules = Rules(joined.horizontal, joined.vertical)
     lines, dashes = read_lines(words)
     kept, others = find_tables(words, lines, merge_rules(rules, dashes), grids)
     found: list[PageTable] = []
     back = (4 - turn) % 4
     if kept:
-        cells = CellReader(page.read_cell_words())
+        cell_words = page.read_cell_words()
         for grid in kept:
             title = clean_text(find_title(grid.bbox, lines))
-            found.append(_take_caption(_describe(cells, _turn_grid(grid, back), title)))
+            found.append(_take_caption(_describe(cell_words, _turn_grid(grid, back), title)))
     for bbox, layout in others:
         data = [[cell and clean_text(cell) for cell in row] for row in layout.data]
         title = clean_text(find_title(bbox, lines))

@@ -11,7 +11,7 @@ _UNWANTED = "[\x00-\x08\x0b-\x1f\x7f\uffff]"
 _BLANKS = "[ \t]+(?=\n)"  # at the ends of lines
 _HYPHEN_MARK = re.compile(f"[{HYPHEN_MARKS}]\n?")
 _NONSENSE = re.compile("[\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
-_SPECIAL = re.compile(f"{_UNWANTED}|[\ud800-\udfff\ufffe\uf020-\uf0ff\ufb00-\ufb06]|[ \t]\n")
+_SPECIAL = re.compile(f"{_UNWANTED[:-1]}\ud800-\udfff\ufffe\uf020-\uf0ff\ufb00-\ufb06]")
 _SYMBOLS = re.compile("[\uf020-\uf0ff]+")
 _LIGATURES = re.compile("[\ufb00-\ufb06]")
 
@@ -45,7 +45,7 @@ class _Draft:
         self.text = raw
         self.origins: list[int] | None = list(range(len(raw))) if traced else None
 
-    def replace(self, pattern: re.Pattern[str] | str, write: Callable[[re.Match[str]], str]) -> None:
+    def replace(self, pattern: re.Pattern[str] | str, write: Callable[[re.Match[str]], str] | str) -> None:
         if self.origins is None:
             self.text = re.sub(pattern, write, self.text)
             return
@@ -53,7 +53,7 @@ class _Draft:
         origins: list[int] = []
         end = 0
         for match in re.finditer(pattern, self.text):
-            written = write(match)
+            written = write if isinstance(write, str) else write(match)
             parts += [self.text[end : match.start()], written]
             origins += self.origins[end : match.start()]
             last = match.end() - 1
@@ -65,6 +65,8 @@ class _Draft:
 
 def clean_text(raw: str) -> str:
     """Return *raw* as stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
+    if _is_clean(raw):
+        return raw
     return _clean(_Draft(raw, traced=False)).text
 
 
@@ -74,19 +76,24 @@ def trace_text(raw: str) -> tuple[str, list[int]]:
     return draft.text, draft.origins or []
 
 
+def _is_clean(text: str) -> bool:
+    """Whether there is nothing to do, as for most pages, words and cells."""
+    return not _SPECIAL.search(text) and " \n" not in text and "\t\n" not in text
+
+
 def _clean(draft: _Draft) -> _Draft:
-    draft.replace("\r\n?", lambda _: "\n")
-    if not _SPECIAL.search(draft.text):
+    draft.replace("\r\n?", "\n")
+    if _is_clean(draft.text):
         return draft
     draft.replace("[\ud800-\udbff][\udc00-\udfff]", _join_surrogates)
-    draft.replace(_BLANKS, lambda _: "")
+    draft.replace(_BLANKS, "")
     if _SYMBOLS.search(draft.text):
         draft.replace(_SYMBOLS, _name_symbols)
     draft.replace(_LIGATURES, lambda ligature: unicodedata.normalize("NFKC", ligature[0]))
     if _HYPHEN_MARK.search(draft.text):
         witness = Witness(draft.text)
         draft.replace(_HYPHEN_MARK, witness.join)
-    draft.replace(f"{_UNWANTED}|[\ud800-\udfff\ufffe]", lambda _: "")
+    draft.replace(f"{_UNWANTED}|[\ud800-\udfff\ufffe]", "")
     return draft
 
 
@@ -104,5 +111,7 @@ def _name_symbols(run: re.Match[str]) -> str:
 
 def is_gibberish(text: str) -> bool:
     """Whether most of the text is characters that say nothing: private use, and what maps put for unknown ones."""
+    if text.isascii():
+        return False
     count = len(_NONSENSE.findall(text))
     return count > 0 and 2 * count > sum(not char.isspace() for char in text)

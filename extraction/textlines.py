@@ -6,13 +6,11 @@ page, drawn from top to bottom, is in order already.
 
 import re
 import struct
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, repeat
 
 from extraction.geometry import Matrix, surround, transform_box
 from extraction.hyphens import HYPHEN_MARKS
-from extraction.native import get_loose_box, run_all
 from extraction.textpage import TextPage
 from extraction.values import Box
 
@@ -40,11 +38,13 @@ class Line:
         self.glues = [""] * (len(spans) - 1)  # between them
         self.first = first  # the box of the first character
         self.last = last
-        self.box = (
-            min(first[0], last[0]),
-            min(first[1], last[1]),
-            max(first[2], last[2]),
-            max(first[3], last[3]),
+        left, top, right, bottom = first
+        other_left, other_top, other_right, other_bottom = last
+        self.box = (  # around both; no calls, because a book has many lines
+            other_left if other_left < left else left,
+            other_top if other_top < top else top,
+            other_right if other_right > right else right,
+            other_bottom if other_bottom > bottom else bottom,
         )
         self.end = end  # what PDFium put after it: a line break, or the mark of a hyphen
         self.next: Line | None = None  # as drawn
@@ -75,17 +75,16 @@ class LineReader:
         if not 0 < len(spans) <= MAXIMUM_LINES:
             return []
         boxes = self.read_boxes([place for start, stop in spans for place in (start, stop - 1)])
-        ends = [_end_of(string[stop : stop + 3]) for _, stop in spans]
+        ends: Iterable[str] = repeat(BREAK)
+        if any(mark in string for mark in HYPHEN_MARKS):
+            ends = (_end_of(string[stop : stop + 3]) for _, stop in spans)
         lines = list(map(Line, ([span] for span in spans), boxes[::2], boxes[1::2], ends))
         for line, follower in pairwise(lines):
             line.next = follower
         return lines
 
     def read_boxes(self, places: Sequence[int]) -> list[Box]:
-        boxes = array("f", bytes(16 * len(places)))
-        start = boxes.buffer_info()[0]
-        run_all(map(get_loose_box, repeat(self.text.address), places, range(start, start + 16 * len(places), 16)))
-        found = struct.iter_unpack("4f", boxes)
+        found = struct.iter_unpack("4f", self.text.read_boxes(places))
         if self._is_plain:
             x, y = self._matrix[4:]
             return [(left + x, y - top, right + x, y - bottom) for left, top, right, bottom in found]

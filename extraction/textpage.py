@@ -2,6 +2,7 @@
 
 import ctypes
 from array import array
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import repeat
 from typing import Any
@@ -74,12 +75,11 @@ class TextPage:
     def _count_unmapped(self, sample: range) -> int:
         return list(map(has_map_error, repeat(self.address), sample)).count(1)
 
-    def read_boxes(self, start: int, count: int) -> "array[float]":
-        """Return left, top, right and bottom of each character's advance box, in page space."""
-        boxes = array("f", bytes(16 * count))
+    def read_boxes(self, places: Sequence[int]) -> "array[float]":
+        """Return left, top, right and bottom of the advance box, in page space, of each of these characters."""
+        boxes = array("f", bytes(16 * len(places)))
         address = boxes.buffer_info()[0]
-        places = range(address, address + 16 * count, 16)
-        run_all(map(get_loose_box, repeat(self.address), range(start, start + count), places))
+        run_all(map(get_loose_box, repeat(self.address), places, range(address, address + 16 * len(places), 16)))
         return boxes
 
     def find_rects(self, start: int, count: int) -> list[Box]:

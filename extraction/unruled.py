@@ -10,8 +10,8 @@ from typing import NamedTuple
 from extraction.blocks import Rules, find_blocks, part_zones
 from extraction.captions import is_caption
 from extraction.chunks import Line, Token, read_lines
-from extraction.columns import find_columns, place_chunks
-from extraction.judgement import is_frame, is_good, overlaps
+from extraction.columns import Placer, find_columns
+from extraction.judgement import Judge
 from extraction.mending import close_rows, mend
 from extraction.rows import FULL, Layout, PlacedLine, lay_out
 from extraction.ruled import Grid
@@ -33,17 +33,15 @@ def find_tables(
 ) -> tuple[list[Grid], list[Found]]:
     """Return the grids that stay, mended, and the tables found by gutters; *lines* are those of the *words*."""
     mended = [(grid, close_rows(mend(grid, lines), lines, rules, grids)) for grid in grids]
-    mended = [(grid, better) for grid, better in mended if not is_frame(better, lines)]
+    judge = Judge(lines, rules)
+    mended = [(grid, better) for grid, better in mended if not judge.is_frame(better)]
     grids = [better for _, better in mended]
     grids = [grid for grid in grids if not _is_inner_frame(grid, grids)]
-    bad = [
-        better
-        for grid, better in mended
-        if better in grids and (overlaps(grid, lines) or not is_good(better, lines, rules))
-    ]
+    bad = [better for grid, better in mended if better in grids and (judge.overlaps(grid) or not judge.is_good(better))]
     kept = [grid for grid in grids if grid not in bad and not any(_lies_in(grid.bbox, other.bbox) for other in bad)]
     if kept:
-        words = [word for word in words if not any(_holds(grid.bbox, word) for grid in kept)]
+        for grid in kept:
+            words = _list_held(grid.bbox, words, others=True)
         lines, _ = read_lines(words)
     found: list[Found] = []
     for zone in part_zones(lines, rules):
@@ -54,15 +52,13 @@ def find_tables(
     for grid in grids:
         if grid in kept:
             continue
-        inside = [word for word in words if _holds(grid.bbox, word)]
-        held = [sum(1 for word in inside if _holds(table.bbox, word)) for table in found]
+        inside = _list_held(grid.bbox, words)
+        held = [len(_list_held(table.bbox, inside)) for table in found]
         if inside and max(held, default=0) >= GIVEN * len(inside):
             continue
         kept.append(grid)
         found = [
-            table
-            for table, count in zip(found, held, strict=True)
-            if 2 * count < sum(1 for word in words if _holds(table.bbox, word))
+            table for table, count in zip(found, held, strict=True) if 2 * count < len(_list_held(table.bbox, words))
         ]
     return kept, found
 
@@ -82,9 +78,14 @@ def _lies_in(inner: Box, outer: Box) -> bool:
     return inner[0] > outer[0] - 1 and inner[1] > outer[1] - 1 and inner[2] < outer[2] + 1 and inner[3] < outer[3] + 1
 
 
-def _holds(bbox: Box, word: Token) -> bool:
-    x, y = (word.x0 + word.x1) / 2, word.middle
-    return bbox[0] - 1 <= x <= bbox[2] + 1 and bbox[1] - 1 <= y <= bbox[3] + 1
+def _list_held(bbox: Box, words: Sequence[Token], *, others: bool = False) -> list[Token]:
+    """Return the words of which the box holds the middle; or the *others*."""
+    left, top, right, bottom = bbox[0] - 1, bbox[1] - 1, bbox[2] + 1, bbox[3] + 1
+    return [
+        word
+        for word in words
+        if (top <= (word.top + word.bottom) / 2 <= bottom and left <= (word.x0 + word.x1) / 2 <= right) is not others
+    ]
 
 
 def _read_block(block: list[Line], zone: list[Line], rules: Rules) -> Found | None:
@@ -95,7 +96,8 @@ def _read_block(block: list[Line], zone: list[Line], rules: Rules) -> Found | No
     if len(columns) < 2:
         return None
     block = _extend(block, zone, rules)
-    placed = [PlacedLine(line, place_chunks(line, columns)) for line in block]
+    placer = Placer(columns)
+    placed = [PlacedLine(line, placer.place_chunks(line)) for line in block]
     layout = lay_out(placed, columns, rules)
     if not is_table(block, columns, layout, rules):
         return None
