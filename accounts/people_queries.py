@@ -203,7 +203,8 @@ class KeyRow(NamedTuple):
 
 
 _KEY = """
-    id, name, prefix, is_read_only, may_admin, created_at, NULLIF(last_used_at, created_at), NULLIF(ip, ''), expires_at
+    id, name, prefix, is_read_only, may_admin, created_at,
+    CASE WHEN last_used_at > created_at THEN last_used_at END, NULLIF(ip, ''), expires_at
 """
 
 
@@ -227,8 +228,8 @@ async def insert_key(
     return await tx.fetch_one(
         KeyRow,
         f"""
-        INSERT INTO sessions (user_id, kind, key, name, prefix, is_read_only, may_admin, expires_at)
-        SELECT id, 'key', %(key)s, %(name)s, %(prefix)s, %(read_only)s, %(admin)s, %(expires_at)s
+        INSERT INTO sessions (user_id, kind, key, name, prefix, is_read_only, may_admin, expires_at, last_used_at)
+        SELECT id, 'key', %(key)s, %(name)s, %(prefix)s, %(read_only)s, %(admin)s, %(expires_at)s, 'epoch'
           FROM users WHERE id = %(user_id)s AND deleted_at IS NULL
            AND (SELECT count(*) FROM sessions WHERE user_id = %(user_id)s AND kind = 'key') < %(limit)s
            AND EXISTS (SELECT 1 FROM sessions WHERE id = %(session_id)s)

@@ -6,7 +6,7 @@ import pytest
 from support.accounts import address, fields, problem, sign_in, sign_up
 from support.browsers import Browser
 from support.databases import TestDatabase
-from support.servers import PASSWORD, Person, Server, register
+from support.servers import PASSWORD, Person, Server, register, wait_until
 from support.tabs import Tab, send
 
 NEW_PASSWORD = "a longer horse battery"
@@ -214,6 +214,17 @@ def test_the_list_has_no_keys_but_their_prefix(alice: Person, shared: TestDataba
     assert len(listed["prefix"]) == 8
     assert shared.query("SELECT 1 FROM sessions WHERE key = %s", key) == []
     assert all(session["kind"] == "api" for session in alice.client.get("/sessions").json()["sessions"])
+
+
+def test_the_first_use_of_a_new_key_is_told(alice: Person) -> None:
+    key = alice.client.post("/api-keys", json={"name": "script"}).json()
+    before = alice.client.get("/api-keys").json()["api_keys"][0]
+
+    httpx.get(f"{alice.server.url}/me", headers={"Authorization": f"Bearer {key['key']}"})
+
+    assert (before["last_used_at"], before["ip"]) == (None, None)
+    wait_until(lambda: alice.client.get("/api-keys").json()["api_keys"][0]["ip"] == "127.0.0.1")
+    assert alice.client.get("/api-keys").json()["api_keys"][0]["last_used_at"] > key["created_at"]
 
 
 def test_a_deleted_key_is_refused_at_once_and_its_sockets_close(alice: Person, there: Server) -> None:
