@@ -30,7 +30,8 @@ def attachment_column(reader: str) -> str:
         SELECT json_build_object(
                    'document_id', m.document_id, 'filename', coalesce(d.filename, m.document_name),
                    'page_count', d.page_count, 'page', m.page, 'match', m.match,
-                   'snippet', coalesce(m.quote, '[]'), 'status', d.status, 'available', d.id IS NOT NULL)
+                   'snippet', coalesce(m.quote, '[]'), 'status', d.status, 'available', d.id IS NOT NULL,
+                   'version', left(d.sha256, 8))
           FROM (SELECT 1) AS card
           LEFT JOIN documents d ON d.id = m.document_id AND {may_read(reader, "m.document_id")}) END
     """
@@ -53,4 +54,10 @@ def describe_attachment(attachment: Attachment | None) -> dict[str, object] | No
 def _thumbnail(attachment: Attachment) -> str:
     page, term = attachment["page"] or 1, attachment["match"]
     painted = f"&q={quote(term, safe='')}" if term else ""
-    return f"/documents/{attachment['document_id']}/pages/{page}/image?width={THUMBNAIL_WIDTH}{painted}"
+    return thumbnail_address(attachment["document_id"], attachment["version"], page) + painted
+
+
+def thumbnail_address(document_id: int, version: str | None, page: int = 1) -> str:
+    """Of a small picture of a page; *version*, the first 8 characters of the sha256, lets browsers keep it."""
+    kept = f"&v={version}" if version else ""
+    return f"/documents/{document_id}/pages/{page}/image?width={THUMBNAIL_WIDTH}{kept}"

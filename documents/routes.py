@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from auth import CurrentUser, Db
 from db import Database
-from delivery.attachments import THUMBNAIL_WIDTH
+from delivery.attachments import thumbnail_address
 from documents import list_queries, page_queries
 from documents.answers import DocumentText, ReadersNote, ReadingWarning
 from documents.library import Library, OwnDocumentError
@@ -113,7 +113,7 @@ class Document(BaseModel):
     tables_found: int | None = Field(examples=[1])
     thumbnail: str | None = Field(
         description="the address of a small picture of the first page",
-        examples=["/documents/7/pages/1/image?width=240"],
+        examples=["/documents/7/pages/1/image?width=240&v=9f86d081"],
     )
     title: str | None = Field(description="what the PDF calls itself", examples=["Invoice 2026-117"])
     sha256: str | None = Field(description="of the file; `v=` of a picture's address takes its first 8 characters")
@@ -169,7 +169,7 @@ def _document_fields(listed: ListedDocument) -> dict[str, Any]:
         "error": Failure.from_row(row),
         "owner": Owner(id=row.user_id, name=row.owner_name),
         "tables_found": row.tables_found,
-        "thumbnail": None if row.status == "failed" else f"/documents/{row.id}/pages/1/image?width={THUMBNAIL_WIDTH}",
+        "thumbnail": None if row.status == "failed" else thumbnail_address(row.id, row.sha256 and row.sha256[:8]),
         "title": row.metadata.get("Title", "").strip()[:MAX_TITLE_CHARACTERS] or None,
         "sha256": row.sha256,
         "readers": listed.readers,

@@ -17,7 +17,7 @@ from documents.queries import DocumentRow
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
-from edge.fields import IdParameter
+from edge.fields import Download, IdParameter
 from edge.ranges import content_disposition
 from errors import (
     DocumentFileMissingError,
@@ -134,11 +134,14 @@ async def read_tables_csv(
     kind: Kind = None,
     bom: Bom = False,
     trim: Trim = False,
+    download: Download = False,
 ) -> Response:
     """The CSV of each table, with an empty line between two; empty if there are no tables."""
     row = await library.get_ready_document(document_id, user_id=user.id)
     query = TableQuery("csv", merge, CsvLook(bom, trim), page_number=page)
-    return _file(await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename))
+    return _file(
+        await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename), download=download
+    )
 
 
 @router.get(
@@ -156,6 +159,7 @@ async def read_tables_xlsx(
     page: PageNumber = None,
     merge: Merge = False,
     kind: Kind = None,
+    download: Download = False,
 ) -> Response:
     """A sheet for each table, named "p57 t3" after its page and index; its head stays in view, cells that span others
     are merged. Numbers, percentages and ISO dates are typed where their column leaves no doubt; everything else is
@@ -166,7 +170,9 @@ async def read_tables_xlsx(
     """
     row = await library.get_ready_document(document_id, user_id=user.id)
     query = TableQuery("xlsx", merge, page_number=page)
-    return _file(await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename))
+    return _file(
+        await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename), download=download
+    )
 
 
 @router.get(
@@ -186,6 +192,7 @@ async def read_table_csv(
     kind: Kind = None,
     bom: Bom = False,
     trim: Trim = False,
+    download: Download = False,
 ) -> Response:
     """UTF-8, RFC 4180. A cell that a spreadsheet would take for a formula is prefixed with an apostrophe. With `merge`,
     the whole of the table that this index is part of.
@@ -194,11 +201,11 @@ async def read_table_csv(
     query = TableQuery("csv", merge, CsvLook(bom, trim), table_index=table_index)
     name = f"{_stem(row.filename)}-{table_index}"
     if merge or kind:
-        return _file(await _write(database, library, pdf, user, row, query, kind), query, name)
+        return _file(await _write(database, library, pdf, user, row, query, kind), query, name, download=download)
     cells = await page_queries.find_table(database, document_id=row.id, table_index=table_index)
     if cells is None:
         raise TableNotFoundError
-    return _file(await asyncio.to_thread(query.look.encode, [cells]), query, name)
+    return _file(await asyncio.to_thread(query.look.encode, [cells]), query, name, download=download)
 
 
 @router.post(
@@ -241,12 +248,12 @@ async def _write(
     return await pdf.write_tables(load, query, user_id=user.id)
 
 
-def _file(body: bytes | None, query: TableQuery, name: str = "") -> Response:
-    """*name* has no extension; only spreadsheets are downloaded under it."""
+def _file(body: bytes | None, query: TableQuery, name: str = "", *, download: bool = False) -> Response:
+    """*name* has no extension; only spreadsheets have it."""
     if body is None:
         raise TableNotFoundError
     file_format = query.file_format
-    named = {"Content-Disposition": content_disposition(f"{name}.{file_format}")}
+    named = {"Content-Disposition": content_disposition(f"{name}.{file_format}", download=download)}
     return Response(body, headers=None if file_format == "json" else named, media_type=MEDIA_TYPES[file_format])
 
 

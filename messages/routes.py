@@ -13,6 +13,7 @@ from accounts.routes import User
 from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
 from delivery.attachments import describe_attachment
 from delivery.events import MessageRow, timestamp
+from delivery.feed import Feed
 from delivery.protocol import MessageBody
 from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
@@ -30,8 +31,9 @@ from errors import (
     UpgradeRequiredError,
     UserNotFoundError,
 )
-from messages import queries
+from messages import presence_queries, queries
 from messages.messenger import Messenger, draft_of
+from messages.presence_queries import PresenceRow
 from messages.queries import ConversationRow
 
 Chat = Annotated[Messenger, opened(Messenger)]
@@ -101,7 +103,7 @@ class Attachment(BaseModel):
     page: int | None = Field(examples=[57])
     match: str | None = Field(description="the term to highlight", examples=["figures"])
     snippet: list[QuotePart] = Field(description="the hit, with the words around it")
-    thumbnail: str | None = Field(examples=["/documents/7/pages/57/image?width=240&q=figures"])
+    thumbnail: str | None = Field(examples=["/documents/7/pages/57/image?width=240&v=9f86d081&q=figures"])
     status: Literal["processing", "ready", "failed"] | None = Field(description="null if it is not available")
     available: bool = Field(description="false once it is deleted, or no longer shared with me")
 
@@ -137,19 +139,32 @@ class MessagePage(BaseModel):
     has_more: bool
 
 
+class Partner(User):
+    """Whom I have a conversation with, and whether they are here."""
+
+    online: bool = Field(description="a socket of theirs is open", examples=[False])
+    last_seen_at: datetime | None = Field(
+        description="when their last socket closed; null before the first did", examples=["2026-11-23T09:34:00.123456Z"]
+    )
+
+
 class Conversation(BaseModel):
     """One of my conversations."""
 
-    user: User
+    user: Partner
     last_message: Message
     unread_count: int = Field(description="counted up to 1,000", examples=[3])
     read_up_to_id: int = Field(description="by me: a message id", examples=[990])
     their_read_up_to_id: int = Field(description="by the other person: a message id", examples=[991])
 
     @classmethod
-    def from_row(cls, row: ConversationRow, reader: UserRow) -> "Conversation":
+    def from_row(cls, row: ConversationRow, reader: UserRow, presence: PresenceRow) -> "Conversation":
         return cls(
-            user=User.from_row(row.other),
+            user=Partner(
+                **User.from_row(row.other).model_dump(),
+                online=presence.is_online,
+                last_seen_at=presence.last_seen_at,
+            ),
             last_message=Message.from_row(row.last_message, reader),
             unread_count=row.unread_count,
             read_up_to_id=row.read_up_to_id,
@@ -162,6 +177,7 @@ class ConversationPage(BaseModel):
 
     conversations: list[Conversation]
     next_cursor: str | None = Field(examples=["990-1012"])
+    seq: int = Field(description="of my last event; what follows it may be missing here", examples=[1041])
 
 
 class ReadUpTo(BaseModel):
@@ -325,6 +341,7 @@ async def delete_message(messenger: Chat, user: CurrentUser, message_id: IdParam
 @router.get("/conversations", summary="Whom I have messages with", responses=may_fail(*SIGNED_IN))
 async def list_conversations(
     database: Db,
+    feed: Annotated[Feed, opened(Feed)],
     user: CurrentUser,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[ConversationCursor | None, Query()] = None,
@@ -332,6 +349,7 @@ async def list_conversations(
     """With the last message and how much I have not read, the newest first. One that moves up between two pages is in
     the second at its old place.
     """
+    seq = (await feed.position(user.id)).seq  # first: an event that comes meanwhile is told again
     before_id, as_of_id = _read_cursor(cursor)
     rows = await queries.list_conversations(
         database, user_id=user.id, before_id=before_id, as_of_id=as_of_id, limit=limit + 1
@@ -339,8 +357,13 @@ async def list_conversations(
     next_cursor = None
     if len(rows) > limit:
         next_cursor = f"{rows[limit - 1].position_id}-{as_of_id or rows[0].position_id}"
+    rows = rows[:limit]
+    found = await presence_queries.list_presence(database, user_ids=[row.other.id for row in rows])
+    presence = {person.user_id: person for person in found}
     return ConversationPage(
-        conversations=[Conversation.from_row(row, user) for row in rows[:limit]], next_cursor=next_cursor
+        conversations=[Conversation.from_row(row, user, presence[row.other.id]) for row in rows],
+        next_cursor=next_cursor,
+        seq=seq,
     )
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from support.databases import TestDatabase
-from support.documents import documents_of, locked, post, refusal, upload, uploaded
+from support.documents import documents_of, locked, post, refusal, upload, uploaded, version_of
 from support.pdfs import make_pdf
 from support.servers import PASSWORD, WAIT_SECONDS, Person, Server, register, wait_until
 from support.sharing import can_read, cards, share, show, talk, unshare
@@ -48,7 +48,7 @@ def test_sharing_sends_one_card(alice: Person, bob: Person, hello_id: int) -> No
         "page": None,
         "match": None,
         "snippet": [],
-        "thumbnail": f"/documents/{hello_id}/pages/1/image?width=240",
+        "thumbnail": f"/documents/{hello_id}/pages/1/image?width=240&v={version_of(alice, hello_id)}",
         "status": "ready",
         "available": True,
     }

@@ -121,6 +121,13 @@ def test_all_tables_are_one_csv(alice: Person) -> None:
     assert rows_of(answer) == [*first["data"], [], *second["data"]]
 
 
+@pytest.mark.parametrize("file", ["tables.csv", "tables.xlsx", "tables/0.csv"])
+def test_tables_are_saved_where_that_is_asked_for(alice: Person, price_list: int, file: str) -> None:
+    answer = alice.client.get(f"/documents/{price_list}/{file}?download=1")
+
+    assert answer.headers["content-disposition"].startswith("attachment; ")
+
+
 def test_all_tables_are_one_workbook(alice: Person, price_list: int) -> None:
     answer = alice.client.get(f"/documents/{price_list}/tables.xlsx")
 

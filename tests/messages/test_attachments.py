@@ -7,7 +7,7 @@ import pytest
 
 from messages.attachments import find_quote
 from support.databases import TestDatabase
-from support.documents import holding, refusal, upload, wait_until_blocked
+from support.documents import holding, refusal, upload, version_of, wait_until_blocked
 from support.pdfs import make_pdf
 from support.servers import Person, receive
 from support.sharing import can_read, cards, share, show, talk, unshare
@@ -46,7 +46,7 @@ def test_a_message_shows_the_page_with_its_words_marked(alice: Person, bob: Pers
         "page": 2,
         "match": "total due",
         "snippet": QUOTE,
-        "thumbnail": f"/documents/{book}/pages/2/image?width=240&q=total%20due",
+        "thumbnail": f"/documents/{book}/pages/2/image?width=240&v={version_of(alice, book)}&q=total%20due",
         "status": "ready",
         "available": True,
     }

@@ -38,6 +38,36 @@ def test_who_is_online_is_told_at_the_start(alice: Person, bob: Person, there: S
             assert tab.expect("presence")["user_id"] == bob.id
 
 
+def test_the_list_of_conversations_tells_who_is_online_and_the_event_that_it_goes_up_to(
+    alice: Person, bob: Person, carol: Person, there: Server
+) -> None:
+    send(alice, carol)
+    send(alice, bob)
+    with Tab(bob, there) as tab:
+        tab.everything()
+        here = alice.client.get("/conversations").json()
+    with Tab(alice) as tab:
+        ready = tab.expect("ready")
+
+    users = {entry["user"]["id"]: entry["user"] for entry in here["conversations"]}
+    assert (users[bob.id]["online"], users[bob.id]["last_seen_at"]) == (True, None)
+    assert (users[carol.id]["online"], users[carol.id]["last_seen_at"]) == (False, None)
+    assert here["seq"] == ready["seq"] == 2
+
+
+def test_the_list_of_conversations_tells_when_somebody_was_last_here(alice: Person, bob: Person, there: Server) -> None:
+    send(alice, bob)
+    with Tab(alice) as tab:
+        tab.everything()
+        with Tab(bob, there):
+            tab.expect("presence")
+        left = tab.expect("presence")
+
+    (entry,) = alice.client.get("/conversations").json()["conversations"]
+
+    assert (entry["user"]["online"], entry["user"]["last_seen_at"]) == (False, left["last_seen_at"])
+
+
 def test_one_of_two_tabs_may_close(alice: Person, bob: Person, there: Server) -> None:
     send(alice, bob)
     with Tab(alice) as tab, Tab(bob) as first:

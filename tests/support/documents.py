@@ -65,3 +65,8 @@ def locked(database: TestDatabase, table: str) -> Iterator[None]:
         connection.cursor().execute(f"LOCK TABLE {table} IN SHARE MODE")
         yield
         connection.rollback()
+
+
+def version_of(person: Person, document_id: int) -> str:
+    """The `v=` of its pictures."""
+    return str(person.client.get(f"/documents/{document_id}").json()["sha256"])[:8]

@@ -1436,7 +1436,7 @@ export interface components {
             status: ("processing" | "ready" | "failed") | null;
             /**
              * Thumbnail
-             * @example /documents/7/pages/57/image?width=240&q=figures
+             * @example /documents/7/pages/57/image?width=240&v=9f86d081&q=figures
              */
             thumbnail: string | null;
         };
@@ -1580,7 +1580,7 @@ export interface components {
              * @example 3
              */
             unread_count: number;
-            user: components["schemas"]["User"];
+            user: components["schemas"]["Partner"];
         };
         /**
          * ConversationPage
@@ -1594,6 +1594,12 @@ export interface components {
              * @example 990-1012
              */
             next_cursor: string | null;
+            /**
+             * Seq
+             * @description of my last event; what follows it may be missing here
+             * @example 1041
+             */
+            seq: number;
         };
         /**
          * Correspondent
@@ -1716,7 +1722,7 @@ export interface components {
             /**
              * Thumbnail
              * @description the address of a small picture of the first page
-             * @example /documents/7/pages/1/image?width=240
+             * @example /documents/7/pages/1/image?width=240&v=9f86d081
              */
             thumbnail: string | null;
             /**
@@ -1814,7 +1820,7 @@ export interface components {
             /**
              * Thumbnail
              * @description the address of a small picture of the first page
-             * @example /documents/7/pages/1/image?width=240
+             * @example /documents/7/pages/1/image?width=240&v=9f86d081
              */
             thumbnail: string | null;
             /**
@@ -2754,6 +2760,45 @@ export interface components {
              * @example 98.5
              */
             x1: number;
+        };
+        /**
+         * Partner
+         * @description Whom I have a conversation with, and whether they are here.
+         */
+        Partner: {
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-23T09:30:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Email
+             * @example bob@example.com
+             */
+            email: string;
+            /**
+             * Id
+             * @example 2
+             */
+            id: number;
+            /**
+             * Last Seen At
+             * @description when their last socket closed; null before the first did
+             * @example 2026-11-23T09:34:00.123456Z
+             */
+            last_seen_at: string | null;
+            /**
+             * Name
+             * @example Bob
+             */
+            name: string;
+            /**
+             * Online
+             * @description a socket of theirs is open
+             * @example false
+             */
+            online: boolean;
         };
         /**
          * PasswordChange
@@ -5250,6 +5295,8 @@ export interface operations {
                 bom?: boolean;
                 /** @description leave empty rows and columns out of the CSV */
                 trim?: boolean;
+                /** @description save it, rather than display it */
+                download?: boolean;
             };
             header?: never;
             path: {
@@ -5328,6 +5375,8 @@ export interface operations {
                 merge?: boolean;
                 /** @description `ruled`: exactly the tables that pdfplumber finds by rules, numbered on their own */
                 kind?: "ruled" | null;
+                /** @description save it, rather than display it */
+                download?: boolean;
             };
             header?: never;
             path: {
@@ -5404,6 +5453,8 @@ export interface operations {
                 bom?: boolean;
                 /** @description leave empty rows and columns out of the CSV */
                 trim?: boolean;
+                /** @description save it, rather than display it */
+                download?: boolean;
             };
             header?: never;
             path: {
