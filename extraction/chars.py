@@ -3,6 +3,7 @@
 import ctypes
 import re
 import struct
+from collections.abc import Sequence
 from operator import eq
 
 from pdfplumber.utils.text import LIGATURES
@@ -25,7 +26,8 @@ SLANT = 0.02  # sideways for each point along: what is turned more, and by no qu
 SAME_PLACE = 0.3  # of its width: how far a letter is printed again to look bold
 _NONE, _SPACE, _LINE_END = 0, 1, 2
 _WORD = re.compile(r"\S+")
-_ODD = re.compile(rf"[\0{HYPHEN_MARKS}{''.join(LIGATURES)}]|(.)\1", re.DOTALL)  # written otherwise, or perhaps twice
+_ODD = re.compile(rf"[\0{HYPHEN_MARKS}{''.join(LIGATURES)}]")  # shown otherwise
+_TWICE = re.compile(r"(.)\1", re.DOTALL)
 
 _x, _y, _descent = ctypes.c_double(), ctypes.c_double(), ctypes.c_float()
 _x_address, _y_address, _descent_address = map(ctypes.addressof, (_x, _y, _descent))
@@ -118,6 +120,8 @@ class _WordReader:
         ends = (tops, bottoms) if scale.level else (lefts, rights)
         if any(side.count(side[0]) < len(word) for side in ends):
             return False
+        if _TWICE.search(word) and _may_repeat(*((lefts, rights) if scale.level else (bottoms, tops))):
+            return False
         if scale.level:
             bottom, top = scale.low, scale.high
         else:
@@ -167,6 +171,15 @@ class _WordReader:
             key = (left, right, item) if scale is not None and not scale.level else (bottom, top, item)
             scales[key] = scale
         return scales[key]
+
+
+def _may_repeat(starts: Sequence[float], stops: Sequence[float]) -> bool:
+    """Whether two neighbours stand so near to each other that one may be the other printed again, see `_repeats`."""
+    steps = zip(starts, starts[1:], stops, stops[1:], strict=False)
+    return any(
+        abs(after - before) < 2 * SAME_PLACE * max(abs(stop - before), abs(end - after))
+        for before, after, stop, end in steps
+    )
 
 
 def _repeats(glyph: _Glyph, last: _Glyph) -> bool:

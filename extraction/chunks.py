@@ -153,10 +153,12 @@ def _group_by_line(words: list[tuple[float, Token]]) -> list[list[tuple[float, T
 def _part_plain(tokens: list[Token], height: float) -> list[Chunk]:
     """Part a line on whose page nothing is written as leaders or rules."""
     chunks: list[Chunk] = []
+    narrow, wide = NUMBER_GAP * height, GAP * height
     last = tokens[0]
     parts = [last]
     for token in tokens[1:]:
-        if token.x0 - last.x1 > NUMBER_GAP * height and _is_gap(last, token, height):
+        gap = token.x0 - last.x1
+        if gap > wide or (gap > narrow and is_number(token.text) and _is_gap(last, token, height)):
             chunks.append(Chunk(tuple(parts)))
             parts = []
         parts.append(token)

@@ -102,9 +102,15 @@ class PageObjects:
         limits = map(clips.find, texts) if is_clipped else repeat(shown, len(texts))
         kept: list[int] = []
         for text, box, limit, mode in zip(texts, transform_boxes(outer, bounds), limits, modes, strict=True):
-            if not (box[0] < box[2] and box[1] < box[3]):
+            x0, top, x1, bottom = box
+            if not (x0 < x1 and top < bottom):
                 self.clipped[text] = limit
-            elif not is_within(box, limit, OVERHANG):
+            elif not (  # as `is_within`, but for the call
+                x0 >= limit[0] - OVERHANG
+                and top >= limit[1] - OVERHANG
+                and x1 <= limit[2] + OVERHANG
+                and bottom <= limit[3] + OVERHANG
+            ):
                 if is_apart(box, limit, OVERHANG):
                     set_active(text, 0)
                     continue

@@ -32,6 +32,7 @@ MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text for want of fonts
 MAX_LABEL_CHARACTERS = 64
+MAX_METADATA_BYTES = 1_000_000  # of UTF-16, of one entry
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 
 
@@ -123,11 +124,13 @@ class Document:
 
     def metadata(self) -> dict[str, str]:
         found: dict[str, str] = {}
+        buffer = ctypes.create_string_buffer(500)  # enough for most
         for key in METADATA_KEYS:
-            length = pdfium.FPDF_GetMetaText(self._document, key.encode(), None, 0)
-            if 2 < length < 1_000_000:
+            length = pdfium.FPDF_GetMetaText(self._document, key.encode(), buffer, len(buffer))
+            if len(buffer) < length < MAX_METADATA_BYTES:
                 buffer = ctypes.create_string_buffer(length)
                 pdfium.FPDF_GetMetaText(self._document, key.encode(), buffer, length)
+            if 2 < length < MAX_METADATA_BYTES:
                 found[key] = buffer.raw[: length - 2].decode("utf-16-le", "ignore")
         return {**self._structure.metadata, **{key: value for key, value in found.items() if value.strip()}}
 

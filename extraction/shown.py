@@ -5,10 +5,9 @@ kept, with the box in which it shows.
 """
 
 import ctypes
-import math
 import struct
 from array import array
-from itertools import repeat
+from itertools import chain, repeat
 
 from extraction.geometry import Matrix, bounds_of, intersect, transform, transform_box
 from extraction.native import (
@@ -28,11 +27,8 @@ from extraction.values import Box
 HIDDEN_MARK = b"PagewireHidden"  # the key that `structure` writes into layers that are off
 INVISIBLE = 3  # the rendering mode: neither filled nor stroked
 MAXIMUM_CLIP_SEGMENTS = 200  # of one path; the box of a longer one is not read
-EVERYWHERE: Box = (-math.inf, -math.inf, math.inf, math.inf)
 OVERHANG = 1.0  # points that an object may stand out and still count as shown in full
 
-_places = array("f", bytes(8 * MAXIMUM_CLIP_SEGMENTS))
-_places_address = _places.buffer_info()[0]
 _number = ctypes.c_int()
 _number_address = ctypes.addressof(_number)
 
@@ -54,14 +50,13 @@ def read_bounds(items: list[int]) -> list[Box]:
 
 
 class Clips:
-    """The clips of objects that lie in one space; each path is read once, however many objects it clips."""
+    """The clips of objects that lie in one space; each is read once, however many objects it clips."""
 
     def __init__(self, outer: Matrix, shown: Box) -> None:
         """*outer* leads from the space of the objects to that of *shown*, which no clip exceeds."""
         self._outer = outer
         self._shown = shown
-        self._paths: dict[int | None, Box] = {}  # by their first segment
-        self._boxes: dict[tuple[int | None, ...], Box] = {}  # by those of all their paths
+        self._boxes: dict[tuple[int | None, ...], Box] = {}  # by the first segment of each path
 
     def find(self, item: int) -> Box:
         """Return what is shown of what is inside the clip of *item*."""
@@ -72,26 +67,31 @@ class Clips:
         firsts = tuple(map(get_clip_segment, repeat(clip, count), range(count), repeat(0)))
         box = self._boxes.get(firsts)
         if box is None:
-            box = self._boxes[firsts] = self._intersect(clip, firsts)
+            box = self._boxes[firsts] = self._read(clip, count)
         return box
 
-    def _intersect(self, clip: int, firsts: tuple[int | None, ...]) -> Box:
+    def _read(self, clip: int, path_count: int) -> Box:
         shown = self._shown
-        for path, first in enumerate(firsts):
-            if first not in self._paths:
-                count = count_clip_segments(clip, path)
-                is_read = 0 < count <= MAXIMUM_CLIP_SEGMENTS
-                self._paths[first] = _surround_path(clip, path, count, self._outer) if is_read else EVERYWHERE
-            shown = intersect(shown, self._paths[first])
+        counts = [
+            count if 0 < count <= MAXIMUM_CLIP_SEGMENTS else 0
+            for count in map(count_clip_segments, repeat(clip, path_count), range(path_count))
+        ]
+        places = array("f", bytes(8 * sum(counts)))
+        start = places.buffer_info()[0]
+        stop = start + 8 * sum(counts)
+        segments = chain.from_iterable(
+            map(get_clip_segment, repeat(clip, count), repeat(path), range(count)) for path, count in enumerate(counts)
+        )
+        run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop, 8)))
+        stop = 0
+        for count in counts:
+            if count:
+                start, stop = stop, stop + 2 * count
+                shown = intersect(shown, self._surround(places[start:stop:2], places[start + 1 : stop : 2]))
         return shown
 
-
-def _surround_path(clip: int, path: int, count: int, outer: Matrix) -> Box:
-    """Return the box around a path of at most `MAXIMUM_CLIP_SEGMENTS`."""
-    stop = _places_address + 8 * count
-    segments = map(get_clip_segment, repeat(clip, count), repeat(path), range(count))
-    run_all(map(get_segment_point, segments, range(_places_address, stop, 8), range(_places_address + 4, stop, 8)))
-    xs, ys = _places[0 : 2 * count : 2], _places[1 : 2 * count : 2]
-    if outer[1] == outer[2] == 0.0 or outer[0] == outer[3] == 0.0:  # the usual cases, and quick
-        return transform_box(outer, (min(xs), min(ys), max(xs), max(ys)))
-    return bounds_of(transform(outer, point) for point in zip(xs, ys, strict=True))
+    def _surround(self, xs: "array[float]", ys: "array[float]") -> Box:
+        outer = self._outer
+        if outer[1] == outer[2] == 0.0 or outer[0] == outer[3] == 0.0:  # the usual cases, and quick
+            return transform_box(outer, (min(xs), min(ys), max(xs), max(ys)))
+        return bounds_of(transform(outer, point) for point in zip(xs, ys, strict=True))

@@ -12,7 +12,7 @@ from extraction.heads import count_head_rows
 from extraction.mending import Span, arrange, find_spans
 from extraction.ruled import Grid, find_grids, join_edges
 from extraction.skew import Page, UprightPage, find_slope
-from extraction.text import clean_text
+from extraction.text import clean_rows, clean_text
 from extraction.titles import find_title
 from extraction.unruled import find_tables, merge_rules
 from extraction.values import Box, CellWord, TableKind, TableSet
@@ -58,7 +58,7 @@ def _read_grids(page: Page, grids: Sequence[Grid]) -> list[PageTable]:
 
 def _describe(words: Sequence[CellWord], grid: Grid, title: str = "") -> PageTable:
     upright, texts = read_cells(words, grid)
-    data = [[cell and clean_text(cell) for cell in row] for row in texts]
+    data = clean_rows(texts)
     spans = find_spans(upright)
     return PageTable(data, grid.bbox, "ruled", count_head_rows(data, spans), spans, title)
 
@@ -84,7 +84,7 @@ def _read_all(page: Page, edges: Edges) -> list[PageTable]:
             title = clean_text(find_title(grid.bbox, lines))
             found.append(_take_caption(_describe(cell_words, _turn_grid(grid, back), title)))
     for bbox, layout in others:
-        data = [[cell and clean_text(cell) for cell in row] for row in layout.data]
+        data = clean_rows(layout.data)
         title = clean_text(find_title(bbox, lines))
         found.append(PageTable(data, _turn(bbox, back), "unruled", layout.header_rows, layout.spans, title))
     return sorted(found, key=lambda table: _turn(table.bbox, turn)[1::-1])

@@ -29,20 +29,16 @@ from extraction.values import (
 )
 from extraction.waiting import waited_seconds
 
-GARBAGE_THRESHOLD = 20_000  # objects made and not freed, between two looks at the youngest; Python's own is 700
-
 
 def load_readers() -> None:
     """Import what `Reader` imports on first use, so that no task waits for it; to be called once, in a worker.
 
-    The garbage collector leaves alone what is there by then, and looks at the rest seldom: what is read from a page
-    has next to no cycles, and looking for them took a tenth of the time.
+    The garbage collector leaves alone what is there by then: going through it took a twentieth of the time.
     """
     from extraction import pdfium, plumber, tables  # noqa: F401
 
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 @guarded

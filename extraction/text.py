@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from extraction.hyphens import HYPHEN_MARKS, Witness
 
@@ -68,6 +68,14 @@ def clean_text(raw: str) -> str:
     if _is_clean(raw):
         return raw
     return _clean(_Draft(raw, traced=False)).text
+
+
+def clean_rows(rows: Iterable[Sequence[str | None]]) -> list[list[str | None]]:
+    """Return the cells of a table, each as `clean_text` returns it."""
+    copied = [list(row) for row in rows]
+    if _is_clean("|".join([cell for row in copied for cell in row if cell])):
+        return copied
+    return [[cell and clean_text(cell) for cell in row] for row in copied]
 
 
 def trace_text(raw: str) -> tuple[str, list[int]]:

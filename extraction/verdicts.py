@@ -136,10 +136,9 @@ def _is_chart(layout: Layout) -> bool:
         sum(map(is_number, (cell or "").split("\n"))) > 2 for row in layout.data[: layout.header_rows] for cell in row
     ):
         return True  # an axis, taken for a head
-    steps = [_find_steps(column) for column in columns]
-    if len(columns) == 2 and any(step < 0 for step in steps):
+    if len(columns) == 2 and any(_find_steps(column) < 0 for column in columns):
         return True  # the greatest number is on top
-    return fill < CHART_FILL and (any(steps) or any(len(row) >= 3 and _find_steps(row) for row in rows[-2:]))
+    return fill < CHART_FILL and any(map(_find_steps, [*columns, *(row for row in rows[-2:] if len(row) >= 3)]))
 
 
 def _find_steps(cells: Sequence[str]) -> float:
