@@ -132,9 +132,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         readings = Readings(database, engine, storage, feed)
         library = Library(database, storage, readings, feed, messenger)
-        people = People(
-            settings, gatekeeper, database, feed, sign_ins, outbox, (library.forget_person, messenger.forget_person)
-        )
+        farewells = (library.forget_person, messenger.forget_person)
+        people = People(settings, gatekeeper, database, feed, sign_ins, outbox, audit_trail, farewells)
         vocabulary = Vocabulary()
         indexer = Indexer(database, engine, vocabulary)
         await bus.start()

@@ -101,7 +101,7 @@ async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body
     if body.email is not None and body.email != user.email:
         check_person(caller)
         await limits.hit(limits.login, fold_address(user.email))
-        known = await people.check_password(user.id, body.current_password or "")
+        known = await people.check_password(user.id, body.current_password or "", actor_of(caller))
     changed, pending = await people.change(user, actor_of(caller), name=body.name, email=body.email, known=known)
     return MeChanged(**Me.from_row(changed).model_dump(), pending_email=pending)
 
@@ -115,7 +115,7 @@ async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body
 async def change_password(people: Persons, limits: Limits, caller: CurrentPerson, body: PasswordChange) -> None:
     """All my other sessions end, and all API keys and pending links."""
     await limits.hit(limits.login, fold_address(caller.user.email))
-    known = await people.check_password(caller.user.id, body.current_password)
+    known = await people.check_password(caller.user.id, body.current_password, actor_of(caller))
     await people.change_password(
         caller.user.id, actor_of(caller), body.new_password, session_id=caller.session.id, known=known
     )
@@ -140,7 +140,7 @@ async def delete_me(
 ) -> None:
     """My documents, keys, sessions and everything I wrote go at once. What others wrote to me stays with them."""
     await limits.hit(limits.login, fold_address(caller.user.email))
-    known = await people.check_password(caller.user.id, body.password)
+    known = await people.check_password(caller.user.id, body.password, actor_of(caller))
     await people.delete(caller.user.id, actor_of(caller), known=known)
     if caller.session.kind == "browser":
         cookie.remove(request, response)

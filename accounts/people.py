@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from accounts import people_queries, queries
 from accounts.audit_queries import Actor, insert_audit
+from accounts.audit_trail import AuditTrail
 from accounts.sign_ins import ALL_KINDS, SignIns
 from auth import Gatekeeper, UserRow, hash_secret, new_secret
 from db import Connection, Database, Executor, IntegrityError
@@ -76,6 +77,7 @@ class People:
         feed: Feed,
         sign_ins: SignIns,
         outbox: Outbox,
+        audit_trail: AuditTrail,
         farewells: Sequence[Farewell],
     ) -> None:
         self._base = settings.public_url
@@ -86,6 +88,7 @@ class People:
         self._feed = feed
         self._sign_ins = sign_ins
         self._outbox = outbox
+        self._audit_trail = audit_trail
         self._farewells = farewells
         self._later: set[asyncio.Task[None]] = set()
 
@@ -95,14 +98,17 @@ class People:
 
     # Passwords
 
-    async def check_password(self, user_id: int, password: str) -> str:
+    async def check_password(self, user_id: int, password: str, actor: Actor) -> str:
         """Return the hash of this person's password, for *known* below: it may be changed before they go on.
+
+        A wrong one is told in the audit as a failed login: somebody may have found an open screen.
 
         Raises:
             InvalidCredentialsError: unless it is theirs.
         """
         known = await people_queries.get_password_hash(self._database, user_id=user_id)
         if not await self._gatekeeper.passwords.matches(password, known) or known is None:
+            self._audit_trail.note_failed_login(actor, user_id=user_id)
             raise InvalidCredentialsError
         return known
 

@@ -80,7 +80,11 @@ def by_form(bob: Person) -> httpx.Response:
     return bob.client.post("/token", data={"username": bob.email, "password": "wrong horse battery"})
 
 
-@pytest.mark.parametrize("fail", [by_browser, by_form])
+def by_an_open_screen(bob: Person) -> httpx.Response:
+    return bob.client.post("/me/password", json={"current_password": "wrong", "new_password": NEW_PASSWORD})
+
+
+@pytest.mark.parametrize("fail", [by_browser, by_form, by_an_open_screen])
 def test_every_door_tells_of_failures(admin: Person, bob: Person, fail: Callable[[Person], httpx.Response]) -> None:
     assert fail(bob).status_code == 401
 
