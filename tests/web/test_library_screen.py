@@ -33,6 +33,18 @@ def test_four_files_come_in_and_each_says_how_it_went(visit: Visit, alice: Perso
     expect(visitor.page.get_by_text("Broken.pdf")).to_have_count(0)
 
 
+def test_an_upload_is_cancelled_on_its_way_or_while_it_is_read(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+
+    visitor.upload(("Long.pdf", make_book(300)))
+    visitor.press("Cancel Long.pdf")
+
+    expect(visitor.page.get_by_text("Long.pdf")).to_have_count(0)
+    visitor.page.reload()
+    visitor.see("Drop your PDFs here")
+
+
 def test_what_is_no_pdf_is_refused_before_a_byte_is_sent(visit: Visit, alice: Person) -> None:
     visitor = visit()
     visitor.sign_in(alice.email)
@@ -90,6 +102,9 @@ def test_the_filter_and_the_order_are_in_the_address_and_back_keeps_them(visit: 
     expect(visitor.page.get_by_label("Filter by name")).to_have_value("b")
     expect(visitor.page.get_by_label("Select Birch.pdf")).to_be_checked()
     expect(visitor.page.get_by_role("link", name="Birch.pdf")).to_be_focused()
+    visitor.page.get_by_label("Select Birch.pdf").focus()
+    visitor.page.keyboard.press("Escape")
+    expect(visitor.page.get_by_label("Select Birch.pdf")).not_to_be_checked()
 
 
 def test_a_document_is_looked_at_renamed_and_deleted_with_undo(visit: Visit, alice: Person) -> None:

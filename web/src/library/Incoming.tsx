@@ -5,7 +5,7 @@ import { type FormEvent, type ReactNode, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Document, deleteDocument, listComingIn, picture, readAgain } from "../api";
 import { forgetDocument, progress, reloadLibrary, upToDate } from "../live/cache";
-import { type Upload, addFiles, dismiss, keepBoth, tryAgain, uploads } from "../live/uploads";
+import { type Upload, addFiles, cancel, dismiss, keepBoth, tryAgain, uploads } from "../live/uploads";
 import { bytes, number } from "../ui/format";
 import { sayError } from "../ui/parts";
 import { tell } from "../ui/toasts";
@@ -79,8 +79,8 @@ function Row({ name, icon, said, why, percent, children }: RowProps) {
 function Sending({ upload }: { upload: Upload }) {
   const [, navigate] = useLocation();
   const { key, file, state, sent, why, detail, twin } = upload;
-  const cancel = (
-    <button type="button" className="b b-0 b-s b-i" aria-label={t.coming.cancel(file.name)} onClick={() => dismiss(key)}>
+  const stop = (
+    <button type="button" className="b b-0 b-s b-i" aria-label={t.coming.cancel(file.name)} onClick={() => cancel(key)}>
       <X className="i i-s" />
     </button>
   );
@@ -93,7 +93,7 @@ function Sending({ upload }: { upload: Upload }) {
         <button type="button" className="b b-s" onClick={() => keepBoth(key)}>
           {t.coming.keepBoth}
         </button>
-        {cancel}
+        {stop}
       </Row>
     );
   }
@@ -108,17 +108,17 @@ function Sending({ upload }: { upload: Upload }) {
         ) : (
           <ChooseAgain before={() => dismiss(key)} />
         )}
-        {cancel}
+        {stop}
       </Row>
     );
   }
   const percent = Math.round((100 * sent) / Math.max(file.size, 1));
   const icon = <span className={s.blank}><FileUp className="i" /></span>;
-  if (state !== "sending") return <Row name={file.name} icon={icon} said={t.coming.waiting}>{cancel}</Row>;
+  if (state !== "sending") return <Row name={file.name} icon={icon} said={t.coming.waiting}>{stop}</Row>;
   return (
     <Row name={file.name} icon={icon} said={t.coming.sending(bytes(sent), bytes(file.size))} percent={percent}>
       <span className={`${s.pct} num muted small`}>{number(percent)} %</span>
-      {cancel}
+      {stop}
     </Row>
   );
 }

@@ -1,5 +1,5 @@
 // PDFs on their way to the server: checked, sent with progress, and cancelled. From 202 on they are rows of the library.
-import { findSame } from "../api";
+import { deleteDocument, findSame } from "../api";
 import { createStore } from "../ui/store";
 import { reloadLibrary } from "./cache";
 
@@ -9,6 +9,7 @@ export interface Upload {
   state: "waiting" | "checking" | "twin" | "sending" | "refused";
   sent: number; // bytes
   twin?: number; // the document that has these bytes
+  document?: number; // that it has become: the server reads it
   why?: "too_large" | "not_pdf" | "empty" | "no_answer" | "other";
   detail?: string;
 }
@@ -30,6 +31,23 @@ function update(key: string, change: Partial<Upload>): void {
 
 function find(key: string): Upload | undefined {
   return uploads.get().find((upload) => upload.key === key);
+}
+
+/** Stop it, wherever it is: on its way, or at the server already. */
+export function cancel(key: string): void {
+  const upload = find(key);
+  const request = requests.get(key);
+  const remove = (document: number) => void deleteDocument(document).finally(reloadLibrary);
+  if (request && upload && upload.sent >= upload.file.size) {
+    requests.delete(key); // the server has all of it: it goes when the answer says what it has become
+    request.onload = () => request.status < 300 && remove(documentOf(request));
+  }
+  dismiss(key);
+  if (upload?.document !== undefined) remove(upload.document);
+}
+
+function documentOf(request: XMLHttpRequest): number {
+  return (JSON.parse(request.responseText) as { document_id: number }).document_id;
 }
 
 export function dismiss(key: string): void {
@@ -102,6 +120,7 @@ function finish(key: string, request: XMLHttpRequest): void {
   if (request.status < 300) {
     reloadLibrary();
     requests.delete(key);
+    update(key, { document: documentOf(request) });
     setTimeout(() => dismiss(key), 400); // its row of the library takes over
     return startNext();
   }

@@ -5,7 +5,7 @@ import { preferences } from "./preferences";
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
 export function isWriting(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
+  return target instanceof HTMLElement && (target.isContentEditable || target.matches("input:not([type=checkbox]), textarea, select"));
 }
 
 /** Names are `event.key`, with "Ctrl+" in front where Control or Command is held, "Shift+" for named keys. */
