@@ -75,7 +75,7 @@ async def read_session(
     is_first_run = False
     if caller is not None:
         totals = await queries.get_totals(database, user_id=caller.user.id)
-    elif installation.may_set_up(request, setup_code):
+    elif settings.registration == "open" and installation.may_set_up(request, setup_code):
         is_first_run = not await account_exists(database)
     return Boot(
         user=caller and Me.from_row(caller.user),

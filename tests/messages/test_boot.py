@@ -103,3 +103,12 @@ def test_every_process_prints_the_same_code(
     database = make_database()
 
     assert code_of(make_server("shared", database).start()) == code_of(make_server("shared", database).start())
+
+
+def test_where_registration_is_closed_nobody_is_asked_to_make_the_first_account(
+    make_server: Callable[..., Server],
+) -> None:
+    with make_server(REGISTRATION="closed").start().client() as client:
+        installation = client.get("/session").json()["installation"]
+
+    assert (installation["first_run"], installation["registration"]) == (False, "closed")

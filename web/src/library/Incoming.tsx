@@ -5,7 +5,7 @@ import { type FormEvent, type ReactNode, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Document, deleteDocument, listComingIn, picture, readAgain } from "../api";
 import { forgetDocument, progress, reloadLibrary, upToDate } from "../live/cache";
-import { type Upload, addFiles, cancel, dismiss, keepBoth, tryAgain, uploads } from "../live/uploads";
+import { type Upload, addFiles, cancel, dismiss, keepBoth, limitMegabytes, tryAgain, uploads } from "../live/uploads";
 import { bytes, number } from "../ui/format";
 import { sayError } from "../ui/parts";
 import { tell } from "../ui/toasts";
@@ -98,7 +98,7 @@ function Sending({ upload }: { upload: Upload }) {
     );
   }
   if (state === "refused") {
-    const said = why === "other" ? detail || t.wentWrong : t.coming.refused[why ?? "no_answer"];
+    const said = why === "other" ? detail || t.wentWrong : why === "too_large" ? t.coming.tooLarge(limitMegabytes) : t.coming.refused[why ?? "no_answer"];
     return (
       <Row name={file.name} icon={<span className={s.blank}><FileX2 className="i" /></span>} why={said}>
         {why === "no_answer" ? (

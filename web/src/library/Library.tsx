@@ -6,7 +6,7 @@ import {
 import { type ChangeEvent, type MouseEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { type Document, type DocumentFilter, deleteDocument, listDocuments } from "../api";
-import { addFiles, uploads } from "../live/uploads";
+import { addFiles, limitMegabytes, uploads } from "../live/uploads";
 import { forgetDocument, reloadLibrary, upToDate } from "../live/cache";
 import { ShareDialog } from "../ui/ShareDialog";
 import { Menu } from "../ui/Menu";
@@ -277,7 +277,7 @@ function Welcome({ choose }: { choose: () => void }) {
       <button type="button" className={s.dropzone} onClick={choose}>
         <FileUp className="i" />
         <b>{t.library.welcome}</b>
-        <span className="muted">{t.library.welcomeHow}</span>
+        <span className="muted">{t.library.welcomeHow(limitMegabytes)}</span>
       </button>
       <p className="muted">
         {t.library.or}{" "}

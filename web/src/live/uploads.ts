@@ -19,10 +19,10 @@ const HASHED_BYTES = 64 * 1024 * 1024; // what the browser hashes in memory
 
 export const uploads = createStore<Upload[]>([]);
 const requests = new Map<string, XMLHttpRequest>();
-let limitBytes = 50 * 1024 * 1024;
+export let limitMegabytes = 50;
 
 export function limitUploads(megabytes: number): void {
-  limitBytes = megabytes * 1024 * 1024;
+  limitMegabytes = megabytes;
 }
 
 function update(key: string, change: Partial<Upload>): void {
@@ -67,7 +67,7 @@ export function addFiles(files: Iterable<File>): void {
 /** Refuse before a byte is sent; ask about the same bytes where the browser can hash. */
 async function check(upload: Upload): Promise<void> {
   const { file, key } = upload;
-  if (file.size > limitBytes) return update(key, { state: "refused", why: "too_large" });
+  if (file.size > limitMegabytes * 1024 * 1024) return update(key, { state: "refused", why: "too_large" });
   if (file.size === 0) return update(key, { state: "refused", why: "empty" });
   try {
     const head = new Uint8Array(await file.slice(0, 1024).arrayBuffer());

@@ -25,7 +25,7 @@ test("numbers are told from words", () => {
 });
 
 test("empty columns go, and numbers stand right", () => {
-  const grid = toGrid(table([["item", "", "price"], ["paper", "", "12.50"]]), true);
+  const grid = toGrid(table([["item", "", "price"], ["paper", "", "12.50"], ["ink", "", "..."], ["glue", "", "…"]]), true);
   expect(grid.columns).toEqual([0, 2]);
   expect(grid.numeric).toEqual([false, true]);
 });

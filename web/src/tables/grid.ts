@@ -41,7 +41,7 @@ export function toGrid(table: Table, trim: boolean): Grid {
     rows[top]![first] = { text: (data[top]?.[left] ?? "").replace(/\s*\n\s*/g, " "), columns: shown.length, rows: bottom - top + 1 };
   }
   const numeric = columns.map((index) => {
-    const texts = data.slice(table.header_rows).map((row) => (row[index] ?? "").trim()).filter((text) => text && !/^[–-]$/.test(text));
+    const texts = data.slice(table.header_rows).map((row) => (row[index] ?? "").trim()).filter((text) => text && !/^[-–—.…]+$/.test(text));
     return texts.length > 0 && texts.filter(isNumber).length >= texts.length * 0.7;
   });
   return { title: titleOf(table), columns, rows, headers: table.header_rows, numeric };

@@ -122,8 +122,8 @@ export const de: Words = {
     twin: "Das haben Sie schon.",
     openIt: "Öffnen",
     keepBoth: "Beide behalten",
+    tooLarge: (megabytes) => `Sie ist größer als die ${n(megabytes)} MB, die dieser Server annimmt.`,
     refused: {
-      too_large: "Sie ist größer, als dieser Server annimmt.",
       not_pdf: "Das ist kein PDF.",
       empty: "Die Datei ist leer.",
       no_answer: "Nicht gesendet: der Server hat nicht geantwortet.",
@@ -184,7 +184,7 @@ export const de: Words = {
     deleted: (count, name) => (count === 1 ? `${name} ist gelöscht.` : `${n(count)} Dokumente sind gelöscht.`),
     drop: "PDFs irgendwo ins Fenster ziehen oder einfügen.",
     welcome: "PDFs hierher ziehen",
-    welcomeHow: "oder klicken, um sie zu wählen. Text, Tabellen und Bilder werden von selbst gelesen.",
+    welcomeHow: (megabytes) => `oder klicken, um sie zu wählen, je bis zu ${n(megabytes)} MB. Text, Tabellen und Bilder werden von selbst gelesen.`,
     or: "Kein PDF zur Hand?",
     sample: "Dieses Beispiel nehmen",
     none: { all: "Noch keine Dokumente", mine: "Sie haben noch nichts hochgeladen", shared: "Noch hat niemand etwas mit Ihnen geteilt", failed: "Alles ließ sich lesen" },

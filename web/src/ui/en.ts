@@ -121,8 +121,8 @@ export const en = {
     twin: "You have this already.",
     openIt: "Open it",
     keepBoth: "Keep both",
+    tooLarge: (megabytes: number) => `It is larger than the ${n(megabytes)} MB that this server takes.`,
     refused: {
-      too_large: "It is larger than this server takes.",
       not_pdf: "This is not a PDF.",
       empty: "The file is empty.",
       no_answer: "Not sent: the server did not answer.",
@@ -183,7 +183,7 @@ export const en = {
     deleted: (count: number, name: string) => (count === 1 ? `${name} is deleted.` : `${n(count)} documents are deleted.`),
     drop: "Drop PDFs anywhere in the window, or paste them.",
     welcome: "Drop your PDFs here",
-    welcomeHow: "or press to choose them. Text, tables and pictures are read by themselves.",
+    welcomeHow: (megabytes: number) => `or press to choose them, up to ${n(megabytes)} MB each. Text, tables and pictures are read by themselves.`,
     or: "No PDF at hand?",
     sample: "Try this sample",
     none: { all: "No documents yet", mine: "You have uploaded nothing yet", shared: "Nobody has shared anything with you yet", failed: "Everything could be read" },
