@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ PDF_MARK = b"%PDF-"
 PDF_MARK_WITHIN = 1024  # bytes; what PDF viewers accept (PDF 1.7, implementation note 13)
 COPY_BYTES = 1024 * 1024
 THREADS = 4
+NO_FILE = ".no-file"
 T = TypeVar("T")
 
 
@@ -124,11 +126,18 @@ class Storage:
         incoming.is_kept = True
 
     def path_of(self, file_path: str) -> Path:
-        """The path of the file that the database calls *file_path*."""
-        path = self._folder / file_path
-        if not path.exists() and Path(file_path).exists():
-            return Path(file_path)  # an older installation's path, relative to the working folder
-        return path
+        """The path of the file that the database calls *file_path*: a regular file below the upload folder.
+
+        What is elsewhere, a link or no file is a path at which there is none: a row may come from a classic
+        installation, and from whoever could write to its database.
+        """
+        for folder in (self._folder, Path()):  # an older installation's paths begin at the working folder
+            path = folder / file_path
+            with contextlib.suppress(OSError, ValueError):
+                is_file = stat.S_ISREG(path.lstat().st_mode)
+                if is_file and path.resolve().is_relative_to(self._folder.resolve()):
+                    return path
+        return self._folder / NO_FILE
 
     async def delete(self, file_path: str) -> None:
         """Delete a file; it may be gone already."""

@@ -191,6 +191,36 @@ def test_a_file_may_be_deleted_twice(storage: Storage, folder: Path) -> None:
 # Locks
 
 
+@pytest.mark.parametrize(
+    "file_path",
+    ["../secret_key", "below/../../secret_key", "/{outside}/secret_key", "link.pdf", "linked/secret_key", "a\0b"],
+)
+def test_what_is_not_in_the_folder_is_neither_found_nor_deleted(storage: Storage, folder: Path, file_path: str) -> None:
+    outside = folder.parent
+    (outside / "secret_key").write_text("secret")
+    (folder / "below").mkdir()
+    (folder / "link.pdf").symlink_to(outside / "secret_key")
+    (folder / "linked").symlink_to(outside)
+    named = file_path.replace("/{outside}", str(outside))
+
+    assert not storage.path_of(named).exists()
+    asyncio.run(storage.delete(named))
+
+    assert (outside / "secret_key").read_text() == "secret"
+    assert (folder / "link.pdf").is_symlink()
+
+
+def test_a_path_of_an_older_installation_begins_at_the_working_folder(
+    storage: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    (folder / "old").mkdir()
+    (folder / "old" / "a.pdf").write_bytes(b"%PDF-")
+
+    assert storage.path_of("uploads/old/a.pdf").read_bytes() == b"%PDF-"
+    assert storage.path_of("old/a.pdf").read_bytes() == b"%PDF-"
+
+
 def test_a_file_held_by_a_request_is_locked(storage: Storage, folder: Path) -> None:
     async def look() -> tuple[list[str], list[str]]:
         async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
