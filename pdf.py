@@ -22,6 +22,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
 from extraction import pictures, search, tasks
+from extraction.answers import BadAnswerError
 from extraction.budget import PAGE_SECONDS
 from extraction.notices import Finding, to_warnings
 from extraction.pool import WorkerDiedError
@@ -45,6 +46,7 @@ from extraction.values import (
     TableSet,
     Word,
 )
+from extraction.warming import warm_up
 from extraction.workers import Limits, Workers
 from settings import Settings, load_settings
 
@@ -118,7 +120,7 @@ class PdfEngine:
             cpu_seconds=cpu_seconds,
             memory_bytes=memory_bytes,
             shared_modules=SHARED_MODULES,
-            warm_up=tasks.load_readers,
+            warm_up=warm_up,
         )
         self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
 
@@ -183,7 +185,13 @@ class PdfEngine:
     ) -> Part:
         limits = total.limits(first_page)
         args = (file.source, self._max_pages, first_page, count, total.rescue_seconds, with_vectors, wanted)
-        return await self._run(limits, tasks.extract_part, *args)
+        part = await self._run(limits, tasks.extract_part, *args)
+        numbers = [page.page_number for page in part.pages]
+        last_page = min(first_page + count - 1, part.page_count)
+        if numbers != list(range(first_page, last_page + 1)) or part.page_count > self._max_pages:
+            logger.warning("a worker answered for pages that it was not asked for")
+            raise BadPdfError(DAMAGED)
+        return part
 
     async def make_page_vectors(self, texts: Sequence[str]) -> list[str]:
         """What the search needs of pages that were extracted before."""
@@ -327,6 +335,9 @@ class PdfEngine:
             raise ExtractionLimitError(f"The PDF needs more than the {seconds} seconds this server allows.") from None
         except MemoryError:
             raise ExtractionLimitError(self._out_of_memory) from None
+        except BadAnswerError as error:
+            logger.warning("an answer of a worker was refused: %s", error)
+            raise BadPdfError(DAMAGED) from error
         except WorkerDiedError as error:
             if error.exit_code == -signal.SIGSEGV:
                 raise BadPdfError(DAMAGED) from error

@@ -5,7 +5,9 @@ text it returns is raw; the reader cleans it.
 """
 
 import ctypes
+import io
 import math
+import mmap
 import os
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +26,7 @@ from extraction.notices import REPAIRED
 from extraction.objects import PageObjects
 from extraction.structure import read_structure, repair
 from extraction.textpage import NoTextError
-from extraction.values import Box, CellWord, Note, Point
+from extraction.values import Box, CellWord, Note, Point, open_file
 from extraction.wordboxes import read_tokens
 from extraction.words import read_words
 
@@ -64,19 +66,23 @@ class Picture(NamedTuple):
 class Document:
     """An open PDF file; a context manager."""
 
-    def __init__(self, path: Path, password: str | None = None) -> None:
-        """Open *path*; an encrypted file opens with its user or owner password, or if its user password is empty.
+    def __init__(self, file: Path | int, password: str | None = None) -> None:
+        """Open *file*, a path or a descriptor; an encrypted one opens with its user or owner password, or if its user
+        password is empty.
 
         Raises:
             PasswordRequiredError; BadPdfError if the file is empty; UnreadableError if PDFium cannot read it.
         """
-        self._held = b""  # the bytes that PDFium reads, if not the file
         self._findings: list[str] = []
-        if path.stat().st_size == 0:
-            raise BadPdfError("Error processing PDF: the file is empty.")
-        self._document = self._open(path, password)
-        self.encrypted: bool = pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
-        self._structure = read_structure(self._held or path, password)
+        with open_file(file) as opened:
+            if os.fstat(opened.fileno()).st_size == 0:
+                raise BadPdfError("Error processing PDF: the file is empty.")
+            content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)  # PDFium opens files by name only
+            self._held: mmap.mmap | bytes = content  # what PDFium reads
+            self._document = self._open(content, password)
+            self.encrypted: bool = pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
+            read = io.BytesIO(self._held) if isinstance(self._held, bytes) else opened
+            self._structure = read_structure(read, password)
         self._has_hidden_layers = self._structure.marked is not None
         if self._structure.marked is not None:
             pdfium.FPDF_CloseDocument(self._document)
@@ -86,27 +92,27 @@ class Document:
         self.page_count: int = max(0, pdfium.FPDF_GetPageCount(self._document))
         self._forms = Forms(self._document)
 
-    def _open(self, path: Path, password: str | None) -> Any:
+    def _open(self, content: mmap.mmap, password: str | None) -> Any:
         for secret in _encodings(password):
-            document = pdfium.FPDF_LoadDocument(os.fsencode(path), secret)
-            if not document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD:
-                content = path.read_bytes()
-                if (start := content.find(b"%PDF-")) > 0:  # after junk
-                    document = self._load(content[start:], secret)
+            document = self._load(content, secret)
+            is_refused = not document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD
+            if is_refused and (start := content.find(b"%PDF-")) > 0:  # after junk
+                document = self._load(content[start:], secret)
             if document:
                 return document
         if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD:
             raise PasswordRequiredError
-        repaired = repair(path, password)
+        repaired = repair(content[:], password)
         document = repaired and self._load(repaired, None)
         if not document:
             raise UnreadableError
         self._findings.append(REPAIRED)
         return document
 
-    def _load(self, content: bytes, secret: bytes | None) -> Any:
+    def _load(self, content: mmap.mmap | bytes, secret: bytes | None) -> Any:
         self._held = content  # PDFium keeps its address
-        return pdfium.FPDF_LoadMemDocument64(content, len(content), secret)
+        start = content if isinstance(content, bytes) else ctypes.byref(ctypes.c_char.from_buffer(content))
+        return pdfium.FPDF_LoadMemDocument64(start, len(content), secret)
 
     @property
     def findings(self) -> list[str]:

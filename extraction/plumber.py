@@ -1,16 +1,48 @@
 """PDF files as pdfplumber reads them: files that PDFium refuses, pages whose fonts it lacks. Slow, rarely needed."""
 
+import gzip
+import json
+import mmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import pdfplumber
+from pdfminer import cmapdb
 from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
 from extraction.chunks import Token
 from extraction.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth
-from extraction.values import MAXIMUM_WORDS, Box, CellWord, Note, Point
+from extraction.values import MAXIMUM_WORDS, Box, CellWord, Note, Point, open_file
+
+_maps: dict[str, tuple[int, int]] = {}  # where a map is held, as compressed JSON
+_held: mmap.mmap | None = None
+
+
+def hold_character_maps() -> None:
+    """Keep pdfminer's tables of characters in memory, where a process finds them that opens no files."""
+    global _held
+    paths = list(Path(cmapdb.__file__).with_name("cmap").glob("*.json.gz"))
+    _held = mmap.mmap(-1, sum(path.stat().st_size for path in paths))  # shared: a fork does not copy it
+    for path in paths:
+        start = _held.tell()
+        _maps[path.name.removesuffix(".json.gz")] = (start, start + _held.write(path.read_bytes()))
+    cmapdb.CMapDB._load_data = _load_map  # type: ignore[method-assign]
+
+
+def _load_map(name: str) -> type[Any]:
+    """As pdfminer's own, from memory."""
+    place = _maps.get(name.replace("\0", ""))
+    if place is None or _held is None:
+        raise cmapdb.CMapDB.CMapNotFound(name)
+    data = json.loads(gzip.decompress(_held[slice(*place)]))
+    for key in ("CID2UNICHR_H", "CID2UNICHR_V"):
+        if key in data:
+            data[key] = {int(number): letter for number, letter in data[key].items()}
+    if data.get("CODE2CID"):
+        data["CODE2CID"] = cmapdb.CMapDB._convert_code2cid_keys(data["CODE2CID"])
+    return type(name, (), data)
 
 
 class Document:
@@ -18,10 +50,11 @@ class Document:
 
     findings: ClassVar[list[str]] = []
 
-    def __init__(self, path: Path, password: str | None = None) -> None:
+    def __init__(self, file: Path | int, password: str | None = None) -> None:
         """Raise PasswordRequiredError, or BadPdfError if pdfplumber cannot read the file either."""
         try:
-            self._pdf = pdfplumber.open(path, password=password, raise_unicode_errors=False)
+            self._file = open_file(file)
+            self._pdf = pdfplumber.open(self._file, password=password, raise_unicode_errors=False)
             self._pages = self._pdf.pages
             self.encrypted = self._pdf.doc.encryption is not None
         except MemoryError:
@@ -39,6 +72,7 @@ class Document:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._pdf.close()
+        self._file.close()
 
     def metadata(self) -> dict[str, str]:
         return {key: value for key, value in self._pdf.metadata.items() if isinstance(value, str)}

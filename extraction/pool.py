@@ -1,43 +1,38 @@
-"""A pool of killable processes: pebble's, which survives crashes and kills late tasks, without its weak spots.
-
-pebble's pool is broken for good once an idle worker is killed: here a new pool is started. multiprocessing leaves files
-behind when its process is killed, and imports the server's main module into each worker: here it does neither.
-"""
+"""The server's side of its workers: a forkserver, started anew when it is lost, and one conversation a task."""
 
 import asyncio
-import concurrent.futures
 import contextlib
+import json
 import logging
-import multiprocessing
 import os
 import pickle
 import signal
+import socket
+import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib.machinery import ModuleSpec
-from multiprocessing import resource_tracker
-from multiprocessing.context import ForkServerContext, ForkServerProcess
-from multiprocessing.util import get_temp_dir
-from typing import ParamSpec, TypeVar, cast
+from pathlib import Path
+from typing import IO, ParamSpec, TypeVar, cast
 
-from pebble import ProcessExpired, ProcessPool
-
-from errors import BusyError
-from extraction import worker_process
+from errors import BadPdfError, BusyError
+from extraction import answers
+from extraction.values import Source
 from extraction.waiting import waited_seconds
+from extraction.wire import BEGUN, LENGTH, MOST_AT_ONCE, NUMBER, Setup, Task, read_message, with_length
+from extraction.worker_process import FILE
 
 logger = logging.getLogger("pagewire.workers")
 
-TASKS_PER_WORKER = 200  # then a fresh process takes its place
-START_SECONDS = 20.0  # for a worker to start; a task's own deadline begins after that
+START_SECONDS = 60.0  # for the forkserver to start
+BEGIN_SECONDS = 20.0  # for a worker to be forked; a task's own deadline begins after that
 WATCH_SECONDS = 0.1  # between two looks at a task
 PATIENCE = 4  # deadlines that may pass while a task has no processor
-MAXIMUM_SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103  # of an AF_UNIX address; macOS and BSD take fewer
+KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TZ")  # of our environment, which has our secrets
+FORKSERVER = "import sys; sys.path[:] = {path!r}; from extraction import forkserver; forkserver.main()"
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
@@ -73,6 +68,7 @@ _FATAL_SIGNALS = [
         signal.SIGILL,
         signal.SIGPROF,
         signal.SIGSEGV,
+        signal.SIGSYS,
         signal.SIGTRAP,
         signal.SIGXCPU,
     )
@@ -80,37 +76,29 @@ _FATAL_SIGNALS = [
 
 
 class WorkerPool:
-    """*count* processes, started anew when they are lost.
+    """A process for each task, forked from one that is started anew when it is lost; used from one event loop."""
 
-    To be given no more than *count* tasks at once: pebble kills a worker even for a cancelled task that still waits.
-    """
-
-    def __init__(
-        self, count: int, *, memory_bytes: int, shared_modules: Sequence[str], warm_up: Callable[[], object]
-    ) -> None:
-        self._count = count
-        self._memory_bytes = memory_bytes
-        self._shared_modules = shared_modules
-        self._warm_up = warm_up
-        self._pool: ProcessPool | None = None
-        self._lock = threading.Lock()  # held while a pool is started or stopped
+    def __init__(self, *, memory_bytes: int, shared_modules: Sequence[str], warm_up: Callable[[], object]) -> None:
+        self._setup = Setup(memory_bytes, shared_modules, warm_up)
+        self._forkserver: _Forkserver | None = None
+        self._lock = threading.Lock()  # held while one is started or stopped
         self._closed = False
 
     def start(self) -> None:
-        """Start the processes in the background."""
+        """Start the forkserver in the background."""
         threading.Thread(target=self._start, name="workers-start", daemon=True).start()
 
     def _start(self) -> None:
         with contextlib.suppress(BusyError, WorkerLostError):  # the first task tries again, and reports it
-            self._get_pool()
+            self._get_forkserver()
 
     def close(self) -> None:
-        """Stop the processes; tasks under way raise WorkerLostError."""
+        """Stop all processes; tasks under way raise WorkerLostError."""
         self._closed = True
+        if self._forkserver is not None:
+            self._forkserver.kill()  # also one that is only starting
         with self._lock:
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                _stop_pool(pool)
+            self._drop_locked()
 
     def refuse_if_closed(self) -> None:
         if self._closed:
@@ -132,162 +120,225 @@ class WorkerPool:
             StarvedError: if that takes several times as long.
             WorkerDiedError: if it kills its process, or takes more processor time than `worker_process.work` lets it.
             WorkerLostError: if its process ends otherwise; NoWorkerError: before it has begun.
+            BadAnswerError, TaskFailedError: see `answers.unpack`.
         """
-        pool = self._pool
-        if pool is None or not pool.active:
-            pool = await asyncio.to_thread(self._get_pool)
-        try:
-            future = pool.schedule(worker_process.work, args=(opening_seconds, cpu_seconds, function, args, kwargs))
-        except RuntimeError as error:  # the pool has just broken
-            raise NoWorkerError("lost while idle") from error
-        answer = asyncio.wrap_future(future)
-        clock = _TaskClock(pool, future, seconds)
-        try:
-            while not answer.done():
-                await asyncio.wait({answer}, timeout=WATCH_SECONDS)
-                if not answer.done() and (not pool.active or not clock.check()):
-                    await asyncio.to_thread(self._drop_pool, pool)
-                    raise NoWorkerError("no sign of life")
-            return cast(Value, pickle.loads(answer.result()))  # noqa: S301  our own worker wrote it
-        except ProcessExpired as error:
-            if error.exitcode in _FATAL_SIGNALS:
-                raise WorkerDiedError(error.exitcode) from error
-            raise WorkerLostError(f"exit code {error.exitcode}") from error
-        except concurrent.futures.BrokenExecutor as error:
-            raise NoWorkerError("lost while idle") from error
-        finally:
-            answer.cancel()  # stops the worker if the caller is gone
+        forkserver = self._forkserver
+        if forkserver is None or not forkserver.is_ready:
+            forkserver = await asyncio.to_thread(self._get_forkserver)
+        source = next((arg for arg in args if isinstance(arg, Source)), None)
+        with contextlib.ExitStack() as resources:
+            file = None
+            if source is not None:
+                assert isinstance(source.file, Path)
+                file = resources.enter_context(await asyncio.to_thread(_open_pdf, source.file))
+            worker = resources.enter_context(contextlib.closing(_Worker(forkserver, file)))
+            arguments = tuple(Source(FILE, arg.password) if isinstance(arg, Source) else arg for arg in args)
+            task = Task(opening_seconds, cpu_seconds, function, arguments, kwargs)
+            answer = asyncio.create_task(worker.ask(pickle.dumps(task)))
+            try:
+                while not answer.done():
+                    await asyncio.wait({answer}, timeout=WATCH_SECONDS)
+                    if not answer.done() and not worker.is_in_time(seconds):
+                        await asyncio.to_thread(self._drop, forkserver)
+                        raise NoWorkerError("no sign of life")
+                return cast(Value, answers.unpack(answer.result(), function))
+            finally:
+                answer.cancel()
+                await asyncio.wait({answer})
 
-    def _get_pool(self) -> ProcessPool:
-        """Return a running pool; blocks while one starts."""
+    def _get_forkserver(self) -> "_Forkserver":
+        """Return one that forks; blocks while it starts."""
         with self._lock:
             self.refuse_if_closed()
-            if self._pool is not None and self._pool.active:
-                return self._pool
-            if self._pool is not None:
+            if self._forkserver is not None and self._forkserver.is_ready:
+                return self._forkserver
+            if self._forkserver is not None:
                 logger.warning("the worker processes were lost; starting new ones")
-                _stop_pool(self._pool)
-                self._pool = None
-            self._pool = self._start_pool()
-            return self._pool
+                self._drop_locked()
+            self._forkserver = forkserver = _Forkserver()
+            if self._closed:  # meanwhile, without knowing of this one
+                forkserver.kill()
+            try:
+                forkserver.get_ready(self._setup)
+            except NoWorkerError:
+                self._drop_locked()
+                raise
+            return forkserver
 
-    def _drop_pool(self, pool: ProcessPool) -> None:
+    def _drop(self, forkserver: "_Forkserver") -> None:
         with self._lock:
-            if self._pool is pool:
-                self._pool = None
-                _stop_pool(pool)
+            if self._forkserver is forkserver:
+                self._drop_locked()
 
-    def _start_pool(self) -> ProcessPool:
-        _shorten_socket_path()
-        _start_sweeper()
-        context = _BareContext()
-        context.set_forkserver_preload(["asyncio", "pebble", *self._shared_modules])
-        pool = ProcessPool(
-            max_workers=self._count,
-            max_tasks=TASKS_PER_WORKER,
-            initializer=worker_process.prepare,
-            initargs=(self._memory_bytes, self._warm_up),
-            context=context,
-        )
-        resource_tracker.ensure_running()  # it would unblock the signal that is blocked here
-        # Children inherit the mask: Ctrl-C goes to all processes of a terminal, and only the server should act on it
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    def _drop_locked(self) -> None:
+        forkserver, self._forkserver = self._forkserver, None
+        if forkserver is not None:
+            forkserver.stop()
+
+
+class _Forkserver:
+    """A process of `extraction.forkserver`, and the socket by which it is asked."""
+
+    def __init__(self) -> None:
+        self._control, far = socket.socketpair()
+        path = [str(Path(folder).absolute()) for folder in sys.path]
+        with far:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", "-c", FORKSERVER.format(path=path)],
+                env={"PATH": os.defpath} | {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
+                stdin=far.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        self._is_warm = False
+
+    def get_ready(self, setup: Setup) -> None:
+        """Wait until it has warmed up.
+
+        Raises:
+            NoWorkerError: if it does not.
+        """
+        self._control.settimeout(START_SECONDS)
         try:
-            if not pool.active:  # asking starts it
-                raise NoWorkerError("the pool is broken")
-        except (OSError, EOFError, concurrent.futures.BrokenExecutor) as error:
-            raise NoWorkerError("the pool is broken") from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return pool
+            self._control.sendall(with_length(pickle.dumps(setup)))
+            told = json.loads(read_message(self._control.recv))
+        except (OSError, EOFError) as error:
+            raise NoWorkerError("the forkserver does not start") from error
+        if failure := told.get("failure"):
+            raise NoWorkerError(failure)
+        _warn_once(tuple(told["missing"]))
+        self._is_warm = True
+
+    @property
+    def is_ready(self) -> bool:
+        return self._is_warm and self._process.poll() is None
+
+    def fork(self, status: socket.socket, channel: socket.socket, file: IO[bytes] | None) -> None:
+        """Have it fork a worker that holds *channel* and *file*; by *status* it says how that goes."""
+        descriptors = [status.fileno(), channel.fileno(), *([] if file is None else [file.fileno()])]
+        try:
+            self._control.setblocking(False)
+            socket.send_fds(self._control, [b"."], descriptors)
+        except OSError as error:
+            raise NoWorkerError("lost while idle") from error
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def stop(self) -> None:
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
 
 
-class _TaskClock:
-    """The time of one task, from when it begins to run."""
+class _Worker:
+    """A process that is asked one thing. Closing this ends it."""
 
-    def __init__(self, pool: ProcessPool, future: "concurrent.futures.Future[bytes]", seconds: float) -> None:
-        self._pool = pool
-        self._future = future
-        self._seconds = seconds
+    def __init__(self, forkserver: _Forkserver, file: IO[bytes] | None) -> None:
+        self._status, far_status = socket.socketpair()
+        self._channel, far_channel = socket.socketpair()
+        with far_status, far_channel:
+            for end in (self._status, self._channel):
+                end.setblocking(False)
+            try:
+                forkserver.fork(far_status, far_channel, file)
+            except NoWorkerError:
+                self.close()
+                raise
         self._process_id: int | None = None
         self._began = time.monotonic()
         self._waited = 0.0  # by its process, before it began
 
-    def check(self) -> bool:
-        """Return False if it should have begun to run long ago.
+    def close(self) -> None:
+        self._status.close()
+        self._channel.close()
+
+    async def ask(self, question: bytes) -> bytes:
+        """Return what it answers.
 
         Raises:
-            TimeoutError: if its time is over; StarvedError: if it would be, had it had a processor.
+            WorkerDiedError, WorkerLostError, BadAnswerError.
         """
-        if self._process_id is None:
-            self._process_id = self._find_process()
-            if self._process_id is None:
-                return time.monotonic() - self._began < START_SECONDS
-            self._began, self._waited = time.monotonic(), waited_seconds(self._process_id)
+        loop = asyncio.get_running_loop()
+        process_id = await self._read_number()
+        if process_id is None:
+            raise NoWorkerError("lost while idle")
+        with contextlib.suppress(ConnectionError):  # it has died
+            await loop.sock_sendall(self._channel, with_length(question))
+            await self._read(self._channel, len(BEGUN))
+            self._began, self._waited, self._process_id = time.monotonic(), waited_seconds(process_id), process_id
+            if (answer := await self._read_answer()) is not None:
+                return answer
+        exit_code = await self._read_number()
+        if exit_code in _FATAL_SIGNALS:
+            raise WorkerDiedError(exit_code)
+        raise WorkerLostError("its forkserver was lost" if exit_code is None else f"exit code {exit_code}")
+
+    async def _read_answer(self) -> bytes | None:
+        """Return the answer; None if it dies before its end."""
+        if (head := await self._read(self._channel, LENGTH.size)) is None:
+            return None
+        length: int = LENGTH.unpack(head)[0]
+        if length > answers.MAXIMUM_BYTES:
+            raise answers.BadAnswerError("too long")
+        return await self._read(self._channel, length)
+
+    async def _read_number(self) -> int | None:
+        """Return the next number that the forkserver tells of it; None if that is gone."""
+        told = await self._read(self._status, NUMBER.size)
+        return None if told is None else int(NUMBER.unpack(told)[0])
+
+    async def _read(self, end: socket.socket, count: int) -> bytes | None:
+        """Return *count* bytes; None if there are fewer."""
+        loop = asyncio.get_running_loop()
+        parts: list[bytes] = []
+        with contextlib.suppress(ConnectionError):
+            while count:
+                part = await loop.sock_recv(end, min(count, MOST_AT_ONCE))
+                if not part:
+                    return None
+                parts.append(part)
+                count -= len(part)
+            return b"".join(parts)
+        return None
+
+    def is_in_time(self, seconds: float) -> bool:
+        """Return False if it should have begun long ago.
+
+        Raises:
+            TimeoutError: if its *seconds* are over; StarvedError: if they would be, had it had a processor.
+        """
         elapsed = time.monotonic() - self._began
-        if elapsed >= self._seconds:
+        if self._process_id is None:
+            return elapsed < BEGIN_SECONDS
+        if elapsed >= seconds:
             waited = max(0.0, waited_seconds(self._process_id) - self._waited)
-            if elapsed - waited >= self._seconds:
+            if elapsed - waited >= seconds:
                 raise TimeoutError
-            if elapsed >= PATIENCE * self._seconds:
+            if elapsed >= PATIENCE * seconds:
                 raise StarvedError
         return True
 
-    def _find_process(self) -> int | None:
-        tasks = list(self._pool._pool_manager.task_manager.tasks.values())  # pebble tells it nowhere else
-        return next((task.worker_id for task in tasks if task.future is self._future and task.started), None)
 
+def _open_pdf(path: Path) -> IO[bytes]:
+    """Open a file for a worker, which may open none.
 
-def _stop_pool(pool: ProcessPool) -> None:
-    """Kill before pebble closes the pool's pipes: a process that is only starting would log that they are gone."""
-    for process in list(pool._pool_manager.worker_manager.workers.values()):
-        process.kill()
-    pool.stop()  # type: ignore[no-untyped-call]
-    with contextlib.suppress(RuntimeError, OSError):  # a process that cannot be stopped
-        pool.join()
-
-
-# multiprocessing
-
-
-@cache
-def _shorten_socket_path() -> None:
-    """Have multiprocessing put the forkserver's socket where its path fits into an address, whatever TMPDIR is."""
-    if len(os.fsencode(tempfile.gettempdir()) + b"/pymp-12345678/listener-12345678") > MAXIMUM_SOCKET_PATH_BYTES:
-        with contextlib.suppress(OSError):
-            folder = tempfile.mkdtemp(prefix="pymp-", dir="/tmp")
-            multiprocessing.current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
-
-
-@cache
-def _start_sweeper() -> "subprocess.Popen[bytes]":
-    """Start a process that removes multiprocessing's folder (the forkserver's socket) however this one ends."""
-    return subprocess.Popen(  # noqa: S603
-        ["/bin/sh", "-c", 'read -r _; exec rm -rf -- "$0"', get_temp_dir()],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-
-
-class _BareProcess(ForkServerProcess):
-    """A process that does not import the server's `__main__`, and FastAPI with it.
-
-    multiprocessing does so for the sake of functions defined there, unless `__main__` belongs to a package.
+    Raises:
+        BadPdfError: if there is none, or something else.
     """
-
-    _starting = threading.Lock()
-
-    def start(self) -> None:
-        self.daemon = True  # so that a server that ends without closing does not wait for it
-        main = sys.modules["__main__"]
-        with self._starting:
-            spec = main.__spec__
-            main.__spec__ = ModuleSpec(f"{__name__}.__main__", None)
-            try:
-                super().start()
-            finally:
-                main.__spec__ = spec
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=0)  # no FIFO waits
+    except OSError as error:
+        raise BadPdfError("Error processing PDF: the file is gone.") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise BadPdfError("Error processing PDF: it is not a file.")
+    return file
 
 
-class _BareContext(ForkServerContext):
-    Process = _BareProcess
+@cache
+def _warn_once(missing: tuple[str, ...]) -> None:
+    if missing:
+        logger.warning("PDFs are extracted with fewer locks than usual: this system has no %s", ", no ".join(missing))

@@ -4,8 +4,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from xml.etree import ElementTree
 
 import pikepdf
@@ -35,10 +34,10 @@ class Structure(NamedTuple):
     marked: bytes | None  # the file with its hidden layers marked, if it has any
 
 
-def read_structure(file: Path | bytes, password: str | None) -> Structure:
+def read_structure(file: BinaryIO, password: str | None) -> Structure:
     try:
         with pikepdf.open(
-            io.BytesIO(file) if isinstance(file, bytes) else file,
+            file,
             password=password or "",
             attempt_recovery=False,
             inherit_page_attributes=False,  # which would walk all pages
@@ -60,13 +59,12 @@ def read_structure(file: Path | bytes, password: str | None) -> Structure:
         return Structure({}, [REPAIRED], None)
 
 
-def repair(path: Path, password: str | None) -> bytes | None:
+def repair(content: bytes, password: str | None) -> bytes | None:
     """Return the file as qpdf rebuilds it, decrypted; None if it cannot.
 
     Raises:
         PasswordRequiredError: if *password* does not open it.
     """
-    content = path.read_bytes()
     catalogs = _CATALOG.findall(content)
     attempts = [content + b"\n%%EOF\n"]  # without an end, qpdf misses the last object
     if catalogs:  # the trailer that a file without its end lacks

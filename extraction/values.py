@@ -1,6 +1,8 @@
 """Plain values: what workers are given and what they return, with its limits."""
 
+import os
 from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -38,8 +40,15 @@ class CellWord(NamedTuple):
 
 
 class Source(NamedTuple):
-    path: Path
+    file: Path | int  # in a worker, which may open none, the descriptor of one that is open
     password: str | None
+
+
+def open_file(file: Path | int) -> BufferedReader:
+    """Return the file of a source, at its beginning."""
+    opened = os.fdopen(os.dup(file), "rb") if isinstance(file, int) else file.open("rb")
+    opened.seek(0)  # copies of a descriptor share their place
+    return opened
 
 
 class PageText(NamedTuple):

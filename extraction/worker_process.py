@@ -1,109 +1,105 @@
-"""A worker process from the inside: its limits, its priority, and its end when the server ends."""
+"""A worker from the inside: forked for one task, with limits, and without powers before it opens the file."""
 
 import contextlib
-import ctypes
-import logging
+import fcntl
 import math
-import multiprocessing
 import os
 import pickle
 import resource
-import signal
-import sys
-import threading
-import time
-import warnings
-from collections.abc import Callable
-from multiprocessing import forkserver
-from multiprocessing.connection import wait
+import socket
 from pathlib import Path
+from typing import NoReturn
 
-from extraction import budget
+from extraction import answers, budget, waiting
+from extraction.confinement import Confinement
+from extraction.wire import BEGUN, LENGTH, MOST_DESCRIPTORS, Task, read_message
 
-NICE = 4  # three tenths of a processor that somebody else wants, all of it while nobody does
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-def prepare(memory_bytes: int, warm_up: Callable[[], object]) -> None:
-    """Limit this process and tie its life to the server's; the memory that *warm_up* takes is not counted."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
-    os.nice(NICE)
-    _leave_session()
-    logging.disable()
-    warnings.simplefilter("ignore")
-    threading.Thread(target=_die_with_server, daemon=True).start()
-    if sys.platform == "linux":  # where even a task that never releases the GIL dies with the server
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        _let_forkserver_end()
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("500")
-    warm_up()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError, ValueError):  # where the system has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_bytes,) * 2)
+CHANNEL, FILE, ORDERS, RULESET, FREE = range(3, 8)  # its descriptors
+MOST_FILES = 64  # open at once
+LIMITS = (
+    (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_FSIZE, 0),
+    (resource.RLIMIT_NPROC, 0),  # threads as well
+    (resource.RLIMIT_NOFILE, MOST_FILES),
+)
 
 
-def work(
-    opening_seconds: float,
-    cpu_seconds: float,
-    function: Callable[..., object],
-    args: tuple[object, ...],
-    kwargs: dict[str, object],
-) -> bytes:
-    """Return the pickled value of *function*, or die: of SIGXCPU when it takes more than *cpu_seconds*, of SIGPROF when
-    it takes more than *opening_seconds* and what its pages earn.
+def work(orders: int, confinement: Confinement, memory_bytes: int) -> NoReturn:
+    """Wait for the one task that comes by the socket *orders*, do it, answer, and end.
+
+    It dies of SIGXCPU when it takes more than its processor time, of SIGPROF when it takes more than its time for
+    opening and what its pages earn.
     """
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = math.ceil(usage.ru_utime + usage.ru_stime + cpu_seconds)
+    code = 1
+    try:
+        _keep_descriptors(orders, confinement)
+        waiting.keep_own_account()
+        if _receive_task():
+            _limit_memory(memory_bytes + os.fstat(FILE).st_size)  # the file is mapped
+            try:
+                answer = _answer(confinement)
+            except MemoryError as error:
+                answer = answers.pack_error(error)
+            for part in (LENGTH.pack(sum(map(len, answer))), *answer):
+                _write(part)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _keep_descriptors(orders: int, confinement: Confinement) -> None:
+    """Close what others' tasks and answers come by; leave room for this one's."""
+    kept = {ORDERS: orders}
+    if confinement.ruleset is not None:
+        kept[RULESET] = confinement.ruleset
+        confinement.ruleset = RULESET
+    copies = {number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, FREE) for number, descriptor in kept.items()}
+    for number in (0, CHANNEL, FILE, ORDERS, RULESET):
+        os.dup2(copies.get(number, 1), number)  # the standard output is nothing
+    os.closerange(FREE, os.sysconf("SC_OPEN_MAX"))
+
+
+def _receive_task() -> bool:
+    """Take over the descriptors of a task: CHANNEL and FILE. Return False if none will come."""
+    with socket.socket(fileno=ORDERS) as orders:
+        _, descriptors, _, _ = socket.recv_fds(orders, 1, MOST_DESCRIPTORS)
+    for number, descriptor in zip((CHANNEL, FILE), descriptors, strict=False):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    return bool(descriptors)
+
+
+def _answer(confinement: Confinement) -> list[bytes]:
+    task: Task = pickle.loads(read_message(lambda count: os.read(CHANNEL, count)))  # noqa: S301  the server's own
+    _write(BEGUN)
+    for kind, most in LIMITS:
+        resource.setrlimit(kind, (most, most))
+    _limit_processor_time(math.ceil(task.cpu_seconds))
+    confinement.enter()
+    try:
+        with budget.limited(task.opening_seconds):
+            return answers.pack(task.function(*task.args, **task.kwargs))
+    except Exception as error:  # the server is told of any
+        return answers.pack_error(error)
+
+
+def _limit_memory(byte_count: int) -> None:
+    """Allow *byte_count* besides the address space in use."""
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:  # the system does not say
+        used = 0
+    with contextlib.suppress(OSError, ValueError):  # where it has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (used + byte_count,) * 2)
+
+
+def _limit_processor_time(seconds: int) -> None:
+    """The kernel ends the task then, even if the server is gone and its deadline with it."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    # The kernel ends the task then, even if the server is gone and its deadline with it
     resource.setrlimit(resource.RLIMIT_CPU, (seconds if most == resource.RLIM_INFINITY else min(seconds, most), most))
-    with budget.limited(opening_seconds):
-        return pickle.dumps(function(*args, **kwargs))
 
 
-def _leave_session() -> None:
-    """Move to a session of our own and lower its priority, as nice does within a session.
-
-    Where sessions share the processor as groups (sched(7), "The autogroup feature"), nice only ranks the processes of
-    one session: PostgreSQL, in its own, would wait for its turn behind a PDF.
-    """
-    os.setsid()
-    for _ in range(20):
-        try:
-            Path("/proc/self/autogroup").write_text(str(NICE))
-        except BlockingIOError:  # ten times a second, for the whole system
-            time.sleep(0.1)
-        except OSError:
-            return  # another system
-        else:
-            return
-
-
-def _let_forkserver_end() -> None:
-    """Close this end of the pipe that would keep the forkserver, this process's parent, alive without the server."""
-    descriptor = getattr(forkserver._forkserver, "_forkserver_alive_fd", None)
-    if descriptor is not None:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-
-
-def _die_with_server() -> None:
-    server = multiprocessing.parent_process()
-    assert server is not None
-    assert server.pid is not None
-    try:
-        death = os.pidfd_open(server.pid)
-    except (AttributeError, OSError):  # a system without it
-        wait([server.sentinel])
-    else:
-        wait([death])
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _address_space() -> int:
-    """Return the bytes of address space in use, 0 where the system does not say."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
+def _write(part: bytes) -> None:
+    view = memoryview(part)
+    while view:
+        view = view[os.write(CHANNEL, view) :]

@@ -1,7 +1,6 @@
 """Run functions in worker processes that may die at any moment, without harm to this process or to other tasks.
 
-Each task runs in a forked, niced process with limits on its memory, its processor time and the wall clock. The queue
-is our own: pebble's is unbounded, and a cancelled task that still waits there costs a worker.
+Each task runs in a forked, niced process of its own, with limits on its memory, its processor time and the wall clock.
 """
 
 import logging
@@ -56,7 +55,7 @@ class Workers:
         """
         self._limits = Limits(deadline_seconds, cpu_seconds)
         self._queue = TaskQueue(count, patience_seconds=deadline_seconds)
-        self._pool = WorkerPool(count, memory_bytes=memory_bytes, shared_modules=shared_modules, warm_up=warm_up)
+        self._pool = WorkerPool(memory_bytes=memory_bytes, shared_modules=shared_modules, warm_up=warm_up)
 
     def start(self) -> None:
         """Start the processes in the background."""

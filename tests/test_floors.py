@@ -30,7 +30,6 @@ DOORS = {
     "pikepdf": {"extraction.layers", "extraction.structure"},
     "PIL": {"extraction.pictures"},
     "xlsxwriter": {"extraction.tabular"},
-    "pebble": {"extraction.pool"},
     "smtplib": {"delivery.smtp"},
     "limits": {"edge.limits", "settings"},
     "bcrypt": {"auth"},

@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import importlib
 import os
-import re
 import resource
 import select
 import signal
@@ -20,9 +19,10 @@ import pytest
 import uvloop
 
 from errors import BusyError
-from extraction.pool import TASKS_PER_WORKER, WorkerDiedError
+from extraction.answers import TaskFailedError
+from extraction.forkserver import NICE
+from extraction.pool import WorkerDiedError
 from extraction.turns import MAXIMUM_WAITING, MAXIMUM_WAITING_EACH
-from extraction.worker_process import NICE
 from extraction.workers import Limits, Workers
 from support.outages import children_of
 from support.servers import HOUSE, wait_until
@@ -70,16 +70,31 @@ def wait_for_end(process_id: int) -> None:
     assert ended
 
 
-async def start_endless_task(workers: Workers, tmp_path: Path) -> tuple[asyncio.Task[Any], int]:
+def forkserver_of(workers: Workers) -> int:
+    forkserver = workers._pool._forkserver
+    assert forkserver is not None
+    return forkserver._process.pid
+
+
+async def find_spare(workers: Workers) -> int:
+    """Return the process that will be given the next task, when no other is under way."""
+    last = await workers.run(os.getpid)
+    forkserver = forkserver_of(workers)
+    await asyncio.to_thread(
+        wait_until, lambda: len(children_of(forkserver)) == 1 and last not in children_of(forkserver)
+    )
+    return children_of(forkserver)[0]
+
+
+async def start_endless_task(workers: Workers) -> tuple[asyncio.Task[Any], int]:
     """Return a task that is under way, and the id of its process."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    program = f"open({str(pipe)!r}, 'w').write(str(__import__('os').getpid())), __import__('time').sleep(1000)"
-    task = asyncio.create_task(workers.run(eval, program))
-    return task, int(await asyncio.to_thread(pipe.read_text))
+    process_id = await find_spare(workers)
+    task = asyncio.create_task(workers.run(time.sleep, 1000))
+    await asyncio.to_thread(wait_until, lambda: len(children_of(forkserver_of(workers))) == 2)
+    return task, process_id
 
 
-def test_what_waits_for_its_turn_has_loaded_nothing(run: Run, tmp_path: Path) -> None:
+def test_what_waits_for_its_turn_has_loaded_nothing(run: Run) -> None:
     workers = make_workers(1)
     loaded: list[str] = []
 
@@ -88,7 +103,7 @@ def test_what_waits_for_its_turn_has_loaded_nothing(run: Run, tmp_path: Path) ->
         return "text"
 
     async def check() -> None:
-        under_way, _ = await start_endless_task(workers, tmp_path)
+        under_way, _ = await start_endless_task(workers)
         waiting = asyncio.create_task(workers.run_with(Limits(9, 9), load, str.replace, "t", "n"))
         await asyncio.sleep(0)
         assert loaded == []
@@ -103,33 +118,40 @@ def test_what_waits_for_its_turn_has_loaded_nothing(run: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.3])
-def test_an_idle_worker_that_is_killed_is_replaced(run: Run, workers: Workers, pause: float) -> None:
+@pytest.mark.parametrize("victim", ["forkserver", "worker"])
+def test_an_idle_process_that_is_killed_is_replaced(run: Run, workers: Workers, pause: float, victim: str) -> None:
     async def kill_and_ask() -> int:
-        first = await workers.run(os.getpid)
-        os.kill(first, signal.SIGKILL)
-        await asyncio.to_thread(wait_for_end, first)
-        await asyncio.sleep(pause)  # the pool may have noticed, or not yet
+        spare = await find_spare(workers)
+        killed = spare if victim == "worker" else forkserver_of(workers)
+        os.kill(killed, signal.SIGKILL)
+        await asyncio.to_thread(wait_for_end, killed)
+        await asyncio.sleep(pause)  # it may have been noticed, or not yet
         return await workers.run(os.getpid)
 
     for _ in range(2):
         assert run(kill_and_ask()) > 0
 
 
-def test_a_task_whose_worker_is_killed_is_run_again(run: Run, workers: Workers, tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    program = f"open({str(pipe)!r}, 'w').write(str(__import__('os').getpid())), open({str(pipe)!r}).read()"
-
-    async def kill_once() -> Any:
-        task = asyncio.create_task(workers.run(eval, program))
-        first = int(await asyncio.to_thread(pipe.read_text))
+def test_a_task_whose_worker_is_killed_is_run_again(run: Run, workers: Workers) -> None:
+    async def kill_twice() -> None:
+        task, first = await start_endless_task(workers)
+        [second] = set(children_of(forkserver_of(workers))) - {first}
         os.kill(first, signal.SIGKILL)
-        second = int(await asyncio.to_thread(pipe.read_text))
-        await asyncio.to_thread(pipe.write_text, "done")
-        assert first != second
-        return await task
+        await asyncio.to_thread(wait_for_end, first)
+        await asyncio.to_thread(wait_until, lambda: len({*children_of(forkserver_of(workers))} - {first}) == 2)
+        assert not task.done()
+        os.kill(second, signal.SIGKILL)
+        await task
 
-    assert run(kill_once())[1] == "done"
+    with pytest.raises(WorkerDiedError):
+        run(kill_twice())
+
+
+def test_each_task_has_a_process_of_its_own(run: Run, workers: Workers) -> None:
+    async def ask() -> list[int]:
+        return [await workers.run(os.getpid) for _ in range(3)]
+
+    assert len(set(run(ask()))) == 3
 
 
 @pytest.mark.parametrize(
@@ -139,7 +161,7 @@ def test_a_task_whose_worker_is_killed_is_run_again(run: Run, workers: Workers, 
         (os.abort, (), WorkerDiedError),
         (os._exit, (3,), WorkerDiedError),
         (bytes, (10**10,), MemoryError),
-        (eval, ("1 / 0",), ZeroDivisionError),
+        (eval, ("1 / 0",), TaskFailedError),
     ],
 )
 def test_a_task_that_ends_badly_leaves_its_neighbour_alone(
@@ -184,11 +206,12 @@ def crowd_processor() -> Iterator[Callable[[int], int]]:
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not say who waits")
 def test_a_task_without_a_processor_is_not_at_fault(run: Run, crowd_processor: Callable[[int], int]) -> None:
-    workers = make_workers(1, deadline_seconds=0.2)
-    processor = crowd_processor(12)
+    workers = make_workers(1, deadline_seconds=0.5)
+    spare = run(find_spare(workers))
+    os.sched_setaffinity(spare, [crowd_processor(12)])
 
     with pytest.raises(BusyError) as refusal:
-        run(workers.run(eval, f"__import__('os').sched_setaffinity(0, [{processor}]) or sum(iter(int, 1))"))
+        run(workers.run(eval, "sum(iter(int, 1))"))
 
     assert refusal.value.retry_after
     workers.close()
@@ -204,9 +227,9 @@ def test_a_task_ends_when_it_has_had_its_processor_time(run: Run) -> None:
     workers.close()
 
 
-def test_a_cancelled_task_ends_its_worker(run: Run, workers: Workers, tmp_path: Path) -> None:
+def test_a_cancelled_task_ends_its_worker(run: Run, workers: Workers) -> None:
     async def cancel() -> int:
-        task, process_id = await start_endless_task(workers, tmp_path)
+        task, process_id = await start_endless_task(workers)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await asyncio.to_thread(wait_for_end, process_id)
@@ -232,10 +255,10 @@ def test_workers_that_do_not_start_are_busy(run: Run) -> None:
     workers.close()
 
 
-def test_the_queue_has_an_end(run: Run, tmp_path: Path) -> None:
+def test_the_queue_has_an_end(run: Run) -> None:
     async def crowd() -> list[Any]:
         workers = make_workers(1)
-        under_way, _ = await start_endless_task(workers, tmp_path)
+        under_way, _ = await start_endless_task(workers)
         waiting = [asyncio.create_task(workers.run(len, "abc")) for _ in range(MAXIMUM_WAITING)]
         await asyncio.sleep(0)  # each takes its place
         with pytest.raises(BusyError) as refusal:
@@ -249,10 +272,10 @@ def test_the_queue_has_an_end(run: Run, tmp_path: Path) -> None:
     assert run(crowd()) == [3] * MAXIMUM_WAITING
 
 
-def test_owners_take_turns(run: Run, tmp_path: Path) -> None:
+def test_owners_take_turns(run: Run) -> None:
     async def crowd() -> list[str]:
         workers = make_workers(1)
-        under_way, _ = await start_endless_task(workers, tmp_path)
+        under_way, _ = await start_endless_task(workers)
         done: list[str] = []
 
         async def work(owner: int, name: str) -> None:
@@ -271,10 +294,10 @@ def test_owners_take_turns(run: Run, tmp_path: Path) -> None:
     assert run(crowd()) == ["one 0", "two 0", "one 1", "two 1", "one 2"]
 
 
-def test_one_owner_does_not_fill_the_queue(run: Run, tmp_path: Path) -> None:
+def test_one_owner_does_not_fill_the_queue(run: Run) -> None:
     async def crowd() -> list[Any]:
         workers = make_workers(1)
-        under_way, _ = await start_endless_task(workers, tmp_path)
+        under_way, _ = await start_endless_task(workers)
         mine = Limits(WAIT_SECONDS, WAIT_SECONDS, owner=1)
         waiting = [asyncio.create_task(workers.run_within(mine, len, "abc")) for _ in range(MAXIMUM_WAITING_EACH)]
         await asyncio.sleep(0)
@@ -290,27 +313,9 @@ def test_one_owner_does_not_fill_the_queue(run: Run, tmp_path: Path) -> None:
     assert run(crowd()) == [3] * MAXIMUM_WAITING_EACH + [2]
 
 
-def test_a_cancelled_waiter_costs_no_worker(run: Run, tmp_path: Path) -> None:
-    async def leave() -> tuple[int, int]:
-        workers = make_workers(1)
-        before = await workers.run(os.getpid)
-        under_way = asyncio.create_task(workers.run(time.sleep, 0.2))
-        waiter = asyncio.create_task(workers.run(time.sleep, 1000))
-        await asyncio.sleep(0)
-        waiter.cancel()
-        await under_way
-        after = await workers.run(os.getpid)
-        await asyncio.to_thread(workers.close)
-        return before, after
-
-    before, after = run(leave())
-
-    assert before == after
-
-
-def test_closing_ends_what_is_under_way(run: Run, workers: Workers, tmp_path: Path) -> None:
+def test_closing_ends_what_is_under_way(run: Run, workers: Workers) -> None:
     async def close() -> tuple[Any, int]:
-        task, process_id = await start_endless_task(workers, tmp_path)
+        task, process_id = await start_endless_task(workers)
         await asyncio.to_thread(workers.close)
         outcomes = await asyncio.gather(task, return_exceptions=True)
         return outcomes[0], process_id
@@ -323,26 +328,16 @@ def test_closing_ends_what_is_under_way(run: Run, workers: Workers, tmp_path: Pa
         run(workers.run(len, "too late"))
 
 
-def test_a_worker_is_replaced_after_its_share_of_tasks(run: Run) -> None:
-    workers = make_workers(1)
-
-    async def work() -> set[int]:
-        return {await workers.run(os.getpid) for _ in range(TASKS_PER_WORKER + 1)}
-
-    assert len(run(work())) == 2
-    workers.close()
-
-
 def test_a_worker_gives_way_to_other_sessions(run: Run, workers: Workers) -> None:
-    assert run(workers.run(eval, "(o := __import__('os')).getsid(0) == o.getpid()"))
-    autogroup = Path("/proc/self/autogroup")
+    assert run(workers.run(os.getsid, 0)) == forkserver_of(workers)
+    autogroup = Path(f"/proc/{forkserver_of(workers)}/autogroup")
     if autogroup.exists():  # the kernel has them
-        assert run(workers.run(autogroup.read_text)).split()[-2:] == ["nice", str(NICE)]
+        assert autogroup.read_text().split()[-2:] == ["nice", str(NICE)]
 
 
 def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) -> None:
-    assert run(workers.run(os.nice, 0)) == min(19, os.nice(0) + NICE)
-    assert run(workers.run(resource.getrlimit, resource.RLIMIT_CORE)) == (0, 0)
+    assert run(workers.run(os.getpriority, os.PRIO_PROCESS, 0)) == min(19, os.nice(0) + NICE)
+    assert run(workers.run(resource.getrlimit, resource.RLIMIT_CORE)) == [0, 0]
 
 
 # What the process that owns the workers leaves behind
@@ -352,8 +347,6 @@ import asyncio, signal, sys
 import fastapi
 from extraction.workers import Workers
 
-TELL = "(o := __import__('os')).write(1, b'%d\\n' % o.getpid()), "
-
 async def main():
     workers = Workers(2, deadline_seconds=600, cpu_seconds=600, memory_bytes=2**29, shared_modules=[], warm_up=int)
     workers.start()
@@ -362,11 +355,11 @@ async def main():
             print("starting", flush=True)
             await asyncio.sleep(600)
         print(await workers.run(eval, "'fastapi' in __import__('sys').modules"), flush=True)
+        print(workers._pool._forkserver._process.pid, flush=True)
         if "idle" in sys.argv:
-            await workers.run(eval, TELL)
             await asyncio.sleep(600)
         sleep, spin = "__import__('time').sleep(600)", "sum(iter(int, 1))"
-        await asyncio.gather(workers.run(eval, TELL + sleep), workers.run(eval, TELL + spin))
+        await asyncio.gather(workers.run(eval, sleep), workers.run(eval, spin))
     finally:
         if "careless" not in sys.argv:
             workers.close()
@@ -410,58 +403,22 @@ def read_line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
-def find_socket_folder(server: "subprocess.Popen[str]") -> Path:
-    """Where the process keeps the forkserver's socket: what its sweeper is to remove."""
-    commands = [Path(f"/proc/{process_id}/cmdline").read_text() for process_id in children_of(server.pid)]
-    [folder] = re.findall("/[^\0]+/pymp-[^\0]+", "".join(commands))
-    return Path(folder)
-
-
 def test_workers_do_not_import_the_servers_main_module(start_program: Callable[..., "subprocess.Popen[str]"]) -> None:
     assert read_line(start_program()) == "False"
 
 
-def test_workers_start_where_the_temporary_folder_has_a_long_name(
-    start_program: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
-) -> None:
-    folder = tmp_path / ("long" * 25)  # too long for the address of a socket
-    folder.mkdir()
-
-    server = start_program("idle", temporary=folder)
-
-    assert read_line(server) == "False"
-    short = find_socket_folder(server)
-    assert short.parent == Path("/tmp")
-    server.kill()
-    wait_until(lambda: not short.exists())
-
-
-def test_workers_die_with_their_server(start_program: Callable[..., "subprocess.Popen[str]"]) -> None:
-    server = start_program()
-    read_line(server)
-    process_ids = [int(read_line(server)), int(read_line(server))]
-
-    server.kill()
-
-    for process_id in process_ids:
-        wait_for_end(process_id)
-
-
 @pytest.mark.parametrize("moment", ["idle", "busy"])
-def test_a_server_that_is_killed_leaves_no_file(
-    start_program: Callable[..., "subprocess.Popen[str]"], moment: str
-) -> None:
+def test_workers_die_with_their_server(start_program: Callable[..., "subprocess.Popen[str]"], moment: str) -> None:
     server = start_program(moment)
     read_line(server)
-    process_ids = [int(read_line(server)) for _ in range(1 if moment == "idle" else 2)]
-    folder = find_socket_folder(server)
-    assert folder.exists()
+    forkserver = int(read_line(server))
+    wait_until(lambda: len(children_of(forkserver)) == (1 if moment == "idle" else 3))
+    process_ids = [forkserver, *children_of(forkserver)]
 
     server.kill()
 
     for process_id in process_ids:
         wait_for_end(process_id)
-    wait_until(lambda: not folder.exists())
 
 
 @pytest.mark.parametrize("moment", ["early", "busy"])
