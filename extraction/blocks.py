@@ -124,7 +124,8 @@ def _open_runs(lines: list[Line], x: float) -> list[tuple[int, int]]:
     runs: list[tuple[int, int]] = []
     start: int | None = None
     for number, line in enumerate(lines):
-        if any(chunk.x0 < x and chunk.x1 > x - 0.3 * line.height for chunk in line.chunks):
+        edge = x - 0.3 * line.height
+        if line.x0 < x and any(chunk.x0 < x and chunk.x1 > edge for chunk in line.chunks):
             if start is not None:
                 runs.append((start, number))
                 start = None

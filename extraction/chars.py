@@ -113,12 +113,12 @@ class _WordReader:
         if scale is None:
             return False
         lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-        left, bottom = min(*lefts, *rights), min(*bottoms, *tops)
-        right, top = max(*lefts, *rights), max(*bottoms, *tops)
-        if any(map(eq, tops, bottoms)) or not (right - left < LIMIT and top - bottom < LIMIT):
+        low, high, count = (bottoms, tops, len(word)) if scale.level else (lefts, rights, len(word))
+        if low.count(low[0]) < count or high.count(high[0]) < count or any(map(eq, tops, bottoms)):
             return False
-        ends = (tops, bottoms) if scale.level else (lefts, rights)
-        if any(side.count(side[0]) < len(word) for side in ends):
+        left, bottom = min(min(lefts), min(rights)), min(min(bottoms), min(tops))
+        right, top = max(max(lefts), max(rights)), max(max(bottoms), max(tops))
+        if not (right - left < LIMIT and top - bottom < LIMIT):
             return False
         if _TWICE.search(word) and _may_repeat(*((lefts, rights) if scale.level else (bottoms, tops))):
             return False

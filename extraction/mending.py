@@ -134,10 +134,11 @@ def _find_ends(grid: Grid, rules: Rules, edge: float, sign: int) -> dict[float, 
     places = {x for cell in row for x in (cell[0], cell[2])}
     ends: dict[float, float] = {}
     for x, upper, _, lower in rules.vertical:
-        place = next((place for place in places if abs(place - x) <= NEAR), None)
         beyond = upper if sign < 0 else lower
-        if place is not None and upper - NEAR <= edge <= lower + NEAR and (beyond - edge) * sign > NEAR:
-            ends[place] = beyond
+        if upper - NEAR <= edge <= lower + NEAR and (beyond - edge) * sign > NEAR:
+            place = next((place for place in places if abs(place - x) <= NEAR), None)
+            if place is not None:
+                ends[place] = beyond
     return ends
 
 

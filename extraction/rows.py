@@ -298,8 +298,6 @@ def _join_by_distance(body: Sequence[PlacedLine], columns: Sequence[Interval]) -
     full = [row for row in rows if len(row) > 1]
     if not full or complete < 0.8 * len(rows):
         return None
-    if any(sum(1 for line in row if len(line.cells) >= max(2, len(columns))) > 1 for row in full) and len(columns) > 2:
-        pass
     return rows
 
 
