@@ -93,6 +93,8 @@ def _split(lines: Sequence[Line], x: float) -> tuple[list[Line], list[Line]]:
 
 def _find_column(lines: list[Line], rules: Rules) -> tuple[float, int, int] | None:
     """Return the x at which a column begins beside another, one of them prose, and its first and last line."""
+    if sum(is_prose(chunk) for line in lines for chunk in line.chunks) < PROSE_STARTS:
+        return None  # quick to check, and usual where there are tables
     leftmost = min(line.x0 for line in lines)
     starts = Counter(
         round(chunk.x0 / 3) for line in lines for chunk in line.chunks if chunk.x0 > leftmost + 5 * line.height
@@ -158,6 +160,11 @@ def _flows(lines: list[Line]) -> bool:
 
 
 # Blocks
+
+
+def may_have_blocks(lines: list[Line]) -> bool:
+    """Whether two lines have several chunks; a page of prose has none, and need not be looked at any further."""
+    return sum(len(line.chunks) > 1 for line in lines) >= 2
 
 
 def find_blocks(lines: list[Line], rules: Rules) -> list[list[Line]]:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 
-from extraction.geometry import IDENTITY, MINIMUM_LINE_LENGTH, Edges, Matrix, is_on_earth, multiply
+from extraction.geometry import IDENTITY, LIMIT, MINIMUM_LINE_LENGTH, Edges, Matrix, multiply
 from extraction.native import (
     BEZIER,
     MOVE,
@@ -18,7 +18,7 @@ from extraction.native import (
     read_matrices,
     run_all,
 )
-from extraction.values import Point
+from extraction.values import Box, Point
 
 LEAST_SLANTED = 20.0  # points; the slope of shorter rules says little
 MAXIMUM_SLOPE = 0.02  # more than a degree: text that is turned more is no text of a cell either
@@ -59,7 +59,12 @@ def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
                 continue  # the usual case, and quick
             for figure, is_line in _split_path(segments[first:stop], placed):
                 _add_figure(edges, slanted, figure, matrix, is_line=is_line)
-    return Edges(list(filter(is_on_earth, edges.vertical)), list(filter(is_on_earth, edges.horizontal)), slanted)
+    return Edges(_keep_on_earth(edges.vertical), _keep_on_earth(edges.horizontal), slanted)
+
+
+def _keep_on_earth(boxes: list[Box]) -> list[Box]:
+    """Return those for which `is_on_earth`, without a call each."""
+    return [box for box in boxes if -LIMIT < box[0] <= box[2] < LIMIT and -LIMIT < box[1] <= box[3] < LIMIT]
 
 
 def _read_points(paths: list[int], counts: list[int]) -> tuple[list[int], list[Point]]:
@@ -87,8 +92,7 @@ def _split_path(segments: list[int], points: list[Point]) -> Iterator[tuple[list
     figure: list[Point] = []
     control_points = 0  # of a curve, up to its end
     closing = False
-    for segment, (x, y) in zip(segments, points, strict=True):
-        kind = get_segment_type(segment)
+    for segment, kind, (x, y) in zip(segments, map(get_segment_type, segments), points, strict=True):
         if kind == MOVE:
             yield from _as_figure(figure, closing=closing)
             figure, control_points, closing = [], 0, False
@@ -113,8 +117,10 @@ def _as_figure(points: list[Point], *, closing: bool) -> Iterator[tuple[list[Poi
 
 def is_nearly_straight(width: float, height: float) -> bool:
     """Whether a slanted rule is long, and a level or standing one on a page a little askew."""
-    short, long = sorted((abs(width), abs(height)))
-    return long >= LEAST_SLANTED and short <= MAXIMUM_SLOPE * long
+    width, height = abs(width), abs(height)
+    return (width >= LEAST_SLANTED and height <= MAXIMUM_SLOPE * width) or (
+        height >= LEAST_SLANTED and width <= MAXIMUM_SLOPE * height
+    )
 
 
 def _add_plain(edges: Edges, points: list[Point], matrix: Matrix) -> bool:
@@ -148,14 +154,15 @@ def _add_figure(
     vertical, horizontal, _ = edges
     placed = [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
     for (x0, y0), (x1, y1) in itertools.pairwise(placed):
-        if x0 != x1 and y0 != y1 and is_nearly_straight(x1 - x0, y1 - y0):
-            slanted.append(((x0, y0), (x1, y1)))
         if x0 > x1:
-            x0, x1 = x1, x0
+            x0, x1, y0, y1 = x1, x0, y1, y0
         if y0 == y1:
             if x1 - x0 >= MINIMUM_LINE_LENGTH:
                 horizontal.append((x0, y0, x1, y0))
-        elif is_line or x0 == x1:
+            continue
+        if x0 != x1 and is_nearly_straight(x1 - x0, y1 - y0):
+            slanted.append(((x0, y0), (x1, y1)))
+        if is_line or x0 == x1:
             if y0 > y1:
                 y0, y1 = y1, y0
             if y1 - y0 >= MINIMUM_LINE_LENGTH:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from extraction.blocks import Rules, find_blocks, part_zones
+from extraction.blocks import Rules, find_blocks, may_have_blocks, part_zones
 from extraction.captions import is_caption
 from extraction.chunks import Line, Token, read_lines
 from extraction.columns import Placer, find_columns
@@ -44,7 +44,7 @@ def find_tables(
             words = _list_held(grid.bbox, words, others=True)
         lines, _ = read_lines(words)
     found: list[Found] = []
-    for zone in part_zones(lines, rules):
+    for zone in part_zones(lines, rules) if may_have_blocks(lines) else ():
         for block in find_blocks(zone, rules):
             table = _read_block(block, zone, rules)
             if table is not None:
