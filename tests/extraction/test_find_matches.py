@@ -43,11 +43,11 @@ def test_excerpts_end_at_a_hundred_and_the_count_does_not() -> None:
 @pytest.mark.parametrize(
     ("text", "term"),
     [
-        (" " * 3_000_000, "a b"),
-        ("a " * 1_000_000, "a " * 499 + "b"),
-        ("a" * 3_000_000, "a" * 999 + "b"),
-        ("a" + " " * 3_000_000 + "c", "a b"),
-        ("ß" * 300_000, "s" * 999 + "t"),
+        (" " * 1_000_000, "a b"),
+        ("a " * 300_000, "a " * 499 + "b"),
+        ("a" * 1_000_000, "a" * 999 + "b"),
+        ("a" + " " * 1_000_000 + "c", "a b"),
+        ("ß" * 100_000, "s" * 999 + "t"),
     ],
 )
 def test_no_text_makes_matching_slow(text: str, term: str) -> None:
