@@ -65,6 +65,9 @@ def has_letters(text: str) -> bool:
     return _LETTER.search(text) is not None
 
 
+_Placed = tuple[float, int, float, Token]  # the middle of a word, its number, its height, and itself
+
+
 class Chunk:
     """Words of one line without a wide gap between them."""
 
@@ -115,12 +118,12 @@ def read_lines(words: Sequence[Token]) -> tuple[list[Line], list[Box]]:
     """Return the lines from top to bottom, and the rules that are written as dashes."""
     rules: list[Box] = []
     lines: list[Line] = []
-    placed = sorted([((word.top + word.bottom) / 2, number) for number, word in enumerate(words)])
+    placed = [((word.top + word.bottom) / 2, number, word.bottom - word.top, word) for number, word in enumerate(words)]
     is_plain = not _ODD.search("\n".join([word.text for word in words]))
-    for group in _group_by_line([(middle, words[number]) for middle, number in placed]):
-        height = _median(sorted([word.bottom - word.top for _, word in group]))
-        middle = _median([middle for middle, _ in group])
-        tokens = sorted([word for _, word in group], key=attrgetter("x0"))
+    for group in _group_by_line(sorted(placed)):
+        height = _median(sorted([height for _, _, height, _ in group]))
+        middle = _median([middle for middle, _, _, _ in group])
+        tokens = sorted([word for _, _, _, word in group], key=attrgetter("x0"))
         chunks, has_leaders = (_part_plain(tokens, height), False) if is_plain else _part(tokens, height, rules)
         if chunks:
             lines.append(Line(chunks, middle, height, has_leaders=has_leaders))
@@ -133,19 +136,19 @@ def _median(ordered: Sequence[float]) -> float:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def _group_by_line(words: list[tuple[float, Token]]) -> list[list[tuple[float, Token]]]:
+def _group_by_line(words: list[_Placed]) -> list[list[_Placed]]:
     """Group words, sorted by their middles; a line's middle is that of its first word of full height."""
-    groups: list[list[tuple[float, Token]]] = []
+    groups: list[list[_Placed]] = []
     line_middle = height = 0.0
-    for middle, word in words:
-        own = word.bottom - word.top
+    for placed in words:
+        middle, _, own, _ = placed
         alike = own < LARGE * height and height < LARGE * own
         if groups and alike and middle - line_middle <= LINE_SHIFT * (own if own > height else height):
-            groups[-1].append((middle, word))
+            groups[-1].append(placed)
             if own > 1.2 * height:  # the first was a raised figure
                 line_middle, height = middle, own
         else:
-            groups.append([(middle, word)])
+            groups.append([placed])
             line_middle, height = middle, own
     return groups
 

@@ -54,16 +54,23 @@ def transform_box(matrix: Matrix, box: Box) -> Box:
 
 
 def transform_boxes(matrix: Matrix, boxes: Iterable[Box]) -> list[Box]:
-    """Return what `transform_box` makes of each box; quick for a page that is not turned."""
+    """Return what `transform_box` makes of each box; quick for a page that stands upright, or on its side."""
     a, b, c, d, e, f = matrix
-    if not (b == c == 0.0 and d < 0.0 < a):
-        return [transform_box(matrix, box) for box in boxes]
-    return [
-        (a * x0 + e, d * y1 + f, a * x1 + e, d * y0 + f)
-        if x0 <= x1 and y0 <= y1
-        else transform_box(matrix, (x0, y0, x1, y1))
-        for x0, y0, x1, y1 in boxes
-    ]
+    if b == c == 0.0 and d < 0.0 < a:
+        return [
+            (a * x0 + e, d * y1 + f, a * x1 + e, d * y0 + f)
+            if x0 <= x1 and y0 <= y1
+            else transform_box(matrix, (x0, y0, x1, y1))
+            for x0, y0, x1, y1 in boxes
+        ]
+    if a == d == 0.0 and b > 0.0 < c:
+        return [
+            (c * y0 + e, b * x0 + f, c * y1 + e, b * x1 + f)
+            if x0 <= x1 and y0 <= y1
+            else transform_box(matrix, (x0, y0, x1, y1))
+            for x0, y0, x1, y1 in boxes
+        ]
+    return [transform_box(matrix, box) for box in boxes]
 
 
 def bounds_of(points: Iterable[Point]) -> Box:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, repeat
 
-from extraction.geometry import Matrix, surround, transform_box
+from extraction.geometry import Matrix, surround, transform_boxes
 from extraction.hyphens import HYPHEN_MARKS
 from extraction.textpage import TextPage
 from extraction.values import Box
@@ -88,7 +88,7 @@ class LineReader:
         if self._is_plain:
             x, y = self._matrix[4:]
             return [(left + x, y - top, right + x, y - bottom) for left, top, right, bottom in found]
-        return [transform_box(self._matrix, (left, bottom, right, top)) for left, top, right, bottom in found]
+        return transform_boxes(self._matrix, ((left, bottom, right, top) for left, top, right, bottom in found))
 
     def cut(self, line: Line, spans: list[Span]) -> Line | None:
         """Return the line with these characters only; None if nothing but blanks is left."""
