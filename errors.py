@@ -220,6 +220,13 @@ class CompressedBodyError(PagewireError):
     code = "unsupported_media_type"
 
 
+class MisdirectedError(PagewireError):
+    """This server does not answer to the name in Host: set PUBLIC_URL, or add the name to ALLOWED_HOSTS."""
+
+    status = 421
+    code = "misdirected_request"
+
+
 class UpgradeRequiredError(PagewireError):
     """This is a WebSocket: connect with `Upgrade: websocket`, as docs/protocol.md describes."""
 

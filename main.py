@@ -43,6 +43,7 @@ from edge.engines import Engines
 from edge.envelope import CrashBoundary, Envelope, logger
 from edge.forms import list_paths_with_files
 from edge.health import Readiness
+from edge.hosts import Hosts
 from edge.limits import RateLimits
 from edge.logs import configure_logging
 from edge.shared_limits import SharedHits
@@ -265,7 +266,12 @@ def create_app(settings: Settings) -> FastAPI:
         allow_headers=["*"],
         expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Next-Cursor", "X-Request-ID"],
     )
-    app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes, large_bodies=list_paths_with_files(ROUTES))
+    app.add_middleware(
+        Envelope,
+        hosts=Hosts(settings),
+        max_upload_bytes=settings.max_upload_bytes,
+        large_bodies=list_paths_with_files(ROUTES),
+    )
     add_error_handlers(app)
     app.router.routes.extend(ROUTES)  # not include_router: it matches each path twice (25 µs)
     app.mount("/app", Client())

@@ -15,6 +15,7 @@ from errors import StartupError
 
 MINIMUM_SECRET_KEY_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^\s/?#@*:\[\]]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")  # RFC 6454, section 6.2
+HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?")
 SAMPLE_SECRET_KEYS = (
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
     "your-secret-key",
@@ -59,6 +60,9 @@ class Settings(BaseSettings):
     upload_dir: Path = Path("uploads")
     public_url: str | None = None  # as people reach this server; links in e-mails begin with it
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000", "http://localhost:5173")
+    allowed_hosts: Annotated[
+        tuple[str, ...], NoDecode
+    ] = ()  # names that it answers to, besides loopback's and addresses
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -117,6 +121,21 @@ class Settings(BaseSettings):
     def _split_origins(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(origin.strip().rstrip("/").lower() for origin in value.split(",") if origin.strip())
+        return value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not HOST_NAME.fullmatch(host):
+                raise ValueError(f"name each host, like pagewire.example.com, without a port; {host[:100]!r} is none")
         return value
 
     @field_validator("cors_origins")

@@ -1,12 +1,11 @@
 """What an installation is to somebody who comes to it for the first time."""
 
 import hmac
-import ipaddress
-from contextlib import suppress
 
 from starlette.requests import HTTPConnection
 
 from auth import Gatekeeper
+from edge.hosts import host_name, is_loopback
 from edge.limits import client_address
 
 NAME = "Pagewire"
@@ -25,8 +24,9 @@ class Installation:
         self.setup_code = gatekeeper.tokens.derive_secret(mark, "the first account")[:CODE_CHARACTERS]
 
     def may_set_up(self, connection: HTTPConnection, code: str | None) -> bool:
-        """Whether the first account may be made from there."""
-        with suppress(ValueError):
-            if ipaddress.ip_address(client_address(connection)).is_loopback:
-                return True
+        """Whether the first account may be made from there. A proxy's clients may all seem to be on this machine."""
+        if is_loopback(client_address(connection)) and is_loopback(
+            host_name(connection.headers.get("host", "localhost"))
+        ):
+            return True
         return code is not None and hmac.compare_digest(code.strip().encode(), self.setup_code.encode())

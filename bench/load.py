@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
 
 
 def get(path: str, token: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
 def post_json(path: str, value: Any, token: str = "") -> bytes:
@@ -95,7 +95,7 @@ def post_pdf(path: str, data: bytes, token: str) -> bytes:
 
 def _post(path: str, token: str, content_type: str, body: bytes) -> bytes:
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\n{authorization}Content-Type: {content_type}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}Content-Type: {content_type}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

@@ -1,7 +1,6 @@
 """Around every request, in plain ASGI: an id, deadlines and limits, safe headers, one log line, no bare crash."""
 
 import asyncio
-import ipaddress
 import itertools
 import logging
 import re
@@ -15,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.answers import error_response
 from edge.browsers import BY_COOKIE, guard, protect
+from edge.hosts import Hosts, is_address
 from edge.logs import cut_path
-from errors import CompressedBodyError, StartupError
+from errors import CompressedBodyError, MisdirectedError, StartupError
 
 MAX_BODY_BYTES = 1024 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
@@ -33,8 +33,9 @@ logger = logging.getLogger("pagewire")
 class Envelope:
     """The outermost layer. *large_bodies*: the paths where a body may have *max_upload_bytes*."""
 
-    def __init__(self, app: ASGIApp, *, max_upload_bytes: int, large_bodies: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Hosts, max_upload_bytes: int, large_bodies: frozenset[str]) -> None:
         self._app = app
+        self._hosts = hosts
         self._max_upload_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
         self._large_bodies = large_bodies
         self._name = uuid.uuid4().hex[:16]  # of this process, in request ids
@@ -52,10 +53,11 @@ class Envelope:
         scope["request_id"] = request_id
         if b"x-forwarded-for" in headers:
             _forget_false_address(scope)
+        app = _refuse_host if self._hosts.refuses(scope, headers.get(b"host", b"")) else self._app
         status = 0
         if scope["type"] == "websocket":
             del headers  # a socket lives long
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
         else:
             has_cookie = b"cookie" in headers
 
@@ -69,7 +71,7 @@ class Envelope:
                     message["headers"] = [*protect(scope, status, answered), (b"x-request-id", request_id.encode())]
                 await send(message)
 
-            await self._app(scope, self._bounded(scope, receive, headers), send_with_headers)
+            await app(scope, self._bounded(scope, receive, headers), send_with_headers)
         _log(scope, status, request_id, time.perf_counter() - started)
 
     def _bounded(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
@@ -114,6 +116,14 @@ def _is_encoded(scope: Scope) -> bool:
     return any(coding.strip() not in (b"", b"identity") for coding in codings)
 
 
+async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close"})
+        return
+    error = MisdirectedError()
+    await error_response(scope, error.status, error.code, error.detail)(scope, receive, send)
+
+
 class CrashBoundary:
     """Turn an unexpected exception into one logged 500, inside the CORS layer; a disconnect is not an error."""
 
@@ -151,12 +161,7 @@ def _path_of(scope: Scope) -> str:
 
 def _forget_false_address(scope: Scope) -> None:
     """A client that is named by X-Forwarded-For counts only if that is an IP address; else its address is unknown."""
-    host = scope["client"][0] if scope.get("client") else ""
-    try:
-        is_address = "%" not in host and bool(ipaddress.ip_address(host))  # after a % anything may follow
-    except ValueError:
-        is_address = False
-    if not is_address:
+    if scope.get("client") and not is_address(scope["client"][0]):
         scope["client"] = None
 
 

@@ -289,12 +289,12 @@ def test_a_message_can_be_sent_and_a_picture_shown_by_cookie(browser: Browser, b
     assert file.headers.get_list("content-security-policy") == ["sandbox; default-src 'none'; frame-ancestors 'none'"]
 
 
-HTTPS = {"X-Forwarded-Proto": "https", "Host": "pagewire.example.com"}  # as README's nginx sends them
+HTTPS = {"X-Forwarded-Proto": "https", "Host": "pagewire.localhost"}  # as README's nginx sends them
 
 
 def test_under_https_the_cookie_is_secure_and_of_this_host_alone(server: Server, alice: Person) -> None:
     body = {"email": alice.email, "password": PASSWORD}
-    own = {**HTTPS, "Origin": "https://pagewire.example.com"}
+    own = {**HTTPS, "Origin": "https://pagewire.localhost"}
     with server.client() as client:
         cookie = client.post("/session", json=body, headers=own).headers["set-cookie"]
         value = cookie.partition(";")[0]
@@ -304,5 +304,5 @@ def test_under_https_the_cookie_is_secure_and_of_this_host_alone(server: Server,
         assert client.get("/me", headers={**HTTPS, "Cookie": value}).json()["id"] == alice.id
         plain = {**HTTPS, "Cookie": value.removeprefix("__Host-")}
         assert client.get("/me", headers=plain).status_code == 401  # as a page of another port could set it
-        other_scheme = {**HTTPS, "Origin": "http://pagewire.example.com"}
+        other_scheme = {**HTTPS, "Origin": "http://pagewire.localhost"}
         assert client.post("/session", json=body, headers=other_scheme).status_code == 403

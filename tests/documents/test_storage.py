@@ -320,7 +320,8 @@ def rows(database: TestDatabase) -> list[tuple[Any, ...]]:
 def test_a_server_killed_while_receiving_leaves_nothing(own: Server, database: TestDatabase, temporary: Path) -> None:
     alice = register(own, "alice")
     head = (
-        f"POST /upload-pdf HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\nContent-Length: 9000000\r\n"
+        f"POST /upload-pdf HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {alice.token}\r\n"
+        "Content-Length: 9000000\r\n"
         "Content-Type: multipart/form-data; boundary=B\r\nExpect: 100-continue\r\n\r\n"
     )
     start = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n' + make_pdf("x")

@@ -158,7 +158,8 @@ def test_a_client_that_disconnects_during_an_upload_leaves_nothing(
 ) -> None:
     request_id = f"gone-{alice.id}"
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\nX-Request-ID: {request_id}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {alice.token}\r\n"
+        f"X-Request-ID: {request_id}\r\n"
         "Content-Type: multipart/form-data; boundary=B\r\nContent-Length: 9000000\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as connection:
@@ -172,7 +173,7 @@ def test_a_client_that_disconnects_during_an_upload_leaves_nothing(
 def test_an_upload_without_a_token_is_refused_before_its_file_is_sent(client: httpx.Client, server: Server) -> None:
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), WAIT_SECONDS) as connection:
         connection.sendall(
-            b"POST /upload-pdf HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n"
+            b"POST /upload-pdf HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=B\r\n"
             b"Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n"
         )
         answer = connection.recv(65_536)

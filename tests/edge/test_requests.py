@@ -23,25 +23,25 @@ def test_the_front_door_welcomes(client: httpx.Client) -> None:
         b"\x00" * 100,
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET\r\n\r\n",
-        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /?\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /" + b"x" * 66_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\nb: c\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nA\x00: b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nA: \x00\r\n\r\n",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1_0\r\n\r\n",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nxx",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+        b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /?\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /\x1b[31m HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /" + b"x" * 66_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: a\nb: c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA\x00: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA: \x00\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1_0\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\nxx",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
     ],
     ids=lambda data: repr(data[:60]),
 )
@@ -146,12 +146,12 @@ def test_many_headers_are_no_trouble(server: Server, headers: int) -> None:
 def test_a_hostile_header_harms_nothing(server: Server, name: str, value: str) -> None:
     statuses = [exchange(server, head("GET", path, **{name: value}))[0] for path in ("/", "/me", "/documents/1/file")]
 
-    assert set(statuses) <= {200, 400, 401}
+    assert set(statuses) <= {200, 400, 401, *([421] if name == "Host" else [])}
 
 
 def test_an_endless_head_is_cut_by_its_size(server: Server) -> None:
     with connected(server) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
         with contextlib.suppress(ConnectionError):
             for _ in range(1000):
                 connection.sendall(b"X-Filler: " + b"y" * 1000 + b"\r\n")
@@ -169,7 +169,7 @@ def test_two_requests_in_one_packet_are_answered_in_turn(server: Server, shared_
 def test_a_smuggled_request_is_not_answered(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(
-            b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"5c\r\nGET /me HTTP/1.1\r\n\r\n0\r\n\r\n"
         )
         stream = connection.makefile("rb").read()

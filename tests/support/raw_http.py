@@ -34,7 +34,7 @@ def exchange(server: Server, data: bytes) -> tuple[int, http.client.HTTPMessage,
 
 
 def head(method: str, path: str, person: Person | None = None, /, **headers: str) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: x"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     if person is not None:
         lines.append(f"Authorization: Bearer {person.token}")
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
