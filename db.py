@@ -47,7 +47,6 @@ LASTING_REASONS = re.compile(
     "|does not support SSL|no encryption|certificate|GSSAPI|channel binding|authentication method"
     "|not permitted to log in|not currently accepting connections|permission denied for|conversion between|unsupported|^invalid "
 )
-NODE_LOCK = 7_267_003  # first key of the lock that a live node holds; the second is its node id
 
 SqlError = psycopg2.Error  # the base class of them all
 Params = Mapping[str, object]
@@ -496,15 +495,29 @@ async def hold_node_lock(connection: Connection, *, node_id: int) -> None:
     Shared: a node that lost its connection can lock again even before the server has noticed the loss.
     """
     await connection.execute(
-        "SELECT pg_advisory_lock_shared(%(key)s, %(node_id)s)", {"key": NODE_LOCK, "node_id": node_id}
+        "SELECT pg_advisory_lock_shared((SELECT node_lock FROM installation), %(node_id)s)", {"node_id": node_id}
     )
+
+
+class _Name(NamedTuple):
+    name: str
+
+
+async def take_lock(tx: Connection, name: str, *, wait: bool = True) -> bool:
+    """Wait for the turn that the row *name* of `locks` stands for, and have it until the transaction ends.
+
+    Without *wait*, False if another transaction has it. It is no advisory lock, since any role may take those.
+    """
+    skip = "" if wait else "SKIP LOCKED"
+    row = await tx.fetch_one(_Name, f"SELECT name FROM locks WHERE name = %(name)s FOR UPDATE {skip}", {"name": name})
+    return row is not None
 
 
 # True of a row whose node is gone: it has none, or one whose lock the server has released.
 NODE_IS_GONE = """
     (node_id IS NULL OR NOT EXISTS (
         SELECT 1 FROM pg_locks
-         WHERE locktype = 'advisory' AND classid = %(node_lock)s AND objid = node_id AND objsubid = 2 AND granted
+         WHERE locktype = 'advisory' AND classid = (SELECT node_lock FROM installation) AND objid = node_id AND objsubid = 2 AND granted
            AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
 """
 

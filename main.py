@@ -54,7 +54,7 @@ from messages.messenger import Messenger
 from messages.presence import Presence
 from pdf import PdfEngine
 from postgres.location import DatabaseLocation, locate_database
-from postgres.opening import open_schema
+from postgres.opening import open_schema, warn_of_other_roles
 from postgres.queries import get_installation_mark
 from search import routes as search
 from search.finder import Finder
@@ -200,6 +200,8 @@ async def _open_database(location: DatabaseLocation, *, size: int) -> AsyncItera
         database = Database(location.connect_kwargs, size=size, revive=server.ensure_started if server else None)
         stack.push_async_callback(database.close)
         await open_schema(database, description=location.description)
+        if server is None:
+            await warn_of_other_roles(database)
         yield database
 
 

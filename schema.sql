@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 17
+-- schema version: 18
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -14,7 +14,17 @@ CREATE TABLE IF NOT EXISTS installation (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     mark text NOT NULL DEFAULT substr(md5(gen_random_uuid()::text), 1, 12)   -- in the name of each stored file
 );
+-- What other roles of the database must not know: they may listen to any channel, send to it, and take any advisory lock.
+ALTER TABLE installation
+    ADD COLUMN IF NOT EXISTS channel text NOT NULL DEFAULT 'pagewire_' || md5(gen_random_uuid()::text),   -- of the notes between nodes
+    ADD COLUMN IF NOT EXISTS note_key bytea NOT NULL DEFAULT sha256(convert_to(gen_random_uuid()::text || gen_random_uuid(), 'UTF8')),   -- signs them
+    ADD COLUMN IF NOT EXISTS node_lock integer NOT NULL DEFAULT ('x' || md5(gen_random_uuid()::text))::bit(28)::integer;   -- first key of a living node's lock
 INSERT INTO installation DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS locks (   -- a row is locked by who has the turn (db.take_lock): no other role can
+    name text PRIMARY KEY
+);
+INSERT INTO locks VALUES ('first account'), ('admins'), ('epoch'), ('index') ON CONFLICT DO NOTHING;
 
 -- Version 4 calls a server process a node; a worker is a process that extracts a PDF.
 

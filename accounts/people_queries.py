@@ -4,9 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from auth import UserRow
-from db import Connection, Executor, fold, fold_address
-
-ADMINS_LOCK = 7_267_005  # who takes an admin away holds it, so that two cannot take the last two
+from db import Connection, Executor, fold, fold_address, take_lock
 
 _USER = "id, email, name, created_at, is_admin, verified_at IS NOT NULL"
 
@@ -91,7 +89,7 @@ async def update_user(
 
 async def is_last_admin(tx: Connection, *, user_id: int) -> bool:
     """Whether *user_id* is the only admin; nobody else takes one away until the transaction is over."""
-    await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": ADMINS_LOCK})
+    await take_lock(tx, "admins")
     row = await tx.fetch_one(
         _One,
         """

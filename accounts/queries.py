@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from auth import UserRow
-from db import Connection, Executor, Prepared, fold, fold_address
-
-FIRST_ACCOUNT_LOCK = 7_267_002  # decides which account is the first, and so the admin
+from db import Connection, Executor, Prepared, fold, fold_address, take_lock
 
 
 class _One(NamedTuple):
@@ -27,7 +25,7 @@ async def insert_user(
     tx: Connection, *, email: str, name: str, password_hash: str, is_admin: bool = False
 ) -> UserRow | None:
     """Add an account; the first of an installation is its admin in any case. None if the address is taken."""
-    await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": FIRST_ACCOUNT_LOCK})
+    await take_lock(tx, "first account")
     return await tx.fetch_one(
         UserRow,
         """

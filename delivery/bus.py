@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import math
 import secrets
@@ -9,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from db import Connection, Database
-from delivery.queries import CHANNEL, Epoch, count_other_nodes, get_epoch, join_epoch, send_note
+from delivery.queries import MARK_BYTES, Epoch, count_other_nodes, get_epoch, get_line, join_epoch, send_note, sign
 from edge.background import cancel
 from errors import BusyError
 
@@ -30,7 +31,8 @@ Repair = Callable[[str], Awaitable[None]]
 class Bus:
     """PostgreSQL's LISTEN, on a connection of its own that also holds this node's lock (`node_id`).
 
-    A note is "<kind><node id> <text>", a letter for its kind; subscribers get the text of what other nodes sent. Notes
+    A note is "<kind><node id> <text><signature>", a letter for its kind; subscribers get the text of what other nodes
+    sent. Any client of the database can send anything: what no node of this installation has signed is ignored. Notes
     are lost while the connection is down; what was registered with `on_repair` is awaited after it is back, with the
     epoch before. The epoch names a history of the database: another one may lack what was delivered in it.
 
@@ -49,6 +51,7 @@ class Bus:
         self._promised: dict[int, int] = {}  # by user: the last event that is known to be committed
         self._heard_at = -math.inf  # from another node
         self._has_other_nodes = False
+        self._key = b""
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -114,7 +117,9 @@ class Bus:
                     self._promised = {}  # of another history
                 self._has_other_nodes = await count_other_nodes(connection, node_id=self.node_id) > 0
                 await send_note(connection, payload=f"{ARRIVED}{self.node_id} ")
-                await connection.execute(f"LISTEN {CHANNEL}")
+                line = await get_line(connection)
+                self._key = bytes.fromhex(line.note_key)
+                await connection.execute(f"LISTEN {line.channel}")
             except BaseException:
                 connection.close()
                 raise
@@ -123,7 +128,11 @@ class Bus:
         connection.on_note = self._hear
         self._connection = connection
 
-    def _hear(self, payload: str) -> None:
+    def _hear(self, signed: str) -> None:
+        payload, signature = signed[: -2 * MARK_BYTES], signed[-2 * MARK_BYTES :]
+        if not signature.isascii() or not hmac.compare_digest(signature, sign(self._key, payload)):
+            logger.debug("a note that is not from a node: %s", signed[:100])
+            return
         sender, _, text = payload[1:].partition(" ")
         if sender != str(self.node_id):
             self._heard_at = time.monotonic()
@@ -140,7 +149,7 @@ class Bus:
         if (hear := self._subscribers.get(kind)) is not None:
             try:
                 hear(text)
-            except Exception:  # any client of the database can send anything
+            except Exception:  # of a node of another version, perhaps
                 logger.exception("malformed note: %s%s", kind, text[:100])
 
     async def _keep_connected(self) -> None:

@@ -1,21 +1,59 @@
 """Every SQL statement about delivery: the numbered events that notify each user, and the outbox of e-mails."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, Prepared, hold_node_lock
+from db import NODE_IS_GONE, Connection, Executor, Prepared, hold_node_lock, take_lock
 from delivery.attachments import READERS, attachment_column
 from delivery.events import Event
 
 NOTES_PER_CALL = 190  # users in one NOTIFY, whose payload has less than 8,000 bytes: two numbers of 19 digits each
 FORGOTTEN_PER_CALL = 5000  # events
-CHANNEL = "pagewire"
+MARK_BYTES = 8  # of a note's signature, in hex at its end
 RETENTION_DAYS = 30  # of events
-EPOCH_LOCK = 7_267_004  # who decides whether a new epoch begins
 
 
 class _Total(NamedTuple):
     value: int
+
+
+# Notes between nodes
+
+
+def notify_nodes(payloads: str) -> str:
+    """SQL that sends each `payload` that the query *payloads* returns, signed (`sign`).
+
+    Whoever may connect to the database may send to a channel, too, but only our own role reads `installation`.
+    """
+    return f"""
+        SELECT pg_notify(i.channel, n.payload || encode(substr(
+                   sha256(i.note_key || sha256(i.note_key || convert_to(n.payload, 'UTF8'))), 1, {MARK_BYTES}), 'hex'))
+          FROM ({payloads}) AS n, installation i"""
+
+
+def sign(key: bytes, payload: str) -> str:
+    """The signature of a note, as `notify_nodes` makes it. Hashed twice, as HMAC does it."""
+    inner = hashlib.sha256(key + payload.encode()).digest()
+    return hashlib.sha256(key + inner).digest()[:MARK_BYTES].hex()
+
+
+class Line(NamedTuple):
+    """Where notes go, and the key that signs them, in hex."""
+
+    channel: str
+    note_key: str
+
+
+async def get_line(conn: Executor) -> Line:
+    line = await conn.fetch_one(Line, "SELECT channel, encode(note_key, 'hex') FROM installation")
+    assert line is not None
+    return line
+
+
+async def send_note(conn: Executor, *, payload: str) -> None:
+    """Send the other nodes something that is not stored."""
+    await conn.execute(notify_nodes("SELECT %(payload)s::text AS payload"), {"payload": payload})
 
 
 # Events
@@ -28,13 +66,20 @@ class Delivery(NamedTuple):
     seq: int
 
 
+_NUMBERS = """
+    SELECT 'e' || %(node_id)s || ' ' || string_agg(user_id || ':' || seq, ' ') AS payload
+      FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s AS call FROM box) AS boxes
+     GROUP BY call
+"""
+
+
 async def insert_events(
     tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int, node_id: int
 ) -> list[Delivery]:
     """Number and store an event for each of *user_ids*, and notify the other nodes at the commit."""
     return await tx.fetch_all(
         Delivery,
-        """
+        f"""
         WITH box AS (
             INSERT INTO mailboxes (user_id, seq)
             SELECT id, 1 FROM unnest(%(user_ids)s::bigint[]) AS id ORDER BY id
@@ -42,10 +87,7 @@ async def insert_events(
             RETURNING user_id, seq
         ), stored AS (
             INSERT INTO events (user_id, seq, kind, ref_id) SELECT user_id, seq, %(kind)s, %(ref_id)s FROM box
-        ), note AS (
-            SELECT pg_notify(%(channel)s, 'e' || %(node_id)s || ' ' || string_agg(user_id || ':' || seq, ' '))
-              FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s AS call FROM box) AS boxes
-             GROUP BY call
+        ), note AS ({notify_nodes(_NUMBERS)}
         )
         SELECT user_id, seq FROM box WHERE (SELECT count(*) FROM note) >= 0
         """,
@@ -53,7 +95,6 @@ async def insert_events(
             "user_ids": list(user_ids),
             "kind": kind,
             "ref_id": ref_id,
-            "channel": CHANNEL,
             "node_id": node_id,
             "notes_per_call": NOTES_PER_CALL,
         },
@@ -178,11 +219,6 @@ async def forget_events(conn: Executor, *, days: int) -> bool:
     return row is not None and row.value > 0
 
 
-async def send_note(conn: Executor, *, payload: str) -> None:
-    """Send the other nodes something that is not stored."""
-    await conn.execute("SELECT pg_notify(%(channel)s, %(payload)s)", {"channel": CHANNEL, "payload": payload})
-
-
 # Epochs
 
 
@@ -223,10 +259,11 @@ async def count_other_nodes(conn: Executor, *, node_id: int) -> int:
         _Total,
         """
         SELECT count(*) FROM pg_locks
-         WHERE locktype = 'advisory' AND classid = %(node_lock)s AND objid <> %(node_id)s AND objsubid = 2 AND granted
+         WHERE locktype = 'advisory' AND classid = (SELECT node_lock FROM installation)
+           AND objid <> %(node_id)s AND objsubid = 2 AND granted
            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         """,
-        {"node_lock": NODE_LOCK, "node_id": node_id},
+        {"node_id": node_id},
     )
     return 0 if row is None else row.value
 
@@ -241,7 +278,7 @@ async def join_epoch(
     an event that was committed (*promised*, by user) and is not there.
     """
     await connection.execute("BEGIN")
-    await connection.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": EPOCH_LOCK})
+    await take_lock(connection, "epoch")
     current = await get_epoch(connection)
     others = await count_other_nodes(connection, node_id=node_id)
     lacking = await connection.fetch_one(
@@ -319,7 +356,7 @@ async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow
                         FOR UPDATE SKIP LOCKED LIMIT 1)
         RETURNING n.id, n.email, n.message, n.attempts, (SELECT name FROM users WHERE id = n.sender_id)
         """,
-        {"node_id": node_id, "node_lock": NODE_LOCK},
+        {"node_id": node_id},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from db import NODE_IS_GONE, NODE_LOCK, Connection, Executor, fold_filename
+from db import NODE_IS_GONE, Connection, Executor, fold_filename
 from delivery.attachments import may_read
 from errors import BusyError, ClientIdReusedError
 from extraction.notices import Notice
@@ -251,7 +251,7 @@ async def claim_documents(conn: Executor, *, node_id: int, busy_with: Sequence[i
                     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
         RETURNING id
         """,
-        {"node_id": node_id, "busy_with": list(busy_with), "limit": max(limit, 0), "node_lock": NODE_LOCK},
+        {"node_id": node_id, "busy_with": list(busy_with), "limit": max(limit, 0)},
     )
     return sorted(row.id for row in rows)
 
@@ -263,7 +263,7 @@ async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> b
         UPDATE documents SET node_id = %(node_id)s
          WHERE id = %(document_id)s AND status = 'processing' AND (node_id = %(node_id)s OR {NODE_IS_GONE})
         """,
-        {"document_id": document_id, "node_id": node_id, "node_lock": NODE_LOCK},
+        {"document_id": document_id, "node_id": node_id},
     )
     return touched == 1
 
@@ -281,7 +281,7 @@ async def claim_older_extraction(conn: Executor, *, node_id: int, reader_version
            AND NOT EXISTS (SELECT FROM documents WHERE status = 'processing')
         RETURNING id
         """,
-        {"node_id": node_id, "reader_version": reader_version, "node_lock": NODE_LOCK},
+        {"node_id": node_id, "reader_version": reader_version},
     )
     return None if row is None else row.id
 

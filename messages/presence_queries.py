@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from db import NODE_IS_GONE, NODE_LOCK, Executor
+from db import NODE_IS_GONE, Executor
 
 
 class _UserId(NamedTuple):
@@ -74,7 +74,7 @@ async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[Pres
           FROM unnest(%(user_ids)s::bigint[]) AS u (id)
           LEFT JOIN mailboxes m ON m.user_id = u.id
         """,
-        {"user_ids": list(user_ids), "node_lock": NODE_LOCK},
+        {"user_ids": list(user_ids)},
     )
 
 
@@ -90,6 +90,5 @@ async def drop_dead_presence(conn: Executor) -> list[int]:
         ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
         RETURNING user_id
         """,
-        {"node_lock": NODE_LOCK},
     )
     return [row.user_id for row in rows]

@@ -13,7 +13,7 @@ from auth import UserRow
 from db import Connection, Executor, Prepared
 from delivery.attachments import attachment_column
 from delivery.events import MessageRow
-from delivery.queries import CHANNEL, NOTES_PER_CALL, Delivery, insert_events
+from delivery.queries import NOTES_PER_CALL, Delivery, insert_events, notify_nodes
 from errors import ForbiddenError, MessageNotFoundError
 from index.queries import put_message
 
@@ -138,14 +138,14 @@ SELECT draft.ordinal, draft.id, draft.sender_id, draft.recipient_id, draft.conte
   LEFT JOIN numbered AS to_recipient
     ON to_recipient.message_id = draft.id AND to_recipient.user_id = draft.recipient_id"""
 
-_NOTE = """
-SELECT pg_notify(%(channel)s::text, 'e' || %(node_id)s::integer || ' ' || string_agg(user_id || ':' || seq, ' '))
+_NUMBERS = """
+SELECT 'e' || %(node_id)s::integer || ' ' || string_agg(user_id || ':' || seq, ' ') AS payload
   FROM (SELECT user_id, seq, (row_number() OVER () - 1) / %(notes_per_call)s::integer AS call FROM box) AS boxes
  GROUP BY call"""
 
 # Small messages go to the other nodes whole, ahead of their numbers: then no node has to load them.
 _WHOLE = f"""
-SELECT pg_notify(%(channel)s::text, 'm' || %(node_id)s::integer || ' [' || string_agg(body, ',' ORDER BY ordinal) || ']')
+SELECT 'm' || %(node_id)s::integer || ' [' || string_agg(body, ',' ORDER BY ordinal) || ']' AS payload
   FROM (SELECT ordinal, body, sum(octet_length(body) + 1) OVER (ORDER BY ordinal) / {WHOLE_BYTES_PER_CALL} AS call
           FROM (SELECT ordinal, json_build_array(id, sender_id, recipient_id, content, created_at, sender_name, client_id,
                                                  sender_seq, recipient_seq)::text AS body
@@ -154,13 +154,14 @@ SELECT pg_notify(%(channel)s::text, 'm' || %(node_id)s::integer || ' [' || strin
  GROUP BY call"""
 
 _INSERT_MESSAGES = Prepared(f"""
-{_INSERT}, note AS ({_NOTE})
+{_INSERT}, note AS ({notify_nodes(_NUMBERS)})
 {_STORED}
  WHERE (SELECT count(*) FROM note) >= 0
 """)
 
 _INSERT_AND_SHOW_MESSAGES = Prepared(f"""
-{_INSERT}, stored AS MATERIALIZED ({_STORED}), whole AS ({_WHOLE}), note AS ({_NOTE} HAVING (SELECT count(*) FROM whole) >= 0)
+{_INSERT}, stored AS MATERIALIZED ({_STORED}), whole AS ({notify_nodes(_WHOLE)}),
+note AS ({notify_nodes(f"{_NUMBERS} HAVING (SELECT count(*) FROM whole) >= 0")})
 SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, client_id, edited_at, deleted_at, attachment,
        duplicate, sender_seq, recipient_seq, begins_conversation,
        is_repeat
@@ -192,7 +193,6 @@ async def insert_messages(
             "client_ids": [draft.client_id or "" for draft in drafts],
             "firsts": _array([draft.is_first for draft in drafts]),
             "hashes": [_hash(draft) if draft.client_id else "" for draft in drafts],
-            "channel": CHANNEL,
             "node_id": node_id,
             "notes_per_call": NOTES_PER_CALL,
         },

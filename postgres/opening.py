@@ -124,6 +124,19 @@ async def _compare(first: Connection, second: Connection) -> None:
         await second.execute("ROLLBACK")
 
 
+async def warn_of_other_roles(database: Database) -> None:
+    """Every role may connect to a new database. It reads nothing there, but may take locks and connections."""
+    reach = await queries.get_reach(database)
+    if reach.is_open:
+        logger.warning(
+            "every role of the database server may connect to this database: "
+            "GRANT CONNECT ON DATABASE %s TO %s; REVOKE CONNECT ON DATABASE %s FROM PUBLIC",
+            reach.database,
+            reach.role,
+            reach.database,
+        )
+
+
 def _with_remedy(reason: str) -> str:
     return next((f"{reason}: {remedy}" for said, remedy in REMEDIES.items() if re.search(said, reason)), reason)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from db import Connection, Executor
 
-SCHEMA_LOCK = 7_267_001  # any number, the same in every process; held while the schema is applied
+SCHEMA_LOCK = 7_267_001  # any number, the same in every process; held while the schema is applied for the first time
 
 
 # The server
@@ -34,6 +34,27 @@ async def get_server(conn: Executor) -> ServerRow:
                (SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only'),
                quote_ident(current_user), quote_ident(current_database()), quote_ident(current_schema()),
                COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)
+        """,
+    )
+    assert row is not None
+    return row
+
+
+class ReachRow(NamedTuple):
+    """Names are quoted where SQL needs it."""
+
+    is_open: bool  # to every role of the server
+    role: str
+    database: str
+
+
+async def get_reach(conn: Executor) -> ReachRow:
+    """Who may connect to the database."""
+    row = await conn.fetch_one(
+        ReachRow,
+        """
+        SELECT has_database_privilege('public', current_database(), 'CONNECT'),
+               quote_ident(current_user), quote_ident(current_database())
         """,
     )
     assert row is not None
@@ -179,8 +200,24 @@ class VersionRow(NamedTuple):
     content_hash: str
 
 
+class _MayLock(NamedTuple):
+    value: bool
+
+
+_MAY_LOCK = """
+    SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('schema_version') AND relkind = 'r'
+                      AND has_table_privilege(oid, 'UPDATE'))
+"""
+
+
 async def lock_schema(tx: Connection) -> None:
-    await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
+    """Let nobody else apply the schema until the transaction ends. Other roles could hold up an advisory lock."""
+    may_lock = await tx.fetch_one(_MayLock, _MAY_LOCK)
+    if may_lock is not None and not may_lock.value:
+        await tx.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SCHEMA_LOCK})
+        may_lock = await tx.fetch_one(_MayLock, _MAY_LOCK)  # who was first has made it
+    if may_lock is not None and may_lock.value:
+        await tx.execute("LOCK TABLE schema_version IN EXCLUSIVE MODE")
 
 
 async def find_version(conn: Executor) -> VersionRow | None:

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from db import Connection, Executor, Prepared
+from db import Connection, Executor, Prepared, take_lock
 from delivery.attachments import READERS, Attachment, attachment_column, may_read
 
 CANDIDATES = 300  # of one window, ranked
 TEXT_CHARACTERS = 100_000  # of a page, looked through for a snippet
-INDEX_LOCK = 7_267_004  # held by the node that indexes in the background
 
 _READABLE = f"SELECT document_id FROM {READERS} AS r WHERE user_id = %(user_id)s::bigint"
 _FILTERED_READABLE = f"""
@@ -393,14 +392,9 @@ async def estimate_pages(conn: Executor) -> int:
 # Indexing in the background
 
 
-class _IsLocked(NamedTuple):
-    is_locked: bool
-
-
 async def try_lock_index(tx: Connection) -> bool:
     """Whether this transaction is the one that indexes; no other node does until it ends."""
-    row = await tx.fetch_one(_IsLocked, "SELECT pg_try_advisory_xact_lock(%(key)s)", {"key": INDEX_LOCK})
-    return row is not None and row.is_locked
+    return await take_lock(tx, "index", wait=False)
 
 
 async def mark_outdated(conn: Executor, *, tokens_version: int) -> None:

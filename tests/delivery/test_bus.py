@@ -60,10 +60,6 @@ def heard() -> "asyncio.Queue[str]":
     return asyncio.Queue()
 
 
-def say(tables: TestDatabase, payload: str) -> None:
-    tables.query("SELECT pg_notify('pagewire', %s)", payload)
-
-
 async def next_of(heard: "asyncio.Queue[str]") -> str:
     async with asyncio.timeout(30):
         return await heard.get()
@@ -74,7 +70,7 @@ async def test_a_note_of_another_process_is_heard(
 ) -> None:
     await open_bus(heard)
 
-    say(tables, "e1 2:7 3:8")
+    tables.send_note("e1 2:7 3:8")
 
     assert await next_of(heard) == "2:7 3:8"
 
@@ -82,8 +78,8 @@ async def test_a_note_of_another_process_is_heard(
 async def test_own_notes_are_not_heard(open_bus: OpenBus, heard: "asyncio.Queue[str]", tables: TestDatabase) -> None:
     bus = await open_bus(heard)
 
-    say(tables, f"e{bus.node_id} mine")
-    say(tables, "e1 theirs")
+    tables.send_note(f"e{bus.node_id} mine")
+    tables.send_note("e1 theirs")
 
     assert await next_of(heard) == "theirs"
 
@@ -93,7 +89,7 @@ async def test_own_notes_are_heard_by_who_wants_them(
 ) -> None:
     bus = await open_bus(heard, echo=True)
 
-    say(tables, f"e{bus.node_id} mine")
+    tables.send_note(f"e{bus.node_id} mine")
 
     assert await next_of(heard) == "mine"
 
@@ -108,17 +104,33 @@ async def test_own_notes_from_before_the_database_was_put_back_are_not_heard(
 
     bus = await open_bus(heard, echo=True, repair=repair)
     monkeypatch.setattr(bus_room, "ECHO_SECONDS", 2.0)
-    say(tables, f"e{bus.node_id} before")
-    say(tables, "e1 theirs")
+    tables.send_note(f"e{bus.node_id} before")
+    tables.send_note("e1 theirs")
     assert await next_of(heard) == "theirs"
     tables.query("INSERT INTO epochs (place) SELECT place FROM epochs LIMIT 1")
     tables.query(f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) AS gone")
     async with asyncio.timeout(30):
         await repaired.wait()
 
-    say(tables, f"e{bus.node_id} after")
+    tables.send_note(f"e{bus.node_id} after")
 
     assert await next_of(heard) == "after"
+
+
+@pytest.mark.parametrize("forged", ["e1 forged", "e1 forged" + "0" * 16, "e1 forged" + "é" * 16, "0" * 16, "", "m"])
+async def test_a_note_that_no_node_has_signed_is_not_heard_and_is_no_company(
+    open_bus: OpenBus, heard: "asyncio.Queue[str]", tables: TestDatabase, forged: str
+) -> None:
+    bus = await open_bus(heard, echo=True)
+    ((channel,),) = tables.query("SELECT channel FROM installation")
+    tables.query("SELECT pg_notify(%s, %s)", channel, forged)
+    tables.send_note(f"e{bus.node_id} mine")
+
+    assert await next_of(heard) == "mine"
+    assert not bus.has_company()
+    tables.send_note("e1 theirs")
+    assert await next_of(heard) == "theirs"
+    assert bus.has_company()
 
 
 async def test_a_note_that_cannot_be_understood_hides_none_that_follow(
@@ -128,7 +140,7 @@ async def test_a_note_that_cannot_be_understood_hides_none_that_follow(
     bus.subscribe("x", lambda text: heard.put_nowait(str(int(text))))
 
     for payload in ("x1 nonsense", "", "x", "?1 what", "e1 sense"):
-        say(tables, payload)
+        tables.send_note(payload)
 
     assert await next_of(heard) == "sense"
 
@@ -146,7 +158,7 @@ async def test_a_lost_line_comes_back_and_is_repaired(
     async with asyncio.timeout(30):
         await repaired.wait()
 
-    say(tables, "e1 again")
+    tables.send_note("e1 again")
     assert await next_of(heard) == "again"
 
 
@@ -168,7 +180,7 @@ async def test_a_repair_that_fails_is_tried_again_on_one_connection(
     async with asyncio.timeout(30):
         await repaired.wait()
 
-    say(tables, "e1 again")
+    tables.send_note("e1 again")
     assert await next_of(heard) == "again"
     assert len(tables.query(LISTENERS)) == 1
 

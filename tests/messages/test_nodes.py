@@ -102,7 +102,8 @@ def test_presence_outlives_a_lost_line(alice: Person, bob: Person, there: Server
         wait_until(
             lambda: (
                 shared.query(
-                    """SELECT count(*) FROM presence JOIN pg_locks ON objid = node_id AND classid = 7267003
+                    """SELECT count(*) FROM presence JOIN pg_locks ON objid = node_id
+                    AND classid = (SELECT node_lock FROM installation)
                     WHERE user_id = %s AND granted""",
                     bob.id,
                 )
@@ -119,12 +120,13 @@ def test_a_commit_whose_answer_was_lost_is_told_all_the_same(
     alice, bob = register(server, "alice"), register(server, "bob")
     (node_id,) = database.query(
         """SELECT objid::bigint FROM pg_locks JOIN pg_database d ON d.oid = database
-            WHERE locktype = 'advisory' AND classid = 7267003 AND datname = current_database()"""
+            WHERE locktype = 'advisory' AND datname = current_database()
+              AND classid = (SELECT node_lock FROM installation)"""
     )[0]
     with Tab(bob) as tab:
         tab.everything()
         fill_mailbox(database, alice, bob, 1, "stored, and nobody knows")
-        database.query("SELECT pg_notify('pagewire', %s)", f"e{node_id} {bob.id}:1")
+        database.send_note(f"e{node_id} {bob.id}:1")
 
         assert tab.expect("message")["content"] == "stored, and nobody knows"
 

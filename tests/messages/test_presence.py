@@ -99,7 +99,8 @@ def test_more_partners_than_an_outbox_has_room_for_may_be_online(
         INSERT INTO presence (user_id, node_id)
         SELECT crowd.id, worker.objid::bigint FROM crowd,
                (SELECT objid FROM pg_locks JOIN pg_database d ON d.oid = database
-                 WHERE locktype = 'advisory' AND classid = 7267003 AND datname = current_database() LIMIT 1) AS worker
+                 WHERE locktype = 'advisory' AND datname = current_database()
+                   AND classid = (SELECT node_lock FROM installation) LIMIT 1) AS worker
         """,
         alice.id,
         alice.id,

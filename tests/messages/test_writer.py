@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from db import Database
-from delivery.queries import CHANNEL
+from delivery.queries import MARK_BYTES
 from errors import BusyError, DatabaseUnavailableError, PagewireError, UserNotFoundError
 from messages import queries
 from messages import writer as writer_room
@@ -360,11 +360,12 @@ def listening(tables: TestDatabase) -> Iterator[Callable[[], list[str]]]:
     """Ask it for the notes that came."""
     with contextlib.closing(psycopg2.connect(tables.url)) as connection:
         connection.autocommit = True
-        connection.cursor().execute(f"LISTEN {CHANNEL}")
+        ((channel,),) = tables.query("SELECT channel FROM installation")
+        connection.cursor().execute(f"LISTEN {channel}")
 
         def take() -> list[str]:
             connection.cursor().execute("SELECT 1")  # notes come with an answer
-            payloads = [note.payload for note in connection.notifies]
+            payloads = [note.payload[: -2 * MARK_BYTES] for note in connection.notifies]
             connection.notifies.clear()
             return payloads
 

@@ -7,6 +7,8 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import make_dsn
 
+from delivery.queries import notify_nodes
+
 
 class TestDatabase:
     """A database of its own on the run's PostgreSQL."""
@@ -25,6 +27,10 @@ class TestDatabase:
         """A connection whose transaction is the caller's to end."""
         with contextlib.closing(psycopg2.connect(self.url)) as connection:
             yield connection
+
+    def send_note(self, payload: str) -> None:
+        """As another node of the installation does."""
+        self.query(notify_nodes("SELECT %s::text AS payload"), payload)
 
     def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         with (

@@ -11,7 +11,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from db import NODE_LOCK
 from support.databases import TestDatabase
 from support.servers import WAIT_SECONDS, Person, Server
 
@@ -143,10 +142,11 @@ def forget(database: TestDatabase, person: Person, up_to: int) -> None:
 def listeners(database: TestDatabase) -> list[int]:
     """The connections by which nodes hear of each other: each holds its node's lock."""
     sql = """
-        SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2 AND granted
+        SELECT pid FROM pg_locks
+         WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid = (SELECT node_lock FROM installation)
            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     """
-    return [pid for (pid,) in database.query(sql, NODE_LOCK)]
+    return [pid for (pid,) in database.query(sql)]
 
 
 def slow_tab(person: Person) -> Tab:
