@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -60,7 +61,7 @@ from search import routes as search
 from search.finder import Finder
 from search.indexer import Indexer
 from search.vocabulary import Vocabulary
-from settings import Settings, get_settings
+from settings import Settings, get_settings, readable_by_others
 
 VERSION = "0.1.0"
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
@@ -210,6 +211,8 @@ def _log_start(settings: Settings, location: DatabaseLocation) -> None:
     logger.info("database: %s", location.description)
     logger.info("uploads:  %s (at most %d MB a file)", settings.upload_dir.absolute(), settings.max_upload_mb)
     logger.info("mail:     %s", f"by {settings.smtp_host}" if settings.smtp_host else "off, SMTP_HOST is not set")
+    if (path := readable_by_others(Path(".env"))) is not None:
+        logger.warning("%s holds secrets, and others on this machine may read it: chmod 600 %s", path, path)
     if settings.registration == "closed":
         logger.info("accounts: registration is closed")
 

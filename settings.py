@@ -186,6 +186,14 @@ class Settings(BaseSettings):
         return self.max_upload_mb * 1024 * 1024
 
 
+def readable_by_others(path: Path) -> Path | None:
+    """*path*, absolute, if it is a file that other users may read."""
+    try:
+        return path.absolute() if path.stat().st_mode & 0o044 else None
+    except OSError:
+        return None
+
+
 def load_settings() -> Settings:
     """Read the environment and `.env`; an invalid value raises a one-line StartupError that names the variable."""
     try:

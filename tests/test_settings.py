@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from errors import StartupError
 from settings import Settings, load_settings
+from support.servers import Server
 
 HOUSE = Path(__file__).parent.parent
 
@@ -106,6 +108,20 @@ def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.Monke
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hush@h/d")
 
     assert not {"4f1d7a9c", "hush"} & set(re.findall(r"4f1d7a9c|hush", repr(load_settings())))
+
+
+@pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o640, True)])
+def test_a_start_warns_of_secrets_that_others_may_read(
+    make_server: Callable[..., Server], mode: int, warns: bool
+) -> None:
+    server = make_server()
+    server.folder.mkdir()
+    (server.folder / ".env").write_text("LOG_LEVEL=info\n")
+    (server.folder / ".env").chmod(mode)
+
+    server.start()
+
+    assert any(".env holds secrets" in line for line in server.lines) is warns
 
 
 def test_importing_main_has_no_effect_and_needs_no_environment(tmp_path: Path) -> None:
