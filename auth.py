@@ -31,8 +31,10 @@ from edge.browsers import SAFE_METHODS, SessionCookie
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID
 from edge.limits import RateLimits, client_address, network_of
+from edge.turns import FairTurns
 from errors import (
     AdminRequiredError,
+    BusyError,
     InvalidTokenError,
     KeyNotAllowedError,
     NotAuthenticatedError,
@@ -49,6 +51,7 @@ CLAIMS = ["exp", "iat", "iss", "sub", "user_id", "email", "jti", "sid"]
 SESSION_KEY = re.compile(r"[0-9a-f]{32,64}")
 MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest
 MAX_QUEUED_HASHES = 64
+MAX_QUEUED_EACH = 4  # of one network, or account
 MAX_VERIFIED_TOKENS = 10_000
 CLOCK_SKEW_SECONDS = 30  # how far ahead another machine's clock may be
 
@@ -422,38 +425,37 @@ class Tokens:
 class Passwords:
     """bcrypt on low-priority threads of its own, so that a burst of logins does not slow down other requests.
 
-    At most `MAX_QUEUED_HASHES` wait; one more is refused with RateLimitedError.
+    Those whom the hashes are for (*by*: a client's network, or an account) take turns. At most `MAX_QUEUED_HASHES`
+    wait, `MAX_QUEUED_EACH` of one; one more is refused with RateLimitedError.
     """
 
     def __init__(self, *, rounds: int) -> None:
         self._rounds = rounds
-        self._threads = ThreadPoolExecutor(
-            max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="bcrypt", initializer=_lower_priority
-        )
-        self._queued = 0
+        count = max(1, (os.cpu_count() or 2) - 1)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="bcrypt", initializer=_lower_priority)
+        self._turns = FairTurns(count, most=MAX_QUEUED_HASHES, each=MAX_QUEUED_EACH)
         self._nobodys_hash = bcrypt.gensalt(rounds) + b"." * 31  # matches nothing, takes as long as any
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, by: str) -> str:
         return await self._in_thread(
-            lambda: bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._rounds)).decode("ascii")
+            lambda: bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._rounds)).decode("ascii"), by
         )
 
-    async def matches(self, password: str, password_hash: str | None) -> bool:
+    async def matches(self, password: str, password_hash: str | None, *, by: str) -> bool:
         """Whether *password* is the one that was hashed; without a hash False, after the same time."""
         expected = self._nobodys_hash if password_hash is None else password_hash.encode()
-        return await self._in_thread(lambda: _check(password.encode(), expected))
+        return await self._in_thread(lambda: _check(password.encode(), expected), by)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._queued >= MAX_QUEUED_HASHES:
-            raise RateLimitedError("Too many people are signing in; try again in a moment.", retry_after=5)
-        self._queued += 1
+    async def _in_thread(self, work: Callable[[], T], by: str) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._queued -= 1
+            async with self._turns.take(by):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except BusyError as error:
+            detail = "Too many people are signing in; try again in a moment."
+            raise RateLimitedError(detail, retry_after=5) from error
 
 
 def _check(password: bytes, password_hash: bytes) -> bool:

@@ -79,7 +79,9 @@ async def create_user(
 ) -> UserCreated:
     """Also where registration is closed."""
     check_admin(caller)
-    password_hash = "" if body.password is None else await gate.passwords.hash(body.password)
+    password_hash = (
+        "" if body.password is None else await gate.passwords.hash(body.password, by=f"user {caller.user.id}")
+    )
     async with database.transaction() as tx:
         user = await queries.insert_user(
             tx, email=body.email, name=body.name, password_hash=password_hash, is_admin=body.is_admin

@@ -107,7 +107,7 @@ class People:
             InvalidCredentialsError: unless it is theirs.
         """
         known = await people_queries.get_password_hash(self._database, user_id=user_id)
-        if not await self._gatekeeper.passwords.matches(password, known) or known is None:
+        if not await self._gatekeeper.passwords.matches(password, known, by=f"user {user_id}") or known is None:
             self._audit_trail.note_failed_login(actor, user_id=user_id)
             raise InvalidCredentialsError
         return known
@@ -120,7 +120,7 @@ class People:
         Raises:
             InvalidCredentialsError: if the password is not the *known* one any more; UserNotFoundError
         """
-        password_hash = await self._gatekeeper.passwords.hash(password)
+        password_hash = await self._gatekeeper.passwords.hash(password, by=f"user {user_id}")
         async with self._database.transaction() as tx:
             await _hold_password(tx, user_id, known)
             email = await people_queries.set_password(tx, user_id=user_id, password_hash=password_hash)
@@ -173,9 +173,10 @@ class People:
             LinkExpiredError
         """
         token_hash = hash_secret(token)
-        if await people_queries.find_link(self._database, token_hash=token_hash, purpose="password") is None:
+        found = await people_queries.find_link(self._database, token_hash=token_hash, purpose="password")
+        if found is None:
             raise LinkExpiredError
-        password_hash = await self._gatekeeper.passwords.hash(password)
+        password_hash = await self._gatekeeper.passwords.hash(password, by=f"user {found.user_id}")
         async with self._database.transaction() as tx:
             link = await people_queries.take_link(tx, token_hash=token_hash, purpose="password")
             if link is None:

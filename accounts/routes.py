@@ -196,10 +196,11 @@ async def register(
         raise RegistrationClosedError
     if not await queries.account_exists(database) and not installation.may_set_up(request, body.setup_code):
         raise FirstAccountError
-    await limits.hit(limits.register, client_network(request))
+    network = client_network(request)
+    await limits.hit(limits.register, network)
     if await queries.email_exists(database, email=body.email):
         raise EmailTakenError
-    password_hash = await gate.passwords.hash(body.password)
+    password_hash = await gate.passwords.hash(body.password, by=network)
     async with database.transaction() as tx:
         user = await queries.insert_user(tx, email=body.email, name=body.name, password_hash=password_hash)
         if user is None:
@@ -250,10 +251,12 @@ async def check_credentials(
     Raises:
         InvalidCredentialsError, RateLimitedError
     """
-    await limits.hit(limits.login_ip, client_network(request))
+    network = client_network(request)
+    await limits.hit(limits.login_ip, network)
     await limits.hit(limits.login, fold_address(credentials.email))
     found = await queries.find_credentials(database, email=credentials.email)
-    if not await gate.passwords.matches(credentials.password, found.password_hash if found else None) or found is None:
+    known = found.password_hash if found else None
+    if not await gate.passwords.matches(credentials.password, known, by=network) or found is None:
         audit.note_failed_login(stranger(request), user_id=None if found is None else found.user.id)
         raise InvalidCredentialsError
     return found
