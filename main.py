@@ -112,6 +112,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         location = locate_database(settings)
         database = await stack.enter_async_context(_open_database(location, size=settings.db_pool_size))
 
+        if location.server is None:
+            await warn_of_other_roles(database)
         mark = await get_installation_mark(database)
         gatekeeper = Gatekeeper(settings, mark=mark)
         stack.callback(gatekeeper.close)
@@ -201,8 +203,6 @@ async def _open_database(location: DatabaseLocation, *, size: int) -> AsyncItera
         database = Database(location.connect_kwargs, size=size, revive=server.ensure_started if server else None)
         stack.push_async_callback(database.close)
         await open_schema(database, description=location.description)
-        if server is None:
-            await warn_of_other_roles(database)
         yield database
 
 

@@ -175,6 +175,12 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS error_code text,     -- why it failed
     ADD COLUMN IF NOT EXISTS error_detail text,
     ADD COLUMN IF NOT EXISTS tokens_version integer NOT NULL DEFAULT 0;   -- extraction.tokens.TOKENS_VERSION of its pages in page_search; 0: to be indexed
+UPDATE documents   -- a list of documents read all of what some said about themselves; extraction.reader cuts it, too
+   SET metadata = (SELECT coalesce(jsonb_object_agg(left(key, 100), left(value, 1000)), '{}')
+                     FROM (SELECT key, value FROM jsonb_each_text(metadata) LIMIT 32) AS said)
+ WHERE octet_length(metadata::text) > 250000;
+ALTER TABLE documents DROP CONSTRAINT IF EXISTS documents_metadata_check;
+ALTER TABLE documents ADD CONSTRAINT documents_metadata_check CHECK (octet_length(metadata::text) <= 250000);
 ALTER TABLE documents DROP CONSTRAINT IF EXISTS documents_status_check;
 ALTER TABLE documents ADD CONSTRAINT documents_status_check CHECK (status IN ('processing', 'ready', 'failed'));
 UPDATE documents   -- before version 11 a warning was "<code>: page <number>"

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from accounts.audit_queries import Actor, insert_audit
 from accounts.queries import find_user
@@ -12,7 +12,7 @@ from delivery.feed import Feed
 from delivery.queries import Delivery, lock_mailboxes
 from documents import list_queries, page_queries, queries, share_queries
 from documents.list_queries import ListedDocument
-from documents.queries import DocumentRow, InsertedDocument
+from documents.queries import DetailsRow, DocumentRow, InsertedDocument
 from documents.readings import Readings
 from documents.share_queries import ShareRow
 from documents.storage import Incoming, Storage
@@ -56,6 +56,7 @@ class AddedDocument(NamedTuple):
     document: DocumentRow
     text_preview: str | None
     duplicate: bool
+    warnings: list[dict[str, Any]]
 
 
 class Library:
@@ -143,7 +144,8 @@ class Library:
         else:
             self._readings.extract_later(document.id)
         row = await self.get_document(document.id, user_id=user_id)
-        return AddedDocument(row, await self.get_preview(row), document.duplicate)
+        details = await self.get_details(document.id)
+        return AddedDocument(row, await self.get_preview(row), document.duplicate, details.warnings)
 
     async def _wait_for_extraction(self, document_id: int) -> None:
         """A client that disconnects does not stop it; a database that is away ends the wait, but not the extraction."""
@@ -185,6 +187,17 @@ class Library:
         if row.user_id != user_id:
             raise DocumentNotFoundError
         return row
+
+    async def get_details(self, document_id: int) -> DetailsRow:
+        """More about a document that its reader has been found to be allowed to read.
+
+        Raises:
+            DocumentNotFoundError: if it was deleted meanwhile.
+        """
+        details = await queries.find_details(self._database, document_id=document_id)
+        if details is None:
+            raise DocumentNotFoundError
+        return details
 
     async def get_listed_document(self, document_id: int, *, user_id: int) -> ListedDocument:
         """The document as lists show it, if *user_id* may read it.

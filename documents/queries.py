@@ -36,10 +36,8 @@ class DocumentRow(NamedTuple):
     status: Status
     sha256: str | None
     tables_found: int | None
-    metadata: dict[str, str]
+    title: str | None
     encrypted: bool
-    warnings: list[dict[str, Any]]  # code, pages, detail
-    notes: list[dict[str, Any]]  # page_number, author, text
     password: str | None  # of the file; never shown
     keep_failed: bool
     node_id: int | None  # the node that extracts it
@@ -49,10 +47,18 @@ class DocumentRow(NamedTuple):
     owner_name: str
 
 
+class DetailsRow(NamedTuple):
+    """What may be long, and only the page of one document shows."""
+
+    metadata: dict[str, str]
+    warnings: list[dict[str, Any]]  # code, pages, detail
+    notes: list[dict[str, Any]]  # page_number, author, text
+
+
 # A DocumentRow of `documents d` and its owner `users u`.
 DOCUMENT_COLUMNS = """
     d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
-    d.tables_found, d.metadata, d.encrypted, d.warnings, d.notes, d.password, d.keep_failed, d.node_id,
+    d.tables_found, left(d.metadata->>'Title', 1000), d.encrypted, d.password, d.keep_failed, d.node_id,
     d.pages_read, d.error_code, d.error_detail, u.name
 """
 
@@ -161,6 +167,12 @@ async def find_document(conn: Executor, *, document_id: int, reader_id: int | No
          WHERE d.id = %(document_id)s AND (%(reader_id)s IS NULL OR {may_read("%(reader_id)s", "d.id")})
         """,
         {"document_id": document_id, "reader_id": reader_id},
+    )
+
+
+async def find_details(conn: Executor, *, document_id: int) -> DetailsRow | None:
+    return await conn.fetch_one(
+        DetailsRow, "SELECT metadata, warnings, notes FROM documents WHERE id = %(id)s", {"id": document_id}
     )
 
 

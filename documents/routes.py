@@ -10,14 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field, TypeAdapter
 
-from auth import CurrentUser, Db
+from auth import CurrentUser, Db, UserRow
 from db import Database
 from delivery.attachments import thumbnail_address
 from documents import list_queries, page_queries
 from documents.answers import DocumentText, ReadersNote, ReadingWarning
-from documents.library import Library, OwnDocumentError
+from documents.library import AddedDocument, Library, OwnDocumentError
 from documents.list_queries import DocumentCounts, ListedDocument, SameRow, Shelf, Sort
-from documents.queries import DocumentRow, Status
+from documents.queries import DetailsRow, DocumentRow, Status
 from documents.sharing import Reader
 from documents.uploads import (
     MAX_FILENAME_CHARACTERS,
@@ -144,16 +144,16 @@ class DocumentDetails(Document):
     notes: list[ReadersNote]
 
     @classmethod
-    def from_row(cls, row: ListedDocument) -> "DocumentDetails":
+    def from_rows(cls, row: ListedDocument, details: DetailsRow) -> "DocumentDetails":
         document = row.document
         page = document.pages_read if document.status != "ready" else document.page_count or 0
         return cls(
             **_document_fields(row),
             progress=Progress(page=page, pages=document.page_count),
             encrypted=document.encrypted,
-            metadata=document.metadata,
-            warnings=[ReadingWarning(**warning) for warning in document.warnings],
-            notes=[ReadersNote(**note) for note in document.notes],
+            metadata=details.metadata,
+            warnings=[ReadingWarning(**warning) for warning in details.warnings],
+            notes=[ReadersNote(**note) for note in details.notes],
         )
 
 
@@ -170,7 +170,7 @@ def _document_fields(listed: ListedDocument) -> dict[str, Any]:
         "owner": Owner(id=row.user_id, name=row.owner_name),
         "tables_found": row.tables_found,
         "thumbnail": None if row.status == "failed" else thumbnail_address(row.id, row.sha256 and row.sha256[:8]),
-        "title": row.metadata.get("Title", "").strip()[:MAX_TITLE_CHARACTERS] or None,
+        "title": (row.title or "").strip()[:MAX_TITLE_CHARACTERS] or None,
         "sha256": row.sha256,
         "readers": listed.readers,
         "reader_count": listed.reader_count,
@@ -225,21 +225,20 @@ class UploadedDocument(BaseModel):
     same_as: list[SameDocument] = Field(description="up to 10 others that I have with the same bytes")
 
     @classmethod
-    def from_row(
-        cls, row: DocumentRow, *, text_preview: str | None, duplicate: bool, same: Sequence[SameRow]
-    ) -> "UploadedDocument":
+    def from_row(cls, added: AddedDocument, *, same: Sequence[SameRow]) -> "UploadedDocument":
+        row = added.document
         return cls(
             document_id=row.id,
             filename=row.filename,
             page_count=row.page_count,
             file_size=row.file_size,
-            text_preview=text_preview,
+            text_preview=added.text_preview,
             tables_found=row.tables_found,
             status=row.status,
             error=Failure.from_row(row),
             sha256=row.sha256,
-            warnings=[ReadingWarning(**warning) for warning in row.warnings],
-            duplicate=duplicate,
+            warnings=[ReadingWarning(**warning) for warning in added.warnings],
+            duplicate=added.duplicate,
             same_as=[SameDocument(document_id=other.id, filename=other.filename) for other in same],
         )
 
@@ -300,7 +299,7 @@ async def upload_pdf(
     async with received_pdf(request) as upload:
         content = upload.field("content", _content) or ""
         cards = await library.prepare_cards(upload.ids("recipient_id"), user_id=user.id, content=content)
-        row, text_preview, duplicate = await library.add(
+        added = await library.add(
             upload.incoming,
             user_id=user.id,
             filename=upload.filename,
@@ -311,11 +310,12 @@ async def upload_pdf(
         )
     if prefers_async:
         response.headers["Preference-Applied"] = "respond-async"
+    row = added.document
     if row.status == "processing":
         response.status_code = 202
         response.headers["Location"] = f"/documents/{row.id}"
     same = await list_queries.list_same(database, user_id=user.id, sha256=row.sha256, except_id=row.id)
-    return UploadedDocument.from_row(row, text_preview=text_preview, duplicate=duplicate, same=same)
+    return UploadedDocument.from_row(added, same=same)
 
 
 def _prefers_async(prefer: list[str]) -> bool:
@@ -392,9 +392,14 @@ def _read_cursor(cursor: str, sort: Sort) -> tuple[int | str, int]:
     raise RequestValidationError([problem])
 
 
+async def _describe(library: Library, user: UserRow, document_id: int) -> DocumentDetails:
+    listed = await library.get_listed_document(document_id, user_id=user.id)
+    return DocumentDetails.from_rows(listed, await library.get_details(document_id))
+
+
 @router.get("/documents/{document_id}", summary="One document", responses=may_fail(*SIGNED_IN, DocumentNotFoundError))
 async def read_document(library: Docs, user: CurrentUser, document_id: IdParameter) -> DocumentDetails:
-    return DocumentDetails.from_row(await library.get_listed_document(document_id, user_id=user.id))
+    return await _describe(library, user, document_id)
 
 
 @router.patch(
@@ -406,7 +411,7 @@ async def rename_document(
     library: Docs, user: CurrentUser, document_id: IdParameter, body: DocumentPatch
 ) -> DocumentDetails:
     await library.rename(document_id, user_id=user.id, filename=body.filename)
-    return DocumentDetails.from_row(await library.get_listed_document(document_id, user_id=user.id))
+    return await _describe(library, user, document_id)
 
 
 @router.delete(
@@ -428,7 +433,7 @@ async def delete_document(library: Docs, user: CurrentUser, document_id: IdParam
 async def read_again(library: Docs, user: CurrentUser, document_id: IdParameter, body: ReadAgain) -> DocumentDetails:
     """Of my own, from the file that is stored: with its password, or after it failed, or as newer versions do it."""
     await library.read_again(document_id, user_id=user.id, password=body.password)
-    return DocumentDetails.from_row(await library.get_listed_document(document_id, user_id=user.id))
+    return await _describe(library, user, document_id)
 
 
 FILE_HEADERS = {

@@ -6,6 +6,7 @@ Both are imported where they are used: the web process imports the tasks, and mu
 import contextlib
 import time
 from collections.abc import Iterator
+from itertools import islice
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -40,6 +41,12 @@ from extraction.values import (
     TableSet,
 )
 
+# Of what a file says about itself, and its readers about it: a few kB of PDF may hold megabytes of each.
+MAX_METADATA = 32
+MAX_KEY_CHARACTERS = 100
+MAX_VALUE_CHARACTERS = 1000
+MAX_NOTES = 1000
+MAX_NOTE_CHARACTERS = 10_000
 RESERVE_SECONDS = 4.0  # of a task's processor time, below which no page is read a second time
 
 
@@ -126,7 +133,8 @@ class Reader:
         return self._rescuer
 
     def read_metadata(self) -> dict[str, str]:
-        cleaned = {clean_text(key): clean_text(value) for key, value in self.document.metadata().items()}
+        found = islice(self.document.metadata().items(), MAX_METADATA)
+        cleaned = {_clean(key, MAX_KEY_CHARACTERS): _clean(value, MAX_VALUE_CHARACTERS) for key, value in found}
         return {key: value for key, value in cleaned.items() if key and value}
 
     def read_pages(self, first_page: int = 1, count: int | None = None) -> Iterator[tuple[PageText, Page | None]]:
@@ -151,7 +159,7 @@ class Reader:
                 self._char_count += len(text)
                 if self._char_count > MAXIMUM_TEXT_CHARS:
                     raise ExtractionLimitError(TOO_MUCH_TEXT)
-                self.notes += _clean_notes(page.notes)
+                self.notes += _clean_notes(page.notes[: MAX_NOTES - len(self.notes)])
                 if page.is_unmapped or is_gibberish(text):
                     self.findings.append(Finding(TEXT_UNREADABLE, page_number))
                 elif page.is_picture:
@@ -204,4 +212,11 @@ class Reader:
 
 
 def _clean_notes(notes: list[Note]) -> list[Note]:
-    return [Note(note.page_number, clean_text(note.author), clean_text(note.text)) for note in notes]
+    return [
+        Note(note.page_number, _clean(note.author, MAX_KEY_CHARACTERS), _clean(note.text, MAX_NOTE_CHARACTERS))
+        for note in notes
+    ]
+
+
+def _clean(text: str, most: int) -> str:
+    return clean_text(text[:most])
