@@ -305,7 +305,7 @@ ALTER TABLE messages
     ADD COLUMN IF NOT EXISTS conv text GENERATED ALWAYS AS
         (LEAST(sender_id, recipient_id)::text || ':' || GREATEST(sender_id, recipient_id)::text) STORED;
 
-CREATE INDEX IF NOT EXISTS messages_by_conv ON messages (conv, id);                   -- list_conversation, list_conversations
+CREATE INDEX IF NOT EXISTS messages_by_conv ON messages (conv, id);                   -- list_conversation, list_message_sizes, list_conversations
 CREATE INDEX IF NOT EXISTS messages_by_sender ON messages (sender_id, id);            -- list_messages
 CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient_id, id);      -- list_messages
 CREATE UNIQUE INDEX IF NOT EXISTS messages_client_id ON messages (sender_id, client_id) WHERE client_id IS NOT NULL;   -- insert_messages

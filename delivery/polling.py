@@ -13,6 +13,7 @@ from chat import CloseCode, Event, TooManySocketsError
 from delivery.feed import Feed
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
+from edge.portions import first_portion
 from errors import InvalidTokenError, PagewireError
 
 EVENTS_LIMIT = 200
@@ -73,7 +74,7 @@ async def list_events(
     epoch: Annotated[str | None, Query(max_length=64, description="of the answer that `after` comes from")] = None,
     wait: Annotated[float, Query(ge=0, le=60, description="seconds")] = 0,
 ) -> EventPage:
-    """The durable frames of the socket, for clients without sockets; at most 200 at once."""
+    """The durable frames of the socket, for clients without sockets; at most 200, or 1 MB, at once."""
     user = caller.user
     mailbox = await feed.position(user.id)
     if after == mailbox.seq and wait > 0 and await feed.find_gap(mailbox, seq=after, epoch=epoch) is None:
@@ -86,8 +87,8 @@ async def list_events(
         raise ResyncError(
             f"The missed events are no longer kept: reload the conversations, then continue with after={mailbox.seq}."
         )
-    events = [json.loads(event.durable(user_id, number)) for user_id, number, event in found]
-    return EventPage(events=events, seq=found[-1].seq if found else after, epoch=feed.epoch)
+    frames = first_portion([event.durable(user_id, number) for user_id, number, event in found], len)
+    return EventPage(events=[json.loads(frame) for frame in frames], seq=after + len(frames), epoch=feed.epoch)
 
 
 async def _wait_for_event(request: Request, feed: Feed, caller: Caller, seq: int, seconds: float) -> None:

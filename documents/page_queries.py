@@ -40,14 +40,33 @@ async def get_document_text(conn: Executor, *, document_id: int, characters: int
     return (row.text or "") if row is not None else ""
 
 
-async def list_pages(conn: Executor, *, document_id: int) -> list[PageRow]:
+class PageBytesRow(NamedTuple):
+    page_number: int
+    byte_count: int
+
+
+async def list_page_bytes(conn: Executor, *, document_id: int) -> list[PageBytesRow]:
+    return await conn.fetch_all(
+        PageBytesRow,
+        """
+        SELECT page_number, octet_length(text)
+          FROM pages WHERE document_id = %(document_id)s ORDER BY page_number
+        """,
+        {"document_id": document_id},
+    )
+
+
+async def list_pages(conn: Executor, *, document_id: int, first: int = 1, last: int = 2**31 - 1) -> list[PageRow]:
+    """From page *first* to *last*."""
     return await conn.fetch_all(
         PageRow,
         """
         SELECT page_number, text, width, height
-          FROM pages WHERE document_id = %(document_id)s ORDER BY page_number
+          FROM pages
+         WHERE document_id = %(document_id)s AND page_number BETWEEN %(first)s AND %(last)s
+         ORDER BY page_number
         """,
-        {"document_id": document_id},
+        {"document_id": document_id, "first": first, "last": last},
     )
 
 

@@ -19,6 +19,7 @@ from documents.library import AddedDocument, Library, OwnDocumentError
 from documents.list_queries import DocumentCounts, ListedDocument, SameRow, Shelf, Sort
 from documents.queries import DetailsRow, DocumentRow, Status
 from documents.sharing import Reader
+from documents.texts import list_parts, text_in_parts
 from documents.uploads import (
     MAX_FILENAME_CHARACTERS,
     MAX_PASSWORD_CHARACTERS,
@@ -487,6 +488,9 @@ async def read_text(
 ) -> Response:
     """Plain text with form feeds between pages, or JSON if `Accept` names `application/json`."""
     row = await library.get_ready_document(document_id, user_id=user.id)
+    parts = await list_parts(database, document_id=document_id)
+    if len(parts) > 1:
+        return text_in_parts(database, row, parts, as_json="application/json" in request.headers.get("accept", ""))
     if "application/json" not in request.headers.get("accept", ""):
         return PlainTextResponse(await page_queries.get_document_text(database, document_id=document_id))
     pages = await page_queries.list_pages(database, document_id=document_id)

@@ -1,16 +1,19 @@
 """Messages between two users over REST; sockets.py does the same live."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Literal, NoReturn
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from accounts.queries import find_user
 from accounts.routes import User
 from auth import FOR_USERS, CurrentAdmin, CurrentUser, Db, UserRow, current_user
+from db import Database
 from delivery.attachments import describe_attachment
 from delivery.events import MessageRow, timestamp
 from delivery.feed import Feed
@@ -19,6 +22,7 @@ from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, DirectRoute, may_fail,
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID, Id, IdParameter, NotBlank, refusal
 from edge.forms import read_json
+from edge.portions import first_portion, portions
 from errors import (
     AdminRequiredError,
     ClientIdReusedError,
@@ -33,12 +37,14 @@ from errors import (
 )
 from messages import presence_queries, queries
 from messages.messenger import Messenger, draft_of
+from messages.portion_queries import MessageSize, list_message_sizes
 from messages.presence_queries import PresenceRow
 from messages.queries import ConversationRow
 
 Chat = Annotated[Messenger, opened(Messenger)]
 MAX_PAGE = 1_000_000
 CONVERSATION_LIMIT = 1000
+SMALL_LIMIT = 50  # messages that are read and answered at once, whatever their size
 
 
 def _check_cursor(cursor: str) -> str:
@@ -255,24 +261,38 @@ router.add_api_route(
 )
 
 
-@router.get("/messages", summary="All my messages", responses=may_fail(*SIGNED_IN))
+@router.get("/messages", summary="All my messages", response_model=MessagePage, responses=may_fail(*SIGNED_IN))
 async def list_messages(
     database: Db,
     user: CurrentUser,
     page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     order: Annotated[Literal["asc", "desc"], Query()] = "desc",
-) -> MessagePage:
+) -> MessagePage | Response:
     """Messages to and from me, newest first, or oldest first with `order=asc`."""
     rows = await queries.list_messages(
         database, user_id=user.id, offset=(page - 1) * limit, limit=limit + 1, oldest_first=order == "asc"
     )
+    has_more = len(rows) > limit
+    if len(list(portions(rows[:limit], _size_of))) > 1:
+        end = json.dumps({"page": page, "limit": limit, "has_more": has_more})[1:]
+        return StreamingResponse(_write_rows(rows[:limit], user, f"], {end}"), media_type="application/json")
     return MessagePage(
-        messages=[Message.from_row(row, user) for row in rows[:limit]],
-        page=page,
-        limit=limit,
-        has_more=len(rows) > limit,
+        messages=[Message.from_row(row, user) for row in rows[:limit]], page=page, limit=limit, has_more=has_more
     )
+
+
+def _size_of(row: MessageRow) -> int:
+    return 2 * len(row.content)
+
+
+async def _write_rows(rows: list[MessageRow], reader: UserRow, end: str) -> AsyncIterator[str]:
+    yield '{"messages": ['
+    comma = ""
+    for portion in portions(rows, _size_of):
+        yield comma + json.dumps([_message_fields(row, reader) for row in portion])[1:-1]
+        comma = ", "
+    yield end
 
 
 @router.get(
@@ -292,6 +312,11 @@ async def list_conversation(
 ) -> Response:
     """Oldest first: the latest 1,000, or *limit* of those before, after or around a message."""
     between = {"user_id": user.id, "other_id": user_id}
+    if limit > SMALL_LIMIT:
+        sizes = await _list_sizes(database, between, before=before, after=after, around=around, limit=limit)
+        parts = list(portions(sizes, lambda size: size.byte_count))
+        if len(parts) > 1:
+            return StreamingResponse(_write_parts(database, between, parts, user), media_type="application/json")
     if around is None:
         rows = await queries.list_conversation(database, **between, before_id=before, after_id=after, limit=limit)
     else:
@@ -301,6 +326,36 @@ async def list_conversation(
         raise UserNotFoundError
     # Without a model in between: fifty messages take 60 µs, not 400.
     return Response(json.dumps([_message_fields(row, user) for row in rows]), media_type="application/json")
+
+
+async def _list_sizes(
+    database: Database,
+    between: dict[str, int],
+    *,
+    before: int | None,
+    after: int | None,
+    around: int | None,
+    limit: int,
+) -> list[MessageSize]:
+    if around is None:
+        return await list_message_sizes(database, **between, before_id=before, after_id=after, limit=limit)
+    sizes = await list_message_sizes(database, **between, before_id=around, limit=limit // 2)
+    return sizes + await list_message_sizes(database, **between, after_id=around - 1, limit=limit - limit // 2)
+
+
+async def _write_parts(
+    database: Database, between: dict[str, int], parts: list[list[MessageSize]], reader: UserRow
+) -> AsyncIterator[str]:
+    yield "["
+    comma = ""
+    for part in parts:
+        rows = await queries.list_conversation(
+            database, **between, after_id=part[0].id - 1, before_id=part[-1].id + 1, limit=len(part)
+        )
+        if rows:
+            yield comma + json.dumps([_message_fields(row, reader) for row in rows])[1:-1]
+            comma = ", "
+    yield "]"
 
 
 def _message_fields(row: MessageRow, reader: UserRow) -> dict[str, object]:
@@ -354,14 +409,14 @@ async def list_conversations(
     rows = await queries.list_conversations(
         database, user_id=user.id, before_id=before_id, as_of_id=as_of_id, limit=limit + 1
     )
+    shown = first_portion(rows[:limit], lambda row: _size_of(row.last_message))
     next_cursor = None
-    if len(rows) > limit:
-        next_cursor = f"{rows[limit - 1].position_id}-{as_of_id or rows[0].position_id}"
-    rows = rows[:limit]
-    found = await presence_queries.list_presence(database, user_ids=[row.other.id for row in rows])
+    if len(rows) > len(shown):
+        next_cursor = f"{shown[-1].position_id}-{as_of_id or rows[0].position_id}"
+    found = await presence_queries.list_presence(database, user_ids=[row.other.id for row in shown])
     presence = {person.user_id: person for person in found}
     return ConversationPage(
-        conversations=[Conversation.from_row(row, user, presence[row.other.id]) for row in rows],
+        conversations=[Conversation.from_row(row, user, presence[row.other.id]) for row in shown],
         next_cursor=next_cursor,
         seq=seq,
     )

@@ -25,6 +25,7 @@ from documents import share_queries as shares
 from edge import queries as limits
 from errors import BusyError
 from messages import attachment_queries as attachments
+from messages import portion_queries as portions
 from messages import presence_queries as presence
 from messages import queries as messages
 from messages.queries import MessageDraft
@@ -169,6 +170,7 @@ QUESTIONS: dict[str, Question] = {
     "list_events": lambda conn: delivery.list_events(conn, after={7: 5}, limit=20),
     "list_presence": lambda conn: presence.list_presence(conn, user_ids=[7]),
     "mark_read": lambda conn: messages.mark_read(conn, user_id=7, other_id=50, up_to_id=19_000),
+    "list_message_sizes": lambda conn: portions.list_message_sizes(conn, user_id=7, other_id=50, limit=20),
     "list_conversation": lambda conn: messages.list_conversation(conn, user_id=7, other_id=50, limit=20),
     **{
         f"list_{'shared_' if shelf == 'shared' else ''}documents{'' if sort == 'created_at' else f'_by_{sort}'}": partial(
