@@ -91,7 +91,7 @@ class Feed:
             for user_ids, frame in deliveries:
                 for user_id in user_ids:
                     self.connections.send_ephemeral(user_id, frame)
-                everybody = sorted(user_ids)
+                everybody = sorted(user_ids) if self._bus.has_other_nodes() else []
                 for start in range(0, len(everybody), USERS_PER_NOTE):
                     part = (everybody[start : start + USERS_PER_NOTE], frame)
                     added = len(json.dumps(part)) + 2

@@ -18,7 +18,7 @@ from errors import PagewireError, RateLimitedError
 from settings import Settings
 
 LOGINS_FROM_ONE_IP = 6  # times the limit of one account
-FRAMES_OF_ONE_SOCKET = "300/10 second"  # other than messages; more is a flood
+FRAMES_OF_ONE_USER = "300/10 second"  # other than messages, by all their sockets here; more is a flood
 SWEEP_EVERY_SECONDS = 600.0
 FORGOTTEN_AT_ONCE = 2  # expired windows dropped at each hit: more than one, so that they cannot pile up
 
@@ -115,7 +115,7 @@ class RateLimits(RateLimiter):
         self.reset_ip = Rate("reset-ip", resets, times=LOGINS_FROM_ONE_IP, is_shared=True)
         self.notification = Rate("notification", settings.notification_rate_limit, is_shared=True)
         self.message = Rate("message", settings.message_rate_limit)
-        self.frame = Rate("frame", FRAMES_OF_ONE_SOCKET)
+        self.frame = Rate("frame", FRAMES_OF_ONE_USER)
 
     def start(self) -> None:
         work = repeat(self._shared.sweep, every_seconds=SWEEP_EVERY_SECONDS, logger=logger, name="sweeping rate limits")

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from messages.queries import DocumentPointer, MessageDraft, StoredMessage, Unrea
 from messages.writer import MessageWriter
 
 ANNOUNCE_SECONDS = 60.0  # an event for every user
+TYPING_SECONDS = 1.0
 MAX_TYPING = 10_000  # pairs of people; beyond that a message no longer ends the typing before it
 MAX_BACKGROUND = 1000  # tasks
 
@@ -32,6 +35,14 @@ class Posted(NamedTuple):
 
     stored: list[StoredMessage]
     deliveries: list[Delivery]
+
+
+class _Typing(NamedTuple):
+    shown_at: float
+    is_shown: bool
+
+
+NOT_TYPING = _Typing(-math.inf, False)
 
 
 def draft_of(body: MessageBody, *, sender_id: int) -> MessageDraft:
@@ -47,7 +58,8 @@ class Messenger:
         self._feed = feed
         self._presence = presence
         self._limits = limits
-        self._typing: set[tuple[int, int]] = set()  # who is typing to whom, by the sockets of this node
+        # Who is typing to whom, by the sockets of this node, and when that was last shown.
+        self._typing: dict[tuple[int, int], _Typing] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._writer = MessageWriter(
             database, self._publish_own, node_id=feed.node_id, has_company=bus.has_company, expect=feed.expect
@@ -160,15 +172,18 @@ class Messenger:
         return unread
 
     async def typing(self, *, user_id: int, recipient_id: int, active: bool) -> None:
-        """Show *recipient_id* that *user_id* is typing, or no longer. Strangers are not shown it."""
+        """Show *recipient_id* that *user_id* is typing, at most once a second, or no longer. Strangers are not shown
+        it, and nobody the end of what was not shown.
+        """
+        pair, now = (user_id, recipient_id), time.monotonic()
+        known = self._typing.get(pair, NOT_TYPING)
+        if (now - known.shown_at < TYPING_SECONDS) if active else not known.is_shown:
+            return
+        if active and len(self._typing) >= MAX_TYPING:
+            self._typing.clear()
+        self._typing[pair] = _Typing(now, True) if active else known._replace(is_shown=False)
         if not await self._have_talked(user_id, recipient_id):
             return
-        if active:
-            if len(self._typing) >= MAX_TYPING:
-                self._typing.clear()
-            self._typing.add((user_id, recipient_id))
-        else:
-            self._typing.discard((user_id, recipient_id))
         await self._feed.send_ephemeral({recipient_id}, typing_frame(user_id=user_id, active=active))
 
     async def _have_talked(self, user_id: int, other_id: int) -> bool:
@@ -203,8 +218,8 @@ class Messenger:
         """Deliver a message that this node has stored, and what follows from it."""
         self._publish(stored, origin)
         sender_id, recipient_id = stored.message.sender_id, stored.message.recipient_id
-        if (sender_id, recipient_id) in self._typing:  # it has come to its end
-            self._typing.remove((sender_id, recipient_id))
+        if self._typing.get((sender_id, recipient_id), NOT_TYPING).is_shown:  # it has come to its end
+            del self._typing[sender_id, recipient_id]
             self._later(self._feed.send_ephemeral({recipient_id}, typing_frame(user_id=sender_id, active=False)))
         if stored.begins_conversation and sender_id != recipient_id:
             self._presence.introduce(sender_id, recipient_id)

@@ -5,7 +5,6 @@ import logging
 import time
 from contextlib import suppress
 from functools import partial
-from itertools import count
 
 from fastapi import APIRouter, WebSocket
 from starlette.routing import WebSocketRoute
@@ -51,7 +50,6 @@ MAX_SOCKET_SECONDS = 366 * 24 * 3600.0
 MAX_UNSTORED_PER_SOCKET = 32  # messages; the next frame is read when one of them is stored
 
 router = APIRouter(generate_unique_id_function=operation_id)
-_session_numbers = count(1)
 logger = logging.getLogger("pagewire.sockets")
 
 
@@ -195,7 +193,6 @@ class Session:
         self._limits = get_engine(websocket, RateLimits)
         self._user = caller.user
         self._is_read_only = caller.session.is_read_only
-        self._number = next(_session_numbers)
         self._unstored = 0  # messages of this socket on their way to the table
         self._one_less = asyncio.Event()
         self._replay = Replay(connection, get_engine(websocket, Feed), partial(self._send_ready, resumed=True))
@@ -268,7 +265,7 @@ class Session:
     async def _is_flood(self) -> bool:
         """Messages have a limit of their own; here count all other frames, and messages that were refused."""
         try:
-            await self._limits.hit(self._limits.frame, str(self._number))
+            await self._limits.hit(self._limits.frame, str(self._user.id))
         except RateLimitedError:
             await self._connection.end_with(FloodError(), CloseCode.TOO_MUCH)
             return True

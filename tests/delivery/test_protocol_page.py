@@ -164,7 +164,7 @@ def test_the_page_names_the_limits() -> None:
         "a frame": [f"{protocol.MAX_FRAME_BYTES:,}"],
         "a message": [f"{protocol.MAX_MESSAGE_CHARACTERS:,}"],
         "messages of a user": re.findall(r"\d+", defaults["message_rate_limit"].default),
-        "other frames of a socket": re.findall(r"\d+", edge.limits.FRAMES_OF_ONE_SOCKET),
+        "other frames of a user": re.findall(r"\d+", edge.limits.FRAMES_OF_ONE_USER),
         "sockets and long polls of a user in one process": [str(chat.SOCKETS_PER_USER)],
         "frames that wait for a slow reader": [str(chat.OUTBOX_FRAMES)],
         "messages of a socket that wait to be stored": [str(sockets.MAX_UNSTORED_PER_SOCKET)],
