@@ -221,6 +221,7 @@ MODULES = (
     pages,
     shares,
     messages,
+    portions,
     attachments,
     presence,
     search,
