@@ -442,4 +442,5 @@ CREATE TABLE IF NOT EXISTS notifications (
 
 ALTER TABLE notifications ADD COLUMN IF NOT EXISTS is_own boolean NOT NULL DEFAULT false;   -- Pagewire's: its text goes when it was sent
 
-CREATE INDEX IF NOT EXISTS notifications_due ON notifications (next_attempt_at) WHERE status = 'queued';   -- claim_notification
+DROP INDEX IF EXISTS notifications_due;   -- before version 18
+CREATE INDEX IF NOT EXISTS notifications_in_turn ON notifications (is_own DESC, next_attempt_at) WHERE status = 'queued';   -- claim_notification

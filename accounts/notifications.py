@@ -9,12 +9,14 @@ from pydantic import BaseModel, Field
 from accounts import queries
 from accounts.addresses import Email
 from auth import CurrentUser, Db, Limits
+from db import fold_address
 from delivery.outbox import Outbox
 from edge.answers import MAY_WRITE, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import NotBlank
 from edge.forms import json_or_form, read_body, validate
 from edge.health import Greeting
+from edge.limits import client_network
 from errors import ForbiddenError, RateLimitedError
 
 MAX_MESSAGE_CHARACTERS = 10_000
@@ -52,6 +54,7 @@ async def read_notification(
     responses=may_fail(*MAY_WRITE, *WITH_BODY, ForbiddenError, RateLimitedError),
 )
 async def send_notification(
+    request: Request,
     database: Db,
     limits: Limits,
     outbox: Annotated[Outbox, opened(Outbox)],
@@ -66,6 +69,9 @@ async def send_notification(
     if stored_email is None and not user.is_admin:
         raise ForbiddenError("Only registered users can be notified.")
     await limits.hit(limits.notification, str(user.id))
+    await limits.hit(limits.notification_ip, client_network(request))
+    await limits.hit(limits.notification_recipient, fold_address(notification.email))
+    await limits.hit(limits.notification_all, "")
     # Addresses that are equal to the database may be two mailboxes: the one that was registered is meant.
     await outbox.queue(sender_id=user.id, email=stored_email or notification.email, message=notification.message)
     return Greeting(message="Notification queued")

@@ -10,6 +10,7 @@ from db import Connection, Database
 from delivery import queries
 from delivery.queries import NotificationRow
 from delivery.smtp import Mail, MailDelayedError, Mailer, MailRefusedError
+from edge.background import cancel, repeat
 from errors import BusyError, DatabaseUnavailableError, PagewireError
 
 LOOK_EVERY_SECONDS = 30.0  # for e-mails that a dead node left behind
@@ -17,6 +18,9 @@ CLOSE_SECONDS = 2.0  # for the e-mail under way when the server stops
 MAX_ATTEMPTS = 80  # about three days
 LONGEST_WAIT_SECONDS = 3600.0
 RECONNECT_SECONDS = 0.5
+
+FORGET_EVERY_SECONDS = 3600.0
+KEPT_DAYS = 30  # notifications that were sent, or given up
 
 logger = logging.getLogger("pagewire.outbox")
 
@@ -35,14 +39,22 @@ class Outbox:
         self._is_due = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._forgetting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
+        self._forgetting = asyncio.create_task(
+            repeat(self._forget, every_seconds=FORGET_EVERY_SECONDS, logger=logger, name="deleting old notifications")
+        )
+
+    async def _forget(self) -> None:
+        await queries.forget_notifications(self._database, days=KEPT_DAYS)
 
     async def close(self) -> None:
         """Give the e-mail under way a moment; the others are sent after the next start."""
         self._closing = True
         self._is_due.set()
+        await cancel(self._forgetting)
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
             self._task.cancel()
@@ -100,7 +112,8 @@ class Outbox:
             message_id=f"<notification-{notification.id}@{self._mailer.domain}>",
             to=notification.email,
             subject=f"A message from {notification.sender_name or 'Pagewire'}",
-            text=notification.message,
+            text=_introduce(notification) + notification.message,
+            reply_to=notification.sender_email if notification.is_sender_verified else None,
         )
         try:
             await self._mailer.send(mail)
@@ -121,3 +134,13 @@ class Outbox:
         wait = min(self._retry_seconds * 2 ** (notification.attempts - 1), LONGEST_WAIT_SECONDS)
         logger.warning("notification %d delayed by %.0f s: %s", notification.id, wait, reason)
         return partial(queries.postpone_notification, seconds=wait, last_error=reason)
+
+
+def _introduce(notification: NotificationRow) -> str:
+    """Who wrote it: nothing in an e-mail of a user's may pass for Pagewire's own."""
+    if notification.sender_name is None:
+        return ""
+    name = " ".join(notification.sender_name.split())
+    if notification.is_sender_verified:
+        return f"{name} <{notification.sender_email}> wrote to you in Pagewire:\n\n"
+    return f"{name}, with the unconfirmed address {notification.sender_email}, wrote to you in Pagewire:\n\n"

@@ -323,6 +323,8 @@ class NotificationRow(NamedTuple):
     message: str
     attempts: int
     sender_name: str | None
+    sender_email: str | None
+    is_sender_verified: bool  # the address is known to be theirs
 
 
 class _NotificationId(NamedTuple):
@@ -344,7 +346,10 @@ async def insert_notification(conn: Executor, *, sender_id: int | None, email: s
 
 
 async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow | None:
-    """Claim the next notification that is due and that no other living node is sending; its attempts count this one."""
+    """Claim the next notification that is due and that no other living node is sending; its attempts count this one.
+
+    Pagewire's own come first: who waits for a link does not wait for a crowd of users.
+    """
     return await conn.fetch_one(
         NotificationRow,
         f"""
@@ -352,9 +357,11 @@ async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow
          WHERE id = (SELECT id FROM notifications
                       WHERE status = 'queued' AND next_attempt_at <= now()
                         AND (node_id = %(node_id)s OR {NODE_IS_GONE})
-                      ORDER BY next_attempt_at
+                      ORDER BY is_own DESC, next_attempt_at
                         FOR UPDATE SKIP LOCKED LIMIT 1)
-        RETURNING n.id, n.email, n.message, n.attempts, (SELECT name FROM users WHERE id = n.sender_id)
+        RETURNING n.id, n.email, n.message, n.attempts, (SELECT name FROM users WHERE id = n.sender_id),
+                  (SELECT email FROM users WHERE id = n.sender_id),
+                  EXISTS (SELECT 1 FROM users WHERE id = n.sender_id AND verified_at IS NOT NULL)
         """,
         {"node_id": node_id},
     )
@@ -383,6 +390,13 @@ async def postpone_notification(conn: Executor, *, notification_id: int, seconds
          WHERE id = %(notification_id)s
         """,
         {"notification_id": notification_id, "seconds": seconds, "last_error": last_error},
+    )
+
+
+async def forget_notifications(conn: Executor, *, days: int) -> None:
+    """Delete those that were finished more than *days* ago."""
+    await conn.execute(
+        "DELETE FROM notifications WHERE finished_at < now() - %(days)s * interval '1 day'", {"days": days}
     )
 
 

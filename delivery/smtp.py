@@ -37,6 +37,7 @@ class Mail(NamedTuple):
     to: str
     subject: str
     text: str
+    reply_to: str | None = None
 
 
 class Mailer:
@@ -89,6 +90,9 @@ class Mailer:
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = _only(recipient)
+        if mail.reply_to is not None:
+            with suppress(MailRefusedError):  # one that a header would change is left out
+                message["Reply-To"] = _only(_with_ascii_domain(mail.reply_to))
         message["Subject"] = _one_line(mail.subject)[:MAX_SUBJECT_CHARACTERS]
         message["Message-ID"] = mail.message_id
         message["Date"] = formatdate(usegmt=True)

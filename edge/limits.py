@@ -18,6 +18,8 @@ from errors import PagewireError, RateLimitedError
 from settings import Settings
 
 LOGINS_FROM_ONE_IP = 6  # times the limit of one account
+MAILS_FROM_ONE_IP = 6  # times the limit of one user; a recipient gets as many from all users as one may send
+MAILS_OF_ALL = 60
 FRAMES_OF_ONE_USER = "300/10 second"  # other than messages, by all their sockets here; more is a flood
 SWEEP_EVERY_SECONDS = 600.0
 FORGOTTEN_AT_ONCE = 2  # expired windows dropped at each hit: more than one, so that they cannot pile up
@@ -114,6 +116,10 @@ class RateLimits(RateLimiter):
         self.reset = Rate("reset", resets, is_shared=True)
         self.reset_ip = Rate("reset-ip", resets, times=LOGINS_FROM_ONE_IP, is_shared=True)
         self.notification = Rate("notification", settings.notification_rate_limit, is_shared=True)
+        mails = settings.notification_rate_limit
+        self.notification_recipient = Rate("notification-recipient", mails, is_shared=True)
+        self.notification_ip = Rate("notification-ip", mails, times=MAILS_FROM_ONE_IP, is_shared=True)
+        self.notification_all = Rate("notification-all", mails, times=MAILS_OF_ALL, is_shared=True)
         self.message = Rate("message", settings.message_rate_limit)
         self.frame = Rate("frame", FRAMES_OF_ONE_USER)
 

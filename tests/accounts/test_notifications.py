@@ -33,7 +33,23 @@ def test_a_notification_is_an_email(alice: Person, bob: Person, post_office: Mai
     assert (mail["From"], mail["To"]) == ("Pagewire <pagewire@example.com>", bob.email)
     assert mail["Subject"] == "A message from Alice"
     assert mail["Auto-Submitted"] == "auto-generated"
-    assert mail.get_content() == "The invoice is in.\n.\nA line with a dot alone is above; ü 文 😀\n"
+    assert mail.get_content() == (
+        f"Alice, with the unconfirmed address {alice.email}, wrote to you in Pagewire:\n\n"
+        "The invoice is in.\n.\nA line with a dot alone is above; ü 文 😀\n"
+    )
+    assert mail["Reply-To"] is None
+
+
+def test_who_has_confirmed_the_address_is_answered_there(
+    alice: Person, bob: Person, mail_database: TestDatabase, post_office: MailServer
+) -> None:
+    mail_database.query("UPDATE users SET verified_at = now() WHERE id = %s", alice.id)
+
+    notify(alice, bob, "hello")
+
+    mail = post_office.next_mail()
+    assert mail["Reply-To"] == alice.email
+    assert mail.get_content() == f"Alice <{alice.email}> wrote to you in Pagewire:\n\nhello\n"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +78,7 @@ def test_it_may_come_in_the_query_a_form_or_json(
 
     assert (answer.status_code, answer.json()) == (200, {"message": "Notification queued"})
     mail = post_office.next_mail()
-    assert (mail["To"], mail.get_content()) == (bob.email, "hello & goodbye\n")
+    assert (mail["To"], mail.get_content().rpartition("\n\n")[2]) == (bob.email, "hello & goodbye\n")
 
 
 @pytest.mark.parametrize("sender", ["a user", "an admin"])
@@ -182,6 +198,19 @@ def test_notifications_are_limited_and_the_answer_says_when_to_retry(make_server
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def test_one_recipient_gets_no_more_from_a_crowd_than_from_one(make_server: Callable[..., Server]) -> None:
+    server = make_server(NOTIFICATION_RATE_LIMIT="2/hour").start()
+    crowd = [register(server, name) for name in ("alice", "carol", "dave")]
+    bob = register(server, "bob")
+
+    answers = [
+        sender.client.post("/send-notification", json={"email": bob.email, "message": "buy"}).status_code
+        for sender in crowd
+    ]
+
+    assert answers == [200, 200, 429]
+
+
 # Contents that would change the e-mail
 
 
@@ -230,7 +259,7 @@ def test_a_message_ends_where_it_ends(alice: Person, bob: Person, post_office: M
 
     mail = post_office.next_mail()
     assert mail["To"] == bob.email
-    lines = mail.get_content().splitlines()
+    lines = mail.get_content().partition("in Pagewire:\n\n")[2].splitlines()
     assert lines == ("Dear Bob, " + text[:9000]).splitlines()
 
 
@@ -251,7 +280,7 @@ def test_an_address_that_a_header_would_change_is_refused(
     mail_database.query("INSERT INTO notifications (email, message) VALUES (%s, %s)", address, f"to {address!r}")
     notify(register(server, "alice"), register(server, "bob"), "the next")
 
-    assert post_office.next_mail().get_content() == "the next\n"
+    assert post_office.next_text() == "the next\n"
     assert status_of(mail_database, f"to {address!r}") == ("failed", 1)
 
 

@@ -41,6 +41,10 @@ class MailServer:
             self._thread.join()
             self._loop.close()
 
+    def next_text(self) -> str:
+        """What its sender wrote, without the line that says who it was."""
+        return str(self.next_mail().get_content()).partition("wrote to you in Pagewire:\n\n")[2]
+
     def next_mail(self) -> EmailMessage:
         """The next one that was accepted."""
         return read_mail(self.received.get(timeout=WAIT_SECONDS))
