@@ -8,6 +8,7 @@ import pytest
 from edge.portions import PORTION_BYTES, first_portion, portions
 from support.databases import TestDatabase
 from support.documents import uploaded
+from support.pdfs import make_pdf
 from support.servers import Person
 
 LARGE = "é" * 32_000
@@ -104,10 +105,9 @@ def test_conversations_with_large_messages_come_on_more_pages(alice: Person, dat
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/json"])
-def test_the_text_of_a_large_document_comes_bit_by_bit(
-    alice: Person, database: TestDatabase, hello: bytes, accept: str
-) -> None:
-    document_id = uploaded(alice, hello)["document_id"]
+def test_the_text_of_a_large_document_comes_bit_by_bit(alice: Person, database: TestDatabase, accept: str) -> None:
+    file = make_pdf("to be made large", accept)  # no other test's: what is read of a file is kept for the next one
+    document_id = uploaded(alice, file)["document_id"]
     page = 'says "é\\"\n' * 80_000
     database.query("UPDATE pages SET text = %s WHERE document_id = %s", page, document_id)
 
