@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -64,6 +65,7 @@ from search.vocabulary import Vocabulary
 from settings import Settings, get_settings, readable_by_others
 
 VERSION = "0.1.0"
+MAX_DESCRIPTORS = 65_536
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
 TAGS = [
     {"name": "app", "description": "Welcome and health."},
@@ -225,6 +227,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             engines = await stack.enter_async_context(open_engines(settings))
         app.state.engines = engines
         _collect_less()
+        _raise_descriptor_limit()
         with drain_before_exit(engines[Readiness], engines[Feed].connections):
             yield
 
@@ -237,6 +240,14 @@ def _named_if_lost() -> Iterator[None]:
     except (DatabaseUnavailableError, BusyError, OperationalError, TimeoutError) as error:
         reason = " ".join(str(error.__cause__ or error).split()) or "no answer in time"
         raise StartupError(f"the database was lost during the start: {reason}") from error
+
+
+def _raise_descriptor_limit() -> None:
+    """Each socket takes a descriptor, and many systems allow 1,024 unless one asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _collect_less() -> None:

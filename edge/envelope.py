@@ -22,6 +22,12 @@ MAX_BODY_BYTES = 1024 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
 BODY_IDLE_SECONDS = 30.0  # without a byte of the body
 BODY_BYTES_PER_SECOND = 1024  # on average, after the first BODY_IDLE_SECONDS
+# Where nobody needs to be known: what strangers send is small, and not waited for long.
+OPEN_PATHS = frozenset(
+    ("/login", "/token", "/register", "/session", "/refresh", "/forgot-password", "/reset-password", "/confirm-email")
+)
+MAX_OPEN_BODY_BYTES = 16 * 1024
+OPEN_BODY_SECONDS = 10.0
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 KNOWN_REASON = f"{StartupError.__module__}.{StartupError.__qualname__}: "  # in the last line of a traceback
@@ -78,7 +84,11 @@ class Envelope:
         """Refuse a body that is compressed (415), is too large (413) or arrives too slowly (408)."""
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
-        limit = self._max_upload_bytes if scope["path"] in self._large_bodies else MAX_BODY_BYTES
+        limit, patience = MAX_BODY_BYTES, BODY_IDLE_SECONDS
+        if scope["path"] in self._large_bodies:
+            limit = self._max_upload_bytes
+        elif scope["path"] in OPEN_PATHS:
+            limit, patience = MAX_OPEN_BODY_BYTES, OPEN_BODY_SECONDS
         announced = int(headers.get(b"content-length", b"0") or 0)
         is_encoded = b"content-encoding" in headers and _is_encoded(scope)
         clock = asyncio.get_running_loop().time
@@ -94,8 +104,8 @@ class Envelope:
                 error = CompressedBodyError()
                 raise HTTPException(error.status, error.detail)
             if announced > limit:
-                raise HTTPException(413, f"The request is larger than {limit // 1024 // 1024} MB.")
-            deadline = min(clock(), began + received / BODY_BYTES_PER_SECOND) + BODY_IDLE_SECONDS
+                raise HTTPException(413, f"The request is larger than {_describe_bytes(limit)}.")
+            deadline = min(clock(), began + received / BODY_BYTES_PER_SECOND) + patience
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
@@ -105,10 +115,14 @@ class Envelope:
             received += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if received > limit:
-                raise HTTPException(413, f"The request is larger than {limit // 1024 // 1024} MB.")
+                raise HTTPException(413, f"The request is larger than {_describe_bytes(limit)}.")
             return message
 
         return receive_within_limits
+
+
+def _describe_bytes(count: int) -> str:
+    return f"{count // 1024 // 1024} MB" if count >= 1024 * 1024 else f"{count // 1024} kB"
 
 
 def _is_encoded(scope: Scope) -> bool:

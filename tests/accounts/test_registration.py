@@ -100,7 +100,7 @@ def test_a_password_that_fits_is_accepted_as_it_is(client: httpx.Client, passwor
     assert (registered.status_code, signed_in.status_code) == (200, 200)
 
 
-@pytest.mark.parametrize("password", ["1234567", "", "x" * 73, EURO * 25, "x" * 100_000, "with\x00NUL in it"])
+@pytest.mark.parametrize("password", ["1234567", "", "x" * 73, EURO * 25, "x" * 10_000, "with\x00NUL in it"])
 def test_a_password_that_does_not_fit_is_refused(client: httpx.Client, password: str) -> None:
     answer = sign_up(client, address(), password)
 
@@ -137,7 +137,7 @@ def test_a_password_counts_to_its_last_byte(client: httpx.Client) -> None:
         "alice\x00@example.com",
         f"{'a' * 250}@example.com",
         f"alice@{'a' * 250}.com",
-        "a" * 100_000,
+        "a" * 10_000,
         None,
         7,
         ["alice@example.com"],

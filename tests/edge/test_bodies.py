@@ -51,7 +51,19 @@ def test_a_hostile_body_is_refused(
 ) -> None:
     answer = shared_alice.client.request(method, path, content=BODIES[body], headers={"Content-Type": kind})
 
-    assert_error(answer, 400, 404, 422)
+    assert_error(answer, 400, 404, 413, 422)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/login", "/token", "/register", "/session", "/refresh", "/forgot-password", "/reset-password", "/confirm-email"],
+)
+def test_a_stranger_s_body_of_more_than_16_kb_is_refused_before_it_is_parsed(server: Server, path: str) -> None:
+    with server.client() as client:
+        answer = client.post(path, content=b"[" * 16_385, headers={"Content-Type": "application/json"})
+
+    assert_error(answer, 413)
+    assert answer.json()["detail"] == "The request is larger than 16 kB."
 
 
 @pytest.mark.parametrize(

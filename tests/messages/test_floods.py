@@ -1,12 +1,14 @@
 """Many frames of one user: they cost others nothing, whatever the number of sockets."""
 
 import contextlib
+import socket
+import sys
 from collections.abc import Callable
 
 import psycopg2
 
 from support.databases import TestDatabase
-from support.servers import Person, Server, register
+from support.servers import HOUSE, WAIT_SECONDS, Person, Server, register
 from support.tabs import Tab
 
 
@@ -19,6 +21,20 @@ def test_all_sockets_of_a_user_share_one_limit_of_frames(alice: Person) -> None:
         other.send(type="ping")
 
         assert other.closing()[1] == 4429
+
+
+def test_silent_peers_do_not_use_up_the_descriptors(
+    make_server: Callable[..., Server], make_database: Callable[[], TestDatabase]
+) -> None:
+    server = make_server(database=make_database())
+    server.start("prlimit", "--nofile=256:4096", sys.executable, str(HOUSE / "main.py"))
+    host, port = server.url.removeprefix("http://").split(":")
+
+    with contextlib.ExitStack() as stack, server.client() as client:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection((host, int(port)), WAIT_SECONDS))
+
+        assert client.get("/readyz").status_code == 200
 
 
 def test_typing_is_shown_at_most_once_a_second(alice: Person, bob: Person) -> None:
