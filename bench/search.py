@@ -91,13 +91,13 @@ def serve(
     postgres: EmbeddedServer, home: Path, name: str, command: Sequence[str] = PAGEWIRE
 ) -> Iterator[tuple[Server, httpx.Client]]:
     """The product on the database *name*, which is created if it is not there."""
-    with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
+    with contextlib.closing(psycopg2.connect(make_dsn(**postgres.superuser_kwargs))) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
         if not cursor.rowcount:
             cursor.execute(f"CREATE DATABASE {name}")
-    url = str(make_dsn(**{**postgres.connect_kwargs, "dbname": name}))
+    url = str(make_dsn(**{**postgres.superuser_kwargs, "dbname": name}))
     pid = int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0])
     with (
         tempfile.TemporaryDirectory(prefix=f"{name}-", dir=home) as folder,
@@ -116,7 +116,7 @@ def open_library(postgres: EmbeddedServer, place: Path, size: Size, *, until: fl
             Asker(kind, user_id, sign_in(client, f"asker{user_id}@example.com"))
             for user_id, kind in ((OWNER, "owner of 20"), (READER, f"reader of {size.documents // 2}"))
         ]
-    url = make_dsn(**{**postgres.connect_kwargs, "dbname": name})
+    url = make_dsn(**{**postgres.superuser_kwargs, "dbname": name})
     with contextlib.closing(psycopg2.connect(url)) as database:
         cursor = database.cursor()
         cursor.execute(

@@ -86,10 +86,10 @@ def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
         postmaster_pid = int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0])
 
         def start(name: str, command: Sequence[str], **environment: str) -> Server:
-            with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
+            with contextlib.closing(psycopg2.connect(make_dsn(**postgres.superuser_kwargs))) as connection:
                 connection.autocommit = True
                 connection.cursor().execute(f"CREATE DATABASE {name}")
-            database_url = str(make_dsn(**{**postgres.connect_kwargs, "dbname": name}))
+            database_url = str(make_dsn(**{**postgres.superuser_kwargs, "dbname": name}))
             return stack.enter_context(
                 _server(name, command, folder / name, postmaster_pid, database_url, **environment)
             )

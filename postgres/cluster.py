@@ -13,8 +13,7 @@ from errors import StartupError
 from postgres.folders import Folders
 from postgres.host import Account, give_to, run_program
 from postgres.programs import Programs, find_programs
-
-DATABASE = "pagewire"  # the embedded server's database and its superuser
+from postgres.roles import DATABASE, SUPERUSER
 
 
 def prepare_cluster(folders: Folders, programs: Programs, account: Account) -> None:
@@ -34,7 +33,7 @@ def _create_cluster(folders: Folders, programs: Programs, account: Account) -> N
     unfinished = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=cluster.parent))
     password = secrets.token_hex(32)
     password_file = _write_private(unfinished / "password", password + "\n")
-    passfile = _write_private(unfinished / "pgpass", f"*:*:*:{DATABASE}:{password}\n")
+    passfile = _write_private(unfinished / "pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
     made = unfinished / "cluster"
     made.mkdir(mode=0o700)
     give_to(account, unfinished)  # from here on, whatever is in it may be a link that its owner made
@@ -57,7 +56,7 @@ def _run_initdb(
     if programs.major >= 17:  # sorts alike on every system; the C library's C.UTF-8 still says what a letter is
         locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     command = [str(programs.folder / "initdb"), "-D", str(cluster)]
-    command += [f"--username={DATABASE}", f"--pwfile={password_file}"]
+    command += [f"--username={SUPERUSER}", f"--pwfile={password_file}"]
     command += ["--encoding=UTF8", "--auth-local=scram-sha-256", "--auth-host=reject", *locale]
     if programs.major >= 17 and sys.platform == "linux":  # one sync for all files: 2 s less on a busy disk
         command.append("--sync-method=syncfs")
@@ -75,7 +74,7 @@ def _check_version(folders: Folders, programs: Programs) -> None:
         raise StartupError(f"{cluster} is not a PostgreSQL data folder; move it away.") from None
     if found != str(programs.major):
         command = f"PGPASSFILE='{folders.cluster / 'pgpass'}' '{find_programs()}'"
-        database = f"-h '{folders.run_dir}' -U {DATABASE} -d {DATABASE} -f pagewire.sql"
+        database = f"-h '{folders.run_dir}' -U {SUPERUSER} -d {DATABASE} -f pagewire.sql"
         raise StartupError(
             f"{cluster} was written by PostgreSQL {found}, and this is PostgreSQL {programs.major}. While the Pagewire "
             f"that wrote it is running, save it: {command}/pg_dump --clean --if-exists {database} ; stop it, move "

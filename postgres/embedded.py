@@ -16,11 +16,12 @@ from typing import Any
 import psycopg2
 
 from errors import StartupError
-from postgres.cluster import DATABASE, prepare_cluster
+from postgres.cluster import prepare_cluster
 from postgres.folders import PORT, Folders
 from postgres.host import Account, is_alive
 from postgres.postmaster import find_postmaster, launch_postmaster, read_failure, stop_postmaster
 from postgres.programs import usable_programs
+from postgres.roles import APPLICATION, DATABASE, SUPERUSER, make_application_role, read_password
 
 logger = logging.getLogger("pagewire.postgres")
 
@@ -43,13 +44,21 @@ class EmbeddedServer:
     @property
     def connect_kwargs(self) -> dict[str, str]:
         """Keywords for psycopg2.connect once the server is started; the password stays in its 0600 file."""
+        return self._keywords(APPLICATION, self.folders.passfile)
+
+    @property
+    def superuser_kwargs(self) -> dict[str, str]:
+        """The same for the superuser, which only sets up the other role."""
+        return self._keywords(SUPERUSER, self.folders.cluster / "pgpass")
+
+    def _keywords(self, role: str, passfile: Path) -> dict[str, str]:
         return {
             "host": str(self.folders.run_dir),
             "port": str(PORT),
             "dbname": DATABASE,
-            "user": DATABASE,
+            "user": role,
             "password": "",  # empty, not absent: a PGPASSWORD in the environment would win over the file
-            "passfile": str(self.folders.cluster / "pgpass"),
+            "passfile": str(passfile),
         }
 
     def ensure_started(self) -> None:
@@ -165,26 +174,33 @@ class EmbeddedServer:
         return launch_postmaster(self.folders, programs, account)
 
     def _try_to_connect(self) -> str:
-        """Return "" if the server answers, else the reason; create the database if it is missing."""
+        """Return "" if the server answers, else the reason; make the role and the database if they are missing."""
         if not self.folders.socket.exists():
             return f"there is no {self.folders.socket}"
-        keywords = self.connect_kwargs
+        password = read_password(self.folders.passfile)
         try:
-            _connect(keywords).close()
+            _connect(self.connect_kwargs).close()
         except psycopg2.OperationalError as error:
             trouble = str(error).strip().replace("\n", " ")
             if "too many clients" in trouble or "connection slots are reserved" in trouble:
                 return ""
+            if "password" not in trouble and f'database "{DATABASE}" does not exist' not in trouble:
+                return trouble
+            return self._set_up(password)
+        return ""
+
+    def _set_up(self, password: str) -> str:
+        """Make the application's role and database; return "" if that is done, else the reason."""
+        keywords = self.superuser_kwargs
+        try:
+            make_application_role({**keywords, "connect_timeout": "5"}, password)
+        except psycopg2.errors.LockNotAvailable:
+            raise StartupError("An older Pagewire still uses the embedded database: stop it first.") from None
+        except psycopg2.OperationalError as error:
+            trouble = str(error).strip().replace("\n", " ")
             if "password" in trouble:
                 raise StartupError(f"The embedded PostgreSQL rejects the password in {keywords['passfile']}.") from None
-            if f'database "{DATABASE}" does not exist' not in trouble:
-                return trouble
-            connection = _connect({**keywords, "dbname": "postgres"})
-            connection.autocommit = True
-            try:
-                connection.cursor().execute(f"CREATE DATABASE {DATABASE}")
-            finally:
-                connection.close()
+            return trouble
         return ""
 
     def _stop_if_unused(self) -> None:

@@ -24,6 +24,7 @@ class Folders:
         gate      locked by the process that is starting or stopping the server
         use       share-locked by each process that uses it; the kernel drops the lock however the process dies
         cluster   PostgreSQL's data folder; created under another name and renamed when complete
+        pgpass    the password of the role that Pagewire works as; the superuser's is in the cluster
         run       the socket (in a private folder under /tmp if the path is too long for one, or has a comma)
 
     PostgreSQL refuses to run as root. Started by root, it runs as the owner of the data if there is any, else
@@ -38,6 +39,7 @@ class Folders:
         self.data_dir = Path(os.path.realpath(data_dir))
         self.home = self.data_dir / "postgres"
         self.cluster = self.home / "cluster"
+        self.passfile = self.home / "pgpass"
         self.run_dir = self.home / "run"
         if len(os.fsencode(self.socket)) > SOCKET_PATH_BYTES or "," in str(self.run_dir):  # libpq: a list of hosts
             digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]

@@ -19,6 +19,7 @@ from pdf import PdfEngine
 from postgres.embedded import EmbeddedServer
 from postgres.migration import apply_schema
 from postgres.postmaster import OPTIONS
+from postgres.roles import APPLICATION
 from support.databases import TestDatabase
 from support.documents import documents_of, locked
 from support.engines import FileReader, Run, open_engine
@@ -52,10 +53,10 @@ def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
     def make(options: str = "") -> TestDatabase:
         """*options* as CREATE DATABASE has them."""
         name = f"test_{os.getpid()}_{next(_database_numbers)}"
-        with contextlib.closing(psycopg2.connect(make_dsn(**postgres.connect_kwargs))) as connection:
+        with contextlib.closing(psycopg2.connect(make_dsn(**postgres.superuser_kwargs))) as connection:
             connection.autocommit = True
-            connection.cursor().execute(f"CREATE DATABASE {name} {options}")
-        return TestDatabase({**postgres.connect_kwargs, "dbname": name})
+            connection.cursor().execute(f"CREATE DATABASE {name} OWNER {APPLICATION} {options}")
+        return TestDatabase({**postgres.connect_kwargs, "dbname": name}, {**postgres.superuser_kwargs, "dbname": name})
 
     return make
 

@@ -24,7 +24,7 @@ FLOORS = [
     {"main"},
 ]
 DOORS = {
-    "psycopg2": {"db", "postgres.embedded", "postgres.location"},
+    "psycopg2": {"db", "postgres.embedded", "postgres.location", "postgres.roles"},
     "pypdfium2": {"extraction.annotations", "extraction.native", "extraction.pdfium", "extraction.textpage"},
     "pdfplumber": {"extraction.chars", "extraction.plumber"},
     "pikepdf": {"extraction.layers", "extraction.structure"},

@@ -315,8 +315,7 @@ async def crowded(make_database: Callable[[], TestDatabase]) -> Any:
     made = make_database()
     database = Database(made.keywords, size=2)
     await apply_schema(database)
-    async with database.transaction(seconds=60) as tx:
-        await tx.execute(FILL)
+    made.administer(FILL)
     yield database
     await database.close()
 
@@ -378,20 +377,20 @@ async def test_a_quiet_conversation_is_found_without_walking_the_others(
     make_database: Callable[[], TestDatabase],
 ) -> None:
     """Three pairs, one of them long silent: the planner was tempted to walk back through all messages."""
-    database = Database(make_database().keywords, size=2)
+    made = make_database()
+    database = Database(made.keywords, size=2)
     await apply_schema(database)
-    async with database.transaction(seconds=60) as tx:
-        await tx.execute(
-            """
-            SET LOCAL session_replication_role = replica;
-            INSERT INTO users (email, password_hash, name)
-            SELECT 'user' || n || '@example.com', '$2b$12$', 'User ' || n FROM generate_series(1, 60) AS n;
-            INSERT INTO messages (sender_id, recipient_id, content)
-            SELECT CASE WHEN n <= 40000 THEN 7 ELSE 1 + n % 2 END, CASE WHEN n <= 40000 THEN 50 ELSE 3 END, 'hello'
-              FROM generate_series(1, 90000) AS n;
-            ANALYZE;
-            """
-        )
+    made.administer(
+        """
+        SET LOCAL session_replication_role = replica;
+        INSERT INTO users (email, password_hash, name)
+        SELECT 'user' || n || '@example.com', '$2b$12$', 'User ' || n FROM generate_series(1, 60) AS n;
+        INSERT INTO messages (sender_id, recipient_id, content)
+        SELECT CASE WHEN n <= 40000 THEN 7 ELSE 1 + n % 2 END, CASE WHEN n <= 40000 THEN 50 ELSE 3 END, 'hello'
+          FROM generate_series(1, 90000) AS n;
+        ANALYZE;
+        """
+    )
     explainer = Explainer(database)
 
     await QUESTIONS["list_conversation"](explainer)

@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from postgres.roles import APPLICATION
 from support.outages import FragilePostgres, fragile_postgres
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 from support.tabs import SECRET_KEY, Tab, send
@@ -187,9 +188,9 @@ def test_a_restored_copy_is_recognised(postgres: FragilePostgres, start: Callabl
     send_many(alice, bob, "1")
     epoch = epoch_of(bob)
     node.stop()
-    with contextlib.closing(psycopg2.connect(make_dsn(**{**postgres.keywords, "dbname": "postgres"}))) as connection:
+    with contextlib.closing(psycopg2.connect(make_dsn(**{**postgres.superuser, "dbname": "postgres"}))) as connection:
         connection.autocommit = True
-        connection.cursor().execute("CREATE DATABASE restored TEMPLATE pagewire")
+        connection.cursor().execute(f"CREATE DATABASE restored OWNER {APPLICATION} TEMPLATE pagewire")
     node.start()
     send_many(move(alice, node), bob, "2")
 

@@ -182,7 +182,7 @@ def test_the_first_start_makes_a_database(folder: Path, server_in: Callable[[Pat
 
     server.ensure_started()
 
-    assert ask(server, "SELECT current_database(), current_user") == [("pagewire", "pagewire")]
+    assert ask(server, "SELECT current_database(), current_user") == [("pagewire", "pagewire_app")]
 
 
 @pytest.mark.parametrize("name", ["""it's "quoted" \\ 50 % Käse 文書""", "a comma, say", "long" * 40])

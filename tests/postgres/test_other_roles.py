@@ -26,12 +26,12 @@ _numbers = count(1)
 def eve(server: Server, database: TestDatabase) -> Iterator[connection]:
     """Her connection to the database of the shared server."""
     name = f"eve_{database.keywords['dbname']}_{next(_numbers)}"
-    database.query(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    database.administer(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
     keywords: dict[str, Any] = {**database.keywords, "user": name, "password": "secret", "passfile": ""}
     with contextlib.closing(psycopg2.connect(**keywords)) as opened:
         opened.autocommit = True
         yield opened
-    database.query(f"DROP ROLE {name}")
+    database.administer(f"DROP ROLE {name}")
 
 
 def test_it_cannot_read_what_signs_the_notes(eve: connection) -> None:

@@ -1,12 +1,10 @@
 """A database that cannot serve is refused in one line that names the reason and the remedy, and stays as it was."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
 
-import psycopg2
 import pytest
 
 from db import Database
@@ -57,9 +55,9 @@ def fresh(make_database: Callable[..., TestDatabase]) -> TestDatabase:
 def role(fresh: TestDatabase) -> Iterator[str]:
     """Somebody who may connect, and use what is everybody's."""
     name = f"role_{os.getpid()}_{next(_numbers)}"
-    fresh.query(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    fresh.administer(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
     yield name
-    fresh.query(f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}")
+    fresh.administer(f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 def as_role(database: TestDatabase, name: str) -> dict[str, str]:
@@ -110,15 +108,13 @@ def test_a_role_that_may_not_create_tables_is_refused(fresh: TestDatabase, role:
 @pytest.mark.parametrize("setting", ["ALTER ROLE {role} SET", "ALTER DATABASE {database} SET"])
 def test_a_read_only_role_is_refused(fresh: TestDatabase, role: str, setting: str) -> None:
     fresh.query(f"GRANT CREATE ON SCHEMA public TO {role}")
-    fresh.query(f"{setting} default_transaction_read_only = on".format(role=role, database=fresh.keywords["dbname"]))
+    changed = setting.format(role=role, database=fresh.keywords["dbname"])
+    fresh.administer(f"{changed} default_transaction_read_only = on")
 
     line = refusal(as_role(fresh, role))
 
     assert line.startswith(f"{role} may only read")
-    writing = psycopg2.connect(fresh.url, options="-c default_transaction_read_only=off")
-    with contextlib.closing(writing) as connection:
-        connection.autocommit = True
-        connection.cursor().execute(remedy(line))
+    fresh.administer(f"SET TRANSACTION READ WRITE; {remedy(line)}")
     start_on(as_role(fresh, role))
 
 
@@ -161,7 +157,7 @@ def test_a_role_without_a_schema_is_refused(fresh: TestDatabase, role: str) -> N
 
 
 def test_a_role_that_may_have_one_connection_only_is_refused(fresh: TestDatabase, role: str) -> None:
-    fresh.query(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} CONNECTION LIMIT 1")
+    fresh.administer(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} CONNECTION LIMIT 1")
 
     line = refusal(as_role(fresh, role))
 
@@ -176,8 +172,8 @@ def test_tables_of_another_owner_are_refused(fresh: TestDatabase, role: str) -> 
 
     line = refusal(as_role(fresh, role))
 
-    assert line.startswith(f"{role} may not change what belongs to pagewire: ALTER TABLE announcements OWNER TO ")
-    fresh.query(remedy(line))
+    assert line.startswith(f"{role} may not change what belongs to pagewire_app: ALTER TABLE announcements OWNER TO ")
+    fresh.administer(remedy(line))
     start_on(as_role(fresh, role))
 
 

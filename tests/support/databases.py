@@ -15,8 +15,9 @@ class TestDatabase:
 
     __test__ = False
 
-    def __init__(self, keywords: dict[str, str]) -> None:
+    def __init__(self, keywords: dict[str, str], superuser: dict[str, str]) -> None:
         self.keywords = keywords
+        self._superuser = superuser
 
     @property
     def url(self) -> str:
@@ -31,6 +32,11 @@ class TestDatabase:
     def send_note(self, payload: str) -> None:
         """As another node of the installation does."""
         self.query(notify_nodes("SELECT %s::text AS payload"), payload)
+
+    def administer(self, sql: str) -> None:
+        """Do what takes a superuser."""
+        with contextlib.closing(psycopg2.connect(make_dsn(**self._superuser))) as connection, connection:
+            connection.cursor().execute(sql)
 
     def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         with (

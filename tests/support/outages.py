@@ -27,6 +27,10 @@ class FragilePostgres(EmbeddedServer):
         return {**self.connect_kwargs}
 
     @property
+    def superuser(self) -> dict[str, Any]:
+        return {**self.superuser_kwargs}
+
+    @property
     def url(self) -> str:
         return str(make_dsn(**self.connect_kwargs))
 
@@ -35,7 +39,7 @@ class FragilePostgres(EmbeddedServer):
         return int((self.folders.cluster / "postmaster.pid").read_text().split()[0])
 
     def ask(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
-        with contextlib.closing(psycopg2.connect(**self.keywords)) as connection:
+        with contextlib.closing(psycopg2.connect(**self.superuser)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute(sql, params)

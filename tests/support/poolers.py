@@ -20,7 +20,7 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 def pooled(server: EmbeddedServer, **options: object) -> Iterator[dict[str, str]]:
     """PgBouncer before *server*, with *options* of its own; yields how to connect, but for the database."""
     assert PGBOUNCER is not None
-    password = (server.folders.cluster / "pgpass").read_text().strip().rpartition(":")[2]
+    password = server.folders.passfile.read_text().strip().rpartition(":")[2]
     user = server.connect_kwargs["user"]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
