@@ -1,7 +1,6 @@
 """What workers do with a file: extract or inspect it, list the words of a page, export tables."""
 
 import contextlib
-import gc
 import json
 import math
 import sys
@@ -31,14 +30,8 @@ from extraction.waiting import waited_seconds
 
 
 def load_readers() -> None:
-    """Import what `Reader` imports on first use, so that no task waits for it; to be called once, in a worker.
-
-    The garbage collector leaves alone what is there by then: going through it took a twentieth of the time.
-    """
+    """Import what `Reader` imports on first use, so that no task waits for it."""
     from extraction import pdfium, plumber, tables  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
 
 
 @guarded
