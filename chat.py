@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -10,6 +11,7 @@ from enum import IntEnum
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from prometheus_client import Histogram
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from errors import PagewireError
@@ -31,6 +33,8 @@ NOTE_SECONDS = 0.02  # to wait for another node's note before the event is loade
 MAX_AHEAD = 256  # events of one user kept until the ones before them arrive; beyond that they are loaded
 
 logger = logging.getLogger("pagewire.chat")
+
+DELAY = Histogram("pagewire_frame_delay_seconds", "From a frame that a socket is to receive until it took it.")
 
 
 class CloseCode(IntEnum):
@@ -129,7 +133,7 @@ class Connection:
         self._describe = describe
         self._outbox: deque[str] = deque()
         self._characters = 0  # in the outbox, and on their way out of it
-        self._more: asyncio.Future[None] | None = None  # what the pump waits for; an Event takes twice as long
+        self._more: asyncio.Future[float] | None = None  # what the pump waits for; an Event takes twice as long
         self._has_room = asyncio.Event()
         self._lifetime: asyncio.Timeout | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -162,7 +166,7 @@ class Connection:
             self._characters += len(frame)
             self._outbox.append(frame)
             if self._more is not None and not self._more.done():
-                self._more.set_result(None)
+                self._more.set_result(time.monotonic())
 
     async def send_patiently(self, frame: str) -> None:
         """Put *frame* in the outbox once half of it is free; the other half is for events that arrive meanwhile.
@@ -242,14 +246,16 @@ class Connection:
     async def _empty_outbox(self) -> None:
         loop = asyncio.get_running_loop()
         try:
+            since = time.monotonic()
             while True:
                 while self._outbox:
                     frame = self._outbox.popleft()
                     await self._websocket.send_text(frame)
                     self._characters -= len(frame)
                     self._has_room.set()
+                DELAY.observe(time.monotonic() - since)
                 self._more = loop.create_future()
-                await self._more
+                since = await self._more
         except (WebSocketDisconnect, WebSocketDisconnected, OSError):
             self._has_room.set()  # there is nothing left to wait for
 
@@ -324,6 +330,10 @@ class ConnectionManager:
             self._wanted.pop(listener.user_id, None)
         if not self._channels:
             self._empty.set()
+
+    def count(self) -> int:
+        """The open sockets and long polls."""
+        return sum(len(channel.listeners) for channel in self._channels.values())
 
     def has_socket(self, user_id: int) -> bool:
         channel = self._channels.get(user_id)

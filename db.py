@@ -8,6 +8,7 @@ import logging
 import re
 import select
 import socket
+import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar, get_args, get_type_
 
 import psycopg2
 import psycopg2.extensions
+from prometheus_client import Histogram
 from psycopg2 import IntegrityError as IntegrityError  # what a statement raises when it breaks a constraint
 from psycopg2 import OperationalError as OperationalError  # when the server refuses or is lost
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
@@ -52,6 +54,8 @@ SqlError = psycopg2.Error  # the base class of them all
 Params = Mapping[str, object]
 Row = TypeVar("Row", bound=tuple[Any, ...])
 logger = logging.getLogger("pagewire.db")
+
+WAIT = Histogram("pagewire_database_wait_seconds", "Waiting for a free connection of the pool.")
 
 
 class Prepared(str):
@@ -373,7 +377,9 @@ class Database:
         self._callers += 1
         try:
             async with asyncio.timeout(self._answer_seconds if seconds is None else seconds) as deadline:
+                asked_at = time.perf_counter()
                 async with self._slots:
+                    WAIT.observe(time.perf_counter() - asked_at)
                     connection = await self._take()
                     try:
                         yield connection
@@ -411,6 +417,11 @@ class Database:
             return
         self._answered_at = connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
+
+    @property
+    def callers(self) -> int:
+        """Who has a connection, or waits for one."""
+        return self._callers
 
     async def check_alive(self) -> None:
         """Raise DatabaseUnavailableError if the server answers nobody; not if all connections are merely busy."""

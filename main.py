@@ -36,7 +36,7 @@ from documents import routes as documents
 from documents.library import Library
 from documents.readings import Readings
 from documents.storage import Storage
-from edge import health
+from edge import health, metrics
 from edge.answers import add_error_handlers, operation_id, routes_for_head
 from edge.browsers import SessionCookie
 from edge.client import Client
@@ -48,6 +48,7 @@ from edge.health import Readiness
 from edge.hosts import Hosts
 from edge.limits import RateLimits
 from edge.logs import configure_logging
+from edge.metrics import Level, Metrics
 from edge.shared_limits import SharedHits
 from errors import BusyError, DatabaseUnavailableError, StartupError
 from messages import boot, sockets
@@ -78,6 +79,7 @@ TAGS = [
 ]
 ROUTERS = (
     health.router,
+    metrics.router,
     accounts.router,
     me.router,
     sessions.router,
@@ -161,6 +163,17 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         outbox.start()
         await readings.start()
         indexer.start()
+        levels = {
+            "pagewire_sockets": Level("Open sockets and long polls.", feed.connections.count),
+            "pagewire_messages_queued": Level("Messages that wait to be stored.", lambda: messenger.queued),
+            "pagewire_database_callers": Level("Who has a connection, or waits for one.", lambda: database.callers),
+            "pagewire_pdf_tasks_waiting": Level("Tasks that wait for a PDF process.", lambda: engine.waiting),
+            "pagewire_extractions": Level("Extractions under way or waiting.", lambda: readings.count),
+            "pagewire_storage_free_bytes": Level("What the uploads' disk has left.", storage.free_bytes),
+        }
+        figures = Metrics(settings, levels)
+        figures.start()
+        stack.push_async_callback(figures.close)
 
         _log_start(settings, location)
         if not await account_exists(database):
@@ -185,6 +198,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             Finder(database, vocabulary),
             indexer,
             limits,
+            figures,
             Readiness({"database": partial(db.ping, database), "storage": storage.ping, "bus": bus.ping}),
         )
 

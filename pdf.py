@@ -135,6 +135,11 @@ class PdfEngine:
             max_pages=settings.pdf_max_pages,
         )
 
+    @property
+    def waiting(self) -> int:
+        """Tasks that wait for a worker."""
+        return self._workers.waiting
+
     def start(self) -> None:
         """Start the workers in the background; a task that arrives before they are ready waits for them."""
         self._workers.start()

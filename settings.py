@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     ] = ()  # names that it answers to, besides loopback's and addresses
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None  # for /metrics from other machines
 
     # The database: DATABASE_URL, else DB_*, else the embedded server
     database_url: SecretStr | None = None

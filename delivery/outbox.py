@@ -6,6 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from prometheus_client import Counter
+
 from db import Connection, Database
 from delivery import queries
 from delivery.queries import NotificationRow
@@ -23,6 +25,8 @@ FORGET_EVERY_SECONDS = 3600.0
 KEPT_DAYS = 30  # notifications that were sent, or given up
 
 logger = logging.getLogger("pagewire.outbox")
+
+MAILS = Counter("pagewire_mails", "E-mails that were tried: sent, delayed, failed, not_sent.", ("outcome",))
 
 Record = Callable[..., Awaitable[None]]
 
@@ -107,7 +111,7 @@ class Outbox:
         """Try once; return what records the outcome."""
         if not self._mailer.is_configured:
             logger.warning("notification %d to %s not sent: SMTP_HOST is not set", notification.id, notification.email)
-            return partial(queries.finish_notification, status="not_sent")
+            return _finished("not_sent")
         mail = Mail(
             message_id=f"<notification-{notification.id}@{self._mailer.domain}>",
             to=notification.email,
@@ -119,20 +123,21 @@ class Outbox:
             await self._mailer.send(mail)
         except MailRefusedError as error:
             logger.error("notification %d refused: %s", notification.id, error)
-            return partial(queries.finish_notification, status="failed", last_error=str(error))
+            return _finished("failed", last_error=str(error))
         except MailDelayedError as error:
             return self._postpone(notification, str(error))
         except Exception as error:
             logger.exception("notification %d", notification.id)
             return self._postpone(notification, f"{type(error).__name__}: {error}")
-        return partial(queries.finish_notification, status="sent")
+        return _finished("sent")
 
     def _postpone(self, notification: NotificationRow, reason: str) -> Record:
         if notification.attempts >= MAX_ATTEMPTS:
             logger.error("giving up notification %d: %s", notification.id, reason)
-            return partial(queries.finish_notification, status="failed", last_error=reason)
+            return _finished("failed", last_error=reason)
         wait = min(self._retry_seconds * 2 ** (notification.attempts - 1), LONGEST_WAIT_SECONDS)
         logger.warning("notification %d delayed by %.0f s: %s", notification.id, wait, reason)
+        MAILS.labels("delayed").inc()
         return partial(queries.postpone_notification, seconds=wait, last_error=reason)
 
 
@@ -144,3 +149,8 @@ def _introduce(notification: NotificationRow) -> str:
     if notification.is_sender_verified:
         return f"{name} <{notification.sender_email}> wrote to you in Pagewire:\n\n"
     return f"{name}, with the unconfirmed address {notification.sender_email}, wrote to you in Pagewire:\n\n"
+
+
+def _finished(status: str, *, last_error: str | None = None) -> Record:
+    MAILS.labels(status).inc()
+    return partial(queries.finish_notification, status=status, last_error=last_error)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from weakref import WeakValueDictionary
 
+from prometheus_client import Counter, Histogram
+
 from db import Connection, Database
 from delivery.feed import Feed
 from delivery.protocol import progress_frame
@@ -34,6 +36,14 @@ REFUSALS = 256  # remembered, for a repeat of the upload that comes as its docum
 CLOSE_SECONDS = 2.0  # for the extractions under way when the server stops
 
 logger = logging.getLogger("pagewire.readings")
+
+EXTRACTIONS = Histogram(
+    "pagewire_extraction_seconds",
+    "Extractions of stored documents; the outcome is ready, copied, or the code of what went wrong.",
+    ("outcome",),
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
+PAGES = Counter("pagewire_extracted_pages", "Pages that were extracted.")
 
 
 class Readings:
@@ -72,6 +82,11 @@ class Readings:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_SECONDS)
         await cancel(*self._tasks.values())
+
+    @property
+    def count(self) -> int:
+        """The extractions under way, or waiting for their turn."""
+        return len(self._tasks)
 
     def extract(self, document_id: int) -> "asyncio.Task[None]":
         """Extract a stored document; the task is done when it is ready, or raises why it cannot be (BadPdfError, …).
@@ -132,12 +147,16 @@ class Readings:
             raise refusal.with_traceback(None)
         if document is None or document.status != "processing" or not await self._claim(document):
             return
+        began = time.monotonic()
         try:
             async with self._lock_of(document):
-                if not await self._copy(document_id):
+                is_copied = await self._copy(document_id)
+                if not is_copied:
                     await self._extract_parts(document)
+            EXTRACTIONS.labels("copied" if is_copied else "ready").observe(time.monotonic() - began)
         except Exception as error:
             reason = error if isinstance(error, PagewireError) else BadPdfError(DAMAGED)
+            EXTRACTIONS.labels(reason.code).observe(time.monotonic() - began)
             if reason.status >= 500:
                 raise  # the database is down or the server busy: recovery tries again
             if isinstance(reason, ExtractionLimitError):
@@ -181,6 +200,7 @@ class Readings:
         async with contextlib.aclosing(self._engine.extract_parts(file, with_vectors=True)) as parts:
             async for part in parts:
                 seen.add(part)
+                PAGES.inc(len(part.pages))
                 if not await self._save(document.id, part, seen):
                     return  # it was deleted, or another node has taken it over
                 page = part.pages[-1].page_number

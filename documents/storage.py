@@ -8,10 +8,12 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -98,6 +100,10 @@ class Storage:
 
     async def ping(self) -> None:
         await self._in_thread(self.check)
+
+    async def free_bytes(self) -> int:
+        """What the folder's disk has left."""
+        return (await self._in_thread(partial(shutil.disk_usage, self._folder))).free
 
     @asynccontextmanager
     async def receive(self, source: BinaryIO, *, max_bytes: int) -> AsyncIterator[Incoming]:

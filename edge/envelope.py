@@ -16,6 +16,7 @@ from edge.answers import error_response
 from edge.browsers import BY_COOKIE, guard, protect
 from edge.hosts import Hosts, is_address
 from edge.logs import cut_path
+from edge.metrics import count_request
 from errors import CompressedBodyError, MisdirectedError, StartupError
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -78,7 +79,10 @@ class Envelope:
                 await send(message)
 
             await app(scope, self._bounded(scope, receive, headers), send_with_headers)
-        _log(scope, status, request_id, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if scope["type"] == "http":
+            count_request(scope, status, seconds)
+        _log(scope, status, request_id, seconds)
 
     def _bounded(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
         """Refuse a body that is compressed (415), is too large (413) or arrives too slowly (408)."""

@@ -77,6 +77,11 @@ class TaskQueue:
         self._patience_seconds = patience_seconds
         self._waiting: Counter[int | None] = Counter()  # tasks in the queue, by owner
 
+    @property
+    def waiting(self) -> int:
+        """Tasks in the queue."""
+        return self._waiting.total()
+
     def put_last(self, owner: int | None) -> None:
         self._turns.put_last(owner)
 

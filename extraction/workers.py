@@ -57,6 +57,11 @@ class Workers:
         self._queue = TaskQueue(count, patience_seconds=deadline_seconds)
         self._pool = WorkerPool(memory_bytes=memory_bytes, shared_modules=shared_modules, warm_up=warm_up)
 
+    @property
+    def waiting(self) -> int:
+        """Tasks in the queue."""
+        return self._queue.waiting
+
     def start(self) -> None:
         """Start the processes in the background."""
         self._pool.start()

@@ -68,6 +68,11 @@ class Messenger:
         bus.subscribe("m", self._hear_messages)
         bus.on_repair(self._repair)
 
+    @property
+    def queued(self) -> int:
+        """Messages that wait to be stored."""
+        return self._writer.queued
+
     def start(self) -> None:
         self._writer.start()
 

@@ -6,6 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from prometheus_client import Histogram
+
 from db import Database
 from delivery.events import MessageRow
 from delivery.queries import Delivery
@@ -36,6 +38,10 @@ CLOSE_SECONDS = 2.0  # to store what waits when the server stops
 PATIENCE_SECONDS = 0.4  # in the queue before an attempt that may take the pool's 4.5: people are answered within five
 
 logger = logging.getLogger("pagewire.messages")
+
+BATCH = Histogram(
+    "pagewire_message_batch", "Messages that one statement stored.", buckets=(1, 2, 5, 10, 25, 50, 100, 250, MAX_BATCH)
+)
 
 
 class Job(NamedTuple):
@@ -230,6 +236,7 @@ class MessageWriter:
 
     async def _store(self, jobs: Sequence[Job]) -> list[Stored]:
         rows = await self._insert([self._mark_first(job.draft) for job in jobs])
+        BATCH.observe(len(jobs))
         self._remember_pairs(rows)
         by_ordinal = {row.ordinal: row for row in rows}
         stored: list[Stored] = []
@@ -303,6 +310,11 @@ class MessageWriter:
         self._expect(deliveries)
         self._remember_pairs([stored])
         return stored
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait to be stored."""
+        return self._queued
 
     def forget_pairs(self) -> None:
         """The database may be in an older state: conversations may lack their rows."""

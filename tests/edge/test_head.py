@@ -21,6 +21,7 @@ PATHS = sorted(
     }
 )
 DIFFERENT = ("date", "x-request-id")  # from answer to answer
+COUNTING = "/metrics"  # counts the question, too
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +64,18 @@ def test_head_has_the_headers_of_get_and_no_body(
     status, headers, body = answer_to(server, "HEAD", address, reader)
 
     expected_status, expected_headers, expected_body = answer_to(server, "GET", address, reader)
+    assert int(expected_headers["content-length"]) == len(expected_body)
+    if path == COUNTING:
+        assert int(headers.pop("content-length")) > 0
+        del expected_headers["content-length"]
     assert (status, headers) == (expected_status, expected_headers)
-    assert int(headers["content-length"]) == len(expected_body)
     assert body == b""
     assert status == (426 if path.startswith("/ws") else 307 if path == "/app" else 200)
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/docs/assets/swagger-ui.css", "/unknown"])
+@pytest.mark.parametrize(
+    "path", [*(path for path in PATHS if path != COUNTING), "/docs/assets/swagger-ui.css", "/unknown"]
+)
 def test_an_error_has_no_body_either(server: Server, path: str) -> None:
     address = path.replace("{", "").replace("}", "")
 
