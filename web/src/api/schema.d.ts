@@ -482,7 +482,7 @@ export interface paths {
         };
         /**
          * My events after a number (long poll)
-         * @description The durable frames of the socket, for clients without sockets; at most 200 at once.
+         * @description The durable frames of the socket, for clients without sockets; at most 200, or 1 MB, at once.
          */
         get: operations["list_events"];
         put?: never;
