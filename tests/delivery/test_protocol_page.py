@@ -34,6 +34,7 @@ ATTACHMENT = {
     "snippet": [{"text": "figures", "hit": True}],
     "status": "ready",
     "available": True,
+    "version": "9f86d081",
 }
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROOMS_OF_SOCKETS = (sockets, replay, chat, messenger, attachments, writer, queries, protocol)
