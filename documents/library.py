@@ -1,4 +1,4 @@
-"""What may be done with documents, independent of HTTP: add, find, rename, share, delete; and by whom."""
+"""What may be done with documents, independent of HTTP: add, find, rename, delete; and by whom."""
 
 import asyncio
 import logging
@@ -6,15 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from accounts.audit_queries import Actor, insert_audit
-from accounts.queries import find_user
 from db import Connection, Database
 from delivery.feed import Feed
-from delivery.queries import Delivery, lock_mailboxes
+from delivery.queries import Delivery
 from documents import list_queries, page_queries, queries, share_queries
 from documents.list_queries import ListedDocument
 from documents.queries import DetailsRow, DocumentRow, InsertedDocument
 from documents.readings import Readings
-from documents.share_queries import ShareRow
+from documents.shares import Shares, get_document, get_owned_document
 from documents.storage import Incoming, Storage
 from documents.withdrawals import Withdrawals
 from errors import (
@@ -22,14 +21,11 @@ from errors import (
     DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
-    NotFoundError,
     PagewireError,
-    UserNotFoundError,
 )
 from index.queries import rename_pages
-from messages.attachment_queries import hold_document
 from messages.messenger import Messenger, Posted
-from messages.queries import DocumentPointer, MessageDraft
+from messages.queries import MessageDraft
 from pdf import PdfFile
 
 PREVIEW_CHARACTERS = 500
@@ -37,19 +33,6 @@ CHECK_EVERY_SECONDS = 2.0  # that the database answers, while an upload waits fo
 
 
 logger = logging.getLogger("pagewire.library")
-
-
-class ShareNotFoundError(NotFoundError):
-    """The document is not shared with this user."""
-
-    code = "share_not_found"
-
-
-class OwnDocumentError(PagewireError):
-    """This document is your own: share it with somebody else."""
-
-    status = 422
-    code = "own_document"
 
 
 class AddedDocument(NamedTuple):
@@ -70,6 +53,7 @@ class Library:
         self._readings = readings
         self._feed = feed
         self._messenger = messenger
+        self.shares = Shares(database, feed, messenger)
         self._withdrawals = Withdrawals(database, storage, feed)
 
     async def close(self) -> None:
@@ -87,7 +71,7 @@ class Library:
         cards: Sequence[MessageDraft] = (),
     ) -> AddedDocument:
         """Keep a received file as a document and have it extracted; if *wait*, return when that is done. Share it by
-        *cards* (see `prepare_cards`): when it is ready if the caller waits, else as it is stored.
+        *cards* (see `Shares.prepare_cards`): when it is ready if the caller waits, else as it is stored.
 
         A file that cannot be extracted leaves nothing behind if the caller waits; else it stays, with the status
         `failed`. Nor does an upload that the server cannot complete (a status of 500 or more). A known *client_id*
@@ -120,7 +104,7 @@ class Library:
                     if not (wait or cards or document.duplicate):  # a card tells of it too
                         deliveries = await self._notify_readers(tx, "document.added", document.id)
                     if cards and not wait:
-                        posted = await self._post_cards_of_upload(tx, cards, document.id)
+                        posted = await self.shares.post_cards_of_upload(tx, cards, document.id)
                 self._feed.expect(deliveries)
                 if not document.has_new_file:
                     await self._storage.delete(file.file_path)
@@ -160,7 +144,7 @@ class Library:
         """An upload that cannot be shared leaves nothing behind."""
         try:
             async with self._database.transaction() as tx:
-                return await self._post_cards_of_upload(tx, cards, document.id)
+                return await self.shares.post_cards_of_upload(tx, cards, document.id)
         except PagewireError as error:
             if error.status < 500 and not document.duplicate:
                 await self.delete(document.id, user_id=cards[0].sender_id)
@@ -172,10 +156,7 @@ class Library:
         Raises:
             DocumentNotFoundError: also when it exists but is not shared with *user_id*.
         """
-        row = await queries.find_document(self._database, document_id=document_id, reader_id=user_id)
-        if row is None:
-            raise DocumentNotFoundError
-        return row
+        return await get_document(self._database, document_id, user_id=user_id)
 
     async def get_owned_document(self, document_id: int, *, user_id: int) -> DocumentRow:
         """The document, if *user_id* may change, share and delete it: its owner alone.
@@ -183,10 +164,7 @@ class Library:
         Raises:
             DocumentNotFoundError: also when *user_id* may only read it.
         """
-        row = await self.get_document(document_id, user_id=user_id)
-        if row.user_id != user_id:
-            raise DocumentNotFoundError
-        return row
+        return await get_owned_document(self._database, document_id, user_id=user_id)
 
     async def get_details(self, document_id: int) -> DetailsRow:
         """More about a document that its reader has been found to be allowed to read.
@@ -279,73 +257,6 @@ class Library:
     async def _notify_readers(self, tx: Connection, kind: str, document_id: int) -> list[Delivery]:
         readers = await share_queries.lock_readers(tx, document_ids=[document_id])
         return await self._feed.notify(tx, user_ids=readers[document_id], kind=kind, ref_id=document_id)
-
-    # Sharing
-
-    async def share(self, document_id: int, *, user_id: int, reader_id: int) -> ShareRow:
-        """Share a document of *user_id*'s; *reader_id* is sent it as a message, unless they could read it before.
-
-        Raises:
-            DocumentNotFoundError, UserNotFoundError, OwnDocumentError, RateLimitedError
-        """
-        await self.get_owned_document(document_id, user_id=user_id)
-        found = await share_queries.find_share(self._database, document_id=document_id, user_id=reader_id)
-        if found is not None:
-            return found
-        cards = await self.prepare_cards([reader_id], user_id=user_id)
-        async with self._database.transaction() as tx:
-            posted = await self._post_cards(tx, cards, document_id)
-            share = await share_queries.find_share(tx, document_id=document_id, user_id=reader_id)
-        self._messenger.publish_cards(posted)
-        if share is None:
-            raise UserNotFoundError  # the account was deleted in this moment
-        return share
-
-    async def prepare_cards(self, reader_ids: Sequence[int], *, user_id: int, content: str = "") -> list[MessageDraft]:
-        """The messages by which *user_id* is about to share a document; they count in the message limit.
-
-        Raises:
-            UserNotFoundError, OwnDocumentError, PayloadTooLargeError, RateLimitedError
-        """
-        if user_id in reader_ids:
-            raise OwnDocumentError
-        for reader_id in reader_ids:
-            if await find_user(self._database, user_id=reader_id) is None:
-                raise UserNotFoundError
-        for _ in reader_ids:
-            await self._messenger.allow(user_id, content)
-        return [MessageDraft(user_id, reader_id, content, client_id=None) for reader_id in reader_ids]
-
-    async def _post_cards_of_upload(self, tx: Connection, cards: Sequence[MessageDraft], document_id: int) -> Posted:
-        """A repeated upload sends no card again, nor does it share again what was taken back."""
-        cards = [card._replace(client_id=f"upload-{document_id}-{card.recipient_id}") for card in cards]
-        return await self._post_cards(tx, cards, document_id)
-
-    async def _post_cards(self, tx: Connection, cards: Sequence[MessageDraft], document_id: int) -> Posted:
-        row = await queries.find_document(tx, document_id=document_id)
-        if row is None:
-            raise DocumentNotFoundError
-        pointer = DocumentPointer(document_id, filename=row.filename)
-        return await self._messenger.post_cards(tx, [card._replace(document=pointer) for card in cards])
-
-    async def unshare(self, document_id: int, *, user_id: int, reader_id: int) -> None:
-        """Take a document of *user_id*'s back from *reader_id*.
-
-        Raises:
-            DocumentNotFoundError, ShareNotFoundError
-        """
-        await self.get_owned_document(document_id, user_id=user_id)
-        async with self._database.transaction() as tx:
-            if await hold_document(tx, document_id=document_id) is None:
-                raise DocumentNotFoundError
-            await lock_mailboxes(tx, user_ids=[user_id, reader_id])
-            if not await share_queries.delete_share(tx, document_id=document_id, user_id=reader_id):
-                raise ShareNotFoundError
-            deliveries = await self._feed.notify(tx, user_ids=[reader_id], kind="document.unshared", ref_id=document_id)
-            await insert_audit(
-                tx, "document_unshared", Actor(user_id, None), user_id=reader_id, document_id=document_id
-            )
-        self._feed.expect(deliveries)
 
     async def delete(self, document_id: int, *, user_id: int) -> None:
         """Delete a document and notify everybody who could read it, then delete its file: a crash in between leaves a

@@ -15,9 +15,10 @@ from db import Database
 from delivery.attachments import thumbnail_address
 from documents import list_queries, page_queries
 from documents.answers import DocumentText, ReadersNote, ReadingWarning
-from documents.library import AddedDocument, Library, OwnDocumentError
+from documents.library import AddedDocument, Library
 from documents.list_queries import DocumentCounts, ListedDocument, SameRow, Shelf, Sort
 from documents.queries import DetailsRow, DocumentRow, Status
+from documents.shares import OwnDocumentError
 from documents.sharing import Reader
 from documents.texts import list_parts, text_in_parts
 from documents.uploads import (
@@ -299,7 +300,7 @@ async def upload_pdf(
     prefers_async = _prefers_async(prefer or [])
     async with received_pdf(request) as upload:
         content = upload.field("content", _content) or ""
-        cards = await library.prepare_cards(upload.ids("recipient_id"), user_id=user.id, content=content)
+        cards = await library.shares.prepare_cards(upload.ids("recipient_id"), user_id=user.id, content=content)
         added = await library.add(
             upload.incoming,
             user_id=user.id,

@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field
 
 from auth import CurrentUser, Db
 from documents import share_queries
-from documents.library import Library, OwnDocumentError, ShareNotFoundError
+from documents.library import Library
 from documents.share_queries import ShareRow
+from documents.shares import OwnDocumentError, ShareNotFoundError
 from edge.answers import MAY_WRITE, SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import IdParameter
@@ -91,7 +92,7 @@ async def read_share(
 )
 async def share_document(library: Docs, user: CurrentUser, document_id: IdParameter, user_id: IdParameter) -> Share:
     """They are sent a message that shows it, the first time; a repeat changes nothing."""
-    return Share.from_row(await library.share(document_id, user_id=user.id, reader_id=user_id))
+    return Share.from_row(await library.shares.share(document_id, user_id=user.id, reader_id=user_id))
 
 
 @router.delete(
@@ -102,7 +103,7 @@ async def share_document(library: Docs, user: CurrentUser, document_id: IdParame
 )
 async def unshare_document(library: Docs, user: CurrentUser, document_id: IdParameter, user_id: IdParameter) -> None:
     """They may read nothing of it from now on; messages that show it stay, with what was quoted."""
-    await library.unshare(document_id, user_id=user.id, reader_id=user_id)
+    await library.shares.unshare(document_id, user_id=user.id, reader_id=user_id)
 
 
 class DocumentMessages(BaseModel):
