@@ -55,7 +55,7 @@ Params = Mapping[str, object]
 Row = TypeVar("Row", bound=tuple[Any, ...])
 logger = logging.getLogger("pagewire.db")
 
-WAIT = Histogram("pagewire_database_wait_seconds", "Waiting for a free connection of the pool.")
+WAIT = Histogram("pagewire_database_wait_seconds", "Waits for a connection of the pool, where none was free.")
 
 
 class Prepared(str):
@@ -377,9 +377,10 @@ class Database:
         self._callers += 1
         try:
             async with asyncio.timeout(self._answer_seconds if seconds is None else seconds) as deadline:
-                asked_at = time.perf_counter()
+                asked_at = time.perf_counter() if self._slots.locked() else None
                 async with self._slots:
-                    WAIT.observe(time.perf_counter() - asked_at)
+                    if asked_at is not None:
+                        WAIT.observe(time.perf_counter() - asked_at)
                     connection = await self._take()
                     try:
                         yield connection

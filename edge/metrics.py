@@ -1,6 +1,7 @@
 """GET /metrics, for Prometheus. Counters stand in the rooms whose work they count; levels are asked for here."""
 
 import asyncio
+import functools
 import hmac
 import inspect
 import ipaddress
@@ -55,7 +56,12 @@ def count_request(scope: Scope, status: int, seconds: float) -> None:
     route = scope.get("route")
     path = getattr(route, "path", None) or (scope.get("root_path") or "none")
     method = scope["method"] if scope["method"] in METHODS else "other"
-    REQUESTS.labels(method, path, status).observe(seconds)
+    _find_request(method, path, status).observe(seconds)
+
+
+@functools.cache
+def _find_request(method: str, path: str, status: int) -> Histogram:
+    return REQUESTS.labels(method, path, status)
 
 
 class Level(NamedTuple):
