@@ -16,6 +16,7 @@ from delivery.events import MessageRow
 from delivery.queries import NOTES_PER_CALL, Delivery, insert_events, notify_nodes
 from errors import ForbiddenError, MessageNotFoundError
 from index.queries import put_message
+from messages.portion_queries import IN_PORTION, Portion
 
 MAX_UNREAD = 1000  # counted exactly up to here; more is "at least"
 MAX_WHOLE_BYTES = 900  # of a message that other nodes receive whole; with WHOLE_BYTES_PER_CALL less than 8,000
@@ -420,26 +421,18 @@ async def list_conversation(
     limit: int,
 ) -> list[MessageRow]:
     """The messages between two users, oldest first: the latest before *before_id*, or the first after *after_id*."""
-    low, high = sorted((user_id, other_id))
-    order = "DESC" if after_id is None else "ASC"
+    portion = Portion(user_id, other_id, before_id, after_id, limit)
     rows = await conn.fetch_all(
         MessageRow,
         Prepared(f"""
         SELECT {message_columns("%(user_id)s::bigint")}
           FROM messages m
           JOIN users s ON s.id = m.sender_id
-         WHERE (m.conv, m.id) > (%(conv)s::text, %(after_id)s::bigint)   -- a range of the index: with "conv =" the planner
-           AND (m.conv, m.id) < (%(conv)s::text, %(before_id)s::bigint)  -- may walk back through everybody's messages
-         ORDER BY m.conv {order}, m.id {order}
+         WHERE {IN_PORTION}
+         ORDER BY m.conv {portion.order}, m.id {portion.order}
          LIMIT %(limit)s::bigint
         """),
-        {
-            "user_id": user_id,
-            "conv": f"{low}:{high}",
-            "after_id": after_id or 0,
-            "before_id": before_id or 2**63 - 1,
-            "limit": limit,
-        },
+        portion.as_params(),
     )
     return rows if after_id is not None else rows[::-1]
 
