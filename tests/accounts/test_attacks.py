@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from support.accounts import address, sign_in, sign_up
+from support.accounts import address, forget, sign_in, sign_up
 from support.databases import TestDatabase
 from support.mail import MailServer, smtp
 from support.raw_http import exchange, head
@@ -27,10 +27,6 @@ def server(
     ).start()
     yield made
     made.stop()
-
-
-def forget(server: Server, email: str) -> httpx.Response:
-    return httpx.post(f"{server.url}/forgot-password", json={"email": email})
 
 
 def recipients(post_office: MailServer, last: Person) -> list[str]:

@@ -8,21 +8,12 @@ import pytest
 from fastapi.routing import APIRoute
 
 from main import ROUTES
-from support.accounts import address, problem
+from support.accounts import OPEN, address, problem
 from support.browsers import CORS_ORIGIN, MAY_READ, OWN_PAGE, Browser, situations
 from support.databases import TestDatabase
 from support.servers import PASSWORD, Person, Server, receive
 from support.sockets import V2
 
-OPEN = {
-    "/register",
-    "/login",
-    "/token",
-    "/refresh",
-    "/forgot-password",
-    "/reset-password",
-    "/confirm-email",
-}  # ask nobody who they are
 DOOR = {"/session"}  # refuses other sites even without a cookie
 UNSAFE = sorted(
     (method, route.path)

@@ -10,24 +10,12 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from main import ROUTES
-from support.accounts import sign_in
+from support.accounts import OPEN, sign_in
 from support.browsers import Browser
 from support.servers import PASSWORD, WAIT_SECONDS, Person, Server
 from support.sockets import V2, closing
 
-ASK_NOBODY = {
-    "/",
-    "/healthz",
-    "/readyz",
-    "/session",
-    "/register",
-    "/login",
-    "/token",
-    "/refresh",
-    "/forgot-password",
-    "/reset-password",
-    "/confirm-email",
-}
+ASK_NOBODY = {"/", "/healthz", "/readyz", "/session", *OPEN}
 ASKING = sorted(
     (method, route.path)
     for route in ROUTES

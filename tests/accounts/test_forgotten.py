@@ -7,7 +7,7 @@ from email.message import EmailMessage
 import httpx
 import pytest
 
-from support.accounts import address, problem, sign_in
+from support.accounts import address, forget, problem, sign_in
 from support.browsers import Browser
 from support.databases import TestDatabase
 from support.mail import MailServer, smtp
@@ -40,10 +40,6 @@ def next_link(post_office: MailServer, page: str) -> str:
     while "#token=" not in (mail := post_office.next_mail()).get_content():
         pass
     return token_in(mail, page)
-
-
-def forget(server: Server, email: str) -> httpx.Response:
-    return httpx.post(f"{server.url}/forgot-password", json={"email": email})
 
 
 def reset(server: Server, token: str, password: str = NEW_PASSWORD) -> httpx.Response:

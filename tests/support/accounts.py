@@ -6,7 +6,17 @@ from typing import Any
 
 import httpx
 
-from support.servers import PASSWORD
+from support.servers import PASSWORD, Server
+
+OPEN = {  # routes that ask nobody who they are
+    "/register",
+    "/login",
+    "/token",
+    "/refresh",
+    "/forgot-password",
+    "/reset-password",
+    "/confirm-email",
+}
 
 _numbers = count(1)
 
@@ -26,6 +36,10 @@ def sign_up(client: httpx.Client, email: str, password: str = PASSWORD, name: st
 
 def sign_in(client: httpx.Client, email: str, password: str = PASSWORD) -> httpx.Response:
     return client.post("/login", json={"email": email, "password": password})
+
+
+def forget(server: Server, email: str) -> httpx.Response:
+    return httpx.post(f"{server.url}/forgot-password", json={"email": email})
 
 
 def problem(answer: httpx.Response) -> tuple[int, Any, str]:
