@@ -101,7 +101,7 @@ class People:
     async def check_password(self, user_id: int, password: str, actor: Actor) -> str:
         """Return the hash of this person's password, for *known* below: it may be changed before they go on.
 
-        A wrong one is told in the audit as a failed login: somebody may have found an open screen.
+        A wrong one is audited as a failed login: somebody may have found an open screen.
 
         Raises:
             InvalidCredentialsError: unless it is theirs.
@@ -115,7 +115,7 @@ class People:
     async def change_password(
         self, user_id: int, actor: Actor, password: str, *, session_id: int | None, known: str | None
     ) -> None:
-        """All sessions but that one end, and all API keys and links; the account's owner is told by mail.
+        """All sessions but that one end, and all API keys and links; the account's owner gets a mail about it.
 
         Raises:
             InvalidCredentialsError: if the password is not the *known* one any more; UserNotFoundError

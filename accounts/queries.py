@@ -156,7 +156,7 @@ class _Id(NamedTuple):
 async def insert_session(
     conn: Executor, new: NewSession, *, password_hash: str, refresh_hash: str | None = None
 ) -> SessionCreated | None:
-    """None if the account is deleted meanwhile, or its password is another one: whoever changes it is waited for."""
+    """None if the account is deleted meanwhile, or its password is another one: this waits for a change under way."""
     return await conn.fetch_one(
         SessionCreated,
         """

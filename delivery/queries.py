@@ -24,7 +24,7 @@ class _Total(NamedTuple):
 def notify_nodes(payloads: str) -> str:
     """SQL that sends each `payload` that the query *payloads* returns, signed (`sign`).
 
-    Whoever may connect to the database may send to a channel, too, but only our own role reads `installation`.
+    Any role that may connect to the database may send to a channel, too, but only our own role reads `installation`.
     """
     return f"""
         SELECT pg_notify(i.channel, n.payload || encode(substr(

@@ -135,7 +135,7 @@ class Storage:
         """The path of the file that the database calls *file_path*: a regular file below the upload folder.
 
         What is elsewhere, a link or no file is a path at which there is none: a row may come from a classic
-        installation, and from whoever could write to its database.
+        installation, and from anyone who can write to its database.
         """
         for folder in (self._folder, Path()):  # an older installation's paths begin at the working folder
             path = folder / file_path

@@ -136,7 +136,7 @@ async def read_metrics(request: Request, metrics: Annotated[Metrics, opened(Metr
     """For Prometheus.
 
     Raises:
-        NotFoundError: to whoever has no token and is not on this machine.
+        NotFoundError: without the token, from another machine.
     """
     if not metrics.may_read(request):
         raise NotFoundError

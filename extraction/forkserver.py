@@ -48,7 +48,7 @@ def main() -> None:
         _settle()
         confinement = Confinement()
         told["missing"] = confinement.missing
-    except Exception as error:  # the server is told of any, for its log
+    except Exception as error:  # reported to the server, for its log
         told["failure"] = f"{type(error).__name__}: {error}"
     with contextlib.suppress(OSError):  # it has gone meanwhile
         control.sendall(with_length(json.dumps(told).encode()))

@@ -79,7 +79,7 @@ def _answer(confinement: Confinement) -> list[bytes]:
     try:
         with budget.limited(task.opening_seconds):
             return answers.pack(task.function(*task.args, **task.kwargs))
-    except Exception as error:  # the server is told of any
+    except Exception as error:  # reported to the server
         return answers.pack_error(error)
 
 
