@@ -163,15 +163,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         outbox.start()
         await readings.start()
         indexer.start()
-        levels = {
-            "pagewire_sockets": Level("Open sockets and long polls.", feed.connections.count),
-            "pagewire_messages_queued": Level("Messages that wait to be stored.", lambda: messenger.queued),
-            "pagewire_database_callers": Level("Who has a connection, or waits for one.", lambda: database.callers),
-            "pagewire_pdf_tasks_waiting": Level("Tasks that wait for a PDF process.", lambda: engine.waiting),
-            "pagewire_extractions": Level("Extractions under way or waiting.", lambda: readings.count),
-            "pagewire_storage_free_bytes": Level("What the uploads' disk has left.", storage.free_bytes),
-        }
-        figures = Metrics(settings, levels)
+        figures = Metrics(settings, _list_levels(feed, messenger, database, engine, readings, storage))
         figures.start()
         stack.push_async_callback(figures.close)
 
@@ -201,6 +193,20 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             figures,
             Readiness({"database": partial(db.ping, database), "storage": storage.ping, "bus": bus.ping}),
         )
+
+
+def _list_levels(
+    feed: Feed, messenger: Messenger, database: Database, engine: PdfEngine, readings: Readings, storage: Storage
+) -> dict[str, Level]:
+    """What /metrics asks the engines for."""
+    return {
+        "pagewire_sockets": Level("Open sockets and long polls.", feed.connections.count),
+        "pagewire_messages_queued": Level("Messages that wait to be stored.", lambda: messenger.queued),
+        "pagewire_database_callers": Level("Callers that hold or await a connection.", lambda: database.callers),
+        "pagewire_pdf_tasks_waiting": Level("Tasks that wait for a PDF process.", lambda: engine.waiting),
+        "pagewire_extractions": Level("Extractions under way or waiting.", lambda: readings.count),
+        "pagewire_storage_free_bytes": Level("Free space on the uploads' disk.", storage.free_bytes),
+    }
 
 
 async def _close_together(*closing: Callable[[], Awaitable[None]]) -> None:
