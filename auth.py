@@ -68,6 +68,7 @@ class UserRow(NamedTuple):
     created_at: datetime
     is_admin: bool
     is_verified: bool  # the address is known to be this person's
+    stored_bytes: int  # of their documents: files, texts and tables
 
 
 class SessionRow(NamedTuple):
@@ -255,10 +256,10 @@ _FIND_SESSIONS = Prepared("""
     SELECT s.key, s.id, s.kind, extract(epoch FROM s.expires_at)::float8,
            s.last_used_at > now() - interval '1 minute', s.is_read_only,
            u.id, u.email, u.name, u.created_at, u.is_admin AND (s.kind <> 'key' OR s.may_admin),
-           u.verified_at IS NOT NULL
+           u.verified_at IS NOT NULL, u.stored_bytes
       FROM sessions s
      CROSS JOIN LATERAL (
-           SELECT id, email, name, created_at, is_admin, verified_at FROM users WHERE id = s.user_id OFFSET 0) AS u
+           SELECT id, email, name, created_at, is_admin, verified_at, stored_bytes FROM users WHERE id = s.user_id OFFSET 0) AS u
      WHERE s.key = ANY((SELECT %(keys)s::text[])::text[]) AND (s.expires_at > now()) IS NOT FALSE
 """)
 

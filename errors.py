@@ -310,6 +310,13 @@ class StorageFullError(PagewireError):
     code = "storage_full"
 
 
+class QuotaExceededError(PagewireError):
+    """Your documents take all the room that you have; delete some to make room."""
+
+    status = 507
+    code = "quota_exceeded"
+
+
 class StorageUnavailableError(PagewireError):
     """The server's file storage is unavailable; try again in a moment."""
 

@@ -34,6 +34,7 @@ from delivery.smtp import Mailer
 from documents import pages, questions, sharing, tables
 from documents import routes as documents
 from documents.library import Library
+from documents.quotas import Quotas
 from documents.readings import Readings
 from documents.storage import Storage
 from edge import health, metrics
@@ -138,8 +139,9 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         sign_ins = SignIns(settings, gatekeeper, database, feed)
         audit_trail = AuditTrail(settings, database)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
-        readings = Readings(database, engine, storage, feed)
-        library = Library(database, storage, readings, feed, messenger)
+        quotas = Quotas(settings)
+        readings = Readings(database, engine, storage, feed, quotas)
+        library = Library(database, storage, readings, feed, messenger, quotas)
         farewells = (library.forget_person, messenger.forget_person)
         people = People(settings, gatekeeper, database, feed, sign_ins, outbox, audit_trail, farewells)
         vocabulary = Vocabulary()
@@ -187,6 +189,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             messenger,
             outbox,
             library,
+            quotas,
             Finder(database, vocabulary),
             indexer,
             limits,

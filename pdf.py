@@ -36,7 +36,6 @@ from extraction.values import (
     NO_PAGES,
     RESCUE_SECONDS,
     TOO_MANY_CELLS,
-    TOO_MUCH_TEXT,
     Extraction,
     ImageFormat,
     Inspection,
@@ -45,6 +44,8 @@ from extraction.values import (
     Source,
     TableSet,
     Word,
+    most_text_chars,
+    too_much_text,
 )
 from extraction.warming import warm_up
 from extraction.workers import Limits, Workers
@@ -162,7 +163,7 @@ class PdfEngine:
         While the caller handles a part, the next ones are extracted: as many as there are workers, and one more; none
         if it is *in_background*.
         """
-        total = _Total(self._limits_of(file))
+        total = _Total(self._limits_of(file), most_characters=_most_characters(file.path))
         part = await self._extract_part(file, 1, FIRST_PAGES, total, with_vectors, wanted)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
@@ -374,12 +375,20 @@ def _next_size(part: Part) -> int:
     return max(1, min(int(PART_SECONDS / seconds_per_page), GROWTH * len(part.pages), PART_PAGES))
 
 
+def _most_characters(path: Path) -> int:
+    try:
+        return most_text_chars(path.stat().st_size)
+    except OSError:
+        return MAXIMUM_TEXT_CHARS  # it is missing, as the worker will find
+
+
 class _Total:
     """What the parts of one document have taken and hold together, and what is left of the limits."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, most_characters: int = MAXIMUM_TEXT_CHARS) -> None:
         self.rescue_seconds = RESCUE_SECONDS  # left
         self._limits = limits
+        self._most_characters = most_characters
         self._seconds = self._cpu_seconds = self._ended = 0.0
         self._tables = self._cells = self._characters = self._unreadable = 0
 
@@ -416,8 +425,8 @@ class _Total:
         if self._unreadable == part.page_count:
             raise BadPdfError(NO_PAGES)
         self._characters += sum(len(page.text) for page in part.pages)
-        if self._characters > MAXIMUM_TEXT_CHARS:
-            raise ExtractionLimitError(TOO_MUCH_TEXT)
+        if self._characters > self._most_characters:
+            raise ExtractionLimitError(too_much_text(self._most_characters))
         self._cells += sum(len(table.data) * len(table.data[0]) for table in part.tables)
         if self._cells > MAXIMUM_TABLE_CELLS:
             raise ExtractionLimitError(TOO_MANY_CELLS)

@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 18
+-- schema version: 19
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -54,7 +54,8 @@ ALTER TABLE users
     ADD COLUMN IF NOT EXISTS email_key text,   -- db.fold_address(email): what makes it one account's
     ADD COLUMN IF NOT EXISTS name_key text,    -- db.fold(name)
     ADD COLUMN IF NOT EXISTS verified_at timestamptz,   -- when a link that was sent to the address came back
-    ADD COLUMN IF NOT EXISTS deleted_at timestamptz;    -- what is left keeps the place of what others wrote to this person
+    ADD COLUMN IF NOT EXISTS deleted_at timestamptz,    -- what is left keeps the place of what others wrote to this person
+    ADD COLUMN IF NOT EXISTS stored_bytes bigint NOT NULL DEFAULT 0;   -- of their documents, see count_stored_bytes()
 
 DROP INDEX IF EXISTS users_email_lower;        -- before version 5; lower() folds as the database's locale has it
 CREATE UNIQUE INDEX IF NOT EXISTS users_folded_email ON users (email_key);   -- find_credentials, email_exists, insert_user
@@ -174,6 +175,8 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS reader_version integer,   -- extraction.values.READER_VERSION that read it
     ADD COLUMN IF NOT EXISTS error_code text,     -- why it failed
     ADD COLUMN IF NOT EXISTS error_detail text,
+    ADD COLUMN IF NOT EXISTS failed_at timestamptz,
+    ADD COLUMN IF NOT EXISTS extracted_bytes bigint NOT NULL DEFAULT 0,   -- of its text and tables
     ADD COLUMN IF NOT EXISTS tokens_version integer NOT NULL DEFAULT 0;   -- extraction.tokens.TOKENS_VERSION of its pages in page_search; 0: to be indexed
 UPDATE documents   -- a list of documents read all of what some said about themselves; extraction.reader cuts it, too
    SET metadata = (SELECT coalesce(jsonb_object_agg(left(key, 100), left(value, 1000)), '{}')
@@ -211,6 +214,7 @@ CREATE INDEX IF NOT EXISTS documents_unfinished ON documents (user_id, id) WHERE
 CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);                      -- list_known_files
 CREATE INDEX IF NOT EXISTS documents_by_reader ON documents (coalesce(reader_version, 0), id DESC) WHERE status = 'ready';   -- claim_older_extraction
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
+CREATE INDEX IF NOT EXISTS documents_failed ON documents (failed_at) WHERE status = 'failed';     -- lock_expired
 CREATE INDEX IF NOT EXISTS documents_unindexed ON documents (id) WHERE tokens_version = 0;        -- find_unindexed
 CREATE UNIQUE INDEX IF NOT EXISTS documents_client_id ON documents (user_id, client_id) WHERE client_id IS NOT NULL;   -- insert_document
 
@@ -265,6 +269,33 @@ ALTER TABLE document_tables
     ADD COLUMN IF NOT EXISTS header_rows integer NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS spans jsonb NOT NULL DEFAULT '[]',        -- [row, column, last row, last column] of larger cells
     ADD COLUMN IF NOT EXISTS title text NOT NULL DEFAULT '';           -- its caption, or the line above it
+
+UPDATE documents d   -- before version 19 nobody counted
+   SET extracted_bytes = (SELECT coalesce(sum(octet_length(text)), 0) FROM pages WHERE document_id = d.id)
+                       + (SELECT coalesce(sum(pg_column_size(data)), 0) FROM document_tables WHERE document_id = d.id)
+ WHERE status = 'ready' AND extracted_bytes = 0 AND EXISTS (SELECT FROM pages WHERE document_id = d.id AND text <> '');
+UPDATE documents SET failed_at = now() WHERE status = 'failed' AND failed_at IS NULL;
+
+-- What a user's documents take of the quota: files, texts and tables. Counted when the transaction ends: accounts are locked last.
+CREATE OR REPLACE FUNCTION count_stored_bytes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        UPDATE users SET stored_bytes = stored_bytes - OLD.file_size - OLD.extracted_bytes
+         WHERE id = OLD.user_id AND OLD.file_size + OLD.extracted_bytes <> 0;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        UPDATE users SET stored_bytes = stored_bytes + NEW.file_size + NEW.extracted_bytes
+         WHERE id = NEW.user_id AND NEW.file_size + NEW.extracted_bytes <> 0;
+    END IF;
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS documents_count_bytes ON documents;
+CREATE CONSTRAINT TRIGGER documents_count_bytes AFTER INSERT OR DELETE OR UPDATE OF user_id, file_size, extracted_bytes ON documents
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION count_stored_bytes();
+UPDATE users u SET stored_bytes = counted.bytes   -- of older rows, too
+  FROM (SELECT u.id, coalesce(sum(d.file_size + d.extracted_bytes), 0) AS bytes
+          FROM users u LEFT JOIN documents d ON d.user_id = u.id GROUP BY u.id) AS counted
+ WHERE u.id = counted.id AND u.stored_bytes <> counted.bytes;
 
 -- What search looks in. The keys name documents, never people: sharing, unsharing and deleting touch no index row. The vectors
 -- are stored unpacked, away from the rest of the row: most are never read.

@@ -37,6 +37,7 @@ RATES = (
     "reset_rate_limit",
     "message_rate_limit",
     "notification_rate_limit",
+    "upload_rate_limit",
 )
 
 
@@ -91,6 +92,9 @@ class Settings(BaseSettings):
 
     # PDFs
     max_upload_mb: Annotated[int, Field(ge=1, le=4096)] = 50
+    upload_rate_limit: str = "1000/hour"  # per user
+    user_quota_mb: Annotated[int, Field(ge=0, le=1_000_000_000)] = 10_000  # of all one user's documents; 0: no limit
+    min_free_disk_mb: Annotated[int, Field(ge=0, le=1_000_000_000)] = 500  # below that no uploads are taken
     pdf_workers: Annotated[int, Field(ge=1, le=64)] = 2
     pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # to extract one file
     pdf_cpu_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of processor time, to extract one file
@@ -147,9 +151,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"name each origin, like https://app.example.com; {origin[:100]!r} is none")
         return value
 
-    @field_validator(
-        "login_rate_limit", "register_rate_limit", "message_rate_limit", "notification_rate_limit", "reset_rate_limit"
-    )
+    @field_validator(*RATES)
     @classmethod
     def _check_rate(cls, value: str) -> str:
         try:
@@ -185,6 +187,10 @@ class Settings(BaseSettings):
     @property
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def user_quota_bytes(self) -> int | None:
+        return self.user_quota_mb * 1024 * 1024 or None
 
 
 def readable_by_others(path: Path) -> Path | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from auth import UserRow
 from db import Connection, Executor, fold, fold_address, take_lock
 
-_USER = "id, email, name, created_at, is_admin, verified_at IS NOT NULL"
+_USER = "id, email, name, created_at, is_admin, verified_at IS NOT NULL, stored_bytes"
 
 
 class _One(NamedTuple):

@@ -33,7 +33,7 @@ async def insert_user(
         VALUES (%(email)s, %(email_key)s, %(name)s, %(name_key)s, %(password_hash)s,
                 %(is_admin)s OR NOT EXISTS (SELECT 1 FROM users))
         ON CONFLICT (email_key) DO NOTHING
-        RETURNING id, email, name, created_at, is_admin, verified_at IS NOT NULL
+        RETURNING id, email, name, created_at, is_admin, verified_at IS NOT NULL, stored_bytes
         """,
         {
             "email": email,
@@ -50,7 +50,7 @@ async def find_user(conn: Executor, *, user_id: int) -> UserRow | None:
     return await conn.fetch_one(
         UserRow,
         Prepared("""
-        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL
+        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL, stored_bytes
           FROM users WHERE id = %(user_id)s::bigint AND deleted_at IS NULL
         """),
         {"user_id": user_id},
@@ -61,7 +61,7 @@ async def find_credentials(conn: Executor, *, email: str) -> CredentialsRow | No
     return await conn.fetch_one(
         CredentialsRow,
         """
-        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL, password_hash
+        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL, stored_bytes, password_hash
           FROM users WHERE email_key = %(email_key)s AND deleted_at IS NULL
         """,
         {"email_key": fold_address(email)},
@@ -90,7 +90,7 @@ async def list_users(
     return await conn.fetch_all(
         UserRow,
         """
-        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL
+        SELECT id, email, name, created_at, is_admin, verified_at IS NOT NULL, stored_bytes
           FROM users
          WHERE id > %(after_id)s AND id <> %(except_id)s AND deleted_at IS NULL
            AND (%(in_name)s IS NULL OR strpos(name_key, %(in_name)s) > 0 OR strpos(email_key, %(in_email)s) > 0)
@@ -270,7 +270,7 @@ async def lock_refresh_token(tx: Connection, *, token_hash: str) -> RefreshToken
         RefreshTokenRow,
         """
         SELECT r.used_at IS NOT NULL, r.client_hash, s.id, s.key, (s.expires_at <= now()) IS TRUE,
-               u.id, u.email, u.name, u.created_at, u.is_admin, u.verified_at IS NOT NULL
+               u.id, u.email, u.name, u.created_at, u.is_admin, u.verified_at IS NOT NULL, u.stored_bytes
           FROM refresh_tokens r
           JOIN sessions s ON s.id = r.session_id
           JOIN users u ON u.id = s.user_id

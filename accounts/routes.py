@@ -18,7 +18,7 @@ from auth import FOR_USERS, MAX_PASSWORD_BYTES, CurrentUser, Db, Gate, Gatekeepe
 from db import Database, fold_address
 from edge.answers import SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.browsers import SessionCookie, refuse_other_sites
-from edge.engines import opened
+from edge.engines import get_engine, opened
 from edge.fields import (
     UNPRINTABLE,
     IdParameter,
@@ -134,6 +134,7 @@ class Me(User):
 
     is_admin: bool = Field(examples=[False])
     verified: bool = Field(description="a link that was sent to the address came back", examples=[False])
+    stored_bytes: int = Field(description="of my documents: files, texts and tables", examples=[96_446])
 
     @classmethod
     def from_row(cls, row: UserRow) -> "Me":
@@ -144,7 +145,20 @@ class Me(User):
             created_at=row.created_at,
             is_admin=row.is_admin,
             verified=row.is_verified,
+            stored_bytes=row.stored_bytes,
         )
+
+
+class MyAccount(Me):
+    """The caller's own account, and how much may be stored."""
+
+    quota_bytes: int | None = Field(
+        description="how far `stored_bytes` may grow; null: no limit", examples=[10_485_760_000]
+    )
+
+    @classmethod
+    def describe(cls, row: UserRow, settings: Settings) -> "MyAccount":
+        return cls(**Me.from_row(row).__dict__, quota_bytes=settings.user_quota_bytes)
 
 
 class AccessToken(BaseModel):
@@ -288,12 +302,12 @@ def access_token(tokens: Tokens, gate: Gatekeeper, response: Response) -> Access
     "/me",
     tags=["accounts"],
     summary="Who am I?",
-    response_model=Me,
+    response_model=MyAccount,
     openapi_extra=FOR_USERS,
     responses=may_fail(*SIGNED_IN),
 )
 async def read_me(request: Request) -> Response:
-    user = Me.from_row(await current_user(request))
+    user = MyAccount.describe(await current_user(request), get_engine(request, Settings))
     return Response(user.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 

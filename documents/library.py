@@ -12,6 +12,7 @@ from delivery.queries import Delivery
 from documents import list_queries, page_queries, queries, share_queries
 from documents.list_queries import ListedDocument
 from documents.queries import DetailsRow, DocumentRow, InsertedDocument
+from documents.quotas import Quotas
 from documents.readings import Readings
 from documents.shares import Shares, get_document, get_owned_document
 from documents.storage import Incoming, Storage
@@ -46,13 +47,20 @@ class Library:
     """The documents of all users; what a user may not read does not exist for them (DocumentNotFoundError)."""
 
     def __init__(
-        self, database: Database, storage: Storage, readings: Readings, feed: Feed, messenger: Messenger
+        self,
+        database: Database,
+        storage: Storage,
+        readings: Readings,
+        feed: Feed,
+        messenger: Messenger,
+        quotas: Quotas,
     ) -> None:
         self._database = database
         self._storage = storage
         self._readings = readings
         self._feed = feed
         self._messenger = messenger
+        self._quotas = quotas
         self.shares = Shares(database, feed, messenger)
         self._withdrawals = Withdrawals(database, storage, feed)
 
@@ -79,6 +87,7 @@ class Library:
 
         Raises:
             ClientIdReusedError: if *client_id* came with other content before.
+            QuotaExceededError: if *user_id* may not store so much.
             DocumentNotFoundError: if the document was deleted meanwhile; UserNotFoundError: if a recipient was.
             What PdfEngine raises, if *wait*.
         """
@@ -105,6 +114,8 @@ class Library:
                         deliveries = await self._notify_readers(tx, "document.added", document.id)
                     if cards and not wait:
                         posted = await self.shares.post_cards_of_upload(tx, cards, document.id)
+                    if not document.duplicate:
+                        await self._quotas.check(tx, user_id=user_id)
                 self._feed.expect(deliveries)
                 if not document.has_new_file:
                     await self._storage.delete(file.file_path)

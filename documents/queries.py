@@ -447,6 +447,9 @@ async def finish_extraction(
         UPDATE documents
            SET status = 'ready', node_id = NULL, warnings = %(warnings)s, notes = %(notes)s, reader_version = %(reader_version)s,
                tables_found = (SELECT count(*) FROM document_tables WHERE document_id = %(document_id)s),
+               extracted_bytes = (SELECT coalesce(sum(octet_length(text)), 0) FROM pages WHERE document_id = %(document_id)s)
+                               + (SELECT coalesce(sum(pg_column_size(data)), 0)
+                                    FROM document_tables WHERE document_id = %(document_id)s),
                extracted_text = (SELECT string_agg(text, E'\\f' ORDER BY page_number)
                                    FROM pages WHERE document_id = %(document_id)s)
          WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
@@ -492,7 +495,8 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
         UPDATE documents d
            SET status = 'ready', node_id = NULL, reader_version = s.reader_version, page_count = s.page_count,
                tables_found = s.tables_found, metadata = s.metadata, encrypted = s.encrypted, warnings = s.warnings,
-               notes = s.notes, extracted_text = s.extracted_text, tokens_version = s.tokens_version
+               notes = s.notes, extracted_text = s.extracted_text, extracted_bytes = s.extracted_bytes,
+               tokens_version = s.tokens_version
           FROM documents s
          WHERE s.id = %(source_id)s
            AND d.id = %(document_id)s AND d.node_id = %(node_id)s AND d.status = 'processing'
@@ -526,7 +530,7 @@ async def fail_extraction(
         _OwnerId,
         """
         UPDATE documents
-           SET status = 'failed', node_id = NULL, page_count = NULL, pages_read = 0,
+           SET status = 'failed', failed_at = now(), node_id = NULL, page_count = NULL, pages_read = 0, extracted_bytes = 0,
                error_code = %(error_code)s, error_detail = %(error_detail)s
          WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
         RETURNING user_id

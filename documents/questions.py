@@ -74,7 +74,7 @@ class ExtractedPdf(DocumentText):
 )
 async def pdf_info(request: Request, pdf: Pdf, user: AskingUser) -> PdfInfo:
     """Nothing is stored."""
-    async with received_pdf(request) as upload:
+    async with received_pdf(request, user_id=user.id) as upload:
         found = await pdf.inspect(upload.file_for(user.id))
         return PdfInfo(
             filename=upload.filename,
@@ -103,7 +103,7 @@ async def search_pdf(
     search_term: Annotated[str | None, Query(max_length=MAX_TERM_CHARACTERS)] = None,
 ) -> Response:
     """Case is ignored, and a space in the term matches any white space, line breaks too. Nothing is stored."""
-    async with received_pdf(request) as upload:
+    async with received_pdf(request, user_id=user.id) as upload:
         term = (search_term or upload.field("search_term", _term) or "").strip()
         if not term:
             raise SearchTermMissingError
@@ -121,6 +121,6 @@ async def search_pdf(
 )
 async def extract_pdf(request: Request, pdf: Pdf, user: AskingUser, kind: Kind = None) -> Response:
     """Text, pages, tables and metadata in one answer. Nothing is stored."""
-    async with received_pdf(request) as upload:
+    async with received_pdf(request, user_id=user.id) as upload:
         body = await pdf.extract_json(upload.file_for(user.id), wanted=kind or "all")
         return Response(body, media_type="application/json")

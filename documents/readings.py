@@ -17,12 +17,14 @@ from delivery.feed import Feed
 from delivery.protocol import progress_frame
 from delivery.queries import Delivery
 from documents import queries, share_queries
+from documents.expiry import Expiry
 from documents.extractions import Seen, store_part
 from documents.queries import DocumentRow
+from documents.quotas import Quotas
 from documents.renewals import Renewals
 from documents.storage import Storage
 from edge.background import cancel, repeat
-from errors import BadPdfError, DocumentFileMissingError, ExtractionLimitError, PagewireError
+from errors import BadPdfError, DocumentFileMissingError, ExtractionLimitError, PagewireError, QuotaExceededError
 from extraction.turns import Turns
 from extraction.values import DAMAGED, READER_VERSION, Part
 from pdf import PdfEngine, PdfFile
@@ -53,17 +55,19 @@ class Readings:
     over by any other node.
     """
 
-    def __init__(self, database: Database, engine: PdfEngine, storage: Storage, feed: Feed) -> None:
+    def __init__(self, database: Database, engine: PdfEngine, storage: Storage, feed: Feed, quotas: Quotas) -> None:
         self._database = database
         self._engine = engine
         self._storage = storage
         self._feed = feed
+        self._quotas = quotas
         self._node_id = feed.node_id
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._refusals: OrderedDict[int, PagewireError] = OrderedDict()  # by document, the last one at the end
         self._turns = Turns(BACKGROUND_EXTRACTIONS)
         self._recovery: asyncio.Task[None] | None = None
+        self._expiry = Expiry(database, storage, feed)
         self._renewals = Renewals(
             database, engine, storage, node_id=feed.node_id, wait_for_others=self._wait_until_idle
         )
@@ -74,11 +78,13 @@ class Readings:
             repeat(self._recover, every_seconds=RECOVER_EVERY_SECONDS, logger=logger, name="resuming extractions")
         )
         self._renewals.start()
+        self._expiry.start()
 
     async def close(self) -> None:
         """Give the extractions under way a moment; the others are resumed after the next start, or by another node."""
         await cancel(self._recovery)
         await self._renewals.close()
+        await self._expiry.close()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_SECONDS)
         await cancel(*self._tasks.values())
@@ -157,7 +163,7 @@ class Readings:
         except Exception as error:
             reason = error if isinstance(error, PagewireError) else BadPdfError(DAMAGED)
             EXTRACTIONS.labels(reason.code).observe(time.monotonic() - began)
-            if reason.status >= 500:
+            if reason.status >= 500 and not isinstance(reason, QuotaExceededError):
                 raise  # the database is down or the server busy: recovery tries again
             if isinstance(reason, ExtractionLimitError):
                 self._turns.put_last(document.user_id)
@@ -186,7 +192,7 @@ class Readings:
             owner_id = await queries.copy_extraction(
                 tx, document_id=document_id, node_id=self._node_id, reader_version=READER_VERSION
             )
-            deliveries = await self._notify(tx, owner_id, "document.ready", document_id)
+            deliveries = await self._finish(tx, owner_id, document_id)
         self._feed.expect(deliveries)
         return owner_id is not None
 
@@ -214,9 +220,16 @@ class Readings:
         """Store one part, and with the last one the state of the whole; False if the document is no longer ours."""
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
             stored = await store_part(tx, document_id=document_id, node_id=self._node_id, part=part, seen=seen)
-            deliveries = await self._notify(tx, stored.owner_id, "document.ready", document_id)
+            deliveries = await self._finish(tx, stored.owner_id, document_id)
         self._feed.expect(deliveries)
         return stored.is_ours
+
+    async def _finish(self, tx: Connection, owner_id: int | None, document_id: int) -> list[Delivery]:
+        """The document is ready, if *owner_id* is not None: notify its readers, unless it takes too much room."""
+        deliveries = await self._notify(tx, owner_id, "document.ready", document_id)
+        if owner_id is not None:
+            await self._quotas.check(tx, user_id=owner_id)
+        return deliveries
 
     async def _fail(self, document_id: int, error: PagewireError) -> None:
         async with self._database.transaction() as tx:

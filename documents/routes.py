@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field, TypeAdapter
 
-from auth import CurrentUser, Db, UserRow
+from auth import CurrentUser, Db, Limits, UserRow
 from db import Database
 from delivery.attachments import thumbnail_address
 from documents import list_queries, page_queries
@@ -39,7 +39,7 @@ from errors import (
     DocumentFileMissingError,
     DocumentNotFoundError,
     DocumentNotReadyError,
-    RateLimitedError,
+    QuotaExceededError,
     ReadOnlyKeyError,
     RequestedRangeError,
     StorageUnavailableError,
@@ -264,7 +264,7 @@ class UploadedDocument(BaseModel):
             DocumentNotFoundError,
             UserNotFoundError,
             OwnDocumentError,
-            RateLimitedError,
+            QuotaExceededError,
         ),
     },
     openapi_extra=upload_body(
@@ -286,6 +286,7 @@ async def upload_pdf(
     response: Response,
     database: Db,
     library: Docs,
+    limits: Limits,
     user: CurrentUser,
     prefer: Annotated[list[str] | None, Header(description="`respond-async`: do not wait for the extraction")] = None,
 ) -> UploadedDocument:
@@ -298,7 +299,8 @@ async def upload_pdf(
     stored, else when it is ready.
     """
     prefers_async = _prefers_async(prefer or [])
-    async with received_pdf(request) as upload:
+    await limits.hit(limits.upload, str(user.id))
+    async with received_pdf(request, user_id=user.id) as upload:
         content = upload.field("content", _content) or ""
         cards = await library.shares.prepare_cards(upload.ids("recipient_id"), user_id=user.id, content=content)
         added = await library.add(

@@ -227,7 +227,7 @@ async def extract_tables(
 ) -> Response:
     """The tables of an uploaded PDF, in the formats above. Nothing is stored."""
     query = TableQuery(file_format, merge, CsvLook(bom, trim))
-    async with received_pdf(request) as upload:
+    async with received_pdf(request, user_id=user.id) as upload:
         body = await pdf.extract_tables(upload.file_for(user.id), query, wanted=kind or "all")
         return _file(body, query, _stem(upload.filename))
 

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
+from documents.quotas import Quotas
 from documents.storage import Incoming, Storage, storage_error
 from edge.answers import SIGNED_IN, WITH_BODY
 from edge.engines import get_engine
@@ -20,6 +21,7 @@ from errors import (
     ExtractionLimitError,
     NotPdfError,
     PasswordRequiredError,
+    RateLimitedError,
     StorageFullError,
     StorageUnavailableError,
 )
@@ -38,6 +40,7 @@ WITH_PDF = (
     BadPdfError,
     PasswordRequiredError,
     ExtractionLimitError,
+    RateLimitedError,
     StorageUnavailableError,
     StorageFullError,
 )  # the errors of a route that takes a PDF
@@ -105,12 +108,21 @@ def upload_body(**fields: dict[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def received_pdf(request: Request) -> AsyncIterator[Upload]:
+async def received_pdf(request: Request, *, user_id: int) -> AsyncIterator[Upload]:
     """The PDF in the form field `file`, copied to the upload folder; gone after the block unless it was kept.
+
+    *user_id* sends it, and has so many at once.
 
     Raises:
         NotPdfError, PayloadTooLargeError, StorageFullError, StorageUnavailableError, RequestValidationError
+        RateLimitedError: if too many of this user's uploads are under way.
     """
+    async with get_engine(request, Quotas).receiving(user_id), _received_pdf(request) as upload:
+        yield upload
+
+
+@asynccontextmanager
+async def _received_pdf(request: Request) -> AsyncIterator[Upload]:
     storage, settings = get_engine(request, Storage), get_engine(request, Settings)
     try:
         form = await read_form(request, file_field="file", max_field_bytes=64 * 1024)

@@ -96,12 +96,12 @@ class Envelope:
         announced = int(headers.get(b"content-length", b"0") or 0)
         is_encoded = b"content-encoding" in headers and _is_encoded(scope)
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began: float | None = None  # to be read: an upload may wait for its turn before
         received = 0
         complete = False
 
         async def receive_within_limits() -> Message:
-            nonlocal received, complete
+            nonlocal began, received, complete
             if complete:
                 return await receive()
             if is_encoded:
@@ -109,7 +109,9 @@ class Envelope:
                 raise HTTPException(error.status, error.detail)
             if announced > limit:
                 raise HTTPException(413, f"The request is larger than {_describe_bytes(limit)}.")
-            deadline = min(clock(), began + received / BODY_BYTES_PER_SECOND) + patience
+            now = clock()
+            began = now if began is None else began
+            deadline = min(now, began + received / BODY_BYTES_PER_SECOND) + patience
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()

@@ -121,6 +121,7 @@ class RateLimits(RateLimiter):
         self.notification_ip = Rate("notification-ip", mails, times=MAILS_FROM_ONE_IP, is_shared=True)
         self.notification_all = Rate("notification-all", mails, times=MAILS_OF_ALL, is_shared=True)
         self.message = Rate("message", settings.message_rate_limit)
+        self.upload = Rate("upload", settings.upload_rate_limit, is_shared=True)
         self.frame = Rate("frame", FRAMES_OF_ONE_USER)
 
     def start(self) -> None:

@@ -11,7 +11,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError, PasswordRequiredError
-from extraction.values import MAXIMUM_TEXT_CHARS, TOO_MUCH_TEXT, Part
+from extraction.values import MAXIMUM_TEXT_CHARS, Part, too_much_text
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -112,7 +112,7 @@ def _read_part(blobs: Sequence[bytes]) -> Part:
     if len(blobs) not in (1 + count, 1 + 2 * count):
         raise BadAnswerError("not a text for each page")
     if sum(map(len, blobs[1 : 1 + count])) > 4 * MAXIMUM_TEXT_CHARS:
-        raise ExtractionLimitError(TOO_MUCH_TEXT)
+        raise ExtractionLimitError(too_much_text(MAXIMUM_TEXT_CHARS))
     try:
         texts = [blob.decode() for blob in blobs[1:]]
     except UnicodeDecodeError as error:

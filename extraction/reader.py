@@ -26,11 +26,9 @@ from extraction.notices import (
 from extraction.text import clean_text, is_gibberish
 from extraction.values import (
     MAXIMUM_TABLE_CELLS,
-    MAXIMUM_TEXT_CHARS,
     NO_PAGES,
     RESCUE_SECONDS,
     TOO_MANY_CELLS,
-    TOO_MUCH_TEXT,
     Box,
     CellWord,
     Note,
@@ -39,6 +37,9 @@ from extraction.values import (
     Source,
     Table,
     TableSet,
+    count_bytes,
+    most_text_chars,
+    too_much_text,
 )
 
 # Of what a file says about itself, and its readers about it: a few kB of PDF may hold megabytes of each.
@@ -102,6 +103,7 @@ class Reader:
         self.rescue_seconds = rescue_seconds  # left
         self.unreadable_count = 0
         self._char_count = 0
+        self._most_chars = most_text_chars(count_bytes(source.file))
         self._cell_count = 0
         self._table_count = 0
         self.findings: list[Finding] = []
@@ -157,8 +159,8 @@ class Reader:
             with contextlib.closing(page):
                 text = clean_text(page.read_text())
                 self._char_count += len(text)
-                if self._char_count > MAXIMUM_TEXT_CHARS:
-                    raise ExtractionLimitError(TOO_MUCH_TEXT)
+                if self._char_count > self._most_chars:
+                    raise ExtractionLimitError(too_much_text(self._most_chars))
                 self.notes += _clean_notes(page.notes[: MAX_NOTES - len(self.notes)])
                 if page.is_unmapped or is_gibberish(text):
                     self.findings.append(Finding(TEXT_UNREADABLE, page_number))

@@ -11,14 +11,25 @@ from extraction.notices import Finding, Notice, to_warnings
 
 READER_VERSION = 2  # raise it with better extraction, so that older extractions are not reused
 MAXIMUM_TEXT_CHARS = 20_000_000
+FREE_TEXT_CHARS = 1_000_000  # of a file of any size
+TEXT_CHARS_PER_BYTE = 20  # of the file, besides; the densest real file seen has 2.7
 MAXIMUM_TABLE_CELLS = 2_000_000
 MAXIMUM_WORDS = 20_000  # of one page
 RESCUE_SECONDS = 10.0  # of processor time, for single pages that PDFium cannot read
 
 DAMAGED = "Error processing PDF: the file is damaged."
 NO_PAGES = "Error processing PDF: none of its pages can be read."
-TOO_MUCH_TEXT = f"The PDF has more than the {MAXIMUM_TEXT_CHARS:,} characters this server allows."
 TOO_MANY_CELLS = f"The PDF has more than the {MAXIMUM_TABLE_CELLS:,} table cells this server allows."
+
+
+def most_text_chars(file_bytes: int) -> int:
+    """How many characters a file of that size may have: some thousand bytes can draw one page a million times."""
+    return min(FREE_TEXT_CHARS + TEXT_CHARS_PER_BYTE * file_bytes, MAXIMUM_TEXT_CHARS)
+
+
+def too_much_text(most: int) -> str:
+    return f"The PDF has more than the {most:,} characters that this server allows for a file of its size."
+
 
 TableKind = Literal["ruled", "unruled"]
 TableSet = Literal["all", "ruled"]  # what a reader sees as tables, or exactly the grids that pdfplumber finds
@@ -49,6 +60,10 @@ def open_file(file: Path | int) -> BufferedReader:
     opened = os.fdopen(os.dup(file), "rb") if isinstance(file, int) else file.open("rb")
     opened.seek(0)  # copies of a descriptor share their place
     return opened
+
+
+def count_bytes(file: Path | int) -> int:
+    return (os.fstat(file) if isinstance(file, int) else file.stat()).st_size
 
 
 class PageText(NamedTuple):

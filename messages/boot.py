@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from accounts.installation import Installation
 from accounts.queries import account_exists
-from accounts.routes import Me
+from accounts.routes import MyAccount
 from auth import Caller, Db, find_caller
 from edge.answers import may_fail, operation_id
 from edge.engines import opened
@@ -46,7 +46,7 @@ class UnreadTotals(BaseModel):
 class Boot(BaseModel):
     """Who asks, and where to begin."""
 
-    user: Me | None = Field(description="null: nobody is signed in")
+    user: MyAccount | None = Field(description="null: nobody is signed in")
     installation: AboutInstallation
     unread: UnreadTotals
     seq: int = Field(description="the number of my last event; those that follow come by the socket", examples=[1041])
@@ -78,7 +78,7 @@ async def read_session(
     elif settings.registration == "open" and installation.may_set_up(request, setup_code):
         is_first_run = not await account_exists(database)
     return Boot(
-        user=caller and Me.from_row(caller.user),
+        user=caller and MyAccount.describe(caller.user, settings),
         installation=AboutInstallation(
             name=installation.name,
             version=installation.version if caller else None,

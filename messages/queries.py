@@ -457,7 +457,7 @@ async def list_conversations(
     return await conn.fetch_all(
         ConversationRow,
         f"""
-        SELECT o.id, o.email, o.name, o.created_at, o.is_admin, o.verified_at IS NOT NULL,
+        SELECT o.id, o.email, o.name, o.created_at, o.is_admin, o.verified_at IS NOT NULL, o.stored_bytes,
                c.read_up_to_id, coalesce(theirs.read_up_to_id, 0), unread.count, c.position_id,
                {message_columns("%(user_id)s")}
           FROM (SELECT c.user_id, c.other_id, c.read_up_to_id, place.id AS position_id,

@@ -21,6 +21,7 @@ from delivery import queries as delivery
 from documents import list_queries as lists
 from documents import page_queries as pages
 from documents import queries as documents
+from documents import quota_queries as quotas
 from documents import share_queries as shares
 from edge import queries as limits
 from errors import BusyError
@@ -132,6 +133,7 @@ QUESTIONS: dict[str, Question] = {
     "copy_extraction": lambda conn: documents.copy_extraction(
         cast(Connection, conn), document_id=7, node_id=7, reader_version=1
     ),
+    "lock_expired": lambda conn: quotas.lock_expired(cast(Connection, conn), days=7, limit=9),
     "email_exists": lambda conn: accounts.email_exists(conn, email="User7@example.com"),
     "find_credentials": lambda conn: accounts.find_credentials(conn, email="User7@example.com"),
     "insert_document": lambda conn: documents.insert_document(
@@ -219,6 +221,7 @@ MODULES = (
     documents,
     lists,
     pages,
+    quotas,
     shares,
     messages,
     portions,

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from db import Database
+from errors import ExtractionLimitError
 from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.documents import uploaded
@@ -54,6 +55,39 @@ def test_what_readers_noted_in_a_file_is_cut(reader: FileReader) -> None:
 
     assert len(notes) == 1000
     assert {len(note.text) for note in notes} == {10_000}
+
+
+def repetitive_pdf(pages: int, characters: int) -> bytes:
+    """A few kB: all pages draw the same text."""
+    file = io.BytesIO()
+    lines = b"(some words of a page that comes again) Tj T* " * (characters // 40)
+    with pikepdf.new() as pdf:
+        font = pdf.make_indirect(
+            pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
+        )
+        drawn = pdf.make_stream(b"BT /F1 1 Tf 1 TL 9 800 Td " + lines + b"ET")
+        for _ in range(pages):
+            page = pdf.add_blank_page().obj
+            page["/Contents"], page["/Resources"] = drawn, pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
+        pdf.save(file, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    return file.getvalue()
+
+
+def test_a_text_far_larger_than_its_file_is_refused_whole_or_in_parts(reader: FileReader) -> None:
+    data = repetitive_pdf(pages=45, characters=25_000)  # the first part has 16 pages
+
+    with pytest.raises(ExtractionLimitError, match="for a file of its size"):
+        reader.extract(data)
+    with pytest.raises(ExtractionLimitError, match="for a file of its size"):
+        reader.count_matches(data, "words")
+
+    assert len(data) < 10_000
+
+
+def test_a_large_text_in_a_small_file_is_read_as_far_as_it_is_in_proportion(reader: FileReader) -> None:
+    found = reader.extract(repetitive_pdf(pages=20, characters=25_000))
+
+    assert sum(len(page.text) for page in found.pages) > 450_000
 
 
 def test_the_table_takes_no_more_either(tables: TestDatabase) -> None:

@@ -27,6 +27,8 @@ NO_LIMITS = {
     "RESET_RATE_LIMIT": "off",
     "MESSAGE_RATE_LIMIT": "off",
     "NOTIFICATION_RATE_LIMIT": "off",
+    "UPLOAD_RATE_LIMIT": "off",
+    "MIN_FREE_DISK_MB": "0",
 }
 
 

@@ -1541,7 +1541,7 @@ export interface components {
             seq: number;
             unread: components["schemas"]["UnreadTotals"];
             /** @description null: nobody is signed in */
-            user: components["schemas"]["Me"] | null;
+            user: components["schemas"]["MyAccount"] | null;
         };
         /**
          * BrowserSignedIn
@@ -2386,6 +2386,12 @@ export interface components {
              */
             name: string;
             /**
+             * Stored Bytes
+             * @description of my documents: files, texts and tables
+             * @example 96446
+             */
+            stored_bytes: number;
+            /**
              * Verified
              * @description a link that was sent to the address came back
              * @example false
@@ -2429,6 +2435,12 @@ export interface components {
              * @example null
              */
             pending_email: string | null;
+            /**
+             * Stored Bytes
+             * @description of my documents: files, texts and tables
+             * @example 96446
+             */
+            stored_bytes: number;
             /**
              * Verified
              * @description a link that was sent to the address came back
@@ -2563,6 +2575,56 @@ export interface components {
              * @constant
              */
             message: "Message sent successfully";
+        };
+        /**
+         * MyAccount
+         * @description The caller's own account, and how much may be stored.
+         */
+        MyAccount: {
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-23T09:30:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Email
+             * @example bob@example.com
+             */
+            email: string;
+            /**
+             * Id
+             * @example 2
+             */
+            id: number;
+            /**
+             * Is Admin
+             * @example false
+             */
+            is_admin: boolean;
+            /**
+             * Name
+             * @example Bob
+             */
+            name: string;
+            /**
+             * Quota Bytes
+             * @description how far `stored_bytes` may grow; null: no limit
+             * @example 10485760000
+             */
+            quota_bytes: number | null;
+            /**
+             * Stored Bytes
+             * @description of my documents: files, texts and tables
+             * @example 96446
+             */
+            stored_bytes: number;
+            /**
+             * Verified
+             * @description a link that was sent to the address came back
+             * @example false
+             */
+            verified: boolean;
         };
         /**
          * NotFoundAnswer
@@ -3457,6 +3519,12 @@ export interface components {
              * @example Bob
              */
             name: string;
+            /**
+             * Stored Bytes
+             * @description of my documents: files, texts and tables
+             * @example 96446
+             */
+            stored_bytes: number;
             /**
              * Verified
              * @description a link that was sent to the address came back
@@ -5752,6 +5820,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · The server's file storage is unavailable; try again in a moment. */
             503: {
                 headers: {
@@ -5870,6 +5947,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · The server's file storage is unavailable; try again in a moment. */
@@ -6274,7 +6360,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["MyAccount"];
                 };
             };
             /** @description Not authenticated · Invalid token · Token expired */
@@ -7305,6 +7391,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · The server's file storage is unavailable; try again in a moment. */
             503: {
                 headers: {
@@ -7827,6 +7922,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · The server's file storage is unavailable; try again in a moment. */
@@ -8552,7 +8656,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The server has no room left to store the file. */
+            /** @description The server has no room left to store the file. · Your documents take all the room that you have; delete some to make room. */
             507: {
                 headers: {
                     [name: string]: unknown;
