@@ -73,15 +73,19 @@ class PdfFile(NamedTuple):
     password: str | None = None  # user or owner password
     sha256: str | None = None  # if known, answers are cached for a while
     user_id: int | None = None  # of the caller; users take turns
+    document_id: int | None = None  # of one that is stored
 
     @property
     def source(self) -> Source:
         return Source(self.path, self.password)
 
     @property
-    def content(self) -> tuple[str | None, str | None]:
-        """What answers depend on."""
-        return self.sha256, self.password
+    def content(self) -> tuple[str | None, str | None, str]:
+        """What answers depend on, and for whom they are kept: who may read the document, else the caller alone.
+        An answer that came sooner would tell a stranger that somebody here has the file.
+        """
+        kept_for = f"user {self.user_id}" if self.document_id is None else f"document {self.document_id}"
+        return self.sha256, self.password, kept_for
 
 
 class PdfEngine:

@@ -219,7 +219,7 @@ class Library:
 
     def file_of(self, row: DocumentRow, *, user_id: int) -> PdfFile:
         """The document's file, for a question of *user_id*; it may be missing."""
-        return PdfFile(self._storage.path_of(row.file_path), row.password, row.sha256, user_id)
+        return PdfFile(self._storage.path_of(row.file_path), row.password, row.sha256, user_id, row.id)
 
     def get_file(self, row: DocumentRow, *, user_id: int) -> PdfFile:
         """The document's file, for a question of *user_id*.

@@ -469,18 +469,18 @@ async def finish_extraction(
 async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, reader_version: int) -> int | None:
     """Copy what *reader_version* extracted from another document of the same bytes; return the owner of the copy.
 
-    None if there is no such document, or if *node_id* has lost this one. An encrypted file must have come with the same
-    password.
+    None if there is no such document that this owner may read, or if *node_id* has lost this one: an upload that was
+    answered sooner would tell that somebody has the file. An encrypted file must have come with the same password.
     """
     params = {"document_id": document_id, "node_id": node_id, "reader_version": reader_version}
     source = await tx.fetch_one(
         _DocumentId,
-        """
+        f"""
         SELECT s.id
           FROM documents d
           JOIN documents s ON s.sha256 = d.sha256 AND s.status = 'ready' AND s.reader_version = %(reader_version)s
            AND (NOT s.encrypted OR s.password IS NOT DISTINCT FROM d.password)
-         WHERE d.id = %(document_id)s
+         WHERE d.id = %(document_id)s AND {may_read("d.user_id", "s.id")}
          LIMIT 1
            FOR KEY SHARE OF s
         """,

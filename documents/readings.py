@@ -63,7 +63,7 @@ class Readings:
         self._quotas = quotas
         self._node_id = feed.node_id
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._locks: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[tuple[int, str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._refusals: OrderedDict[int, PagewireError] = OrderedDict()  # by document, the last one at the end
         self._turns = Turns(BACKGROUND_EXTRACTIONS)
         self._recovery: asyncio.Task[None] | None = None
@@ -183,11 +183,11 @@ class Readings:
         )
 
     def _lock_of(self, document: DocumentRow) -> asyncio.Lock:
-        """Held while these bytes are extracted: another upload of them waits, and then takes a copy."""
-        return self._locks.setdefault((document.sha256, document.password), asyncio.Lock())
+        """Held while these bytes are extracted: another upload of its owner's waits, and then takes a copy."""
+        return self._locks.setdefault((document.user_id, document.sha256, document.password), asyncio.Lock())
 
     async def _copy(self, document_id: int) -> bool:
-        """Copy what was extracted from the same bytes before; False if there is no such document."""
+        """Copy what was extracted from the same bytes before; False if there is nothing that the owner may read."""
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
             owner_id = await queries.copy_extraction(
                 tx, document_id=document_id, node_id=self._node_id, reader_version=READER_VERSION

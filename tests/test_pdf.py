@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,31 @@ def test_the_same_question_about_the_same_bytes_needs_no_file(
     file.path.unlink()
 
     assert run(question()) == first
+
+
+@pytest.mark.parametrize(
+    ("ask", "details"),
+    [
+        ("inspect", {}),
+        ("extract_json", {}),
+        ("search", {"term": "two"}),
+        ("render_page", {"page_number": 1, "width": 9, "image_format": "png"}),
+    ],
+)
+def test_what_others_asked_is_read_again_unless_they_asked_about_the_same_document(
+    run: Run, engine: PdfEngine, save: Save, ask: str, details: dict[str, Any]
+) -> None:
+    file = save(pdfs.make_pdf(f"asked by two of {ask}"), sha256=f"two of {ask}", user_id=1)
+    question = partial(getattr(engine, ask), **details)
+    shared = file._replace(document_id=7)
+    first = run(question(file)), run(question(shared))
+    file.path.unlink()
+
+    assert (run(question(file)), run(question(shared))) == first
+    assert run(question(shared._replace(user_id=2))) == first[1]
+    for stranger in (file._replace(user_id=2), shared._replace(document_id=8)):
+        with pytest.raises(BadPdfError):
+            run(question(stranger))
 
 
 def test_another_term_is_searched_in_the_same_text(run: Run, engine: PdfEngine, save: Save) -> None:

@@ -21,11 +21,16 @@ from documents.storage import Storage
 from errors import BadPdfError
 from settings import Settings
 from support.databases import TestDatabase
+from support.documents import locked
 from support.engines import open_engine
 from support.hostile import make_hostile
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf, make_table_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
 
+WAITING_FOR_PAGES = """
+    SELECT count(*) FROM pg_locks WHERE relation = 'pages'::regclass AND NOT granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 NO_WAIT = {"Prefer": "respond-async"}
 BOOK_PAGES = 120
 BROKEN = b"%PDF-1.7\nthis is no PDF"
@@ -306,11 +311,50 @@ def test_the_same_bytes_are_not_extracted_again(alice: Person, bob: Person, data
     first = alice.upload(data).json()["document_id"]
     database.query("UPDATE pages SET text = 'as it was read' WHERE document_id = %s", first)
 
-    again = bob.upload(data, "other.pdf").json()
+    again = alice.upload(data, "other.pdf").json()
 
     assert (again["filename"], again["page_count"], again["tables_found"]) == ("other.pdf", 1, 1)
-    assert bob.client.get(f"/documents/{again['document_id']}/pages/1").json()["text"] == "as it was read"
-    assert bob.client.get(f"/documents/{again['document_id']}/tables").json()["tables"][0]["data"][1] == ["c", "d"]
+    assert alice.client.get(f"/documents/{again['document_id']}/pages/1").json()["text"] == "as it was read"
+    assert alice.client.get(f"/documents/{again['document_id']}/tables").json()["tables"][0]["data"][1] == ["c", "d"]
+
+
+def test_an_upload_of_what_only_others_have_is_extracted_like_any_other(
+    alice: Person, bob: Person, database: TestDatabase
+) -> None:
+    data = make_pdf("alice has it")
+    first = alice.upload(data).json()["document_id"]
+    database.query("UPDATE pages SET text = 'as it was read' WHERE document_id = %s", first)
+
+    own = bob.upload(data).json()["document_id"]
+
+    assert bob.client.get(f"/documents/{own}/pages/1").json()["text"] == "alice has it"
+
+
+def test_an_upload_of_what_was_shared_with_me_is_not_extracted_again(
+    alice: Person, bob: Person, database: TestDatabase
+) -> None:
+    data = make_pdf("shared with bob")
+    first = alice.upload(data, recipient_id=str(bob.id)).json()["document_id"]
+    database.query("UPDATE pages SET text = 'as it was read' WHERE document_id = %s", first)
+
+    own = bob.upload(data).json()["document_id"]
+    alice.client.delete(f"/documents/{first}/shares/{bob.id}")
+    after_it_was_taken_back = bob.upload(data).json()["document_id"]
+
+    texts = [bob.client.get(f"/documents/{each}/pages/1").json()["text"] for each in (own, after_it_was_taken_back)]
+    assert texts == ["as it was read", "as it was read"]  # the second is a copy of his own
+
+
+def test_an_upload_does_not_wait_for_others_who_have_the_same_file(
+    alice: Person, bob: Person, database: TestDatabase
+) -> None:
+    data = make_pdf("both at once")
+    with ThreadPoolExecutor(2) as pool, locked(database, "pages"):
+        uploads = [pool.submit(person.upload, data) for person in (alice, bob)]
+        wait_until(lambda: database.query(WAITING_FOR_PAGES) == [(2,)])
+    answers = [upload.result(WAIT_SECONDS).status_code for upload in uploads]
+
+    assert answers == [200, 200]
 
 
 def test_a_copy_outlives_its_original(alice: Person) -> None:
