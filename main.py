@@ -37,6 +37,7 @@ from documents.library import Library
 from documents.quotas import Quotas
 from documents.readings import Readings
 from documents.storage import Storage
+from documents.stores import make_storage
 from edge import health, metrics
 from edge.answers import add_error_handlers, operation_id, routes_for_head
 from edge.browsers import SessionCookie
@@ -123,8 +124,8 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         gatekeeper = Gatekeeper(settings, mark=mark)
         stack.callback(gatekeeper.close)
         installation = Installation(gatekeeper, mark=mark, version=VERSION)
-        storage = Storage(settings.upload_dir, mark=mark)
-        storage.open()
+        storage = make_storage(settings.storage, settings, mark=mark)
+        await asyncio.to_thread(storage.open)
         stack.callback(storage.close)
         engine = PdfEngine.from_settings(settings)
         engine.start()
@@ -169,7 +170,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         figures.start()
         stack.push_async_callback(figures.close)
 
-        _log_start(settings, location)
+        _log_start(settings, location, storage)
         if not await account_exists(database):
             code = installation.setup_code
             logger.info("accounts: none yet; make the first one on this machine, or with the setup code %s", code)
@@ -208,7 +209,9 @@ def _list_levels(
         "pagewire_database_callers": Level("Callers that hold or await a connection.", lambda: database.callers),
         "pagewire_pdf_tasks_waiting": Level("Tasks that wait for a PDF process.", lambda: engine.waiting),
         "pagewire_extractions": Level("Extractions under way or waiting.", lambda: readings.count),
-        "pagewire_storage_free_bytes": Level("Free space on the uploads' disk.", storage.free_bytes),
+        "pagewire_storage_free_bytes": Level(
+            "Free space on the disk of the uploads, or of what is fetched from S3.", storage.free_bytes
+        ),
     }
 
 
@@ -231,10 +234,10 @@ async def _open_database(location: DatabaseLocation, *, size: int) -> AsyncItera
         yield database
 
 
-def _log_start(settings: Settings, location: DatabaseLocation) -> None:
+def _log_start(settings: Settings, location: DatabaseLocation, storage: Storage) -> None:
     logger.info("Pagewire %s", VERSION)
     logger.info("database: %s", location.description)
-    logger.info("uploads:  %s (at most %d MB a file)", settings.upload_dir.absolute(), settings.max_upload_mb)
+    logger.info("uploads:  %s (at most %d MB a file)", storage.description, settings.max_upload_mb)
     logger.info("mail:     %s", f"by {settings.smtp_host}" if settings.smtp_host else "off, SMTP_HOST is not set")
     if (path := readable_by_others(Path(".env"))) is not None:
         logger.warning("%s holds secrets, and others on this machine may read it: chmod 600 %s", path, path)

@@ -39,9 +39,11 @@ from extraction.values import (
     Extraction,
     ImageFormat,
     Inspection,
+    Opener,
     PageMatches,
     Part,
     Source,
+    StoredSource,
     TableSet,
     Word,
     most_text_chars,
@@ -69,15 +71,17 @@ Load = TypeVar("Load")
 
 
 class PdfFile(NamedTuple):
-    path: Path
+    file: Path | Opener
     password: str | None = None  # user or owner password
     sha256: str | None = None  # if known, answers are cached for a while
     user_id: int | None = None  # of the caller; users take turns
     document_id: int | None = None  # of one that is stored
 
     @property
-    def source(self) -> Source:
-        return Source(self.path, self.password)
+    def source(self) -> Source | StoredSource:
+        if isinstance(self.file, Path):
+            return Source(self.file, self.password)
+        return StoredSource(self.file, self.password)
 
     @property
     def content(self) -> tuple[str | None, str | None, str]:

@@ -4,8 +4,8 @@ import re
 from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, NamedTuple, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from limits import parse
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -41,6 +41,44 @@ RATES = (
 )
 
 
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+PREFIX = re.compile(r"(?:[A-Za-z0-9!_*'()-][A-Za-z0-9!_.*'()-]*(?:/(?!$)|$))*")
+
+
+class S3Location(NamedTuple):
+    """Where in an S3 store the files are; without *endpoint*, at AWS."""
+
+    bucket: str
+    prefix: str
+    endpoint: str | None
+    region: str | None
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}" + (f" at {self.endpoint}" if self.endpoint else "")
+
+
+def parse_storage_url(url: str, *, upload_dir: Path) -> S3Location | Path:
+    """`s3://bucket/prefix?endpoint=http://host:9000&region=name`, `file:///folder`, or `file:` for *upload_dir*.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not (parts.netloc or parts.query or parts.fragment):
+        return Path(unquote(parts.path)) if parts.path else upload_dir
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(query)
+    bucket, prefix = parts.netloc, parts.path.strip("/")
+    if parts.scheme != "s3" or not BUCKET.fullmatch(bucket) or not PREFIX.fullmatch(prefix) or parts.fragment:
+        raise ValueError("write s3://bucket/prefix?endpoint=https://host, or file:///folder")
+    if not set(options) <= {"endpoint", "region"} or len(options) < len(query):
+        raise ValueError("after the ? there may be endpoint=https://host and region=name")
+    endpoint = options.get("endpoint")
+    if endpoint is not None and not re.fullmatch(r"https?://[^\s/?#@]+/?", endpoint):
+        raise ValueError("write the endpoint as https://host or http://host:9000")
+    return S3Location(bucket, prefix, endpoint and endpoint.rstrip("/"), options.get("region"))
+
+
 def _rate(value: str) -> str:
     if value != "off" and parse(value).amount < 1:
         raise ValueError("must allow at least one")
@@ -59,6 +97,12 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0 picks a free port
     data_dir: Path = Path("data")
     upload_dir: Path = Path("uploads")
+    storage_url: str | None = None  # s3://bucket/prefix?endpoint=...; if unset, the files are in upload_dir
+    storage_cache_mb: Annotated[int, Field(ge=16, le=1_000_000)] = 1024  # of files in S3, in data_dir/cache
+    aws_access_key_id: str | None = None  # these as AWS names them; without a key, as the machine's own role
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    aws_region: str = "us-east-1"
     public_url: str | None = None  # as people reach this server; links in e-mails begin with it
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000", "http://localhost:5173")
     allowed_hosts: Annotated[
@@ -120,6 +164,13 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in value:
             raise ValueError("write an address like https://pagewire.example.com")
         return value.rstrip("/")
+
+    @field_validator("storage_url")
+    @classmethod
+    def _check_storage_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_storage_url(value, upload_dir=Path())
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -183,6 +234,11 @@ class Settings(BaseSettings):
         if (self.smtp_user is None) != (self.smtp_password is None):
             raise ValueError("set both SMTP_USER and SMTP_PASSWORD, or neither")
         return self
+
+    @property
+    def storage(self) -> S3Location | Path:
+        """Where the files are: in an S3 store, or in a folder."""
+        return parse_storage_url(self.storage_url or "file:", upload_dir=self.upload_dir)
 
     @property
     def max_upload_bytes(self) -> int:

@@ -17,6 +17,7 @@ from documents.readings import Readings
 from documents.shares import Shares, get_document, get_owned_document
 from documents.storage import Incoming, Storage
 from documents.withdrawals import Withdrawals
+from edge.ranges import StoredFile
 from errors import (
     DatabaseUnavailableError,
     DocumentFileMissingError,
@@ -108,7 +109,7 @@ class Library:
                         password=password,
                         keep_failed=not wait,
                         node_id=self._feed.node_id,
-                        file_exists=lambda path: self._storage.path_of(path).exists(),
+                        file_exists=self._storage.find,
                     )
                     if not (wait or cards or document.duplicate):  # a card tells of it too
                         deliveries = await self._notify_readers(tx, "document.added", document.id)
@@ -219,16 +220,25 @@ class Library:
 
     def file_of(self, row: DocumentRow, *, user_id: int) -> PdfFile:
         """The document's file, for a question of *user_id*; it may be missing."""
-        return PdfFile(self._storage.path_of(row.file_path), row.password, row.sha256, user_id, row.id)
+        return PdfFile(self._storage.source_of(row.file_path), row.password, row.sha256, user_id, row.id)
 
-    def get_file(self, row: DocumentRow, *, user_id: int) -> PdfFile:
-        """The document's file, for a question of *user_id*.
+    async def get_file(self, row: DocumentRow, *, user_id: int) -> PdfFile:
+        """The document's file, fetched for a question of *user_id*.
 
         Raises:
-            DocumentFileMissingError
+            DocumentFileMissingError, StorageUnavailableError
         """
-        file = self.file_of(row, user_id=user_id)
-        if not file.path.exists():
+        await self._storage.fetch(row.file_path)
+        return self.file_of(row, user_id=user_id)
+
+    async def find_stored_file(self, row: DocumentRow) -> StoredFile:
+        """The document's file, to be sent.
+
+        Raises:
+            DocumentFileMissingError, StorageUnavailableError
+        """
+        file = await self._storage.find(row.file_path)
+        if file is None:
             raise DocumentFileMissingError
         return file
 
@@ -253,7 +263,7 @@ class Library:
         row = await self.get_owned_document(document_id, user_id=user_id)
         if row.status == "processing":  # what it extracts is being stored: do not wait for that
             raise DocumentNotReadyError
-        self.get_file(row, user_id=user_id)
+        await self.get_file(row, user_id=user_id)
         async with self._database.transaction() as tx:
             if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError
@@ -270,11 +280,10 @@ class Library:
         return await self._feed.notify(tx, user_ids=readers[document_id], kind=kind, ref_id=document_id)
 
     async def delete(self, document_id: int, *, user_id: int) -> None:
-        """Delete a document and notify everybody who could read it, then delete its file: a crash in between leaves a
-        file for the next sweep.
+        """Delete a document and notify everybody who could read it, then delete its file.
 
         Raises:
-            DocumentNotFoundError, StorageUnavailableError
+            DocumentNotFoundError
         """
         row = await self.get_owned_document(document_id, user_id=user_id)
         async with self._database.transaction() as tx:
@@ -287,7 +296,14 @@ class Library:
             )
             await insert_audit(tx, "document_deleted", Actor(user_id, None), document_id=document_id)
         self._feed.expect(deliveries)
-        await self._storage.delete(row.file_path)
+        await self._delete_file(row.file_path)
+
+    async def _delete_file(self, file_path: str) -> None:
+        """Delete the file of a document that is gone; if that cannot be done now, a sweep does it."""
+        try:
+            await self._storage.delete(file_path)
+        except PagewireError as error:
+            logger.warning("the file of a deleted document stays for now: %s", error)
 
     async def forget_person(self, tx: Connection, user_id: int) -> Callable[[], Awaitable[None]]:
         """Delete all documents of *user_id*; await what this returns after the commit, for their readers and files."""
@@ -310,10 +326,7 @@ class Library:
         async def finish() -> None:
             self._feed.expect(deliveries)
             for document in owned:
-                try:
-                    await self._storage.delete(document.file_path)
-                except PagewireError as error:
-                    logger.warning("a file stays until the next start: %s", error)
+                await self._delete_file(document.file_path)
 
         return finish
 

@@ -105,8 +105,6 @@ async def list_page_sizes(
 
 async def _read_labels(pdf: PdfEngine, file: PdfFile) -> dict[int, str]:
     """By page number; empty if the file is missing or cannot be opened: the numbers do then."""
-    if not file.path.exists():
-        return {}
     try:
         return await pdf.read_labels(file)
     except PagewireError:
@@ -160,7 +158,7 @@ async def read_page(
         char_count=len(page.text),
         width=page.width,
         height=page.height,
-        words=await _read_words(pdf, library.get_file(row, user_id=user.id), page_number) if words else None,
+        words=await _read_words(pdf, await library.get_file(row, user_id=user.id), page_number) if words else None,
     )
     return _json_with_etag(request, answer)
 
@@ -231,7 +229,7 @@ async def read_page_image(
         raise PageNotFoundError
     if knows_etag(", ".join(request.headers.getlist("if-none-match")), etag):
         return Response(status_code=304, headers=headers)
-    file = library.get_file(row, user_id=user.id)
+    file = await library.get_file(row, user_id=user.id)
     picture = await pdf.render_page(file, page_number, width=width, image_format=image_format, term=q)
     if picture is None:
         raise PageNotFoundError("This page cannot be shown.")

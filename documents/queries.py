@@ -4,7 +4,7 @@ Reading that is in page_queries.py, lists of documents in list_queries.py, who t
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -92,7 +92,7 @@ async def insert_document(
     password: str | None = None,
     keep_failed: bool = False,
     node_id: int,
-    file_exists: Callable[[str], bool] = lambda file_path: True,
+    file_exists: Callable[[str], Awaitable[object]] | None = None,
 ) -> InsertedDocument:
     """Record a stored file that *node_id* is about to extract; a known *client_id* returns the first document.
 
@@ -140,7 +140,7 @@ async def insert_document(
             continue  # it was refused, and discarded between the two statements
         if earlier.sha256 != sha256:
             raise ClientIdReusedError
-        if file_exists(earlier.file_path):
+        if file_exists is None or await file_exists(earlier.file_path):
             return InsertedDocument(earlier.id, duplicate=True, has_new_file=False)
         taken = await conn.execute(
             """

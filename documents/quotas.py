@@ -61,7 +61,9 @@ class Quotas:
     def __init__(self, settings: Settings) -> None:
         self._quota_bytes = settings.user_quota_bytes
         self._min_free_bytes = settings.min_free_disk_mb * MEGABYTE
-        self._folders = (settings.upload_dir, settings.data_dir)  # the embedded database is in the second one
+        storage = settings.storage
+        # The embedded database is in the data folder, and what is fetched from S3.
+        self._folders = (settings.data_dir, *([storage] if isinstance(storage, Path) else []))
         self._places = Places(UPLOADS_AT_ONCE, waiting=UPLOADS_WAITING, seconds=WAIT_SECONDS)
 
     @asynccontextmanager

@@ -24,12 +24,14 @@ from documents.quotas import Quotas
 from documents.renewals import Renewals
 from documents.storage import Storage
 from edge.background import cancel, repeat
-from errors import BadPdfError, DocumentFileMissingError, ExtractionLimitError, PagewireError, QuotaExceededError
+from errors import BadPdfError, ExtractionLimitError, PagewireError, QuotaExceededError
 from extraction.turns import Turns
 from extraction.values import DAMAGED, READER_VERSION, Part
 from pdf import PdfEngine, PdfFile
 
 RECOVER_EVERY_SECONDS = 30.0
+SWEEP_EVERY_SECONDS = 6 * 3600.0
+SWEEP_SECONDS = 5.0  # for the first one, before the server answers
 SAVE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.25  # between two progress frames of one document
 MAX_EXTRACTIONS = 256  # tasks; more documents than that wait in the table
@@ -68,12 +70,19 @@ class Readings:
         self._turns = Turns(BACKGROUND_EXTRACTIONS)
         self._recovery: asyncio.Task[None] | None = None
         self._expiry = Expiry(database, storage, feed)
+        self._sweeping: asyncio.Task[None] | None = None
+        self._swept = asyncio.Event()  # once, well or not
         self._renewals = Renewals(
             database, engine, storage, node_id=feed.node_id, wait_for_others=self._wait_until_idle
         )
 
     async def start(self) -> None:
-        await self._sweep()
+        self._sweeping = asyncio.create_task(
+            repeat(self._sweep, every_seconds=SWEEP_EVERY_SECONDS, logger=logger, name="removing unfinished uploads")
+        )
+        with contextlib.suppress(TimeoutError):  # one that takes longer goes on beside the requests
+            async with asyncio.timeout(SWEEP_SECONDS):
+                await self._swept.wait()
         self._recovery = asyncio.create_task(
             repeat(self._recover, every_seconds=RECOVER_EVERY_SECONDS, logger=logger, name="resuming extractions")
         )
@@ -82,7 +91,7 @@ class Readings:
 
     async def close(self) -> None:
         """Give the extractions under way a moment; the others are resumed after the next start, or by another node."""
-        await cancel(self._recovery)
+        await cancel(self._recovery, self._sweeping)
         await self._renewals.close()
         await self._expiry.close()
         if self._tasks:
@@ -197,12 +206,10 @@ class Readings:
         return owner_id is not None
 
     async def _extract_parts(self, document: DocumentRow) -> None:
-        path = self._storage.path_of(document.file_path)
-        if not path.exists():
-            raise DocumentFileMissingError
         seen = Seen([], [])
         reported_at = -math.inf
-        file = PdfFile(path, document.password, user_id=document.user_id)
+        source = await self._storage.fetch(document.file_path)
+        file = PdfFile(source, document.password, user_id=document.user_id)
         async with contextlib.aclosing(self._engine.extract_parts(file, with_vectors=True)) as parts:
             async for part in parts:
                 seen.add(part)
@@ -288,10 +295,13 @@ class Readings:
 
     async def _sweep(self) -> None:
         """Delete the files that a crash left without a document."""
-        names = await self._storage.list_unlocked()
-        kept = [name for name in names if not self._storage.is_temporary(name)]
-        known = await queries.list_known_files(self._database, file_paths=kept)
-        orphans = [name for name in names if name not in known]
-        if orphans:
-            logger.info("removing %d unfinished uploads", len(orphans))
-            await self._storage.delete_unlocked(orphans)
+        try:
+            names = await self._storage.list_unlocked()
+            kept = [name for name in names if not self._storage.is_temporary(name)]
+            known = await queries.list_known_files(self._database, file_paths=kept)
+            orphans = [name for name in names if name not in known]
+            if orphans:
+                logger.info("removing %d unfinished uploads", len(orphans))
+                await self._storage.delete_unlocked(orphans)
+        finally:
+            self._swept.set()

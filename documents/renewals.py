@@ -10,7 +10,7 @@ from documents.extractions import Seen, store_part
 from documents.queries import DocumentRow
 from documents.storage import Storage
 from edge.background import cancel, repeat
-from errors import DocumentFileMissingError, PagewireError
+from errors import PagewireError
 from extraction.values import READER_VERSION, Part
 from pdf import PdfEngine, PdfFile
 
@@ -84,12 +84,10 @@ class Renewals:
                     await store_part(tx, document_id=document.id, node_id=self._node_id, part=part, seen=seen)
 
     async def _read(self, document: DocumentRow) -> list[Part]:
-        path = self._storage.path_of(document.file_path)
-        if not path.exists():
-            raise DocumentFileMissingError
+        source = await self._storage.fetch(document.file_path)
         parts: list[Part] = []
         async for part in self._engine.extract_parts(
-            PdfFile(path, document.password), with_vectors=True, in_background=True
+            PdfFile(source, document.password), with_vectors=True, in_background=True
         ):
             parts.append(part)
             await self._wait_for_others()

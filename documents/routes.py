@@ -422,7 +422,7 @@ async def rename_document(
     "/documents/{document_id}",
     status_code=204,
     summary="Delete a document and its file",
-    responses=may_fail(*MAY_WRITE, DocumentNotFoundError, StorageUnavailableError),
+    responses=may_fail(*MAY_WRITE, DocumentNotFoundError),
 )
 async def delete_document(library: Docs, user: CurrentUser, document_id: IdParameter) -> None:
     await library.delete(document_id, user_id=user.id)
@@ -448,7 +448,7 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "Part of it (Range)"},
     304: {"description": "Not changed (If-None-Match)"},
-    **may_fail(*SIGNED_IN, DocumentNotFoundError, RequestedRangeError),
+    **may_fail(*SIGNED_IN, DocumentNotFoundError, RequestedRangeError, StorageUnavailableError),
 }
 
 
@@ -463,18 +463,14 @@ async def read_file(
 ) -> Response:
     """The bytes as they were uploaded; Range and If-None-Match are honoured."""
     row = await library.get_document(document_id, user_id=user.id)
-    file = library.file_of(row, user_id=user.id)
-    try:
-        return file_response(
-            request,
-            file.path,
-            etag=row.sha256,
-            filename=name_as_pdf(row.filename),
-            headers=FILE_HEADERS,
-            download=download,
-        )
-    except OSError as error:
-        raise DocumentFileMissingError from error
+    return file_response(
+        request,
+        await library.find_stored_file(row),
+        etag=row.sha256,
+        filename=name_as_pdf(row.filename),
+        headers=FILE_HEADERS,
+        download=download,
+    )
 
 
 @router.get(

@@ -243,7 +243,7 @@ async def _write(
 ) -> bytes | None:
     """Stored tables, formatted in a worker: they may be large. pdfplumber's are not stored, but found again."""
     if kind:
-        return await pdf.extract_tables(library.get_file(row, user_id=user.id), query, wanted=kind)
+        return await pdf.extract_tables(await library.get_file(row, user_id=user.id), query, wanted=kind)
     load = partial(page_queries.get_placed_tables_json, database, document_id=row.id)
     return await pdf.write_tables(load, query, user_id=user.id)
 

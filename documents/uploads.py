@@ -123,7 +123,7 @@ async def received_pdf(request: Request, *, user_id: int) -> AsyncIterator[Uploa
 
 @asynccontextmanager
 async def _received_pdf(request: Request) -> AsyncIterator[Upload]:
-    storage, settings = get_engine(request, Storage), get_engine(request, Settings)
+    storage, settings = get_engine(request, Storage), get_engine(request, Settings)  # type: ignore[type-abstract]
     try:
         form = await read_form(request, file_field="file", max_field_bytes=64 * 1024)
     except OSError as error:

@@ -9,10 +9,10 @@ Engine = TypeVar("Engine")
 
 
 class Engines:
-    """Everything that is open while the server runs, one engine of each type."""
+    """Everything that is open while the server runs, one engine of each type; a base class names its subclass."""
 
     def __init__(self, *engines: object) -> None:
-        self._by_type = {type(engine): engine for engine in engines}
+        self._by_type = {kind: engine for engine in engines for kind in type(engine).__mro__}
 
     def __getitem__(self, kind: type[Engine]) -> Engine:
         engine = self._by_type[kind]

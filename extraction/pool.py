@@ -20,7 +20,7 @@ from typing import IO, ParamSpec, TypeVar, cast
 
 from errors import BadPdfError, BusyError
 from extraction import answers
-from extraction.values import Source
+from extraction.values import Source, StoredSource
 from extraction.waiting import waited_seconds
 from extraction.wire import BEGUN, LENGTH, MOST_AT_ONCE, NUMBER, Setup, Task, read_message, with_length
 from extraction.worker_process import FILE
@@ -125,14 +125,15 @@ class WorkerPool:
         forkserver = self._forkserver
         if forkserver is None or not forkserver.is_ready:
             forkserver = await asyncio.to_thread(self._get_forkserver)
-        source = next((arg for arg in args if isinstance(arg, Source)), None)
+        source = next((arg for arg in args if isinstance(arg, Source | StoredSource)), None)
         with contextlib.ExitStack() as resources:
             file = None
             if source is not None:
-                assert isinstance(source.file, Path)
-                file = resources.enter_context(await asyncio.to_thread(_open_pdf, source.file))
+                file = resources.enter_context(await _open(source))
             worker = resources.enter_context(contextlib.closing(_Worker(forkserver, file)))
-            arguments = tuple(Source(FILE, arg.password) if isinstance(arg, Source) else arg for arg in args)
+            arguments = tuple(
+                Source(FILE, arg.password) if isinstance(arg, Source | StoredSource) else arg for arg in args
+            )
             task = Task(opening_seconds, cpu_seconds, function, arguments, kwargs)
             answer = asyncio.create_task(worker.ask(pickle.dumps(task)))
             try:
@@ -320,6 +321,13 @@ class _Worker:
             if elapsed >= PATIENCE * seconds:
                 raise StarvedError
         return True
+
+
+async def _open(source: Source | StoredSource) -> IO[bytes]:
+    if isinstance(source, StoredSource):
+        return await source.open()
+    assert isinstance(source.file, Path)
+    return await asyncio.to_thread(_open_pdf, source.file)
 
 
 def _open_pdf(path: Path) -> IO[bytes]:

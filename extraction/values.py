@@ -1,10 +1,10 @@
 """Plain values: what workers are given and what they return, with its limits."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import IO, Any, Literal, NamedTuple, Self
 
 from extraction.matching import Excerpt
 from extraction.notices import Finding, Notice, to_warnings
@@ -36,6 +36,7 @@ TableSet = Literal["all", "ruled"]  # what a reader sees as tables, or exactly t
 ImageFormat = Literal["png", "webp", "jpeg"]
 Point = tuple[float, float]  # x, y
 Box = tuple[float, float, float, float]  # x0, top, x1, bottom
+Opener = Callable[[], Awaitable[IO[bytes]]]  # opens a file that is stored elsewhere
 
 
 class CellWord(NamedTuple):
@@ -52,6 +53,13 @@ class CellWord(NamedTuple):
 
 class Source(NamedTuple):
     file: Path | int  # in a worker, which may open none, the descriptor of one that is open
+    password: str | None
+
+
+class StoredSource(NamedTuple):
+    """A source for a worker that is opened when its turn comes."""
+
+    open: Opener
     password: str | None
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from support.browser import Visit
+    from support.stores import S3Server
 
 _database_numbers = count(1)
 
@@ -59,6 +60,14 @@ def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
         return TestDatabase({**postgres.connect_kwargs, "dbname": name}, {**postgres.superuser_kwargs, "dbname": name})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator["S3Server"]:
+    from support.stores import run_s3_server  # here: it takes a second to import
+
+    with run_s3_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+<<<<<<< HEAD
 from typing import Any
+=======
+from typing import cast
+>>>>>>> 75ebae15 (Store uploaded files in S3, where STORAGE_URL names a store)
 
 import pytest
 
@@ -196,7 +200,7 @@ def test_the_same_question_about_the_same_bytes_needs_no_file(
     file = save(pdfs.make_pdf(f"asked twice by {ask}"), sha256=ask)
     question = partial(getattr(engine, ask), file, *(["twice"] if ask == "search" else []))
     first = run(question())
-    file.path.unlink()
+    cast(Path, file.file).unlink()
 
     assert run(question()) == first
 
@@ -229,7 +233,7 @@ def test_what_others_asked_is_read_again_unless_they_asked_about_the_same_docume
 def test_another_term_is_searched_in_the_same_text(run: Run, engine: PdfEngine, save: Save) -> None:
     file = save(pdfs.make_pdf("needles", "and pins"), sha256="sewing")
     run(engine.search(file, "needles"))
-    file.path.unlink()
+    cast(Path, file.file).unlink()
 
     assert [page.page_number for page in read_matches(run(engine.search(file, "pins")))] == [2]
 

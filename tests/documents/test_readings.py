@@ -15,9 +15,9 @@ from db import Database
 from delivery.bus import Bus
 from delivery.feed import Feed
 from documents import queries
+from documents.folder import FolderStorage
 from documents.quotas import Quotas
 from documents.readings import BACKGROUND_EXTRACTIONS, Readings
-from documents.storage import Storage
 from errors import BadPdfError
 from settings import Settings
 from support.databases import TestDatabase
@@ -479,7 +479,7 @@ async def test_a_repeat_that_comes_as_a_refused_document_is_discarded_is_refused
     pool = Database(database.keywords, size=2)
     feed = Feed(pool, Bus(pool))
     (server.uploads / "broken.pdf").write_bytes(BROKEN)
-    with contextlib.closing(Storage(server.uploads, mark="0" * 12)) as storage, open_engine(workers=1) as engine:
+    with contextlib.closing(FolderStorage(server.uploads, mark="0" * 12)) as storage, open_engine(workers=1) as engine:
         readings = Readings(pool, engine, storage, feed, Quotas(Settings()))
         inserted = await queries.insert_document(
             pool,

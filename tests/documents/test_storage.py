@@ -1,16 +1,12 @@
 """The upload folder: what is kept is whole, what is refused is gone, and a crash leaves nothing half done."""
 
 import asyncio
-import contextlib
-import hashlib
 import io
 import os
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from documents.storage import Incoming, Storage
-from errors import PayloadTooLargeError, StartupError, StorageUnavailableError
+from documents.folder import FolderStorage
+from documents.storage import Incoming
+from errors import StartupError, StorageUnavailableError
 from support.databases import TestDatabase
 from support.documents import MEGABYTE, locked
 from support.hostile import make_hostile
@@ -36,8 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def storage(folder: Path) -> Iterator[Storage]:
-    opened = Storage(folder, mark=MARK)
+def storage(folder: Path) -> Iterator[FolderStorage]:
+    opened = FolderStorage(folder, mark=MARK)
     opened.open()
     yield opened
     opened.close()
@@ -48,144 +45,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("pymp-"))
 
 
-async def save(storage: Storage, data: bytes, *, max_bytes: int = MEGABYTE, keep: bool = True) -> Incoming:
+async def save(storage: FolderStorage, data: bytes, *, max_bytes: int = MEGABYTE, keep: bool = True) -> Incoming:
     async with storage.receive(io.BytesIO(data), max_bytes=max_bytes) as incoming:
         if keep:
             async with storage.keep(incoming):
                 pass
     return incoming
-
-
-# One file
-
-
-def test_a_kept_file_is_whole_and_private_under_a_name_of_ours(storage: Storage, folder: Path) -> None:
-    data = os.urandom(300_000)
-
-    incoming = asyncio.run(save(storage, data))
-
-    path = storage.path_of(incoming.file_path)
-    assert names(folder) == [incoming.file_path]
-    assert path.read_bytes() == data
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert (incoming.size, incoming.sha256) == (300_000, hashlib.sha256(data).hexdigest())
-
-
-def test_a_file_that_is_not_kept_is_gone_with_its_request(storage: Storage, folder: Path) -> None:
-    asyncio.run(save(storage, b"%PDF-", keep=False))
-
-    assert names(folder) == []
-
-
-@pytest.mark.parametrize("while_recording", [False, True])
-def test_a_failed_request_leaves_no_file(storage: Storage, folder: Path, while_recording: bool) -> None:
-    async def fail() -> None:
-        async with (
-            storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming,
-            storage.keep(incoming) if while_recording else contextlib.nullcontext(),
-        ):
-            raise RuntimeError("bad luck")
-
-    with pytest.raises(RuntimeError, match="bad luck"):
-        asyncio.run(fail())
-
-    assert names(folder) == []
-
-
-def test_a_file_is_kept_when_its_request_fails_later(storage: Storage, folder: Path) -> None:
-    async def fail() -> None:
-        async with storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming:
-            async with storage.keep(incoming):
-                pass
-            raise RuntimeError("bad luck")
-
-    with pytest.raises(RuntimeError, match="bad luck"):
-        asyncio.run(fail())
-
-    assert [path.read_bytes() for path in folder.iterdir()] == [b"%PDF-"]
-
-
-@pytest.mark.parametrize("while_recording", [False, True])
-def test_a_cancelled_request_leaves_no_file(storage: Storage, folder: Path, while_recording: bool) -> None:
-    async def leave() -> None:
-        reached = asyncio.Event()
-
-        async def receive() -> None:
-            async with (
-                storage.receive(io.BytesIO(b"%PDF-"), max_bytes=10) as incoming,
-                storage.keep(incoming) if while_recording else contextlib.nullcontext(),
-            ):
-                reached.set()
-                await asyncio.Event().wait()
-
-        request = asyncio.create_task(receive())
-        await reached.wait()
-        request.cancel()
-        await asyncio.wait([request])
-
-    asyncio.run(leave())
-
-    assert names(folder) == []
-
-
-def test_a_request_cancelled_while_its_file_is_written_leaves_no_file(storage: Storage, folder: Path) -> None:
-    class Endless(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            being_read.set()
-            return b"x" * MEGABYTE
-
-    being_read = threading.Event()
-
-    async def leave() -> None:
-        receiving = asyncio.create_task(storage.receive(Endless(), max_bytes=100 * MEGABYTE).__aenter__())
-        await asyncio.to_thread(being_read.wait)
-        receiving.cancel()
-        await asyncio.wait([receiving])
-
-    asyncio.run(leave())
-    storage.close()
-
-    assert names(folder) == []
-
-
-@pytest.mark.parametrize("size", [0, 1, 1000, MEGABYTE])
-def test_a_file_of_the_limit_fits(storage: Storage, size: int) -> None:
-    incoming = asyncio.run(save(storage, b"x" * size, max_bytes=size))
-
-    assert storage.path_of(incoming.file_path).stat().st_size == size
-
-
-@pytest.mark.parametrize("size", [1, 1000, MEGABYTE])
-def test_a_byte_over_the_limit_is_refused_and_gone(storage: Storage, folder: Path, size: int) -> None:
-    with pytest.raises(PayloadTooLargeError):
-        asyncio.run(save(storage, b"x" * (size + 1), max_bytes=size))
-
-    assert names(folder) == []
-
-
-@pytest.mark.parametrize(
-    ("data", "looks"),
-    [
-        (b"%PDF-1.7", True),
-        (b"x" * 1019 + b"%PDF-1.7", True),
-        (b"x" * 1020 + b"%PDF-1.7", False),
-        (b"%PDF", False),
-        (b"", False),
-    ],
-)
-def test_a_pdf_is_recognised_within_its_first_kilobyte(storage: Storage, data: bytes, looks: bool) -> None:
-    incoming = asyncio.run(save(storage, data, keep=False))
-
-    assert incoming.looks_like_pdf is looks
-
-
-def test_a_file_may_be_deleted_twice(storage: Storage, folder: Path) -> None:
-    file_path = asyncio.run(save(storage, b"x")).file_path
-
-    asyncio.run(storage.delete(file_path))
-    asyncio.run(storage.delete(file_path))
-
-    assert names(folder) == []
 
 
 # Locks
@@ -195,7 +60,9 @@ def test_a_file_may_be_deleted_twice(storage: Storage, folder: Path) -> None:
     "file_path",
     ["../secret_key", "below/../../secret_key", "/{outside}/secret_key", "link.pdf", "linked/secret_key", "a\0b"],
 )
-def test_what_is_not_in_the_folder_is_neither_found_nor_deleted(storage: Storage, folder: Path, file_path: str) -> None:
+def test_what_is_not_in_the_folder_is_neither_found_nor_deleted(
+    storage: FolderStorage, folder: Path, file_path: str
+) -> None:
     outside = folder.parent
     (outside / "secret_key").write_text("secret")
     (folder / "below").mkdir()
@@ -211,7 +78,7 @@ def test_what_is_not_in_the_folder_is_neither_found_nor_deleted(storage: Storage
 
 
 def test_a_path_of_an_older_installation_begins_at_the_working_folder(
-    storage: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch
+    storage: FolderStorage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)
     (folder / "old").mkdir()
@@ -221,7 +88,7 @@ def test_a_path_of_an_older_installation_begins_at_the_working_folder(
     assert storage.path_of("old/a.pdf").read_bytes() == b"%PDF-"
 
 
-def test_a_file_held_by_a_request_is_locked(storage: Storage, folder: Path) -> None:
+def test_a_file_held_by_a_request_is_locked(storage: FolderStorage, folder: Path) -> None:
     async def look() -> tuple[list[str], list[str]]:
         async with storage.receive(io.BytesIO(b"x"), max_bytes=10) as incoming:
             received = await storage.list_unlocked()
@@ -231,7 +98,7 @@ def test_a_file_held_by_a_request_is_locked(storage: Storage, folder: Path) -> N
     assert asyncio.run(look()) == ([], [])
 
 
-def test_a_file_held_by_no_request_is_unlocked(storage: Storage, folder: Path) -> None:
+def test_a_file_held_by_no_request_is_unlocked(storage: FolderStorage, folder: Path) -> None:
     kept = asyncio.run(save(storage, b"x")).file_path
     half = f".{MARK}-{'0' * 32}.part"
     (folder / half).touch()
@@ -251,13 +118,13 @@ def test_a_file_held_by_no_request_is_unlocked(storage: Storage, folder: Path) -
         f".ba9876543210-{'0' * 32}.part",
     ],
 )
-def test_a_file_of_another_installation_is_never_listed(storage: Storage, folder: Path, name: str) -> None:
+def test_a_file_of_another_installation_is_never_listed(storage: FolderStorage, folder: Path, name: str) -> None:
     (folder / name).touch()
 
     assert asyncio.run(storage.list_unlocked()) == []
 
 
-def test_a_file_locked_meanwhile_is_not_deleted(storage: Storage, folder: Path) -> None:
+def test_a_file_locked_meanwhile_is_not_deleted(storage: FolderStorage, folder: Path) -> None:
     kept = asyncio.run(save(storage, b"x")).file_path
 
     async def delete() -> None:
@@ -268,7 +135,7 @@ def test_a_file_locked_meanwhile_is_not_deleted(storage: Storage, folder: Path) 
     asyncio.run(delete())
 
 
-def test_a_missing_folder_is_a_storage_error(storage: Storage, folder: Path) -> None:
+def test_a_missing_folder_is_a_storage_error(storage: FolderStorage, folder: Path) -> None:
     folder.rmdir()
 
     with pytest.raises(StorageUnavailableError):
@@ -281,7 +148,7 @@ def test_a_folder_that_cannot_be_created_stops_the_start(tmp_path: Path) -> None
     (tmp_path / "file").touch()
 
     with pytest.raises(StartupError) as caught:
-        Storage(tmp_path / "file" / "uploads", mark=MARK).open()
+        FolderStorage(tmp_path / "file" / "uploads", mark=MARK).open()
 
     assert caught.value.detail.startswith("UPLOAD_DIR: cannot write to ")
 

@@ -8,7 +8,7 @@ import pytest
 from db import Database
 from delivery.bus import Bus
 from delivery.feed import Feed
-from documents.storage import Storage
+from documents.folder import FolderStorage
 from documents.withdrawals import Withdrawals
 from support.databases import TestDatabase
 from support.documents import documents_of, uploaded
@@ -38,7 +38,7 @@ def alice(server: Server) -> Person:
 async def withdrawals(server: Server, database: TestDatabase) -> AsyncIterator[Withdrawals]:
     """Those of another node."""
     pool = Database(database.keywords, size=2)
-    with contextlib.closing(Storage(server.uploads, mark="0" * 12)) as storage:
+    with contextlib.closing(FolderStorage(server.uploads, mark="0" * 12)) as storage:
         made = Withdrawals(pool, storage, Feed(pool, Bus(pool)))
         yield made
         await made.close()

@@ -4,6 +4,7 @@ import io
 import math
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pdfplumber
 import pytest
@@ -30,10 +31,10 @@ def test_tables_are_those_of_pdfplumber_also_on_their_side(
     run: Run, engine: PdfEngine, save: Save, name: str, box: bytes
 ) -> None:
     file = save(pdfs.draw_gallery(name, box=box))
-    with pdfplumber.open(file.path) as theirs:
+    with pdfplumber.open(cast(Path, file.file)) as theirs:
         expected = theirs.pages[0].find_tables()
         left, top, _, _ = theirs.pages[0].bbox
-    with pdfplumber.open(save(pdfs.draw_gallery(pdfs.UPRIGHT.get(name, name), box=box)).path) as theirs:
+    with pdfplumber.open(cast(Path, save(pdfs.draw_gallery(pdfs.UPRIGHT.get(name, name), box=box)).file)) as theirs:
         texts = [table.extract() for table in theirs.pages[0].find_tables()]
 
     tables = run(engine.extract(file, wanted="ruled")).tables
