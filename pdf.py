@@ -171,7 +171,7 @@ class PdfEngine:
         While the caller handles a part, the next ones are extracted: as many as there are workers, and one more; none
         if it is *in_background*.
         """
-        total = _Total(self._limits_of(file), most_characters=_most_characters(file.path))
+        total = _Total(self._limits_of(file), most_characters=await _most_characters(file.file))
         part = await self._extract_part(file, 1, FIRST_PAGES, total, with_vectors, wanted)
         next_page = FIRST_PAGES + 1
         ahead: deque[asyncio.Task[Part]] = deque()
@@ -383,9 +383,12 @@ def _next_size(part: Part) -> int:
     return max(1, min(int(PART_SECONDS / seconds_per_page), GROWTH * len(part.pages), PART_PAGES))
 
 
-def _most_characters(path: Path) -> int:
+async def _most_characters(file: Path | Opener) -> int:
+    if not isinstance(file, Path):
+        with await file() as opened:
+            return most_text_chars(os.fstat(opened.fileno()).st_size)
     try:
-        return most_text_chars(path.stat().st_size)
+        return most_text_chars(os.stat(file).st_size)
     except OSError:
         return MAXIMUM_TEXT_CHARS  # it is missing, as the worker will find
 

@@ -34,6 +34,7 @@ DOORS = {
     "limits": {"edge.limits", "settings"},
     "bcrypt": {"auth"},
     "jwt": {"auth"},
+    "obstore": {"documents.s3"},
     "uvicorn": {"main", "edge.uvicorn", "edge.draining"},
 }
 OTHER_LOGGERS = {"edge.logs"}  # configures uvicorn's loggers, besides our own

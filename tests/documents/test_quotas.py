@@ -10,8 +10,8 @@ from db import Database
 from delivery.bus import Bus
 from delivery.feed import Feed
 from documents.expiry import Expiry
+from documents.folder import FolderStorage
 from documents.quotas import Places
-from documents.storage import Storage
 from errors import RateLimitedError
 from postgres.migration import apply_schema
 from support.databases import TestDatabase
@@ -240,7 +240,7 @@ def test_what_failed_a_week_ago_is_deleted_with_its_file_and_its_owner_hears_of_
 
     async def sweep() -> None:
         pool = Database(database.keywords, size=2)
-        with contextlib.closing(Storage(server.uploads, mark="0" * 12)) as storage:
+        with contextlib.closing(FolderStorage(server.uploads, mark="0" * 12)) as storage:
             await Expiry(pool, storage, Feed(pool, Bus(pool))).sweep()
         await pool.close()
 
