@@ -384,11 +384,11 @@ def _next_size(part: Part) -> int:
 
 
 async def _most_characters(file: Path | Opener) -> int:
-    if not isinstance(file, Path):
+    try:
+        if isinstance(file, Path):
+            return most_text_chars((await asyncio.to_thread(file.stat)).st_size)
         with await file() as opened:
             return most_text_chars(os.fstat(opened.fileno()).st_size)
-    try:
-        return most_text_chars(os.stat(file).st_size)
     except OSError:
         return MAXIMUM_TEXT_CHARS  # it is missing, as the worker will find
 

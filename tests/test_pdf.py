@@ -7,11 +7,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-<<<<<<< HEAD
-from typing import Any
-=======
-from typing import cast
->>>>>>> 75ebae15 (Store uploaded files in S3, where STORAGE_URL names a store)
+from typing import Any, cast
 
 import pytest
 
@@ -221,7 +217,7 @@ def test_what_others_asked_is_read_again_unless_they_asked_about_the_same_docume
     question = partial(getattr(engine, ask), **details)
     shared = file._replace(document_id=7)
     first = run(question(file)), run(question(shared))
-    file.path.unlink()
+    cast(Path, file.file).unlink()
 
     assert (run(question(file)), run(question(shared))) == first
     assert run(question(shared._replace(user_id=2))) == first[1]
