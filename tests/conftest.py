@@ -70,23 +70,23 @@ def s3() -> Iterator["S3Server"]:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run() -> Iterator[Run]:
     with asyncio.Runner() as runner:
         yield runner.run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def engine() -> Iterator[PdfEngine]:
+    """An engine takes half a second of processor time to start: most tests share one."""
     with open_engine() as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileReader]:
+@pytest.fixture(scope="session")
+def reader(engine: PdfEngine, run: Run, tmp_path_factory: pytest.TempPathFactory) -> FileReader:
     """Reads PDFs that are given as bytes."""
-    with open_engine() as engine, contextlib.closing(FileReader(engine, tmp_path_factory.mktemp("pdfs"))) as opened:
-        yield opened
+    return FileReader(engine, run, tmp_path_factory.mktemp("pdfs"))
 
 
 @pytest.fixture(scope="module")

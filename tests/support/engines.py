@@ -1,6 +1,5 @@
 """PDF engines for tests, and files to give them."""
 
-import asyncio
 import io
 import json
 from collections.abc import Callable, Coroutine, Iterator
@@ -56,21 +55,18 @@ def loading(*pages: tuple[int, str]) -> Callable[[], Coroutine[Any, Any, list[tu
 
 
 class FileReader:
-    """Reads PDFs, given as bytes, with an engine of its own."""
+    """Reads PDFs that are given as bytes."""
 
-    def __init__(self, engine: PdfEngine, folder: Path) -> None:
+    def __init__(self, engine: PdfEngine, run: Run, folder: Path) -> None:
         self._engine = engine
+        self._run = run
         self._folder = folder
-        self._runner = asyncio.Runner()
-
-    def close(self) -> None:
-        self._runner.close()
 
     def save(self, content: bytes, **about: Any) -> PdfFile:
         return save_pdf(self._folder, content, **about)
 
     def extract(self, content: bytes, **about: Any) -> Extraction:
-        return self._runner.run(self._engine.extract(self.save(content, **about)))
+        return self._run(self._engine.extract(self.save(content, **about)))
 
     def read_text(self, content: bytes) -> str:
         return "\f".join(page.text for page in self.extract(content).pages)
@@ -82,23 +78,23 @@ class FileReader:
         return [(warning.code, warning.pages) for warning in self.extract(content).warnings]
 
     def count_matches(self, content: bytes, term: str) -> int:
-        answer = json.loads(self._runner.run(self._engine.search(self.save(content), term)))
+        answer = json.loads(self._run(self._engine.search(self.save(content), term)))
         return int(answer["total_matches"])
 
     def find_boxes(self, content: bytes, term: str) -> list[list[Box]]:
         """Return the boxes of the matches on the first page."""
         file = self.save(content)
-        text = self._runner.run(self._engine.extract(file)).pages[0].text
-        _, pages = self._runner.run(self._engine.search_pages(file, loading((1, text)), term, first_page=1, limit=1))
+        text = self._run(self._engine.extract(file)).pages[0].text
+        _, pages = self._run(self._engine.search_pages(file, loading((1, text)), term, first_page=1, limit=1))
         return [boxes for page in pages for boxes in page.boxes]
 
     def read_words(self, content: bytes) -> list[Word]:
-        return self._runner.run(self._engine.read_words(self.save(content), 1)) or []
+        return self._run(self._engine.read_words(self.save(content), 1)) or []
 
     def count_dark(self, content: bytes, box: tuple[int, int, int, int]) -> int:
         """Return how many pixels of a picture of the first page, one a point, are dark in *box*."""
         file = self.save(content)
-        picture = self._runner.run(self._engine.render_page(file, 1, width=612, image_format="png"))
+        picture = self._run(self._engine.render_page(file, 1, width=612, image_format="png"))
         assert picture is not None
         shown = Image.open(io.BytesIO(picture)).convert("L").crop(box)
         return sum(shown.histogram()[:128])

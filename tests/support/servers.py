@@ -1,22 +1,25 @@
 """The running server as its users meet it: processes, people with accounts, and their sockets."""
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from websockets.sync.client import ClientConnection, connect
+
+from support.preloaded import ForkedServer, Preloaded
 
 HOUSE = Path(__file__).parent.parent.parent
 WAIT_SECONDS = 60.0  # the longest that a test waits for an event
@@ -30,6 +33,13 @@ NO_LIMITS = {
     "UPLOAD_RATE_LIMIT": "off",
     "MIN_FREE_DISK_MB": "0",
 }
+
+
+@functools.cache
+def _preloaded() -> Preloaded:
+    made = Preloaded()
+    atexit.register(made.close)
+    return made
 
 
 class Server:
@@ -51,15 +61,21 @@ class Server:
             **NO_LIMITS,
             **environment,
         }
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | ForkedServer | None = None
         self.url = ""
 
     def start(self, *command: str, says: str = "Uvicorn running on ") -> "Server":
-        """Run *command* and wait until it *says* where it listens."""
+        """Run *command*, by default `python main.py` without its imports, and wait until it *says* where it listens."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._said = queue.Queue()
-        self.process = subprocess.Popen(
-            command or (sys.executable, str(HOUSE / "main.py")),
+        self.process = self._run(command) if command else _preloaded().fork(self.folder, self.environment)
+        threading.Thread(target=self._listen, args=(self.process.stderr, self._said), daemon=True).start()
+        self.url = self.wait_for_line(says).split(says)[1].split()[0]
+        return self
+
+    def _run(self, command: Sequence[str]) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            command,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -68,15 +84,13 @@ class Server:
             text=True,
             start_new_session=True,
         )
-        threading.Thread(target=self._listen, args=(self.process, self._said), daemon=True).start()
-        self.url = self.wait_for_line(says).split(says)[1].split()[0]
-        return self
 
-    def _listen(self, process: "subprocess.Popen[str]", said: "queue.Queue[str | None]") -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            self.lines.append(line.rstrip())
-            said.put(line)
+    def _listen(self, log: IO[str] | None, said: "queue.Queue[str | None]") -> None:
+        assert log is not None
+        with log:
+            for line in log:
+                self.lines.append(line.rstrip())
+                said.put(line)
         said.put(None)
 
     def wait_for_line(self, part: str) -> str:

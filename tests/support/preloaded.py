@@ -1,0 +1,151 @@
+"""Servers that start without importing: one process imports `main`, and forks a server each time it is asked.
+
+A start by `python main.py` takes a second of processor time, nearly all of it to import, and the tests start hundreds.
+Each server is a process of its own, as by that command; only its modules were imported before. What is about the
+command itself starts it: `Server.start(sys.executable, "main.py")`.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+HOUSE = Path(__file__).parent.parent.parent
+
+
+class Preloaded:
+    """The process that forks, as a test's process sees it."""
+
+    def __init__(self) -> None:
+        self._control, far = socket.socketpair()
+        with far:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__],
+                cwd=HOUSE,
+                env={"PATH": os.environ["PATH"]},
+                stdin=far,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def fork(self, folder: Path, environment: dict[str, str]) -> "ForkedServer":
+        """A server in *folder*, with *environment* alone."""
+        log, far_log = os.pipe()
+        status, far_status = socket.socketpair()
+        with far_status:
+            order = json.dumps([str(folder), environment]).encode()
+            socket.send_fds(self._control, [len(order).to_bytes(4)], [far_log, far_status.fileno()])
+            self._control.sendall(order)
+        os.close(far_log)
+        return ForkedServer(status, log)
+
+    def close(self) -> None:
+        self._control.close()
+        self._process.wait()
+
+
+class ForkedServer:
+    """What `subprocess.Popen` has, as far as tests need it: the process is another's child."""
+
+    def __init__(self, status: socket.socket, log: int) -> None:
+        self._status = status
+        self.stderr = open(log)  # noqa: SIM115  whoever reads it to its end closes it
+        self.pid = int.from_bytes(_receive(status, 4))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"server {self.pid}", timeout or 0)
+            self.returncode = int.from_bytes(_receive(self._status, 4), signed=True)
+            self._status.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _receive(channel: socket.socket, length: int) -> bytes:
+    received = channel.recv(length, socket.MSG_WAITALL)
+    if len(received) < length:
+        raise EOFError
+    return received
+
+
+def _fork_until_closed(control: socket.socket) -> None:
+    """Fork as asked; return in each child, and exit when the tests are through."""
+    waking, woken = socket.socketpair()
+    for end in (waking, woken):
+        end.setblocking(False)
+    signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    children: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([control, waking], [], [])
+        if waking in ready:
+            waking.recv(1024)
+            _tell_who_ended(children)
+        if control not in ready:
+            continue
+        length, descriptors, _, _ = socket.recv_fds(control, 4, 2)
+        if not length:
+            os._exit(0)
+        folder, environment = json.loads(_receive(control, int.from_bytes(length)))
+        log, status = descriptors
+        told = socket.socket(fileno=status)
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            control.detach()  # its number becomes the standard input's
+            for each in (waking, woken, told, *children.values()):
+                each.close()
+            _become(log, folder, environment)
+            return
+        os.close(log)
+        children[pid] = told
+        told.sendall(pid.to_bytes(4))
+
+
+def _tell_who_ended(children: dict[int, socket.socket]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            pid, status = ended
+            with children.pop(pid) as told, contextlib.suppress(OSError):  # nobody waits for it
+                told.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
+
+
+def _become(log: int, folder: str, environment: dict[str, str]) -> None:
+    """Be a process as a shell would have started it."""
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor, number in ((nothing, 0), (nothing, 1), (log, 2)):
+        os.dup2(descriptor, number)
+    os.close(nothing)
+    os.close(log)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(HOUSE)
+    import main
+    from edge import uvicorn  # noqa: F401
+
+    _fork_until_closed(socket.socket(fileno=0))
+    main.serve()
