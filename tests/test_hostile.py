@@ -99,7 +99,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[],
         make_database().url,
         TMPDIR=str(folder / "temporary"),
         PDF_WORKERS=str(WORKERS),
-        PDF_OPENING_SECONDS="1",
+        PDF_OPENING_SECONDS="0.5",
         PDF_CPU_SECONDS="1",
         PDF_MEMORY_MB="256",
     ).start()

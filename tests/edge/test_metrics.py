@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.databases import TestDatabase
 from support.pdfs import make_pdf
-from support.servers import Person, Server, register, wait_until
+from support.servers import COMMAND, Person, Server, register, wait_until
 from support.tabs import SECRET_KEY, Tab, send
 
 TOKEN = "a token for Prometheus alone"
@@ -115,7 +115,7 @@ def test_the_processes_of_one_machine_add_up(
     folder.mkdir()
     database = make_database()
     first, second = (
-        make_server(name, database=database, SECRET_KEY=SECRET_KEY, PROMETHEUS_MULTIPROC_DIR=str(folder)).start()
+        make_server(name, database=database, SECRET_KEY=SECRET_KEY, PROMETHEUS_MULTIPROC_DIR=str(folder)).start(*COMMAND)
         for name in ("a", "b")
     )
     for server in (first, second):
@@ -128,7 +128,7 @@ def test_the_processes_of_one_machine_add_up(
         assert read(first, "pagewire_request_seconds_count", route="/healthz") >= 2
         wait_until(lambda: read(first, "pagewire_sockets") == 2)
     second.kill()
-    second.start()
+    second.start(*COMMAND)
     wait_until(lambda: read(first, "pagewire_sockets") == 0)
 
 

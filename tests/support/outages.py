@@ -1,6 +1,8 @@
 """A PostgreSQL for a test to break: killed, frozen, or restarted."""
 
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -124,9 +126,8 @@ def children_of(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that PostgreSQL's user can enter, unlike root's tmp_path; a server left in it is stopped."""
-    folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
-    folder.chmod(0o711)
+    """A folder that PostgreSQL's user can enter; a server left in it is stopped."""
+    folder = _make_folder()
     try:
         yield folder
     finally:
@@ -137,10 +138,29 @@ def open_folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _make_folder() -> Path:
+    """A folder that PostgreSQL's user can enter, unlike root's tmp_path."""
+    folder = Path(tempfile.mkdtemp(prefix="pagewire-test-"))
+    folder.chmod(0o711)
+    return folder
+
+
+@functools.cache
+def _stopped_postgres() -> Path:
+    """The data folder of a server that was started once: to make one takes four times as long as to copy it."""
+    folder = _make_folder()
+    atexit.register(shutil.rmtree, folder)
+    server = FragilePostgres(folder / "data")
+    server.ensure_started()
+    stop_postmaster(server.folders)
+    return folder / "data"
+
+
 @contextlib.contextmanager
 def fragile_postgres() -> Iterator[FragilePostgres]:
     """A running FragilePostgres of its own."""
     with open_folder() as folder:
+        copy_folder(_stopped_postgres(), folder / "data")
         server = FragilePostgres(folder / "data")
         server.ensure_started()
         try:

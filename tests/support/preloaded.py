@@ -2,7 +2,7 @@
 
 A start by `python main.py` takes a second of processor time, nearly all of it to import, and the tests start hundreds.
 Each server is a process of its own, as by that command; only its modules were imported before. What is about the
-command itself starts it: `Server.start(sys.executable, "main.py")`.
+command itself starts it: `Server.start(*COMMAND)`.
 """
 
 import contextlib

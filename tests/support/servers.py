@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from support.preloaded import ForkedServer, Preloaded
 
 HOUSE = Path(__file__).parent.parent.parent
+COMMAND = (sys.executable, str(HOUSE / "main.py"))
 WAIT_SECONDS = 60.0  # the longest that a test waits for an event
 PASSWORD = "correct horse battery"
 NO_LIMITS = {
