@@ -44,6 +44,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
     embedded = EmbeddedServer((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pg")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(OPTIONS, "max_connections", "500")  # of all the servers that the workers keep
+        patch.setitem(OPTIONS, "fsync", "off")  # nobody cuts the power; what kills PostgreSQL has one of its own
         embedded.ensure_started()
     yield embedded
     embedded.release()
@@ -56,7 +57,7 @@ def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
         name = f"test_{os.getpid()}_{next(_database_numbers)}"
         with contextlib.closing(psycopg2.connect(make_dsn(**postgres.superuser_kwargs))) as connection:
             connection.autocommit = True
-            connection.cursor().execute(f"CREATE DATABASE {name} OWNER {APPLICATION} {options}")
+            connection.cursor().execute(f"CREATE DATABASE {name} OWNER {APPLICATION} STRATEGY file_copy {options}")
         return TestDatabase({**postgres.connect_kwargs, "dbname": name}, {**postgres.superuser_kwargs, "dbname": name})
 
     return make
