@@ -316,7 +316,8 @@ def test_a_database_that_cannot_serve_is_named_once_a_process_and_not_retried_fo
 
     reasons = [line for line in lines if "encoding is LATIN1" in line]
     assert 1 <= len(reasons) <= (2 if "-w" in starter else 1)  # one per worker
-    assert "Traceback" not in "".join(lines)
+    if not starter.startswith("gunicorn"):  # its master may show one when both workers end early
+        assert "Traceback" not in "".join(lines)
     if "-w" not in starter:
         assert lines[-1:] == reasons
 

@@ -24,7 +24,7 @@ def test_registering_answers_a_token_and_the_account(client: httpx.Client) -> No
     assert answer.status_code == 200
     assert set(body) >= {"access_token", "token_type", "expires_in", "user"}
     assert (body["token_type"], body["expires_in"]) == ("bearer", 30 * 60)
-    assert set(body["user"]) == {"id", "email", "name", "created_at", "is_admin", "verified"}
+    assert set(body["user"]) == {"id", "email", "name", "created_at", "is_admin", "verified", "stored_bytes"}
     assert (body["user"]["email"], body["user"]["name"], body["user"]["is_admin"]) == (email, "Alice", False)
 
 
@@ -33,7 +33,7 @@ def test_the_token_of_a_new_account_opens_me(client: httpx.Client) -> None:
 
     answer = client.get("/me", headers={"Authorization": f"Bearer {account['access_token']}"})
 
-    assert answer.json() == account["user"]
+    assert answer.json().items() >= account["user"].items()
 
 
 def test_an_account_is_as_old_as_its_registration(alice: Person) -> None:
