@@ -114,10 +114,8 @@ def test_the_processes_of_one_machine_add_up(
     folder = tmp_path / "figures"
     folder.mkdir()
     database = make_database()
-    first, second = (
-        make_server(name, database=database, SECRET_KEY=SECRET_KEY, PROMETHEUS_MULTIPROC_DIR=str(folder)).start(*COMMAND)
-        for name in ("a", "b")
-    )
+    shared = {"database": database, "SECRET_KEY": SECRET_KEY, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    first, second = (make_server(name, **shared).start(*COMMAND) for name in ("a", "b"))
     for server in (first, second):
         httpx.get(f"{server.url}/healthz")
     alice = register(first, "alice")

@@ -66,7 +66,8 @@ class FileReader:
         return save_pdf(self._folder, content, **about)
 
     def extract(self, content: bytes, **about: Any) -> Extraction:
-        return self._run(self._engine.extract(self.save(content, **about)))
+        extraction: Extraction = self._run(self._engine.extract(self.save(content, **about)))
+        return extraction
 
     def read_text(self, content: bytes) -> str:
         return "\f".join(page.text for page in self.extract(content).pages)

@@ -28,7 +28,7 @@ class Preloaded:
                 [sys.executable, __file__],
                 cwd=HOUSE,
                 env={"PATH": os.environ["PATH"]},
-                stdin=far,
+                stdin=far.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
