@@ -31,7 +31,6 @@ from edge.browsers import SAFE_METHODS, SessionCookie
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID
 from edge.limits import RateLimits, client_address, network_of
-from edge.turns import FairTurns
 from errors import (
     AdminRequiredError,
     BusyError,
@@ -43,6 +42,7 @@ from errors import (
     StartupError,
     TokenExpiredError,
 )
+from extraction.turns import Turns
 from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"
@@ -426,7 +426,7 @@ class Tokens:
 class Passwords:
     """bcrypt on low-priority threads of its own, so that a burst of logins does not slow down other requests.
 
-    Those whom the hashes are for (*by*: a client's network, or an account) take turns. At most `MAX_QUEUED_HASHES`
+    Those whom the hashes are for (*by*: a client's network, or an account) take turns (see Turns): `MAX_QUEUED_HASHES`
     wait, `MAX_QUEUED_EACH` of one; one more is refused with RateLimitedError.
     """
 
@@ -434,7 +434,7 @@ class Passwords:
         self._rounds = rounds
         count = max(1, (os.cpu_count() or 2) - 1)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="bcrypt", initializer=_lower_priority)
-        self._turns = FairTurns(count, most=MAX_QUEUED_HASHES, each=MAX_QUEUED_EACH)
+        self._turns = Turns(count, most=MAX_QUEUED_HASHES, each=MAX_QUEUED_EACH)
         self._nobodys_hash = bcrypt.gensalt(rounds) + b"." * 31  # matches nothing, takes as long as any
 
     def close(self) -> None:

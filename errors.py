@@ -234,6 +234,13 @@ class UpgradeRequiredError(PagewireError):
     code = "upgrade_required"
 
 
+class ClientGoneError(PagewireError):
+    """The client hung up."""
+
+    status = 499  # as nginx logs it; nobody is there to be answered
+    code = "client_gone"
+
+
 class RequestTimeoutError(PagewireError):
     """The rest of the request did not arrive in time."""
 

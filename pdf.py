@@ -95,8 +95,7 @@ class PdfFile(NamedTuple):
 class PdfEngine:
     """Extracts PDFs in worker processes; used from one event loop.
 
-    At most *workers* tasks run at once and 64 wait, at most 48 of one user; users take turns. Cancelling a caller
-    stops its task.
+    At most *workers* tasks run at once; users take turns at them (see Turns). Cancelling a caller stops its task.
 
     Every method raises, whatever the file holds:
         BadPdfError: it is empty, damaged, or has no pages.

@@ -13,6 +13,7 @@ from chat import CloseCode, Event, TooManySocketsError
 from delivery.feed import Feed
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
+from edge.hangups import wait_until_gone
 from edge.portions import first_portion
 from errors import InvalidTokenError, PagewireError
 
@@ -102,7 +103,7 @@ async def _wait_for_event(request: Request, feed: Feed, caller: Caller, seq: int
         if delivered > seq:
             return
         await check_still_signed_in(request, caller)
-        waiting = [asyncio.create_task(poll.something.wait()), asyncio.create_task(_until_gone(request))]
+        waiting = [asyncio.create_task(poll.something.wait()), asyncio.create_task(wait_until_gone(request))]
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -110,9 +111,3 @@ async def _wait_for_event(request: Request, feed: Feed, caller: Caller, seq: int
                 task.cancel()
     if poll.is_signed_out:
         raise InvalidTokenError
-
-
-async def _until_gone(request: Request) -> object:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    return None

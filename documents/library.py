@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 from accounts.audit_queries import Actor, insert_audit
@@ -19,6 +21,7 @@ from documents.storage import Incoming, Storage
 from documents.withdrawals import Withdrawals
 from edge.ranges import StoredFile
 from errors import (
+    ClientGoneError,
     DatabaseUnavailableError,
     DocumentFileMissingError,
     DocumentNotFoundError,
@@ -64,6 +67,7 @@ class Library:
         self._quotas = quotas
         self.shares = Shares(database, feed, messenger)
         self._withdrawals = Withdrawals(database, storage, feed)
+        self._asking: Counter[int] = Counter()  # by document: uploads that wait for its extraction
 
     async def close(self) -> None:
         await self._withdrawals.close()
@@ -76,21 +80,22 @@ class Library:
         filename: str,
         password: str | None,
         client_id: str | None,
-        wait: bool,
+        wait: AbstractAsyncContextManager[None] | None,
         cards: Sequence[MessageDraft] = (),
     ) -> AddedDocument:
-        """Keep a received file as a document and have it extracted; if *wait*, return when that is done. Share it by
-        *cards* (see `Shares.prepare_cards`): when it is ready if the caller waits, else as it is stored.
+        """Keep a received file as a document and have it extracted. With *wait*, return when that is done; it is held
+        meanwhile, and ends the extraction if it raises ClientGoneError. Share it by *cards* (see
+        `Shares.prepare_cards`): when it is ready if the caller waits, else as it is stored.
 
         A file that cannot be extracted leaves nothing behind if the caller waits; else it stays, with the status
-        `failed`. Nor does an upload that the server cannot complete (a status of 500 or more). A known *client_id*
-        returns the first document.
+        `failed`. Nor does an upload that the server cannot complete (a status of 500 or more), or whose client is gone
+        while nobody else waits for it. A known *client_id* returns the first document.
 
         Raises:
             ClientIdReusedError: if *client_id* came with other content before.
             QuotaExceededError: if *user_id* may not store so much.
             DocumentNotFoundError: if the document was deleted meanwhile; UserNotFoundError: if a recipient was.
-            What PdfEngine raises, if *wait*.
+            What PdfEngine and *wait* raise, if there is one.
         """
         document: InsertedDocument | None = None
         posted = Posted([], [])
@@ -107,7 +112,7 @@ class Library:
                         sha256=file.sha256,
                         client_id=client_id,
                         password=password,
-                        keep_failed=not wait,
+                        keep_failed=wait is None,
                         node_id=self._feed.node_id,
                         file_exists=self._storage.find,
                     )
@@ -126,17 +131,21 @@ class Library:
                 self._messenger.publish_cards(await self._share_added(document, cards))
             return added
         except PagewireError as error:
-            if error.status >= 500 and (document is None or not document.duplicate):
+            is_unwanted = isinstance(error, ClientGoneError) and document is not None and not self._asking[document.id]
+            if (error.status >= 500 or is_unwanted) and (document is None or not document.duplicate):
                 if document is not None:
                     self._readings.stop(document.id)
                 await self._withdrawals.withdraw(file.file_path)
             raise
 
-    async def _extract(self, document: InsertedDocument, *, user_id: int, wait: bool) -> AddedDocument:
+    async def _extract(
+        self, document: InsertedDocument, *, user_id: int, wait: AbstractAsyncContextManager[None] | None
+    ) -> AddedDocument:
         if document.duplicate and document.has_new_file:
             self._readings.stop(document.id)  # it was about the old one
-        if wait:
-            await self._wait_for_extraction(document.id)
+        if wait is not None:
+            async with wait:
+                await self._wait_for_extraction(document.id)
         else:
             self._readings.extract_later(document.id)
         row = await self.get_document(document.id, user_id=user_id)
@@ -144,10 +153,16 @@ class Library:
         return AddedDocument(row, await self.get_preview(row), document.duplicate, details.warnings)
 
     async def _wait_for_extraction(self, document_id: int) -> None:
-        """A client that disconnects does not stop it; a database that is away ends the wait, but not the extraction."""
+        """A database that is away ends the wait, but not the extraction."""
         extraction = self._readings.extract(document_id)
-        while not (await asyncio.wait({extraction}, timeout=CHECK_EVERY_SECONDS))[0]:
-            await self._database.check_alive()
+        self._asking[document_id] += 1
+        try:
+            while not (await asyncio.wait({extraction}, timeout=CHECK_EVERY_SECONDS))[0]:
+                await self._database.check_alive()
+        finally:
+            self._asking[document_id] -= 1
+            if not self._asking[document_id]:
+                del self._asking[document_id]
         if extraction.cancelled():
             raise DatabaseUnavailableError(retry_after=2)  # another request for this document has given up
         extraction.result()

@@ -17,6 +17,7 @@ from documents.queries import DocumentRow
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import IdParameter, NotBlank, Storable
+from edge.hangups import while_connected
 from edge.ranges import knows_etag
 from errors import (
     BadPdfError,
@@ -98,7 +99,10 @@ async def list_page_sizes(
     """All at once, for a steady scroll."""
     row = await library.get_document(document_id, user_id=user.id)
     sizes = await page_queries.list_page_sizes(database, document_id=row.id)
-    labels = await _read_labels(pdf, library.file_of(row, user_id=user.id)) if row.status == "ready" else {}
+    labels: dict[int, str] = {}
+    if row.status == "ready":
+        async with while_connected(request):
+            labels = await _read_labels(pdf, library.file_of(row, user_id=user.id))
     pages = [PageSize(**size._asdict(), label=labels.get(size.page_number)) for size in sizes]
     return _json_with_etag(request, PageSizes(pages=pages))
 
@@ -152,13 +156,17 @@ async def read_page(
     if page is None:
         check_ready(row)
         raise PageNotFoundError
+    found = None
+    if words:
+        async with while_connected(request):
+            found = await _read_words(pdf, await library.get_file(row, user_id=user.id), page_number)
     answer = Page(
         page_number=page.page_number,
         text=page.text,
         char_count=len(page.text),
         width=page.width,
         height=page.height,
-        words=await _read_words(pdf, await library.get_file(row, user_id=user.id), page_number) if words else None,
+        words=found,
     )
     return _json_with_etag(request, answer)
 
@@ -230,7 +238,8 @@ async def read_page_image(
     if knows_etag(", ".join(request.headers.getlist("if-none-match")), etag):
         return Response(status_code=304, headers=headers)
     file = await library.get_file(row, user_id=user.id)
-    picture = await pdf.render_page(file, page_number, width=width, image_format=image_format, term=q)
+    async with while_connected(request):
+        picture = await pdf.render_page(file, page_number, width=width, image_format=image_format, term=q)
     if picture is None:
         raise PageNotFoundError("This page cannot be shown.")
     return Response(picture, headers=headers, media_type=f"image/{image_format}")
@@ -254,6 +263,7 @@ class DocumentSearchAnswer(SearchAnswer):
     responses=may_fail(*SIGNED_IN, DocumentNotFoundError, DocumentNotReadyError, BadPdfError, ExtractionLimitError),
 )
 async def search_document(
+    request: Request,
     database: Db,
     library: Docs,
     pdf: Pdf,
@@ -266,7 +276,8 @@ async def search_document(
     """Like /search-pdf, with the boxes of the hits."""
     row = await library.get_ready_document(document_id, user_id=user.id)
     file, load = library.file_of(row, user_id=user.id), partial(_load_texts, database, row.id)
-    total, found = await pdf.search_pages(file, load, q, first_page=cursor, limit=limit + 1)
+    async with while_connected(request):
+        total, found = await pdf.search_pages(file, load, q, first_page=cursor, limit=limit + 1)
     return DocumentSearchAnswer(
         filename=row.filename,
         search_term=q.strip(),

@@ -63,6 +63,11 @@ DOCUMENT_COLUMNS = """
 """
 
 
+class _Claimed(NamedTuple):
+    turn: int
+    id: int
+
+
 class _DocumentId(NamedTuple):
     id: int
 
@@ -251,21 +256,28 @@ async def list_known_files(conn: Executor, *, file_paths: Sequence[str]) -> set[
 
 
 async def claim_documents(conn: Executor, *, node_id: int, busy_with: Sequence[int], limit: int) -> list[int]:
-    """Take over documents whose node died, and *node_id*'s own that it is not *busy_with*; the oldest first."""
+    """Take over documents whose node died, and *node_id*'s own that it is not *busy_with*.
+
+    Owners take turns: first the oldest of each, then the second ones. Those that are extracted already count.
+    """
     rows = await conn.fetch_all(
-        _DocumentId,
+        _Claimed,
         f"""
-        UPDATE documents SET node_id = %(node_id)s
-         WHERE id = ANY (ARRAY (
-                   SELECT id FROM documents
-                    WHERE status = 'processing' AND id <> ALL(%(busy_with)s::bigint[])
-                      AND (node_id = %(node_id)s OR {NODE_IS_GONE})
-                    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
-        RETURNING id
+        WITH turns AS MATERIALIZED (
+            SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY id) AS turn
+              FROM documents WHERE status = 'processing'
+        ), chosen AS MATERIALIZED (
+            SELECT d.id, t.turn
+              FROM turns t JOIN documents d USING (id)
+             WHERE d.status = 'processing' AND d.id <> ALL(%(busy_with)s::bigint[])
+               AND (d.node_id = %(node_id)s OR {NODE_IS_GONE})
+             ORDER BY t.turn, d.id LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED
+        )
+        UPDATE documents d SET node_id = %(node_id)s FROM chosen WHERE d.id = chosen.id RETURNING chosen.turn, d.id
         """,
         {"node_id": node_id, "busy_with": list(busy_with), "limit": max(limit, 0)},
     )
-    return sorted(row.id for row in rows)
+    return [row.id for row in sorted(rows)]
 
 
 async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> bool:

@@ -11,6 +11,7 @@ from documents.answers import MAX_TERM_CHARACTERS, DocumentText, Kind, ReadersNo
 from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import may_fail, operation_id
 from edge.engines import opened
+from edge.hangups import while_connected
 from errors import PagewireError
 from extraction.values import TableKind
 from pdf import PdfEngine
@@ -74,7 +75,7 @@ class ExtractedPdf(DocumentText):
 )
 async def pdf_info(request: Request, pdf: Pdf, user: AskingUser) -> PdfInfo:
     """Nothing is stored."""
-    async with received_pdf(request, user_id=user.id) as upload:
+    async with received_pdf(request, user_id=user.id) as upload, while_connected(request):
         found = await pdf.inspect(upload.file_for(user.id))
         return PdfInfo(
             filename=upload.filename,
@@ -107,7 +108,8 @@ async def search_pdf(
         term = (search_term or upload.field("search_term", _term) or "").strip()
         if not term:
             raise SearchTermMissingError
-        found = await pdf.search(upload.file_for(user.id), term)
+        async with while_connected(request):
+            found = await pdf.search(upload.file_for(user.id), term)
         head = json.dumps({"filename": upload.filename, "search_term": term}).encode()
         return Response(head[:-1] + b"," + found[1:], media_type="application/json")
 
@@ -121,6 +123,6 @@ async def search_pdf(
 )
 async def extract_pdf(request: Request, pdf: Pdf, user: AskingUser, kind: Kind = None) -> Response:
     """Text, pages, tables and metadata in one answer. Nothing is stored."""
-    async with received_pdf(request, user_id=user.id) as upload:
+    async with received_pdf(request, user_id=user.id) as upload, while_connected(request):
         body = await pdf.extract_json(upload.file_for(user.id), wanted=kind or "all")
         return Response(body, media_type="application/json")

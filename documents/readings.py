@@ -34,7 +34,8 @@ SWEEP_EVERY_SECONDS = 6 * 3600.0
 SWEEP_SECONDS = 5.0  # for the first one, before the server answers
 SAVE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.25  # between two progress frames of one document
-MAX_EXTRACTIONS = 256  # tasks; more documents than that wait in the table
+MAX_EXTRACTIONS = 256  # wait for their turn here; more documents than that wait in the table
+RECOVERED_AT_LEAST = 16  # at once, also while that many wait: they may displace another owner's
 BACKGROUND_EXTRACTIONS = 4  # at once, of those that no request waits for; their owners take turns
 REFUSALS = 256  # remembered, for a repeat of the upload that comes as its document is discarded
 CLOSE_SECONDS = 2.0  # for the extractions under way when the server stops
@@ -67,7 +68,7 @@ class Readings:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[int, str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._refusals: OrderedDict[int, PagewireError] = OrderedDict()  # by document, the last one at the end
-        self._turns = Turns(BACKGROUND_EXTRACTIONS)
+        self._turns = Turns(BACKGROUND_EXTRACTIONS, most=MAX_EXTRACTIONS, each=MAX_EXTRACTIONS)
         self._recovery: asyncio.Task[None] | None = None
         self._expiry = Expiry(database, storage, feed)
         self._sweeping: asyncio.Task[None] | None = None
@@ -113,9 +114,7 @@ class Readings:
 
     def extract_later(self, document_id: int) -> None:
         """Extract a stored document that no request waits for, when it is its owner's turn; see `extract`."""
-        if len(self._tasks) < MAX_EXTRACTIONS:
-            self._start(document_id, self._extract_in_turn)
-        # else the next recovery finds it
+        self._start(document_id, self._extract_in_turn)
 
     def stop(self, document_id: int) -> None:
         """Give up an extraction: its document was withdrawn, or has another file now."""
@@ -148,11 +147,10 @@ class Readings:
         document = await queries.find_document(self._database, document_id=document_id)
         if document is None:
             return
-        await self._turns.take(document.user_id)
-        try:
+        async with self._turns.take(
+            document.user_id
+        ):  # who is refused, or displaced, is in the table for the next recovery
             await self._extract(document_id)
-        finally:
-            self._turns.give_back()
 
     # One document
 
@@ -287,7 +285,7 @@ class Readings:
             self._database,
             node_id=self._node_id,
             busy_with=list(self._tasks),
-            limit=MAX_EXTRACTIONS - len(self._tasks),
+            limit=max(MAX_EXTRACTIONS - len(self._tasks), RECOVERED_AT_LEAST),
         )
         for document_id in claimed:
             logger.info("resuming extraction of document %d", document_id)

@@ -33,6 +33,7 @@ from documents.uploads import (
 from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import DESCRIBED_MAX_ID, MAX_ID, ClientId, Download, IdParameter, Storable, check_storable
+from edge.hangups import while_connected
 from edge.ranges import file_response
 from errors import (
     ClientIdReusedError,
@@ -309,7 +310,7 @@ async def upload_pdf(
             filename=upload.filename,
             password=upload.password,
             client_id=upload.field("client_id", _client_id),
-            wait=not prefers_async,
+            wait=None if prefers_async else while_connected(request),
             cards=cards,
         )
     if prefers_async:

@@ -18,6 +18,7 @@ from documents.uploads import WITH_PDF, received_pdf, upload_body
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import Download, IdParameter
+from edge.hangups import while_connected
 from edge.ranges import content_disposition
 from errors import (
     DocumentFileMissingError,
@@ -95,6 +96,7 @@ class DocumentTables(BaseModel):
     responses=may_fail(*FROM_LIBRARY),
 )
 async def list_tables(
+    request: Request,
     database: Db,
     library: Docs,
     pdf: Pdf,
@@ -112,7 +114,7 @@ async def list_tables(
     row = await library.get_ready_document(document_id, user_id=user.id)
     if merge or kind:
         query = TableQuery("json", merge, page_number=page)
-        return _file(await _write(database, library, pdf, user, row, query, kind), query)
+        return _file(await _write(request, database, library, pdf, user, row, query, kind), query)
     tables = await page_queries.get_tables_json(database, document_id=row.id, page_number=page)
     return Response(f'{{"tables": {tables}}}', media_type="application/json")
 
@@ -124,6 +126,7 @@ async def list_tables(
     responses={200: {"content": {"text/csv": CSV}}, **may_fail(*FROM_LIBRARY)},
 )
 async def read_tables_csv(
+    request: Request,
     database: Db,
     library: Docs,
     pdf: Pdf,
@@ -140,7 +143,10 @@ async def read_tables_csv(
     row = await library.get_ready_document(document_id, user_id=user.id)
     query = TableQuery("csv", merge, CsvLook(bom, trim), page_number=page)
     return _file(
-        await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename), download=download
+        await _write(request, database, library, pdf, user, row, query, kind),
+        query,
+        _stem(row.filename),
+        download=download,
     )
 
 
@@ -151,6 +157,7 @@ async def read_tables_csv(
     responses={200: {"content": {MEDIA_TYPES["xlsx"]: XLSX}}, **may_fail(*FROM_LIBRARY)},
 )
 async def read_tables_xlsx(
+    request: Request,
     database: Db,
     library: Docs,
     pdf: Pdf,
@@ -171,7 +178,10 @@ async def read_tables_xlsx(
     row = await library.get_ready_document(document_id, user_id=user.id)
     query = TableQuery("xlsx", merge, page_number=page)
     return _file(
-        await _write(database, library, pdf, user, row, query, kind), query, _stem(row.filename), download=download
+        await _write(request, database, library, pdf, user, row, query, kind),
+        query,
+        _stem(row.filename),
+        download=download,
     )
 
 
@@ -182,6 +192,7 @@ async def read_tables_xlsx(
     responses={200: {"content": {"text/csv": CSV}}, **may_fail(*FROM_LIBRARY, TableNotFoundError)},
 )
 async def read_table_csv(
+    request: Request,
     database: Db,
     library: Docs,
     pdf: Pdf,
@@ -201,7 +212,9 @@ async def read_table_csv(
     query = TableQuery("csv", merge, CsvLook(bom, trim), table_index=table_index)
     name = f"{_stem(row.filename)}-{table_index}"
     if merge or kind:
-        return _file(await _write(database, library, pdf, user, row, query, kind), query, name, download=download)
+        return _file(
+            await _write(request, database, library, pdf, user, row, query, kind), query, name, download=download
+        )
     cells = await page_queries.find_table(database, document_id=row.id, table_index=table_index)
     if cells is None:
         raise TableNotFoundError
@@ -227,12 +240,13 @@ async def extract_tables(
 ) -> Response:
     """The tables of an uploaded PDF, in the formats above. Nothing is stored."""
     query = TableQuery(file_format, merge, CsvLook(bom, trim))
-    async with received_pdf(request, user_id=user.id) as upload:
+    async with received_pdf(request, user_id=user.id) as upload, while_connected(request):
         body = await pdf.extract_tables(upload.file_for(user.id), query, wanted=kind or "all")
         return _file(body, query, _stem(upload.filename))
 
 
 async def _write(
+    request: Request,
     database: Database,
     library: Library,
     pdf: PdfEngine,
@@ -242,10 +256,11 @@ async def _write(
     kind: Kind,
 ) -> bytes | None:
     """Stored tables, formatted in a worker: they may be large. pdfplumber's are not stored, but found again."""
-    if kind:
-        return await pdf.extract_tables(await library.get_file(row, user_id=user.id), query, wanted=kind)
-    load = partial(page_queries.get_placed_tables_json, database, document_id=row.id)
-    return await pdf.write_tables(load, query, user_id=user.id)
+    async with while_connected(request):
+        if kind:
+            return await pdf.extract_tables(await library.get_file(row, user_id=user.id), query, wanted=kind)
+        load = partial(page_queries.get_placed_tables_json, database, document_id=row.id)
+        return await pdf.write_tables(load, query, user_id=user.id)
 
 
 def _file(body: bytes | None, query: TableQuery, name: str = "", *, download: bool = False) -> Response:

@@ -11,7 +11,7 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from errors import BusyError, ExtractionLimitError
 from extraction.pool import NoWorkerError, StarvedError, WorkerDiedError, WorkerLostError, WorkerPool
-from extraction.turns import TaskQueue
+from extraction.turns import Turns
 
 logger = logging.getLogger("pagewire.workers")
 
@@ -29,11 +29,11 @@ class Limits(NamedTuple):
     cpu_seconds: float
     opening_seconds: float = 0.0  # of processor time, until it has read pages (see budget); 0 is no such limit
     owner: int | None = None  # owners take turns, so that one with many tasks does not hold up the others
-    patient: bool = False  # waits as long as it takes, outside the queue
+    patient: bool = False  # waits as long as it takes, see Turns
 
 
 class Workers:
-    """*count* processes behind a queue of 64 tasks, at most 48 of one owner; used from one event loop.
+    """*count* processes, for which owners take turns (see Turns); used from one event loop.
 
     A task that is cancelled or passes its deadline costs its worker, never another task. A task whose worker was
     killed from outside is run a second time, so it must be safe to run twice. The owner of a task that takes too much
@@ -54,13 +54,13 @@ class Workers:
         function, to import ours.
         """
         self._limits = Limits(deadline_seconds, cpu_seconds)
-        self._queue = TaskQueue(count, patience_seconds=deadline_seconds)
+        self._turns = Turns(count, patience_seconds=deadline_seconds)
         self._pool = WorkerPool(memory_bytes=memory_bytes, shared_modules=shared_modules, warm_up=warm_up)
 
     @property
     def waiting(self) -> int:
-        """Tasks in the queue."""
-        return self._queue.waiting
+        """Tasks that wait for a process."""
+        return self._turns.waiting
 
     def start(self) -> None:
         """Start the processes in the background."""
@@ -118,7 +118,7 @@ class Workers:
 
     def _take_turn(self, limits: Limits) -> AbstractAsyncContextManager[None]:
         self._pool.refuse_if_closed()
-        return self._queue.take_turn(limits.owner, patient=limits.patient)
+        return self._turns.take(limits.owner, patient=limits.patient)
 
     async def _run(
         self, limits: Limits, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -126,7 +126,7 @@ class Workers:
         try:
             return await self._run_twice(limits, function, *args, **kwargs)
         except (ExtractionLimitError, MemoryError, TimeoutError, WorkerDiedError):
-            self._queue.put_last(limits.owner)  # before its turn ends
+            self._turns.put_last(limits.owner)  # before its turn ends
             raise
 
     async def _run_twice(

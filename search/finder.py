@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from db import Database
 from errors import DatabaseUnavailableError, SearchTimeoutError
-from extraction.turns import TaskQueue
+from extraction.turns import Turns
 from search import queries
 from search.cursors import Cursor, first_after
 from search.queries import MessageText, PageText
@@ -51,7 +51,7 @@ class Finder:
     def __init__(self, database: Database, vocabulary: Vocabulary) -> None:
         self._database = database
         self._vocabulary = vocabulary
-        self._queue = TaskQueue(SEARCHES_AT_ONCE, patience_seconds=PATIENCE_SECONDS)
+        self._turns = Turns(SEARCHES_AT_ONCE, patience_seconds=PATIENCE_SECONDS)
 
     async def find(self, search: Search, *, user_id: int, limit: int, cursor: Cursor | None) -> Found:
         """The next *limit* hits that *user_id* may see; fewer if it takes long, with a cursor to go on.
@@ -59,7 +59,7 @@ class Finder:
         Raises:
             BusyError: if too many searches wait; SearchTimeoutError: if not even a part can be searched in time.
         """
-        async with self._queue.take_turn(user_id, patient=False):
+        async with self._turns.take(user_id):
             ranked, next_cursor = await self._list(search, user_id, limit, cursor or self._begin(search))
             hits = await self._show(search, user_id, ranked)
         return Found(hits, next_cursor)

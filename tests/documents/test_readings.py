@@ -19,6 +19,7 @@ from documents.folder import FolderStorage
 from documents.quotas import Quotas
 from documents.readings import BACKGROUND_EXTRACTIONS, Readings
 from errors import BadPdfError
+from postgres.migration import apply_schema
 from settings import Settings
 from support.databases import TestDatabase
 from support.documents import locked
@@ -229,15 +230,6 @@ def test_a_document_deleted_during_its_extraction_is_gone(alice: Person, other_b
         assert hear(socket, "document.deleted")["document_id"] == document_id
     assert len(server.files()) == files - 1
     assert alice.client.get(f"/documents/{document_id}").status_code == 404
-
-
-def test_a_client_that_disconnects_does_not_stop_the_extraction(alice: Person, other_book: bytes) -> None:
-    with listening(alice) as socket:
-        files = {"file": ("book.pdf", other_book, "application/pdf")}
-        with pytest.raises(httpx.ReadTimeout):
-            alice.client.post("/upload-pdf", files=files, timeout=httpx.Timeout(WAIT_SECONDS, read=0.05))
-
-        assert hear(socket, "document.ready")["page_count"] == BOOK_PAGES
 
 
 def test_an_extraction_is_resumed_after_a_restart(make_server: Callable[..., Server], book: bytes) -> None:
@@ -507,3 +499,21 @@ async def test_a_node_with_too_many_extractions_claims_nothing(alice: Person, da
     await finder.close()
 
     assert claimed == []
+
+
+@pytest.mark.anyio
+async def test_owners_take_turns_when_their_documents_are_resumed(make_database: Callable[[], TestDatabase]) -> None:
+    pool = Database(make_database().keywords, size=1)
+    await apply_schema(pool)
+    add_unread = """
+        INSERT INTO documents (id, user_id, filename, file_path, file_size, status, node_id)
+        SELECT id, user_id, 'book.pdf', id, 1, 'processing', 7
+          FROM unnest(%(ids)s::bigint[], %(owners)s::bigint[]) AS unread (id, user_id)
+    """
+    await pool.execute("INSERT INTO users (email, password_hash, name) SELECT n, '', n FROM generate_series(1, 3) n")
+    await pool.execute(add_unread, {"ids": [*range(1, 10)], "owners": [1, 1, 1, 1, 1, 1, 2, 2, 3]})
+
+    claimed = await queries.claim_documents(pool, node_id=7, busy_with=[1, 2], limit=4)
+    await pool.close()
+
+    assert claimed == [7, 9, 8, 3]

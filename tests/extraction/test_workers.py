@@ -259,10 +259,11 @@ def test_the_queue_has_an_end(run: Run) -> None:
     async def crowd() -> list[Any]:
         workers = make_workers(1)
         under_way, _ = await start_endless_task(workers)
-        waiting = [asyncio.create_task(workers.run(len, "abc")) for _ in range(MAXIMUM_WAITING)]
+        limits = [Limits(WAIT_SECONDS, WAIT_SECONDS, owner=number % 2) for number in range(MAXIMUM_WAITING)]
+        waiting = [asyncio.create_task(workers.run_within(mine, len, "abc")) for mine in limits]
         await asyncio.sleep(0)  # each takes its place
         with pytest.raises(BusyError) as refusal:
-            await workers.run(len, "one too many")
+            await workers.run_within(limits[0], len, "one too many")
         assert refusal.value.retry_after
         under_way.cancel()
         answers = await asyncio.gather(*waiting)
