@@ -3,7 +3,6 @@
 Each file and reader gets its own process, so that its peak memory is that file's.
 """
 
-import gc
 import json
 import re
 import sys
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import pdfplumber
 
 from bench import pdfs
+from extraction.forkserver import settle
 from extraction.search import search
 from extraction.tasks import extract_part, load_readers
 from extraction.values import Source
@@ -56,7 +56,7 @@ def read_plainly(path: Path) -> Reading:
 def read_as_product(path: Path) -> Reading:
     """As the workers do it, with the same functions."""
     load_readers()
-    gc.freeze()  # as the process does that workers are made from
+    settle()  # as the process does that workers are made from
     source = Source(path, None)
     times = [_time(lambda: extract_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
     found = extract_part(source, MAX_PAGES, 1, None, wanted="ruled")  # the tables that pdfplumber looks for

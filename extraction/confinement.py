@@ -11,6 +11,7 @@ import pwd
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from extraction import landlock, seccomp
 
@@ -31,7 +32,7 @@ class Confinement:
         self._steps: dict[str, Callable[[], None]] = {}
         self.ruleset: int | None = None
         if os.geteuid() == 0:
-            self._steps["another user than root"] = _drop_root
+            self._steps["another user than root"] = partial(_drop_root, *_find_nobody())
         if sys.platform == "linux":
             self._steps["no_new_privs"] = _refuse_privileges
             self._steps["Landlock"] = self._enter_landlock
@@ -75,12 +76,16 @@ class Confinement:
         return [*missing, *(() if sys.platform == "linux" else ("no_new_privs", "Landlock", "seccomp"))]
 
 
-def _drop_root() -> None:
+def _find_nobody() -> tuple[int, int]:
+    """Return the user and the group that own nothing."""
     try:
         entry = pwd.getpwnam("nobody")
-        user, group = entry.pw_uid, entry.pw_gid
     except KeyError:
-        user = group = NOBODY
+        return NOBODY, NOBODY
+    return entry.pw_uid, entry.pw_gid
+
+
+def _drop_root(user: int, group: int) -> None:
     os.setgroups([])
     os.setgid(group)
     os.setuid(user)

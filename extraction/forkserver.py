@@ -26,6 +26,12 @@ from extraction import worker_process
 from extraction.confinement import Confinement
 from extraction.wire import MOST_DESCRIPTORS, NUMBER, Setup, read_message, with_length
 
+GARBAGE_THRESHOLD = 50_000  # objects; a page of text makes thousands, and hardly one that refers to itself
+MALLOC = {  # mallopt(3): a worker that hands memory back page after page has it cleared again each time
+    -1: 1 << 30,  # M_TRIM_THRESHOLD, bytes
+    -2: 1 << 20,  # M_TOP_PAD
+    -3: 1 << 25,  # M_MMAP_THRESHOLD
+}
 NICE = 4  # three tenths of a processor that somebody else wants, all of it while nobody does
 
 
@@ -45,7 +51,7 @@ def main() -> None:
         for module in setup.shared_modules:
             importlib.import_module(module)
         setup.warm_up()
-        _settle()
+        settle()
         confinement = Confinement()
         told["missing"] = confinement.missing
     except Exception as error:  # reported to the server, for its log
@@ -68,7 +74,7 @@ class _Forkserver:
     def __init__(self, control: socket.socket, confinement: Confinement, memory_bytes: int) -> None:
         self._control = control
         self._confinement = confinement
-        self._memory_bytes = memory_bytes
+        self._memory_bytes = worker_process.measure_memory() + memory_bytes
         self._workers: dict[int, socket.socket] = {}  # by process id: where the server hears of them
         self._spare: _Spare | None = None
         self._selector = selectors.DefaultSelector()
@@ -177,9 +183,13 @@ def _give_way() -> None:
             return
 
 
-def _settle() -> None:
-    """Leave little for workers to copy: no garbage, no marks of its collector, no memory that is free."""
+def settle() -> None:
+    """Leave little for workers to copy, and nothing for them to tidy up: each does one task, and ends."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     with contextlib.suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
+        libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)
+        for parameter, value in MALLOC.items():
+            libc.mallopt(parameter, value)

@@ -27,6 +27,7 @@ LIMITS = (
 def work(orders: int, confinement: Confinement, memory_bytes: int) -> NoReturn:
     """Wait for the one task that comes by the socket *orders*, do it, answer, and end.
 
+    *memory_bytes*: the address space that it may use, what it is forked with included.
     It dies of SIGXCPU when it takes more than its processor time, of SIGPROF when it takes more than its time for
     opening and what its pages earn.
     """
@@ -83,14 +84,17 @@ def _answer(confinement: Confinement) -> list[bytes]:
         return answers.pack_error(error)
 
 
-def _limit_memory(byte_count: int) -> None:
-    """Allow *byte_count* besides the address space in use."""
+def measure_memory() -> int:
+    """Return the bytes of address space that this process uses; 0 if the system does not say."""
     try:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:  # the system does not say
-        used = 0
-    with contextlib.suppress(OSError, ValueError):  # where it has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (used + byte_count,) * 2)
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _limit_memory(byte_count: int) -> None:
+    with contextlib.suppress(OSError, ValueError):  # where the system has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (byte_count, byte_count))
 
 
 def _limit_processor_time(seconds: int) -> None:
