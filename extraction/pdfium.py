@@ -24,7 +24,7 @@ from extraction.edges import find_edges
 from extraction.geometry import LIMIT, Edges, Matrix, bounded, is_apart, is_on_earth, transform_box
 from extraction.notices import REPAIRED
 from extraction.objects import PageObjects
-from extraction.structure import read_structure, repair
+from extraction.structure import read_structure, read_xmp, repair
 from extraction.textpage import NoTextError
 from extraction.values import Box, CellWord, Note, Point, open_file
 from extraction.wordboxes import read_tokens
@@ -33,6 +33,7 @@ from extraction.words import read_words
 MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text for want of fonts
+SMALL = 1 << 20  # bytes of a file of which a copy costs less than the calls that read it
 MAX_LABEL_CHARACTERS = 64
 MAX_METADATA_BYTES = 1_000_000  # of UTF-16, of one entry
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
@@ -81,7 +82,8 @@ class Document:
             self._held: mmap.mmap | bytes = content  # what PDFium reads
             self._document = self._open(content, password)
             self.encrypted: bool = pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
-            read = io.BytesIO(self._held) if isinstance(self._held, bytes) else opened
+            is_small = len(self._held) <= SMALL
+            read = io.BytesIO(self._held[:]) if is_small or isinstance(self._held, bytes) else opened
             self._structure = read_structure(read, password)
         self._has_hidden_layers = self._structure.marked is not None
         if self._structure.marked is not None:
@@ -138,7 +140,7 @@ class Document:
                 pdfium.FPDF_GetMetaText(self._document, key.encode(), buffer, length)
             if 2 < length < MAX_METADATA_BYTES:
                 found[key] = buffer.raw[: length - 2].decode("utf-16-le", "ignore")
-        return {**self._structure.metadata, **{key: value for key, value in found.items() if value.strip()}}
+        return {**read_xmp(self._structure.xmp), **{key: value for key, value in found.items() if value.strip()}}
 
     def read_labels(self) -> dict[int, str]:
         """What the document calls its pages, by page number."""

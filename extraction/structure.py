@@ -29,7 +29,7 @@ _CATALOG = re.compile(rb"(\d+)\s+(\d+)\s+obj\b(?:(?!endobj).)*?/Type\s*/Catalog\
 
 
 class Structure(NamedTuple):
-    metadata: dict[str, str]  # by XMP
+    xmp: bytes  # a packet of metadata, or nothing
     warnings: list[str]  # codes
     marked: bytes | None  # the file with its hidden layers marked, if it has any
 
@@ -44,19 +44,20 @@ def read_structure(file: BinaryIO, password: str | None) -> Structure:
             suppress_warnings=True,
         ) as pdf:
             if not _is_tree(pdf):
-                return Structure({}, [REPAIRED], None)
+                return Structure(b"", [REPAIRED], None)
             hidden = _try(lambda: find_hidden(pdf)) or []
             marked = None
             if hidden:
                 hide(pdf, hidden)
                 marked = _save(pdf)
-            return Structure(_try(lambda: _read_xmp(pdf)) or {}, _try(lambda: list(_list_warnings(pdf))) or [], marked)
+            warnings = _try(lambda: list(_list_warnings(pdf))) or []
+            return Structure(_try(lambda: _read_packet(pdf)) or b"", warnings, marked)
     except pikepdf.PasswordError:
-        return Structure({}, [], None)
+        return Structure(b"", [], None)
     except MemoryError:
         raise
     except Exception:  # qpdf and damaged dictionaries raise anything
-        return Structure({}, [REPAIRED], None)
+        return Structure(b"", [REPAIRED], None)
 
 
 def repair(content: bytes, password: str | None) -> bytes | None:
@@ -125,15 +126,22 @@ def _is_tree(pdf: pikepdf.Pdf) -> bool:
     return False
 
 
-def _read_xmp(pdf: pikepdf.Pdf) -> dict[str, str]:
+def _read_packet(pdf: pikepdf.Pdf) -> bytes:
     packet = pdf.Root.get("/Metadata")
     if not isinstance(packet, pikepdf.Stream):
-        return {}
+        return b""
     content = packet.read_bytes()
-    if len(content) > MAXIMUM_XMP_BYTES:
-        return {}
+    return content if len(content) <= MAXIMUM_XMP_BYTES else b""
+
+
+def read_xmp(packet: bytes) -> dict[str, str]:
+    """Return the metadata in the *packet*, by the keys of the information dictionary; none if it is damaged."""
+    return (packet and _try(lambda: _parse_xmp(packet))) or {}
+
+
+def _parse_xmp(packet: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
-    root = ElementTree.fromstring(content.strip(b"\0 \n\r\t"))  # noqa: S314  expat limits what entities become
+    root = ElementTree.fromstring(packet.strip(b"\0 \n\r\t"))  # noqa: S314  expat limits what entities become
     for description in root.iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"):
         for key, name in _XMP_NAMES.items():
             element = description.find(name)
