@@ -22,6 +22,8 @@ from extraction.values import Box, Point
 
 LEAST_SLANTED = 20.0  # points; the slope of shorter rules says little
 MAXIMUM_SLOPE = 0.02  # more than a degree: text that is turned more is no text of a cell either
+_POINT = struct.Struct("2f")
+_PLAIN = {2: struct.Struct("4f"), 5: struct.Struct("10f")}  # a line, and a rectangle, by their points
 BATCH = 500  # paths that are read at once
 MAXIMUM_SEGMENTS = 1_000_000  # of the paths of one page; the fullest real page seen has 75,088
 
@@ -46,18 +48,19 @@ def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
         batch = [path for path, _ in paths[start : start + BATCH]]
         outers = [outer for _, outer in paths[start : start + BATCH]]
         sizes = counts[start : start + BATCH]
-        segments, points = _read_points(batch, sizes)
+        segments, places = _read_places(batch, sizes)
         stop = 0
         for inner, outer, size in zip(read_matrices(batch), outers, sizes, strict=True):
             first, stop = stop, stop + size
-            placed = points[first:stop]
             if size < 2:
                 continue
             if inner != inner_before or outer is not outer_before:  # seldom: paths that are drawn together share theirs
                 matrix, inner_before, outer_before = multiply(inner, outer), inner, outer
-            if _is_plain(placed) and _add_plain(edges, placed, matrix):
+            plain = _PLAIN.get(size)
+            if plain is not None and _add_plain(edges, plain.unpack_from(places, _POINT.size * first), matrix):
                 continue  # the usual case, and quick
-            for figure, is_line in _split_path(segments[first:stop], placed):
+            points = list(_POINT.iter_unpack(places[2 * first : 2 * stop]))
+            for figure, is_line in _split_path(segments[first:stop], points):
                 _add_figure(edges, slanted, figure, matrix, is_line=is_line)
     return Edges(_keep_on_earth(edges.vertical), _keep_on_earth(edges.horizontal), slanted)
 
@@ -67,24 +70,14 @@ def _keep_on_earth(boxes: list[Box]) -> list[Box]:
     return [box for box in boxes if -LIMIT < box[0] <= box[2] < LIMIT and -LIMIT < box[1] <= box[3] < LIMIT]
 
 
-def _read_points(paths: list[int], counts: list[int]) -> tuple[list[int], list[Point]]:
-    """Return the segments of the paths, one after the other, and their points."""
+def _read_places(paths: list[int], counts: list[int]) -> "tuple[list[int], array[float]]":
+    """Return the segments of the paths, one after the other, and x and y of each."""
     segments = [*itertools.chain.from_iterable(map(map, repeat(get_segment), map(repeat, paths), map(range, counts)))]
     places = array("f", bytes(8 * len(segments)))
     start = places.buffer_info()[0]
     stop = start + 8 * len(segments)
     run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop + 4, 8)))
-    return segments, list(struct.iter_unpack("2f", places))
-
-
-def _is_plain(points: list[Point]) -> bool:
-    """Whether this is one line, level or plumb, or one rectangle."""
-    if len(points) == 2:
-        return points[0][0] == points[1][0] or points[0][1] == points[1][1]
-    if len(points) != 5 or points[0] != points[4]:
-        return False
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3), _ = points
-    return (x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0) or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)
+    return segments, places
 
 
 def _split_path(segments: list[int], points: list[Point]) -> Iterator[tuple[list[Point], bool]]:
@@ -123,27 +116,40 @@ def is_nearly_straight(width: float, height: float) -> bool:
     )
 
 
-def _add_plain(edges: Edges, points: list[Point], matrix: Matrix) -> bool:
-    """Add a line or a rectangle for which `_is_plain`; return whether it could be: not if the matrix slants it."""
-    a, b, c, d, e, f = matrix
-    if a == d == 0.0:
-        points = [(y, x) for x, y in points]
-        a, d = c, b
-    elif not b == c == 0.0:
+def _add_plain(edges: Edges, numbers: tuple[float, ...], matrix: Matrix) -> bool:
+    """Add a line or a rectangle, by x and y of its points; return whether it was a level or plumb one."""
+    x0, y0, x1, y1 = numbers[:4]
+    others = numbers[4:]  # of a rectangle
+    if others:
+        x2, y2, x3, y3, x4, y4 = others
+        is_down_first = x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0
+        if (x4, y4) != (x0, y0) or not (is_down_first or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)):
+            return False
+        is_down_first = x0 == x1
+        x1, y1 = x2, y2  # the opposite corner
+    elif x0 != x1 and y0 != y1:
         return False
-    (x0, y0), (x1, y1) = points[0], points[len(points) // 2]  # opposite corners
-    left, top, right, bottom = a * x0 + e, d * y0 + f, a * x1 + e, d * y1 + f
+    a, b, c, d, e, f = matrix
+    if b == c == 0.0:
+        left, top, right, bottom = a * x0 + e, d * y0 + f, a * x1 + e, d * y1 + f
+    elif a == d == 0.0:
+        left, top, right, bottom = c * y0 + e, b * x0 + f, c * y1 + e, b * x1 + f
+        is_down_first = numbers[1] == numbers[3]
+    else:
+        return False
     low, high = (left, right) if left < right else (right, left)
     upper, lower = (top, bottom) if top < bottom else (bottom, top)
-    across, down = [(low, top, high, top)], [(left, upper, left, lower)]
-    if len(points) == 5:  # in the order of its sides
-        is_down_first = points[0][0] == points[1][0]
-        across.insert(0 if is_down_first else 1, (low, bottom, high, bottom))
-        down.insert(1 if is_down_first else 0, (right, upper, right, lower))
-    if high - low >= MINIMUM_LINE_LENGTH:
-        edges.horizontal.extend(across)
-    if lower - upper >= MINIMUM_LINE_LENGTH:
-        edges.vertical.extend(down)
+    is_wide, is_high = high - low >= MINIMUM_LINE_LENGTH, lower - upper >= MINIMUM_LINE_LENGTH
+    if is_wide and others:  # in the order of its sides
+        first, second = (bottom, top) if is_down_first else (top, bottom)
+        edges.horizontal.extend(((low, first, high, first), (low, second, high, second)))
+    elif is_wide:
+        edges.horizontal.append((low, top, high, top))
+    if is_high and others:
+        first, second = (left, right) if is_down_first else (right, left)
+        edges.vertical.extend(((first, upper, first, lower), (second, upper, second, lower)))
+    elif is_high:
+        edges.vertical.append((left, upper, left, lower))
     return True
 
 

@@ -95,11 +95,13 @@ class PageObjects:
     def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box, clips: Clips) -> list[int]:
         """Return the objects of which something is shown."""
         bounds = read_bounds(texts)
-        is_clipped = max(map(count_clip_paths, map(get_clip, texts))) > 0
+        clipping = list(map(get_clip, texts))
+        counts = list(map(count_clip_paths, clipping))
+        is_clipped = max(counts) > 0
         modes = list(map(get_render_mode, texts))
         if not is_clipped and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
             return texts  # the usual case, and quick to check
-        limits = map(clips.find, texts) if is_clipped else repeat(shown, len(texts))
+        limits = map(clips.read, clipping, counts) if is_clipped else repeat(shown, len(texts))
         kept: list[int] = []
         for text, box, limit, mode in zip(texts, transform_boxes(outer, bounds), limits, modes, strict=True):
             x0, top, x1, bottom = box

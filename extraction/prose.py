@@ -1,7 +1,7 @@
 """Columns of prose that were drawn row by row: PDFium reads each row as one line."""
 
 import re
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
 from extraction.hyphens import HYPHEN_MARKS
@@ -29,7 +29,8 @@ def part_columns(reader: LineReader, lines: list[Line]) -> list[Line]:
     """Return the lines, columns of prose one after the other; what may be a table stays as it is."""
     candidates = [line for line in lines if len(line.spans) == 1]
     sample = candidates[:: max(1, len(candidates) // SAMPLES)]
-    if len(candidates) < MINIMUM_ROWS or sum(_may_be_prose(_part(reader, line)) for line in sample) < 2:
+    wide = (line for line in sample if _may_be_prose(reader, line))
+    if len(candidates) < MINIMUM_ROWS or len(list(islice(wide, 2))) < 2:
         return lines
     chunks = [_part(reader, line) for line in lines]
     parted: list[Line] = []
@@ -41,13 +42,21 @@ def part_columns(reader: LineReader, lines: list[Line]) -> list[Line]:
     return parted
 
 
-def _may_be_prose(chunks: list[_Chunk]) -> bool:
-    return len(chunks) > 1 and sum(len(chunk.spans) for chunk in chunks) >= WORDS * len(chunks)
+def _may_be_prose(reader: LineReader, line: Line) -> bool:
+    """Whether the line has several chunks, of enough words."""
+    words = _list_words(reader, line)
+    return len(words) >= 2 * WORDS and 1 < len(_part_words(reader, line, words)) <= len(words) / WORDS
 
 
 def _part(reader: LineReader, line: Line) -> list[_Chunk]:
-    string = reader.text.string
-    words = [(match.start(), match.end()) for span in line.spans for match in _WORD.finditer(string, *span)]
+    return _part_words(reader, line, _list_words(reader, line))
+
+
+def _list_words(reader: LineReader, line: Line) -> list[Span]:
+    return [match.span() for span in line.spans for match in _WORD.finditer(reader.text.string, *span)]
+
+
+def _part_words(reader: LineReader, line: Line, words: list[Span]) -> list[_Chunk]:
     boxes = reader.read_boxes([place for start, stop in words for place in (start, stop - 1)])
     firsts, lasts = boxes[::2], boxes[1::2]
     widest = GUTTER * line.height

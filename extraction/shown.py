@@ -7,7 +7,7 @@ kept, with the box in which it shows.
 import ctypes
 import struct
 from array import array
-from itertools import chain, repeat
+from itertools import repeat
 
 from extraction.geometry import Matrix, bounds_of, intersect, transform, transform_box
 from extraction.native import (
@@ -50,45 +50,46 @@ def read_bounds(items: list[int]) -> list[Box]:
 
 
 class Clips:
-    """The clips of objects that lie in one space; each is read once, however many objects it clips."""
+    """The clips of objects that lie in one space; each path of them is read once, however many objects it clips."""
 
     def __init__(self, outer: Matrix, shown: Box) -> None:
         """*outer* leads from the space of the objects to that of *shown*, which no clip exceeds."""
         self._outer = outer
         self._shown = shown
-        self._boxes: dict[tuple[int | None, ...], Box] = {}  # by the first segment of each path
+        self._boxes: dict[tuple[int | None, ...], Box] = {}  # of clips, by the first segment of each path
+        self._path_boxes: dict[int | None, Box] = {}  # by the first segment: clips that are nested share their paths
 
     def find(self, item: int) -> Box:
         """Return what is shown of what is inside the clip of *item*."""
         clip = get_clip(item)
-        count = count_clip_paths(clip)
+        return self.read(clip, count_clip_paths(clip))
+
+    def read(self, clip: int, count: int) -> Box:
+        """Return what is shown of what is inside *clip*, which has *count* paths, none if negative."""
         if count <= 0:
             return self._shown
         firsts = tuple(map(get_clip_segment, repeat(clip, count), range(count), repeat(0)))
         box = self._boxes.get(firsts)
         if box is None:
-            box = self._boxes[firsts] = self._read(clip, count)
+            box = self._shown
+            for number, first in enumerate(firsts):
+                path_box = self._path_boxes.get(first)
+                if path_box is None:
+                    path_box = self._path_boxes[first] = self._read_path(clip, number)
+                box = intersect(box, path_box)
+            self._boxes[firsts] = box
         return box
 
-    def _read(self, clip: int, path_count: int) -> Box:
-        shown = self._shown
-        counts = [
-            count if 0 < count <= MAXIMUM_CLIP_SEGMENTS else 0
-            for count in map(count_clip_segments, repeat(clip, path_count), range(path_count))
-        ]
-        places = array("f", bytes(8 * sum(counts)))
+    def _read_path(self, clip: int, number: int) -> Box:
+        count = count_clip_segments(clip, number)
+        if not 0 < count <= MAXIMUM_CLIP_SEGMENTS:
+            return self._shown
+        places = array("f", bytes(8 * count))
         start = places.buffer_info()[0]
-        stop = start + 8 * sum(counts)
-        segments = chain.from_iterable(
-            map(get_clip_segment, repeat(clip, count), repeat(path), range(count)) for path, count in enumerate(counts)
-        )
+        stop = start + 8 * count
+        segments = map(get_clip_segment, repeat(clip, count), repeat(number), range(count))
         run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop, 8)))
-        stop = 0
-        for count in counts:
-            if count:
-                start, stop = stop, stop + 2 * count
-                shown = intersect(shown, self._surround(places[start:stop:2], places[start + 1 : stop : 2]))
-        return shown
+        return self._surround(places[::2], places[1::2])
 
     def _surround(self, xs: "array[float]", ys: "array[float]") -> Box:
         outer = self._outer
