@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -93,7 +94,8 @@ def _split(lines: Sequence[Line], x: float) -> tuple[list[Line], list[Line]]:
 
 def _find_column(lines: list[Line], rules: Rules) -> tuple[float, int, int] | None:
     """Return the x at which a column begins beside another, one of them prose, and its first and last line."""
-    if sum(is_prose(chunk) for line in lines for chunk in line.chunks) < PROSE_STARTS:
+    long = (chunk for line in lines for chunk in line.chunks if len(chunk.tokens) >= PROSE_WORDS)
+    if len(list(islice(filter(is_prose, long), PROSE_STARTS))) < PROSE_STARTS:
         return None  # quick to check, and usual where there are tables
     leftmost = min(line.x0 for line in lines)
     starts = Counter(

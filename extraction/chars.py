@@ -4,7 +4,9 @@ import ctypes
 import re
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 from operator import eq
+from typing import NamedTuple
 
 from pdfplumber.utils.text import LIGATURES
 
@@ -35,16 +37,13 @@ _x_address, _y_address, _descent_address = map(ctypes.addressof, (_x, _y, _desce
 _Glyph = tuple[str, Box, int, int]  # shown, as displayed; its text object; and how that is turned
 
 
-class _Scale:
+class _Scale(NamedTuple):
     """Where the characters of one text object stand across their line, in page space, and how they are turned."""
 
-    __slots__ = ("high", "level", "low", "turn")
-
-    def __init__(self, *, level: bool, low: float, high: float, turn: int) -> None:
-        self.level = level  # written horizontally, so low and high are y; else vertically, so they are x
-        self.low = low
-        self.high = high
-        self.turn = turn  # quarter turns, clockwise as displayed
+    level: bool  # written horizontally, so low and high are y; else vertically, so they are x
+    low: float
+    high: float
+    turn: int  # quarter turns, clockwise as displayed
 
 
 def read_cell_words(text: ArrangedText, to_display: Matrix) -> list[CellWord]:
@@ -105,22 +104,23 @@ class _WordReader:
         self.end_word(_LINE_END if "\n" in blanks or "\r" in blanks else _SPACE)
 
     def _read_whole(self, text: TextPage, word: str, first: int, boxes: list[Box]) -> bool:
-        """Add a word of one text object, all of whose characters stand alike; return whether it is one."""
-        item = text.objects[first]
-        if item is None or _ODD.search(word) or text.objects[first : first + len(word)].count(item) < len(word):
+        """Add a word all of whose characters stand alike; return whether it is one."""
+        items = text.objects[first : first + len(word)]
+        if None in items or _ODD.search(word):
             return False
-        scale = self._find_scale(text, first, item, boxes[0])
-        if scale is None:
+        scale = self._find_scale(text, first, items[0] or 0, boxes[0])
+        if scale is None or not (items.count(items[0]) == len(word) or self._is_even(text, first, items, boxes, scale)):
             return False
         lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-        low, high, count = (bottoms, tops, len(word)) if scale.level else (lefts, rights, len(word))
-        if low.count(low[0]) < count or high.count(high[0]) < count or any(map(eq, tops, bottoms)):
+        if bottoms.count(bottoms[0]) < len(word) and scale.level:  # a high glyph makes its box higher, and nothing else
             return False
-        left, bottom = min(min(lefts), min(rights)), min(min(bottoms), min(tops))
-        right, top = max(max(lefts), max(rights)), max(max(bottoms), max(tops))
-        if not (right - left < LIMIT and top - bottom < LIMIT):
+        if not scale.level and (lefts.count(lefts[0]) < len(word) or rights.count(rights[0]) < len(word)):
             return False
-        if _TWICE.search(word) and _may_repeat(*((lefts, rights) if scale.level else (bottoms, tops))):
+        sides, heights = lefts + rights, tops + bottoms
+        left, right, bottom, top = min(sides), max(sides), min(heights), max(heights)
+        if any(map(eq, tops, bottoms)) or not (right - left < LIMIT and top - bottom < LIMIT):
+            return False
+        if _TWICE.search(word) and _may_repeat(word, *((lefts, rights) if scale.level else (bottoms, tops))):
             return False
         if scale.level:
             bottom, top = scale.low, scale.high
@@ -128,9 +128,20 @@ class _WordReader:
             left, right = scale.low, scale.high
         x0, y0, x1, y1 = box = transform_box(self._to_display, (left, bottom, right, top))
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-        self.words.append(CellWord(word, box, middle, scale.turn, item, item, self._gap == _LINE_END))
+        self.words.append(
+            CellWord(word, box, middle, scale.turn, items[0] or 0, items[-1] or 0, self._gap == _LINE_END)
+        )
         self._gap = _NONE
         return True
+
+    def _is_even(
+        self, text: TextPage, first: int, items: Sequence[int | None], boxes: Sequence[Box], scale: _Scale
+    ) -> bool:
+        """Whether the text objects of a word, from character *first* on, all have this scale."""
+        return all(
+            item == before or self._find_scale(text, first + number, item or 0, boxes[number]) == scale
+            for number, (before, item) in enumerate(pairwise(items), start=1)
+        )
 
     def _add(self, text: TextPage, char: str, index: int, box: Box) -> None:
         glyph = self._place(text, char, index, box)
@@ -173,12 +184,12 @@ class _WordReader:
         return scales[key]
 
 
-def _may_repeat(starts: Sequence[float], stops: Sequence[float]) -> bool:
-    """Whether two neighbours stand so near to each other that one may be the other printed again, see `_repeats`."""
-    steps = zip(starts, starts[1:], stops, stops[1:], strict=False)
+def _may_repeat(word: str, starts: Sequence[float], stops: Sequence[float]) -> bool:
+    """Whether two equal neighbours stand so near to each other that one may be the other printed again."""
+    steps = zip(pairwise(word), pairwise(starts), pairwise(stops), strict=True)
     return any(
-        abs(after - before) < 2 * SAME_PLACE * max(abs(stop - before), abs(end - after))
-        for before, after, stop, end in steps
+        one == other and abs(after - before) < 2 * SAME_PLACE * max(abs(stop - before), abs(end - after))
+        for (one, other), (before, after), (stop, end) in steps
     )
 
 

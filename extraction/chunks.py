@@ -1,6 +1,7 @@
 """The lines of a page's words, and the chunks into which wide gaps part them."""
 
 import re
+import string
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import attrgetter
@@ -25,6 +26,7 @@ _GROUP_START, _GROUP = re.compile(r"[$€£+\-–−(]*\d{1,3}(?: \d{3})*"), re.
 _LEADERS = re.compile(r"[.…·‧_]{4,}|(?:[.…·] ?){4,}")
 _DASHES = re.compile(rf"[-–—=_]{{{RULE_LENGTH},}}")
 _ODD = re.compile(rf"(?:{_LEADERS.pattern})|{_DASHES.pattern}|^[.…·_]$", re.MULTILINE)  # what only `_part` can part
+_WORD_STARTS = frozenset(string.ascii_letters) - {"n", "N"}  # no number begins so
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -82,7 +84,9 @@ class Chunk:
         else:
             self.x1 = max([token.x1 for token in tokens])
             self.text = " ".join([token.text for token in tokens])
-        self.number = is_number(self.text.replace(" ", "")) if len(self.text) < LONG else False
+        self.number = (
+            self.text[0] not in _WORD_STARTS and len(self.text) < LONG and is_number(self.text.replace(" ", ""))
+        )
 
     @property
     def width(self) -> float:
@@ -161,7 +165,12 @@ def _part_plain(tokens: list[Token], height: float) -> list[Chunk]:
     parts = [last]
     for token in tokens[1:]:
         gap = token.x0 - last.x1
-        if gap > wide or (gap > narrow and is_number(token.text) and _is_gap(last, token, height)):
+        if gap > wide or (
+            gap > narrow
+            and token.text[0] not in _WORD_STARTS
+            and is_number(token.text)
+            and _is_gap(last, token, height)
+        ):
             chunks.append(Chunk(tuple(parts)))
             parts = []
         parts.append(token)

@@ -96,9 +96,12 @@ class Placer:
         """Return the first and the last column that the chunk touches, but for a small overhang."""
         left, right = chunk.x0, chunk.x1
         width = right - left
+        first, stop = bisect_right(self._rights, left), bisect_left(self._lefts, right)
+        if stop == first + 1 and self._lefts[first] <= left < right <= self._rights[first]:
+            return first, first  # the usual case, and quick: it lies in one column
         touched = [
             number
-            for number in range(bisect_right(self._rights, left), bisect_left(self._lefts, right))
+            for number in range(first, stop)
             if min(right, self._rights[number]) - max(left, self._lefts[number])
             > OVERHANG * min(width, self._rights[number] - self._lefts[number])
         ]
