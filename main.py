@@ -18,7 +18,8 @@ import db
 from accounts import administration, audit, keys, me, notifications, sessions
 from accounts import routes as accounts
 from accounts.audit_trail import AuditTrail
-from accounts.commands import COMMANDS, run_command
+from accounts.commands import COMMANDS as ACCOUNT_COMMANDS
+from accounts.commands import run_command as run_account_command
 from accounts.installation import Installation
 from accounts.people import People
 from accounts.queries import account_exists
@@ -52,20 +53,22 @@ from edge.limits import RateLimits
 from edge.logs import configure_logging
 from edge.metrics import Level, Metrics
 from edge.shared_limits import SharedHits
-from errors import BusyError, DatabaseUnavailableError, StartupError
+from errors import BusyError, DatabaseUnavailableError, PagewireError, StartupError
 from messages import boot, sockets
 from messages import routes as messages
 from messages.messenger import Messenger
 from messages.presence import Presence
 from pdf import PdfEngine
 from postgres.location import DatabaseLocation, locate_database
-from postgres.opening import open_schema, warn_of_other_roles
+from postgres.opening import opened_database, warn_of_other_roles
 from postgres.queries import get_installation_mark
 from search import routes as search
 from search.finder import Finder
 from search.indexer import Indexer
 from search.vocabulary import Vocabulary
 from settings import Settings, get_settings, readable_by_others
+from upkeep.commands import COMMANDS as UPKEEP_COMMANDS
+from upkeep.commands import run_command as run_upkeep
 
 VERSION = "0.1.0"
 MAX_DESCRIPTORS = 65_536
@@ -116,7 +119,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
     """
     async with AsyncExitStack() as stack:
         location = locate_database(settings)
-        database = await stack.enter_async_context(_open_database(location, size=settings.db_pool_size))
+        database = await stack.enter_async_context(opened_database(location, size=settings.db_pool_size))
 
         if location.server is None:
             await warn_of_other_roles(database)
@@ -218,20 +221,6 @@ def _list_levels(
 async def _close_together(*closing: Callable[[], Awaitable[None]]) -> None:
     """Close engines that wait for what they have under way: at the same time, since the server has to end in time."""
     await asyncio.gather(*(close() for close in closing))
-
-
-@asynccontextmanager
-async def _open_database(location: DatabaseLocation, *, size: int) -> AsyncIterator[Database]:
-    """The pool, its schema applied; where PostgreSQL is our own, it is started first and released last."""
-    async with AsyncExitStack() as stack:
-        server = location.server
-        if server is not None:
-            await asyncio.to_thread(server.ensure_started)
-            stack.push_async_callback(asyncio.to_thread, server.release)
-        database = Database(location.connect_kwargs, size=size, revive=server.ensure_started if server else None)
-        stack.push_async_callback(database.close)
-        await open_schema(database, description=location.description)
-        yield database
 
 
 def _log_start(settings: Settings, location: DatabaseLocation, storage: Storage) -> None:
@@ -360,20 +349,25 @@ def serve() -> None:
 
 
 def command(words: list[str]) -> None:
-    """`python main.py create-admin EMAIL` or `reset-password EMAIL`: print a link to choose a password by."""
-    if len(words) != 2 or words[0] not in COMMANDS:
-        print(f"usage: python main.py [{' | '.join(COMMANDS)}] EMAIL", file=sys.stderr)  # noqa: T201
+    """A command for who runs the server: what it did goes to standard output, why it could not to standard error."""
+    commands = {**dict.fromkeys(ACCOUNT_COMMANDS, "EMAIL"), **UPKEEP_COMMANDS}
+    if len(words) != 2 or words[0] not in commands:
+        usage = " | ".join(f"{name} {what}" for name, what in commands.items())
+        print(f"usage: python main.py [{usage}]", file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
 
     async def run() -> str:
         settings = get_settings()
+        location = locate_database(settings)
+        if words[0] in UPKEEP_COMMANDS:
+            return await run_upkeep(settings, location, version=VERSION, command=words[0], argument=words[1])
         base = settings.public_url or f"http://{settings.host}:{settings.port}"
-        async with _open_database(locate_database(settings), size=2) as database:
-            return await run_command(database, base=base, command=words[0], email=words[1])
+        async with opened_database(location, size=2) as database:
+            return await run_account_command(database, base=base, command=words[0], email=words[1])
 
     try:
         print(asyncio.run(run()))  # noqa: T201
-    except (StartupError, DatabaseUnavailableError, BusyError) as error:
+    except (PagewireError, StartupError) as error:
         print(error.detail, file=sys.stderr)  # noqa: T201
         raise SystemExit(3) from None
 

@@ -68,7 +68,6 @@ class FolderStorage(Storage):
 
     @asynccontextmanager
     async def create(self, file_path: str | None = None) -> AsyncIterator[Incoming]:
-        """An empty file under a temporary name, to be called *file_path*; gone after the block unless it was kept."""
         incoming = await self.in_thread(partial(self._create, file_path))
         with contextlib.closing(incoming):
             try:
@@ -129,8 +128,16 @@ class FolderStorage(Storage):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:
-                return Incoming(path, descriptor, self._folder / (file_path or f"{name}.pdf"))
+                return Incoming(path, descriptor, self._permanent_path(file_path or f"{name}.pdf"))
             os.close(descriptor)  # a starting process swept it before it was locked
+
+    def _permanent_path(self, file_path: str) -> Path:
+        """Below the folder, whatever is asked for; a classic installation's files may be in folders of their own."""
+        path = Path(os.path.normpath(self._folder / file_path))
+        if not path.is_relative_to(self._folder):
+            raise PermissionError(errno.EACCES, f"{file_path} is not in the folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def _find_unlocked(self) -> list[str]:
         pattern = re.compile(rf"(\.{self._mark}-[0-9a-f]{{32}}\.part|{self._mark}-[0-9a-f]{{32}}\.pdf)")

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ ORPHAN_AGE = timedelta(hours=24)  # of a file without a document, before it is d
 PING_SECONDS = 5.0
 RETRIES = 2
 RETRY_SECONDS = 10.0
+CLASSIC = re.compile(r"classic-[0-9a-f]{64}\.pdf")
 NO_ROOM = re.compile(r"status code: 507|<Code>(?:XMinioStorageFull|QuotaExceeded|StorageFull|InsufficientStorage)")
 CLIENT: "ClientConfig" = {"connect_timeout": "3s", "read_timeout": "30s", "timeout": "24h"}  # the last: slow downloads
 
@@ -68,7 +70,7 @@ class S3Storage(Storage):
         )
         self._location = location
         self._mark = mark
-        self._names = re.compile(rf"{mark}-[0-9a-f]{{32}}\.pdf")
+        self._names = re.compile(rf"{mark}-[0-9a-f]{{32}}\.pdf")  # of what is swept
         self._orphan_age = orphan_age
         self._folder = settings.data_dir.absolute() / "cache"
         self._cache = FolderStorage(self._folder, mark=mark, variable="DATA_DIR")
@@ -123,6 +125,9 @@ class S3Storage(Storage):
             raise
         await self._make_room()
 
+    def create(self, file_path: str | None = None) -> AbstractAsyncContextManager[Incoming]:
+        return self._cache.create(file_path and self._name(file_path))
+
     async def _put(self, path: Path, file_path: str) -> None:
         await _ask(
             obstore.put_async(
@@ -156,7 +161,7 @@ class S3Storage(Storage):
             await asyncio.shield(task)
 
     def _open_cached(self, file_path: str) -> IO[bytes]:
-        path = self._cache.path_of(file_path)
+        path = self._cache.path_of(self._name(file_path))
         file = path.open("rb", buffering=0)
         with contextlib.suppress(OSError):
             os.utime(path)  # the one that was not used for longest goes first
@@ -166,7 +171,7 @@ class S3Storage(Storage):
         stored = await self.find(file_path)
         if stored is None:
             raise DocumentFileMissingError
-        async with self._cache.create(file_path) as copy:
+        async with self.create(file_path) as copy:
             async for part in stored.read(0, stored.size, at_once=FETCHED_BYTES):
                 await self._cache.in_thread(partial(copy.write, part))
             if copy.size != stored.size:
@@ -180,8 +185,6 @@ class S3Storage(Storage):
             await self._cache.in_thread(partial(self._cache.shrink, self._max_cache_bytes))
 
     async def find(self, file_path: str) -> "FileInS3 | None":
-        if not self._names.fullmatch(file_path):  # a row may come from anyone who can write to the database
-            return None
         try:
             facts = await _ask(obstore.head_async(self._store, self._key(file_path)))
         except DocumentFileMissingError:
@@ -189,9 +192,8 @@ class S3Storage(Storage):
         return FileInS3(self._store, facts["path"], facts["size"], facts["last_modified"])
 
     async def delete(self, file_path: str) -> None:
-        await self._cache.delete(file_path)
-        if self._names.fullmatch(file_path):
-            await _ask(obstore.delete_async(self._store, self._key(file_path)))
+        await self._cache.delete(self._name(file_path))
+        await _ask(obstore.delete_async(self._store, self._key(file_path)))
 
     async def list_unlocked(self) -> list[str]:
         """Only what is older than any request, and the cache's temporary files."""
@@ -214,7 +216,14 @@ class S3Storage(Storage):
             await _ask(obstore.delete_async(self._store, keys))
 
     def _key(self, file_path: str) -> str:
-        return f"{self._mark}/{file_path}"
+        return f"{self._mark}/{self._name(file_path)}"
+
+    def _name(self, file_path: str) -> str:
+        """What *file_path* is called here: a row may come from a classic installation, and from anyone who can write
+        to its database."""
+        if self._names.fullmatch(file_path) or CLASSIC.fullmatch(file_path):
+            return file_path
+        return f"classic-{hashlib.sha256(file_path.encode('utf-8', 'surrogateescape')).hexdigest()}.pdf"
 
 
 class FileInS3:

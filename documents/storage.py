@@ -1,12 +1,13 @@
 """Where uploaded files are kept: what every kind of storage can do. A folder is one kind, an S3 store another."""
 
+import asyncio
 import contextlib
 import errno
 import fcntl
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,10 @@ PDF_MARK_WITHIN = 1024  # bytes; what PDF viewers accept (PDF 1.7, implementatio
 COPY_BYTES = 1024 * 1024
 
 
+class DamagedFileError(Exception):
+    """A file is not the one that was uploaded."""
+
+
 class Incoming:
     """A received file under a temporary name on this machine, locked while its request lives.
 
@@ -29,33 +34,32 @@ class Incoming:
     def __init__(self, path: Path, descriptor: int, permanent_path: Path) -> None:
         self.path = path
         self.size = 0
-        self.sha256 = ""
         self.looks_like_pdf = False
         self.is_kept = False
         self.file_path = permanent_path.name  # what the database calls it, once kept
         self._permanent_path = permanent_path
         self._descriptor = descriptor
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
     def fill(self, source: BinaryIO, max_bytes: int) -> None:
-        digest = hashlib.sha256()
         source.seek(0)
-        with os.fdopen(os.dup(self._descriptor), "wb") as target:
-            while chunk := source.read(COPY_BYTES):
-                if self.size == 0:
-                    self.looks_like_pdf = PDF_MARK in chunk[:PDF_MARK_WITHIN]
-                self.size += len(chunk)
-                if self.size > max_bytes:
-                    raise PayloadTooLargeError(f"The file is larger than {max_bytes // 1024 // 1024} MB.")
-                digest.update(chunk)
-                target.write(chunk)
-        self.sha256 = digest.hexdigest()
+        while chunk := source.read(COPY_BYTES):
+            if self.size == 0:
+                self.looks_like_pdf = PDF_MARK in chunk[:PDF_MARK_WITHIN]
+            if self.size + len(chunk) > max_bytes:
+                raise PayloadTooLargeError(f"The file is larger than {max_bytes // 1024 // 1024} MB.")
+            self.write(chunk)
 
-    def write(self, part: bytes) -> None:
-        """Append to a file that is not filled from one source."""
-        while part:
-            written = os.write(self._descriptor, part)
-            self.size += written
-            part = part[written:]
+    def write(self, chunk: bytes) -> None:
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        left = memoryview(chunk)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
 
     def rename(self) -> None:
         """Give it its permanent name, under which it survives a power cut."""
@@ -109,6 +113,24 @@ class Storage(ABC):
         Raises:
             PayloadTooLargeError
         """
+
+    @abstractmethod
+    def create(self, file_path: str | None = None) -> AbstractAsyncContextManager[Incoming]:
+        """An empty file under a temporary name, to be called *file_path*; gone after the block unless it was kept."""
+
+    async def copy(self, file_path: str, parts: AsyncIterator[bytes], *, sha256: str | None) -> None:
+        """Store, as *file_path*, a file that comes from elsewhere.
+
+        Raises:
+            DamagedFileError: if its bytes have another *sha256*; then it is not stored.
+        """
+        async with self.create(file_path) as incoming:
+            async for part in parts:
+                await asyncio.to_thread(incoming.write, part)
+            if sha256 not in (None, incoming.sha256):
+                raise DamagedFileError
+            async with self.keep(incoming):
+                pass
 
     @abstractmethod
     def keep(self, incoming: Incoming) -> AbstractAsyncContextManager[None]:

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from db import RETRY_CONNECT_SECONDS, Connection, Database, OperationalError, SqlError, is_lasting, one_line
 from errors import BusyError, DatabaseUnavailableError, StartupError
 from postgres import queries
+from postgres.location import DatabaseLocation
 from postgres.migration import apply_schema
 
 CONNECT_SECONDS = 30.0  # for a database that is starting too
@@ -34,6 +37,27 @@ POOLED = (
 )
 
 logger = logging.getLogger("pagewire.schema")
+
+
+@asynccontextmanager
+async def reached_database(location: DatabaseLocation, *, size: int) -> AsyncIterator[Database]:
+    """The pool, whatever is in the database; where PostgreSQL is our own, it is started first and released last."""
+    async with AsyncExitStack() as stack:
+        server = location.server
+        if server is not None:
+            await asyncio.to_thread(server.ensure_started)
+            stack.push_async_callback(asyncio.to_thread, server.release)
+        database = Database(location.connect_kwargs, size=size, revive=server.ensure_started if server else None)
+        stack.push_async_callback(database.close)
+        yield database
+
+
+@asynccontextmanager
+async def opened_database(location: DatabaseLocation, *, size: int) -> AsyncIterator[Database]:
+    """As `reached_database`, brought up to schema.sql."""
+    async with reached_database(location, size=size) as database:
+        await open_schema(database, description=location.description)
+        yield database
 
 
 async def open_schema(database: Database, *, description: str) -> None:

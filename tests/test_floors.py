@@ -20,7 +20,7 @@ FLOORS = [
     {"accounts"},
     {"messages"},
     {"documents"},
-    {"search"},
+    {"search", "upkeep"},
     {"main"},
 ]
 DOORS = {

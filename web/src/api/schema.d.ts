@@ -4312,7 +4312,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
-            /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · The server's file storage is unavailable; try again in a moment. */
+            /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4503,7 +4503,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
-            /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
+            /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · The server's file storage is unavailable; try again in a moment. */
             503: {
                 headers: {
                     [name: string]: unknown;
