@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 19
+-- schema version: 20
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -176,7 +176,9 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS error_code text,     -- why it failed
     ADD COLUMN IF NOT EXISTS error_detail text,
     ADD COLUMN IF NOT EXISTS failed_at timestamptz,
-    ADD COLUMN IF NOT EXISTS extracted_bytes bigint NOT NULL DEFAULT 0,   -- of its text and tables
+    ADD COLUMN IF NOT EXISTS extracted_bytes bigint NOT NULL DEFAULT 0,   -- of its text, tables and notes
+    ADD COLUMN IF NOT EXISTS copy_of bigint REFERENCES documents (id),      -- the document whose pages and tables it has; NULL: its own
+    ADD COLUMN IF NOT EXISTS indexed_as bigint REFERENCES documents (id),   -- the document whose rows of page_search find it; NULL: its own
     ADD COLUMN IF NOT EXISTS tokens_version integer NOT NULL DEFAULT 0;   -- extraction.tokens.TOKENS_VERSION of its pages in page_search; 0: to be indexed
 UPDATE documents   -- a list of documents read all of what some said about themselves; extraction.reader cuts it, too
    SET metadata = (SELECT coalesce(jsonb_object_agg(left(key, 100), left(value, 1000)), '{}')
@@ -206,6 +208,10 @@ DROP TRIGGER IF EXISTS documents_fold_document ON documents;
 CREATE TRIGGER documents_fold_document BEFORE INSERT OR UPDATE OF filename ON documents FOR EACH ROW EXECUTE FUNCTION fold_document();
 
 CREATE INDEX IF NOT EXISTS documents_by_sha256 ON documents (sha256);                            -- copy_extraction
+CREATE INDEX IF NOT EXISTS documents_whole ON documents (sha256, reader_version, id) WHERE status = 'ready' AND copy_of IS NULL;   -- list_twins
+CREATE INDEX IF NOT EXISTS documents_copies ON documents (copy_of) WHERE copy_of IS NOT NULL;    -- hand_over_content
+CREATE INDEX IF NOT EXISTS documents_by_index ON documents (indexed_as) WHERE indexed_as IS NOT NULL;          -- find_pages
+CREATE INDEX IF NOT EXISTS documents_indexed_as ON documents (id) WHERE indexed_as IS NOT NULL;  -- find_pages
 CREATE INDEX IF NOT EXISTS documents_by_user ON documents (user_id, id);                         -- list_documents
 CREATE INDEX IF NOT EXISTS documents_by_filename ON documents (user_id, name_key, id);   -- list_documents_by_filename
 CREATE INDEX IF NOT EXISTS documents_by_page_count ON documents (user_id, coalesce(page_count, 0), id);    -- list_documents_by_page_count
@@ -311,6 +317,46 @@ ALTER TABLE page_search ALTER vec SET STORAGE EXTERNAL;
 
 -- The pending lists are large, and search.indexer cleans them every second: in bulk, indexing costs a third.
 CREATE INDEX IF NOT EXISTS page_search_words ON page_search USING gin (vec, keys) WITH (fastupdate = on, gin_pending_list_limit = 65536);   -- find_pages
+
+-- What was extracted is kept once. Documents of the same content have the pages and tables of one of them (copy_of), and those
+-- whose names have the same words its rows of page_search, too (indexed_as). Who has copies hands over what they share to the
+-- first of them, before it is deleted or extracted anew: one that is not among *origins*, which all go. They are locked by id, so
+-- that none of them goes meanwhile.
+CREATE OR REPLACE FUNCTION hand_over_index(origins bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    origin bigint;
+    heir bigint;
+BEGIN
+    PERFORM id FROM documents WHERE indexed_as = ANY(origins) AND id <> ALL(origins) ORDER BY id FOR NO KEY UPDATE;
+    FOR origin, heir IN SELECT indexed_as, min(id) FROM documents
+                         WHERE indexed_as = ANY(origins) AND id <> ALL(origins) GROUP BY indexed_as ORDER BY 1 LOOP
+        UPDATE documents SET indexed_as = NULLIF(heir, id) WHERE indexed_as = origin;
+        UPDATE page_search SET document_id = heir, keys = ARRAY[heir, -(heir / 32) - 1] WHERE document_id = origin;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION hand_over_content(origins bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    origin bigint;
+    heir bigint;
+BEGIN
+    PERFORM id FROM documents
+      WHERE (copy_of = ANY(origins) OR indexed_as = ANY(origins)) AND id <> ALL(origins) ORDER BY id FOR NO KEY UPDATE;
+    FOR origin, heir IN SELECT copy_of, min(id) FROM documents
+                         WHERE copy_of = ANY(origins) AND id <> ALL(origins) GROUP BY copy_of ORDER BY 1 LOOP
+        UPDATE documents SET copy_of = NULLIF(heir, id) WHERE copy_of = origin;
+        UPDATE pages SET document_id = heir WHERE document_id = origin;
+        UPDATE document_tables SET document_id = heir WHERE document_id = origin;
+    END LOOP;
+    PERFORM hand_over_index(origins);
+END $$;
+CREATE OR REPLACE FUNCTION keep_shared_content() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM hand_over_content(ARRAY[OLD.id]);
+    RETURN NULL;
+END $$;
+-- By its name it comes before the cascades of the foreign keys (RI_…), which delete what was not handed over.
+DROP TRIGGER IF EXISTS "A_documents_keep_shared_content" ON documents;
+CREATE TRIGGER "A_documents_keep_shared_content" AFTER DELETE ON documents FOR EACH ROW EXECUTE FUNCTION keep_shared_content();
 
 -- Messages
 

@@ -11,7 +11,7 @@ from accounts.audit_queries import Actor, insert_audit
 from db import Connection, Database
 from delivery.feed import Feed
 from delivery.queries import Delivery
-from documents import list_queries, page_queries, queries, share_queries
+from documents import copy_queries, list_queries, page_queries, queries, share_queries
 from documents.list_queries import ListedDocument
 from documents.queries import DetailsRow, DocumentRow, InsertedDocument
 from documents.quotas import Quotas
@@ -304,6 +304,7 @@ class Library:
         async with self._database.transaction() as tx:
             if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError
+            await copy_queries.hand_over_content(tx, document_ids=[document_id])
             readers = await share_queries.lock_readers(tx, document_ids=[document_id])
             await queries.delete_documents(tx, document_ids=[document_id])
             deliveries = await self._feed.notify(
@@ -324,6 +325,7 @@ class Library:
         """Delete all documents of *user_id*; await what this returns after the commit, for their readers and files."""
         owned = await share_queries.list_owned_files(tx, user_id=user_id)
         ids = [document.id for document in owned]
+        await copy_queries.hand_over_content(tx, document_ids=ids)
         readers = await share_queries.lock_readers(tx, document_ids=ids, others=[user_id])
         await queries.delete_documents(tx, document_ids=ids)
         await share_queries.delete_shares_with(tx, user_id=user_id)

@@ -1,6 +1,6 @@
 """Every SQL statement about documents: the uploaded files, and how what was extracted from them is stored.
 
-Reading that is in page_queries.py, lists of documents in list_queries.py, who they are shared with in share_queries.py.
+Copies are made in copy_queries.py. Reading all that is in page_queries.py, lists of documents in list_queries.py, who they are shared with in share_queries.py.
 """
 
 import json
@@ -10,10 +10,11 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from db import NODE_IS_GONE, Connection, Executor, fold_filename
 from delivery.attachments import may_read
+from documents.copy_queries import clear_content
 from errors import BusyError, ClientIdReusedError
 from extraction.notices import Notice
 from extraction.values import Note
-from index.queries import CURRENT_TOKENS, copy_pages
+from index.queries import CURRENT_TOKENS
 
 T = TypeVar("T")
 INSERT_ATTEMPTS = 5  # of an upload whose client_id another one has just released
@@ -387,7 +388,7 @@ async def begin_extraction(
     )
     if touched != 1:
         return False
-    await _delete_pages(tx, document_id)
+    await clear_content(tx, document_id=document_id)
     return True
 
 
@@ -461,7 +462,8 @@ async def finish_extraction(
                tables_found = (SELECT count(*) FROM document_tables WHERE document_id = %(document_id)s),
                extracted_bytes = (SELECT coalesce(sum(octet_length(text)), 0) FROM pages WHERE document_id = %(document_id)s)
                                + (SELECT coalesce(sum(pg_column_size(data)), 0)
-                                    FROM document_tables WHERE document_id = %(document_id)s),
+                                    FROM document_tables WHERE document_id = %(document_id)s)
+                               + octet_length(%(notes)s::text) - 2,
                extracted_text = (SELECT string_agg(text, E'\\f' ORDER BY page_number)
                                    FROM pages WHERE document_id = %(document_id)s)
          WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
@@ -476,62 +478,6 @@ async def finish_extraction(
         },
     )
     return None if row is None else row.user_id
-
-
-async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, reader_version: int) -> int | None:
-    """Copy what *reader_version* extracted from another document of the same bytes; return the owner of the copy.
-
-    None if there is no such document that this owner may read, or if *node_id* has lost this one: an upload that was
-    answered sooner would tell that somebody has the file. An encrypted file must have come with the same password.
-    """
-    params = {"document_id": document_id, "node_id": node_id, "reader_version": reader_version}
-    source = await tx.fetch_one(
-        _DocumentId,
-        f"""
-        SELECT s.id
-          FROM documents d
-          JOIN documents s ON s.sha256 = d.sha256 AND s.status = 'ready' AND s.reader_version = %(reader_version)s
-           AND (NOT s.encrypted OR s.password IS NOT DISTINCT FROM d.password)
-         WHERE d.id = %(document_id)s AND {may_read("d.user_id", "s.id")}
-         LIMIT 1
-           FOR KEY SHARE OF s
-        """,
-        params,
-    )
-    if source is None:
-        return None
-    params["source_id"] = source.id
-    row = await tx.fetch_one(
-        _OwnerId,
-        """
-        UPDATE documents d
-           SET status = 'ready', node_id = NULL, reader_version = s.reader_version, page_count = s.page_count,
-               tables_found = s.tables_found, metadata = s.metadata, encrypted = s.encrypted, warnings = s.warnings,
-               notes = s.notes, extracted_text = s.extracted_text, extracted_bytes = s.extracted_bytes,
-               tokens_version = s.tokens_version
-          FROM documents s
-         WHERE s.id = %(source_id)s
-           AND d.id = %(document_id)s AND d.node_id = %(node_id)s AND d.status = 'processing'
-        RETURNING d.user_id
-        """,
-        params,
-    )
-    if row is None:
-        return None
-    await _delete_pages(tx, document_id)
-    for table, columns in (
-        ("pages", "page_number, text, width, height"),
-        ("document_tables", "table_index, page_number, data, bbox, kind, header_rows, spans, title"),
-    ):
-        await tx.execute(
-            f"""
-            INSERT INTO {table} (document_id, {columns})
-            SELECT %(document_id)s, {columns} FROM {table} WHERE document_id = %(source_id)s
-            """,
-            params,
-        )
-    await copy_pages(tx, source_id=source.id, document_id=document_id)
-    return row.user_id
 
 
 async def fail_extraction(
@@ -551,13 +497,8 @@ async def fail_extraction(
     )
     if row is None:
         return None
-    await _delete_pages(tx, document_id)
+    await clear_content(tx, document_id=document_id)
     return row.user_id
-
-
-async def _delete_pages(tx: Connection, document_id: int) -> None:
-    for table in ("pages", "page_search", "document_tables"):
-        await tx.execute(f"DELETE FROM {table} WHERE document_id = %(document_id)s", {"document_id": document_id})
 
 
 def _in_chunks(items: Sequence[T], sizes: Sequence[int]) -> list[list[T]]:

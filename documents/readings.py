@@ -16,9 +16,10 @@ from db import Connection, Database
 from delivery.feed import Feed
 from delivery.protocol import progress_frame
 from delivery.queries import Delivery
-from documents import queries, share_queries
+from documents import copy_queries, queries, share_queries
 from documents.expiry import Expiry
 from documents.extractions import Seen, store_part
+from documents.merging import Merging
 from documents.queries import DocumentRow
 from documents.quotas import Quotas
 from documents.renewals import Renewals
@@ -73,6 +74,7 @@ class Readings:
         self._expiry = Expiry(database, storage, feed)
         self._sweeping: asyncio.Task[None] | None = None
         self._swept = asyncio.Event()  # once, well or not
+        self._merging = Merging(database, wait_for_others=self._wait_until_idle)
         self._renewals = Renewals(
             database, engine, storage, node_id=feed.node_id, wait_for_others=self._wait_until_idle
         )
@@ -89,12 +91,14 @@ class Readings:
         )
         self._renewals.start()
         self._expiry.start()
+        self._merging.start()
 
     async def close(self) -> None:
         """Give the extractions under way a moment; the others are resumed after the next start, or by another node."""
         await cancel(self._recovery, self._sweeping)
         await self._renewals.close()
         await self._expiry.close()
+        await self._merging.close()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_SECONDS)
         await cancel(*self._tasks.values())
@@ -196,7 +200,7 @@ class Readings:
     async def _copy(self, document_id: int) -> bool:
         """Copy what was extracted from the same bytes before; False if there is nothing that the owner may read."""
         async with self._database.transaction(seconds=SAVE_SECONDS) as tx:
-            owner_id = await queries.copy_extraction(
+            owner_id = await copy_queries.copy_extraction(
                 tx, document_id=document_id, node_id=self._node_id, reader_version=READER_VERSION
             )
             deliveries = await self._finish(tx, owner_id, document_id)

@@ -7,7 +7,7 @@ import logging
 from db import Database
 from delivery.feed import Feed
 from delivery.queries import Delivery
-from documents import queries, share_queries
+from documents import copy_queries, queries, share_queries
 from documents.storage import Storage
 from edge.background import cancel
 from errors import PagewireError
@@ -63,6 +63,7 @@ class Withdrawals:
         async with self._database.transaction() as tx:
             withdrawn = await queries.lock_documents_of(tx, file_paths=file_paths)
             document_ids = [document.id for document in withdrawn]
+            await copy_queries.hand_over_content(tx, document_ids=document_ids)
             readers = await share_queries.lock_readers(tx, document_ids=document_ids)
             await queries.delete_documents(tx, document_ids=document_ids)
             for document in withdrawn:

@@ -71,8 +71,42 @@ async def copy_pages(tx: Connection, *, source_id: int, document_id: int) -> Non
     )
 
 
+class _HolderId(NamedTuple):
+    id: int | None
+
+
+async def _leave_shared_index(tx: Connection, *, document_id: int) -> bool:
+    """Give a document that shares its rows with others rows of its own, under its own name; False if it shares none.
+
+    The document is locked: so the rows stay where they are, since who hands them over locks all that share them.
+    """
+    params = {"document_id": document_id}
+    holder = await tx.fetch_one(_HolderId, "SELECT indexed_as FROM documents WHERE id = %(document_id)s", params)
+    if holder is None or holder.id is None:  # those of others are its own; the first of them becomes the holder
+        holder = await tx.fetch_one(
+            _HolderId,
+            "SELECT id FROM documents WHERE indexed_as = %(document_id)s ORDER BY id LIMIT 1 FOR NO KEY UPDATE",
+            params,
+        )
+    if holder is None or holder.id is None:
+        return False
+    await tx.execute("SELECT hand_over_index(ARRAY[%(document_id)s]::bigint[])", params)
+    await tx.execute(
+        """
+        UPDATE documents
+           SET indexed_as = NULL, tokens_version = (SELECT tokens_version FROM documents WHERE id = %(holder_id)s)
+         WHERE id = %(document_id)s
+        """,
+        {**params, "holder_id": holder.id},
+    )
+    await copy_pages(tx, source_id=holder.id, document_id=document_id)
+    return True
+
+
 async def rename_pages(tx: Connection, *, document_id: int) -> None:
     """Replace the words of a document's name in its pages; a long one is left to the background."""
+    if await _leave_shared_index(tx, document_id=document_id):
+        return
     params = {
         "document_id": document_id,
         "names": await get_name_vector(tx, document_id=document_id),

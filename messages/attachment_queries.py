@@ -31,7 +31,7 @@ async def find_quoted_page(
         f"""
         SELECT d.filename, d.page_count, left(p.text, %(characters)s)
           FROM documents d
-          LEFT JOIN pages p ON p.document_id = d.id AND p.page_number = %(page_number)s
+          LEFT JOIN pages p ON p.document_id = coalesce(d.copy_of, d.id) AND p.page_number = %(page_number)s
          WHERE d.id = %(document_id)s AND {may_read("%(reader_id)s", "d.id")}
         """,
         {

@@ -6,7 +6,7 @@ LIMIT the planner walks a primary key backwards and unpacks every vector on its 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from db import Connection, Executor, Prepared, take_lock
 from delivery.attachments import READERS, Attachment, attachment_column, may_read
@@ -118,29 +118,50 @@ class PageCandidate(NamedTuple):
     in_first_tier: bool
 
 
-def _find_pages(*, with_keys: bool, filtered: bool) -> Prepared:
+# Some documents are found by the rows of another one, which have its words (documents.indexed_as): the index is asked for
+# those rows too, and what it finds is listed for each of them. Where there are none, neither costs anything.
+Narrowed = Literal["documents", "bands"] | None
+_ROWS_OF_COPIES = "SELECT indexed_as FROM documents WHERE indexed_as IS NOT NULL"
+_IN_WINDOW = "id < %(before_id)s::bigint AND id >= %(from_document_id)s::bigint"
+_KEYS: dict[Narrowed, str] = {
+    "documents": f"AND keys && (%(keys)s::bigint[] || ARRAY({_ROWS_OF_COPIES} AND id = ANY(%(keys)s::bigint[])))",
+    "bands": f"AND keys && (%(keys)s::bigint[] || ARRAY({_ROWS_OF_COPIES} AND {_IN_WINDOW}))",
+    None: "",
+}
+
+
+def _find_pages(*, narrowed: Narrowed, filtered: bool) -> Prepared:
+    readable = _FILTERED_READABLE if filtered else _READABLE
     return Prepared(f"""
     WITH {_TERMS}, found AS MATERIALIZED (
         SELECT document_id, page_number FROM page_search
-         WHERE vec @@ %(query)s::tsquery {"AND keys && %(keys)s::bigint[]" if with_keys else ""}
+         WHERE vec @@ %(query)s::tsquery {_KEYS[narrowed]}
     ), newest AS MATERIALIZED (
-        SELECT document_id, page_number FROM found
+        SELECT document_id, page_number, indexed_as
+          FROM (SELECT document_id, page_number, document_id AS indexed_as FROM found
+                 UNION ALL
+                SELECT c.id, f.page_number, f.document_id
+                  FROM found f
+                 CROSS JOIN LATERAL (SELECT id FROM documents WHERE indexed_as = f.document_id OFFSET 0) AS c
+                 WHERE EXISTS ({_ROWS_OF_COPIES})
+                   AND (f.document_id IN ({_ROWS_OF_COPIES} AND {_IN_WINDOW})) IS TRUE
+                OFFSET 0) AS listed   -- fenced: one filter for both
          WHERE document_id < %(before_id)s::bigint AND document_id >= %(from_document_id)s::bigint
            AND page_number > %(after_page)s::integer
-           AND (document_id IN ({_FILTERED_READABLE if filtered else _READABLE})) IS TRUE   -- hashed; a join may compare each with each
+           AND (document_id IN ({readable})) IS TRUE   -- hashed; a join may compare each with each
          ORDER BY document_id DESC, page_number LIMIT %(limit)s::bigint
     )
     SELECT n.document_id, n.page_number, d.created_at, {_score("p.vec")}
       FROM newest n JOIN documents d ON d.id = n.document_id
      CROSS JOIN LATERAL (   -- fenced: else the planner may go through all pages of the document for each of them
-           SELECT vec FROM page_search s WHERE s.document_id = n.document_id AND s.page_number = n.page_number OFFSET 0) AS p
+           SELECT vec FROM page_search s WHERE s.document_id = n.indexed_as AND s.page_number = n.page_number OFFSET 0) AS p
      ORDER BY n.document_id DESC, n.page_number
     """)
 
 
 _FIND_PAGES = {
-    (with_keys, filtered): _find_pages(with_keys=with_keys, filtered=filtered)
-    for with_keys in (False, True)
+    (narrowed, filtered): _find_pages(narrowed=narrowed, filtered=filtered)
+    for narrowed in _KEYS
     for filtered in (False, True)
 }
 
@@ -174,7 +195,8 @@ async def find_pages(
         "after_page": after_page,
         "limit": limit,
     }
-    statement = _FIND_PAGES[keys is not None, not filters.is_empty]
+    narrowed: Narrowed = None if keys is None else "documents" if keys[0] >= 0 else "bands"
+    statement = _FIND_PAGES[narrowed, not filters.is_empty]
     return await conn.fetch_all(PageCandidate, statement, params)
 
 
@@ -195,7 +217,7 @@ async def list_page_texts(conn: Executor, *, user_id: int, pages: Sequence[tuple
                left(coalesce(p.text, split_part(d.extracted_text, E'\\f', hit.page_number), ''), {TEXT_CHARACTERS}), p.text IS NULL
           FROM unnest(%(document_ids)s::bigint[], %(numbers)s::integer[]) AS hit (document_id, page_number)
           JOIN documents d ON d.id = hit.document_id
-          LEFT JOIN pages p ON p.document_id = d.id AND p.page_number = hit.page_number
+          LEFT JOIN pages p ON p.document_id = coalesce(d.copy_of, d.id) AND p.page_number = hit.page_number
          WHERE {may_read("%(user_id)s::bigint", "d.id")}
         """),
         {
@@ -400,7 +422,7 @@ async def try_lock_index(tx: Connection) -> bool:
 async def mark_outdated(conn: Executor, *, tokens_version: int) -> None:
     """Have documents indexed again whose tokens are of another version."""
     await conn.execute(
-        "UPDATE documents SET tokens_version = 0 WHERE tokens_version NOT IN (0, %(version)s)",
+        "UPDATE documents SET tokens_version = 0 WHERE tokens_version NOT IN (0, %(version)s) AND indexed_as IS NULL",
         {"version": tokens_version},
     )
 
@@ -417,7 +439,7 @@ async def find_unindexed(conn: Executor) -> UnindexedDocument | None:
         UnindexedDocument,
         """
         SELECT id, filename, metadata->>'Title' FROM documents
-         WHERE tokens_version = 0 AND status = 'ready' ORDER BY id DESC LIMIT 1
+         WHERE tokens_version = 0 AND status = 'ready' AND indexed_as IS NULL ORDER BY id DESC LIMIT 1
         """,
     )
 
@@ -428,7 +450,7 @@ async def lock_unindexed(tx: Connection, *, document_id: int) -> UnindexedDocume
         UnindexedDocument,
         """
         SELECT id, filename, metadata->>'Title' FROM documents
-         WHERE id = %(document_id)s AND tokens_version = 0 AND status = 'ready' FOR NO KEY UPDATE
+         WHERE id = %(document_id)s AND tokens_version = 0 AND status = 'ready' AND indexed_as IS NULL FOR NO KEY UPDATE
         """,
         {"document_id": document_id},
     )
@@ -445,11 +467,12 @@ async def list_pages_after(conn: Executor, *, document_id: int, after_page: int,
         PageRow,
         """
         SELECT page_number, text FROM pages
-         WHERE document_id = %(document_id)s AND page_number > %(after_page)s
+         WHERE document_id = (SELECT coalesce(copy_of, id) FROM documents WHERE id = %(document_id)s)
+           AND page_number > %(after_page)s
          UNION ALL
         SELECT number, text FROM documents, unnest(string_to_array(extracted_text, E'\\f')) WITH ORDINALITY AS t (text, number)
          WHERE id = %(document_id)s AND number > %(after_page)s
-           AND NOT EXISTS (SELECT FROM pages WHERE document_id = %(document_id)s)
+           AND NOT EXISTS (SELECT FROM pages WHERE document_id = coalesce(copy_of, id))
          ORDER BY page_number LIMIT %(limit)s
         """,
         {"document_id": document_id, "after_page": after_page, "limit": limit},

@@ -343,7 +343,7 @@ def test_an_upload_does_not_wait_for_others_who_have_the_same_file(
     data = make_pdf("both at once")
     with ThreadPoolExecutor(2) as pool, locked(database, "pages"):
         uploads = [pool.submit(person.upload, data) for person in (alice, bob)]
-        wait_until(lambda: database.query(WAITING_FOR_PAGES) == [(2,)])
+        wait_until(lambda: database.query(WAITING_FOR_PAGES) >= [(2,)])
     answers = [upload.result(WAIT_SECONDS).status_code for upload in uploads]
 
     assert answers == [200, 200]
