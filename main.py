@@ -35,6 +35,7 @@ from delivery.smtp import Mailer
 from documents import pages, questions, sharing, tables
 from documents import routes as documents
 from documents.library import Library
+from documents.passwords import FilePasswords
 from documents.quotas import Quotas
 from documents.readings import Readings
 from documents.storage import Storage
@@ -144,8 +145,10 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         audit_trail = AuditTrail(settings, database)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         quotas = Quotas(settings)
-        readings = Readings(database, engine, storage, feed, quotas)
-        library = Library(database, storage, readings, feed, messenger, quotas)
+        passwords = FilePasswords(gatekeeper.tokens.derive_secret(mark, "file passwords"))
+        await passwords.seal_older(database)
+        readings = Readings(database, engine, storage, feed, quotas, passwords)
+        library = Library(database, storage, readings, feed, messenger, quotas, passwords)
         farewells = (library.forget_person, messenger.forget_person)
         people = People(settings, gatekeeper, database, feed, sign_ins, outbox, audit_trail, farewells)
         vocabulary = Vocabulary()

@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 20
+-- schema version: 21
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -168,7 +168,8 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS notes jsonb NOT NULL DEFAULT '[]',   -- of readers: objects of page_number, author and text
     ADD COLUMN IF NOT EXISTS name_key text,       -- db.fold_filename(filename)
     ADD COLUMN IF NOT EXISTS client_id text,
-    ADD COLUMN IF NOT EXISTS password text,       -- of the file: its pages are shown long after it was read
+    ADD COLUMN IF NOT EXISTS password text,       -- as versions before 21 kept it; the start seals it
+    ADD COLUMN IF NOT EXISTS sealed_password text,   -- documents/passwords.py; null unless it opened an encrypted file, or may yet
     ADD COLUMN IF NOT EXISTS node_id integer,   -- the process that is reading it
     ADD COLUMN IF NOT EXISTS keep_failed boolean NOT NULL DEFAULT false,   -- should it turn out to be unreadable
     ADD COLUMN IF NOT EXISTS pages_read integer NOT NULL DEFAULT 0,   -- while it is processing
@@ -220,6 +221,7 @@ CREATE INDEX IF NOT EXISTS documents_unfinished ON documents (user_id, id) WHERE
 CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);                      -- list_known_files
 CREATE INDEX IF NOT EXISTS documents_by_reader ON documents (coalesce(reader_version, 0), id DESC) WHERE status = 'ready';   -- claim_older_extraction
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
+CREATE INDEX IF NOT EXISTS documents_unsealed ON documents (id) WHERE password IS NOT NULL;     -- list_open_passwords
 CREATE INDEX IF NOT EXISTS documents_failed ON documents (failed_at) WHERE status = 'failed';     -- lock_expired
 CREATE INDEX IF NOT EXISTS documents_unindexed ON documents (id) WHERE tokens_version = 0;        -- find_unindexed
 CREATE UNIQUE INDEX IF NOT EXISTS documents_client_id ON documents (user_id, client_id) WHERE client_id IS NOT NULL;   -- insert_document

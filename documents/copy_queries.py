@@ -68,6 +68,7 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
         UPDATE documents d
            SET status = 'ready', node_id = NULL, reader_version = s.reader_version, page_count = s.page_count,
                tables_found = s.tables_found, metadata = s.metadata, encrypted = s.encrypted, warnings = s.warnings,
+               sealed_password = CASE WHEN s.encrypted THEN d.sealed_password END,
                notes = s.notes, extracted_text = s.extracted_text, extracted_bytes = s.extracted_bytes
           FROM documents s
          WHERE s.id = %(id)s
@@ -105,7 +106,7 @@ async def _hold_source(tx: Connection, *, document_id: int, reader_version: int)
         SELECT {_SOURCE}
           FROM documents d
           JOIN documents s ON s.sha256 = d.sha256 AND s.status = 'ready' AND s.reader_version = %(reader_version)s
-           AND (NOT s.encrypted OR s.password IS NOT DISTINCT FROM d.password)
+           AND (NOT s.encrypted OR s.sealed_password IS NOT DISTINCT FROM d.sealed_password)
          WHERE d.id = %(document_id)s AND {may_read("d.user_id", "s.id")}
          ORDER BY s.filename = d.filename DESC, s.id
          LIMIT 1

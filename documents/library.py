@@ -13,6 +13,7 @@ from delivery.feed import Feed
 from delivery.queries import Delivery
 from documents import copy_queries, list_queries, page_queries, queries, share_queries
 from documents.list_queries import ListedDocument
+from documents.passwords import FilePasswords
 from documents.queries import DetailsRow, DocumentRow, InsertedDocument
 from documents.quotas import Quotas
 from documents.readings import Readings
@@ -58,6 +59,7 @@ class Library:
         feed: Feed,
         messenger: Messenger,
         quotas: Quotas,
+        passwords: FilePasswords,
     ) -> None:
         self._database = database
         self._storage = storage
@@ -65,6 +67,7 @@ class Library:
         self._feed = feed
         self._messenger = messenger
         self._quotas = quotas
+        self._passwords = passwords
         self.shares = Shares(database, feed, messenger)
         self._withdrawals = Withdrawals(database, storage, feed)
         self._asking: Counter[int] = Counter()  # by document: uploads that wait for its extraction
@@ -111,7 +114,7 @@ class Library:
                         file_size=file.size,
                         sha256=file.sha256,
                         client_id=client_id,
-                        password=password,
+                        sealed_password=self._passwords.seal(password, sha256=file.sha256),
                         keep_failed=wait is None,
                         node_id=self._feed.node_id,
                         file_exists=self._storage.find,
@@ -233,9 +236,10 @@ class Library:
         text = await page_queries.get_document_text(self._database, document_id=row.id, characters=characters)
         return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "..."
 
-    def file_of(self, row: DocumentRow, *, user_id: int) -> PdfFile:
+    async def file_of(self, row: DocumentRow, *, user_id: int) -> PdfFile:
         """The document's file, for a question of *user_id*; it may be missing."""
-        return PdfFile(self._storage.source_of(row.file_path), row.password, row.sha256, user_id, row.id)
+        password = await self._passwords.find(self._database, row)
+        return PdfFile(self._storage.source_of(row.file_path), password, row.sha256, user_id, row.id)
 
     async def get_file(self, row: DocumentRow, *, user_id: int) -> PdfFile:
         """The document's file, fetched for a question of *user_id*.
@@ -244,7 +248,7 @@ class Library:
             DocumentFileMissingError, StorageUnavailableError
         """
         await self._storage.fetch(row.file_path)
-        return self.file_of(row, user_id=user_id)
+        return await self.file_of(row, user_id=user_id)
 
     async def find_stored_file(self, row: DocumentRow) -> StoredFile:
         """The document's file, to be sent.
@@ -279,11 +283,12 @@ class Library:
         if row.status == "processing":  # what it extracts is being stored: do not wait for that
             raise DocumentNotReadyError
         await self.get_file(row, user_id=user_id)
+        sealed_password = self._passwords.seal(password, sha256=row.sha256)
         async with self._database.transaction() as tx:
             if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError
             if not await queries.restart_extraction(
-                tx, document_id=document_id, node_id=self._feed.node_id, password=password
+                tx, document_id=document_id, node_id=self._feed.node_id, sealed_password=sealed_password
             ):
                 raise DocumentNotReadyError
             deliveries = await self._notify_readers(tx, "document.changed", document_id)

@@ -102,7 +102,7 @@ async def list_page_sizes(
     labels: dict[int, str] = {}
     if row.status == "ready":
         async with while_connected(request):
-            labels = await _read_labels(pdf, library.file_of(row, user_id=user.id))
+            labels = await _read_labels(pdf, await library.file_of(row, user_id=user.id))
     pages = [PageSize(**size._asdict(), label=labels.get(size.page_number)) for size in sizes]
     return _json_with_etag(request, PageSizes(pages=pages))
 
@@ -275,7 +275,7 @@ async def search_document(
 ) -> DocumentSearchAnswer:
     """Like /search-pdf, with the boxes of the hits."""
     row = await library.get_ready_document(document_id, user_id=user.id)
-    file, load = library.file_of(row, user_id=user.id), partial(_load_texts, database, row.id)
+    file, load = await library.file_of(row, user_id=user.id), partial(_load_texts, database, row.id)
     async with while_connected(request):
         total, found = await pdf.search_pages(file, load, q, first_page=cursor, limit=limit + 1)
     return DocumentSearchAnswer(

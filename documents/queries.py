@@ -39,7 +39,7 @@ class DocumentRow(NamedTuple):
     tables_found: int | None
     title: str | None
     encrypted: bool
-    password: str | None  # of the file; never shown
+    has_password: bool  # which opens its file, see FilePasswords
     keep_failed: bool
     node_id: int | None  # the node that extracts it
     pages_read: int
@@ -59,7 +59,7 @@ class DetailsRow(NamedTuple):
 # A DocumentRow of `documents d` and its owner `users u`.
 DOCUMENT_COLUMNS = """
     d.id, d.user_id, d.filename, d.file_path, d.page_count, d.file_size, d.created_at, d.status, d.sha256,
-    d.tables_found, left(d.metadata->>'Title', 1000), d.encrypted, d.password, d.keep_failed, d.node_id,
+    d.tables_found, left(d.metadata->>'Title', 1000), d.encrypted, d.sealed_password IS NOT NULL, d.keep_failed, d.node_id,
     d.pages_read, d.error_code, d.error_detail, u.name
 """
 
@@ -95,7 +95,7 @@ async def insert_document(
     file_size: int,
     sha256: str,
     client_id: str | None,
-    password: str | None = None,
+    sealed_password: str | None = None,
     keep_failed: bool = False,
     node_id: int,
     file_exists: Callable[[str], Awaitable[object]] | None = None,
@@ -115,7 +115,7 @@ async def insert_document(
         "file_size": file_size,
         "sha256": sha256,
         "client_id": client_id,
-        "password": password,
+        "sealed_password": sealed_password,
         "keep_failed": keep_failed,
         "node_id": node_id,
     }
@@ -123,10 +123,10 @@ async def insert_document(
         inserted = await conn.fetch_one(
             _DocumentId,
             """
-            INSERT INTO documents (user_id, filename, name_key, file_path, file_size, sha256, client_id, password,
-                                   keep_failed, node_id, status)
+            INSERT INTO documents (user_id, filename, name_key, file_path, file_size, sha256, client_id,
+                                   sealed_password, keep_failed, node_id, status)
             VALUES (%(user_id)s, %(filename)s, %(name_key)s, %(file_path)s, %(file_size)s, %(sha256)s, %(client_id)s,
-                    %(password)s, %(keep_failed)s, %(node_id)s, 'processing')
+                    %(sealed_password)s, %(keep_failed)s, %(node_id)s, 'processing')
             ON CONFLICT (user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
             RETURNING id
             """,
@@ -151,7 +151,8 @@ async def insert_document(
         taken = await conn.execute(
             """
             UPDATE documents
-               SET file_path = %(file_path)s, password = %(password)s, keep_failed = %(keep_failed)s,
+               SET file_path = %(file_path)s, keep_failed = %(keep_failed)s,
+                   sealed_password = CASE WHEN status = 'processing' THEN %(sealed_password)s ELSE sealed_password END,
                    node_id = CASE WHEN status = 'processing' THEN %(node_id)s ELSE node_id END
              WHERE id = %(earlier_id)s AND file_path = %(earlier_path)s
             """,
@@ -334,16 +335,16 @@ async def reopen_extraction(tx: Connection, *, document_id: int, node_id: int) -
     return touched == 1
 
 
-async def restart_extraction(tx: Connection, *, document_id: int, node_id: int, password: str | None) -> bool:
+async def restart_extraction(tx: Connection, *, document_id: int, node_id: int, sealed_password: str | None) -> bool:
     """Have *node_id* extract a document again; False if it is processing."""
     touched = await tx.execute(
         """
         UPDATE documents
-           SET status = 'processing', node_id = %(node_id)s, password = coalesce(%(password)s, password),
+           SET status = 'processing', node_id = %(node_id)s, sealed_password = coalesce(%(sealed_password)s, sealed_password),
                keep_failed = true, pages_read = 0, error_code = NULL, error_detail = NULL
          WHERE id = %(document_id)s AND status <> 'processing'
         """,
-        {"document_id": document_id, "node_id": node_id, "password": password},
+        {"document_id": document_id, "node_id": node_id, "sealed_password": sealed_password},
     )
     return touched == 1
 
@@ -369,12 +370,15 @@ class TableRow(NamedTuple):
 async def begin_extraction(
     tx: Connection, *, document_id: int, node_id: int, page_count: int, metadata: dict[str, str], encrypted: bool
 ) -> bool:
-    """Store what the file says about itself and delete earlier pages; False if *node_id* has lost the document."""
+    """Store what the file says about itself, and forget a password that it does not need; delete earlier pages.
+
+    False if *node_id* has lost the document.
+    """
     touched = await tx.execute(
         """
         UPDATE documents
            SET page_count = %(page_count)s, pages_read = 0, metadata = %(metadata)s, encrypted = %(encrypted)s,
-               tokens_version = %(tokens_version)s
+               sealed_password = CASE WHEN %(encrypted)s THEN sealed_password END, tokens_version = %(tokens_version)s
          WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
         """,
         {
@@ -483,13 +487,13 @@ async def finish_extraction(
 async def fail_extraction(
     tx: Connection, *, document_id: int, node_id: int, error_code: str, error_detail: str
 ) -> int | None:
-    """Mark a document as failed and delete its pages; return its owner, None if *node_id* has lost it."""
+    """Mark a document as failed and delete its pages, and its password; return its owner, None if *node_id* has lost it."""
     row = await tx.fetch_one(
         _OwnerId,
         """
         UPDATE documents
            SET status = 'failed', failed_at = now(), node_id = NULL, page_count = NULL, pages_read = 0, extracted_bytes = 0,
-               error_code = %(error_code)s, error_detail = %(error_detail)s
+               error_code = %(error_code)s, error_detail = %(error_detail)s, sealed_password = NULL
          WHERE id = %(document_id)s AND node_id = %(node_id)s AND status = 'processing'
         RETURNING user_id
         """,

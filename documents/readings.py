@@ -20,6 +20,7 @@ from documents import copy_queries, queries, share_queries
 from documents.expiry import Expiry
 from documents.extractions import Seen, store_part
 from documents.merging import Merging
+from documents.passwords import FilePasswords
 from documents.queries import DocumentRow
 from documents.quotas import Quotas
 from documents.renewals import Renewals
@@ -59,12 +60,21 @@ class Readings:
     over by any other node.
     """
 
-    def __init__(self, database: Database, engine: PdfEngine, storage: Storage, feed: Feed, quotas: Quotas) -> None:
+    def __init__(
+        self,
+        database: Database,
+        engine: PdfEngine,
+        storage: Storage,
+        feed: Feed,
+        quotas: Quotas,
+        passwords: FilePasswords,
+    ) -> None:
         self._database = database
         self._engine = engine
         self._storage = storage
         self._feed = feed
         self._quotas = quotas
+        self._passwords = passwords
         self._node_id = feed.node_id
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[int, str | None, str | None], asyncio.Lock] = WeakValueDictionary()
@@ -76,7 +86,7 @@ class Readings:
         self._swept = asyncio.Event()  # once, well or not
         self._merging = Merging(database, wait_for_others=self._wait_until_idle)
         self._renewals = Renewals(
-            database, engine, storage, node_id=feed.node_id, wait_for_others=self._wait_until_idle
+            database, engine, storage, passwords, node_id=feed.node_id, wait_for_others=self._wait_until_idle
         )
 
     async def start(self) -> None:
@@ -166,10 +176,11 @@ class Readings:
             return
         began = time.monotonic()
         try:
-            async with self._lock_of(document):
+            password = await self._passwords.find(self._database, document)
+            async with self._lock_of(document, password):
                 is_copied = await self._copy(document_id)
                 if not is_copied:
-                    await self._extract_parts(document)
+                    await self._extract_parts(document, password)
             EXTRACTIONS.labels("copied" if is_copied else "ready").observe(time.monotonic() - began)
         except Exception as error:
             reason = error if isinstance(error, PagewireError) else BadPdfError(DAMAGED)
@@ -193,9 +204,9 @@ class Readings:
             self._database, document_id=document.id, node_id=self._node_id
         )
 
-    def _lock_of(self, document: DocumentRow) -> asyncio.Lock:
+    def _lock_of(self, document: DocumentRow, password: str | None) -> asyncio.Lock:
         """Held while these bytes are extracted: another upload of its owner's waits, and then takes a copy."""
-        return self._locks.setdefault((document.user_id, document.sha256, document.password), asyncio.Lock())
+        return self._locks.setdefault((document.user_id, document.sha256, password), asyncio.Lock())
 
     async def _copy(self, document_id: int) -> bool:
         """Copy what was extracted from the same bytes before; False if there is nothing that the owner may read."""
@@ -207,11 +218,11 @@ class Readings:
         self._feed.expect(deliveries)
         return owner_id is not None
 
-    async def _extract_parts(self, document: DocumentRow) -> None:
+    async def _extract_parts(self, document: DocumentRow, password: str | None) -> None:
         seen = Seen([], [])
         reported_at = -math.inf
         source = await self._storage.fetch(document.file_path)
-        file = PdfFile(source, document.password, user_id=document.user_id)
+        file = PdfFile(source, password, user_id=document.user_id)
         async with contextlib.aclosing(self._engine.extract_parts(file, with_vectors=True)) as parts:
             async for part in parts:
                 seen.add(part)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from db import Database
 from documents import queries
 from documents.extractions import Seen, store_part
+from documents.passwords import FilePasswords
 from documents.queries import DocumentRow
 from documents.storage import Storage
 from edge.background import cancel, repeat
@@ -28,6 +29,7 @@ class Renewals:
         database: Database,
         engine: PdfEngine,
         storage: Storage,
+        passwords: FilePasswords,
         *,
         node_id: int,
         wait_for_others: Callable[[], Awaitable[None]],
@@ -36,6 +38,7 @@ class Renewals:
         self._database = database
         self._engine = engine
         self._storage = storage
+        self._passwords = passwords
         self._node_id = node_id
         self._wait_for_others = wait_for_others
         self._task: asyncio.Task[None] | None = None
@@ -85,10 +88,9 @@ class Renewals:
 
     async def _read(self, document: DocumentRow) -> list[Part]:
         source = await self._storage.fetch(document.file_path)
+        password = await self._passwords.find(self._database, document)
         parts: list[Part] = []
-        async for part in self._engine.extract_parts(
-            PdfFile(source, document.password), with_vectors=True, in_background=True
-        ):
+        async for part in self._engine.extract_parts(PdfFile(source, password), with_vectors=True, in_background=True):
             parts.append(part)
             await self._wait_for_others()
         return parts

@@ -75,13 +75,14 @@ class Document:
             PasswordRequiredError; BadPdfError if the file is empty; UnreadableError if PDFium cannot read it.
         """
         self._findings: list[str] = []
+        self.encrypted = False
         with open_file(file) as opened:
             if os.fstat(opened.fileno()).st_size == 0:
                 raise BadPdfError("Error processing PDF: the file is empty.")
             content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)  # PDFium opens files by name only
             self._held: mmap.mmap | bytes = content  # what PDFium reads
             self._document = self._open(content, password)
-            self.encrypted: bool = pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
+            self.encrypted = self.encrypted or pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
             is_small = len(self._held) <= SMALL
             read = io.BytesIO(self._held[:]) if is_small or isinstance(self._held, bytes) else opened
             self._structure = read_structure(read, password)
@@ -105,10 +106,11 @@ class Document:
         if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD:
             raise PasswordRequiredError
         repaired = repair(content[:], password)
-        document = repaired and self._load(repaired, None)
+        document = repaired and self._load(repaired.content, None)
         if not document:
             raise UnreadableError
         self._findings.append(REPAIRED)
+        self.encrypted = repaired is not None and repaired.was_encrypted
         return document
 
     def _load(self, content: mmap.mmap | bytes, secret: bytes | None) -> Any:

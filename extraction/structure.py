@@ -60,8 +60,13 @@ def read_structure(file: BinaryIO, password: str | None) -> Structure:
         return Structure(b"", [REPAIRED], None)
 
 
-def repair(content: bytes, password: str | None) -> bytes | None:
-    """Return the file as qpdf rebuilds it, decrypted; None if it cannot.
+class Repaired(NamedTuple):
+    content: bytes  # decrypted
+    was_encrypted: bool
+
+
+def repair(content: bytes, password: str | None) -> Repaired | None:
+    """Return the file as qpdf rebuilds it; None if it cannot.
 
     Raises:
         PasswordRequiredError: if *password* does not open it.
@@ -75,7 +80,7 @@ def repair(content: bytes, password: str | None) -> bytes | None:
         try:
             with pikepdf.open(io.BytesIO(attempt), password=password or "", suppress_warnings=True) as pdf:
                 if len(pdf.pages):
-                    return _save(pdf)
+                    return Repaired(_save(pdf), pdf.is_encrypted)
         except pikepdf.PasswordError as error:
             raise PasswordRequiredError from error
         except MemoryError:

@@ -34,6 +34,7 @@ DOORS = {
     "limits": {"edge.limits", "settings"},
     "bcrypt": {"auth"},
     "jwt": {"auth"},
+    "cryptography": {"documents.passwords"},
     "obstore": {"documents.s3"},
     "uvicorn": {"main", "edge.uvicorn", "edge.draining"},
 }

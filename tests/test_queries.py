@@ -21,6 +21,7 @@ from delivery import queries as delivery
 from documents import copy_queries as copies
 from documents import list_queries as lists
 from documents import page_queries as pages
+from documents import password_queries as passwords
 from documents import queries as documents
 from documents import quota_queries as quotas
 from documents import share_queries as shares
@@ -148,6 +149,7 @@ QUESTIONS: dict[str, Question] = {
     "copy_extraction": lambda conn: copies.copy_extraction(
         cast(Connection, conn), document_id=7, node_id=7, reader_version=1
     ),
+    "list_open_passwords": lambda conn: passwords.list_open_passwords(conn, limit=9),
     "lock_expired": lambda conn: quotas.lock_expired(cast(Connection, conn), days=7, limit=9),
     "email_exists": lambda conn: accounts.email_exists(conn, email="User7@example.com"),
     "find_credentials": lambda conn: accounts.find_credentials(conn, email="User7@example.com"),
@@ -237,6 +239,7 @@ MODULES = (
     copies,
     lists,
     pages,
+    passwords,
     quotas,
     shares,
     messages,
