@@ -345,6 +345,11 @@ class ConnectionManager:
         return None if channel is None else channel.tail
 
     @property
+    def tails(self) -> dict[int, int]:
+        """By user: the number of the last event delivered to their listeners."""
+        return {user_id: channel.tail for user_id, channel in self._channels.items()}
+
+    @property
     def user_ids(self) -> list[int]:
         return list(self._channels)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -31,6 +32,7 @@ from delivery.bus import Bus
 from delivery.feed import Feed
 from delivery.outbox import Outbox
 from delivery.protocol import ABSURD_FRAME_BYTES
+from delivery.queries import get_line
 from delivery.smtp import Mailer
 from documents import pages, questions, sharing, tables
 from documents import routes as documents
@@ -50,16 +52,17 @@ from edge.envelope import CrashBoundary, Envelope, logger
 from edge.forms import list_paths_with_files
 from edge.health import Readiness
 from edge.hosts import Hosts
-from edge.limits import RateLimits
+from edge.limits import Counter, RateLimits
 from edge.logs import configure_logging
 from edge.metrics import Level, Metrics
 from edge.shared_limits import SharedHits
 from errors import BusyError, DatabaseUnavailableError, PagewireError, StartupError
+from extraction.recent import SharedAnswers
 from messages import boot, sockets
 from messages import routes as messages
 from messages.messenger import Messenger
 from messages.presence import Presence
-from pdf import PdfEngine
+from pdf import REMEMBERED_SECONDS, PdfEngine
 from postgres.location import DatabaseLocation, locate_database
 from postgres.opening import opened_database, warn_of_other_roles
 from postgres.queries import get_installation_mark
@@ -70,6 +73,9 @@ from search.vocabulary import Vocabulary
 from settings import Settings, get_settings, readable_by_others
 from upkeep.commands import COMMANDS as UPKEEP_COMMANDS
 from upkeep.commands import run_command as run_upkeep
+
+if TYPE_CHECKING:
+    from edge.redis_client import RedisClient
 
 VERSION = "0.1.0"
 MAX_DESCRIPTORS = 65_536
@@ -125,18 +131,19 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         if location.server is None:
             await warn_of_other_roles(database)
         mark = await get_installation_mark(database)
+        redis = await stack.enter_async_context(_open_redis(settings, database))
         gatekeeper = Gatekeeper(settings, mark=mark)
         stack.callback(gatekeeper.close)
         installation = Installation(gatekeeper, mark=mark, version=VERSION)
         storage = make_storage(settings.storage, settings, mark=mark)
         await asyncio.to_thread(storage.open)
         stack.callback(storage.close)
-        engine = PdfEngine.from_settings(settings)
+        engine = PdfEngine.from_settings(settings, shared=_share_answers(gatekeeper, redis))
         engine.start()
         stack.push_async_callback(asyncio.to_thread, engine.close)
         mailer = Mailer(settings)
-        bus = Bus(database)
-        hits = SharedHits(database, hide=partial(gatekeeper.tokens.derive_secret, "rate limits"))
+        bus = _make_bus(database, redis)
+        hits = _share_limits(gatekeeper, database, redis)
         limits = RateLimits(settings, shared=hits, has_other_nodes=bus.has_other_nodes)
         feed = Feed(database, bus)
         presence = Presence(database, feed, bus)
@@ -226,10 +233,52 @@ async def _close_together(*closing: Callable[[], Awaitable[None]]) -> None:
     await asyncio.gather(*(close() for close in closing))
 
 
+@asynccontextmanager
+async def _open_redis(settings: Settings, database: Database) -> AsyncIterator["RedisClient | None"]:
+    if settings.redis_url is None:
+        yield None
+        return
+    from edge.redis_client import RedisClient  # here: a server without Redis does not load its client
+
+    client = RedisClient(settings.redis_url.get_secret_value(), prefix=(await get_line(database)).channel)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def _share_answers(gatekeeper: Gatekeeper, redis: "RedisClient | None") -> SharedAnswers | None:
+    if redis is None:
+        return None
+    from edge.redis_answers import RedisAnswers
+
+    secret = gatekeeper.tokens.derive_secret("remembered answers", "")
+    return RedisAnswers(redis, secret=secret, seconds=REMEMBERED_SECONDS)
+
+
+def _share_limits(gatekeeper: Gatekeeper, database: Database, redis: "RedisClient | None") -> Counter:
+    hide = partial(gatekeeper.tokens.derive_secret, "rate limits")
+    if redis is None:
+        return SharedHits(database, hide=hide)
+    from edge.redis_limits import RedisHits
+
+    return RedisHits(redis, hide=hide)
+
+
+def _make_bus(database: Database, redis: "RedisClient | None") -> Bus:
+    if redis is None:
+        return Bus(database)
+    from delivery.redis_bus import RedisBus
+
+    return RedisBus(database, redis)
+
+
 def _log_start(settings: Settings, location: DatabaseLocation, storage: Storage) -> None:
     logger.info("Pagewire %s", VERSION)
     logger.info("database: %s", location.description)
     logger.info("uploads:  %s (at most %d MB a file)", storage.description, settings.max_upload_mb)
+    if settings.redis_url is not None:
+        logger.info("nodes:    hear each other by Redis")
     logger.info("mail:     %s", f"by {settings.smtp_host}" if settings.smtp_host else "off, SMTP_HOST is not set")
     if (path := readable_by_others(Path(".env"))) is not None:
         logger.warning("%s holds secrets, and others on this machine may read it: chmod 600 %s", path, path)

@@ -16,7 +16,6 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
@@ -24,9 +23,9 @@ from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupErro
 from extraction import pictures, search, tasks
 from extraction.answers import BadAnswerError
 from extraction.budget import PAGE_SECONDS
-from extraction.notices import Finding, to_warnings
+from extraction.notices import Finding, Notice, to_warnings
 from extraction.pool import WorkerDiedError
-from extraction.recent import CHARACTER_BYTES, RecentAnswers
+from extraction.recent import RecentAnswers, SharedAnswers
 from extraction.tabular import to_csv
 from extraction.tasks import TableQuery
 from extraction.values import (
@@ -113,6 +112,7 @@ class PdfEngine:
         memory_bytes: int,
         max_pages: int,
         opening_seconds: float = OPENING_SECONDS,
+        shared: SharedAnswers | None = None,
     ) -> None:
         """*deadline_seconds* and *cpu_seconds* are for one file, however many tasks it takes. Of its processor time it
         has *opening_seconds* at once, and earns the rest by its pages.
@@ -131,9 +131,11 @@ class PdfEngine:
             warm_up=warm_up,
         )
         self._recent = RecentAnswers(REMEMBERED_BYTES, seconds=REMEMBERED_SECONDS)
+        self._shared = shared
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, *, shared: SharedAnswers | None = None) -> Self:
+        """*shared* are the answers that several nodes remember together."""
         return cls(
             workers=settings.pdf_workers,
             deadline_seconds=settings.pdf_deadline_seconds,
@@ -141,6 +143,7 @@ class PdfEngine:
             opening_seconds=settings.pdf_opening_seconds,
             memory_bytes=settings.pdf_memory_mb * MEGABYTE,
             max_pages=settings.pdf_max_pages,
+            shared=shared,
         )
 
     @property
@@ -222,25 +225,26 @@ class PdfEngine:
     async def inspect(self, file: PdfFile) -> Inspection:
         """Return the facts about the file; it reads no more pages than that takes."""
         key = (*file.content, "inspection")
-        found: Inspection | None = self._recent.find(key)
-        if found is None:
-            found = await self._ask(file, tasks.inspect, file.source, self._max_pages)
-            self._recent.keep(key, found, size=CHARACTER_BYTES * sum(map(len, chain(*found.metadata.items()))))
+        known = await self._find(key)
+        if known is not None:
+            return _read_inspection(known)
+        found = await self._ask(file, tasks.inspect, file.source, self._max_pages)
+        self._keep(key, json.dumps(found).encode())
         return found
 
     async def search(self, file: PdfFile, term: str) -> bytes:
         """Return the pages on which `find_matches` finds *term*, as the JSON of `search_text`."""
         key = (*file.content, "matches", term)
-        known: bytes | None = self._recent.find(key)
+        known: bytes | None = await self._find(key)
         if known is not None:
             return known
-        text: bytes | None = self._recent.find((*file.content, "text"))
+        text: bytes | None = await self._find((*file.content, "text"))
         if text is None:
             found, read = await self._ask(file, search.search, file.source, self._max_pages, term)
-            self._recent.keep((*file.content, "text"), read, size=len(read))
+            self._keep((*file.content, "text"), read)
         else:
             found = await self._ask(file, search.search_text, text, term)
-        self._recent.keep(key, found, size=len(found))
+        self._keep(key, found)
         return found
 
     async def search_pages(
@@ -266,20 +270,20 @@ class PdfEngine:
         "data", "kind", "header_rows", "spans", "title"}], "metadata"}; "text" is the pages joined by form feeds.
         """
         key = (*file.content, "json", wanted)
-        found: bytes | None = self._recent.find(key)
+        found: bytes | None = await self._find(key)
         if found is None:
             found = await self._ask(file, tasks.extract_json, file.source, self._max_pages, wanted)
-            self._recent.keep(key, found, size=len(found))
+            self._keep(key, found)
         return found
 
     async def extract_tables(self, file: PdfFile, query: TableQuery, *, wanted: TableSet = "all") -> bytes | None:
         """Return the tables of the file as one file, see `tabular.to_file`; None if none has the query's index."""
         key = (*file.content, "tables", query, wanted)
-        found: bytes | None = self._recent.find(key)
+        found: bytes | None = await self._find(key)
         if found is None:
             found = await self._ask(file, tasks.extract_tables, file.source, self._max_pages, query, wanted)
             if found is not None:
-                self._recent.keep(key, found, size=len(found))
+                self._keep(key, found)
         return found
 
     async def write_tables(
@@ -300,11 +304,11 @@ class PdfEngine:
         None if there is no such page, or PDFium cannot draw it.
         """
         key = (*file.content, "picture", page_number, width, image_format, term)
-        picture: bytes | None = self._recent.find(key)
+        picture: bytes | None = await self._find(key)
         if picture is None:
             picture = await self._ask(file, pictures.render_page, file.source, page_number, width, image_format, term)
             if picture is not None:
-                self._recent.keep(key, picture, size=len(picture))
+                self._keep(key, picture)
         return picture
 
     async def read_words(self, file: PdfFile, page_number: int) -> list[Word] | None:
@@ -317,6 +321,20 @@ class PdfEngine:
     async def read_labels(self, file: PdfFile) -> dict[int, str]:
         """Return what the PDF calls its pages, by page number, where that is not the number."""
         return await self._ask(file, tasks.read_labels, file.source)
+
+    async def _find(self, key: tuple[object, ...]) -> bytes | None:
+        """An answer that this node or another has remembered."""
+        found: bytes | None = self._recent.find(key)
+        if found is None and self._shared is not None and key[0] is not None:
+            found = await self._shared.find(key)
+            if found is not None:
+                self._recent.keep(key, found, size=len(found))
+        return found
+
+    def _keep(self, key: tuple[object, ...], answer: bytes) -> None:
+        self._recent.keep(key, answer, size=len(answer))
+        if self._shared is not None and key[0] is not None:
+            self._shared.keep(key, answer)
 
     async def _ask(self, file: PdfFile, task: Callable[..., Value], *args: object) -> Value:
         return await self._run(self._limits_of(file), task, *args)
@@ -363,6 +381,11 @@ class PdfEngine:
     @property
     def _out_of_memory(self) -> str:
         return f"The PDF needs more memory than the {self._memory_bytes // MEGABYTE} MB this server allows."
+
+
+def _read_inspection(answer: bytes) -> Inspection:
+    *facts, warnings = json.loads(answer)
+    return Inspection._make([*facts, [Notice(*warning) for warning in warnings]])
 
 
 def _too_slow_pages(opening_seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Measure Pagewire against the plain server; print one table, and save it in bench/results.
 
 `folder PATH…` compares extraction alone, over all PDFs in the given folders; it needs no servers.
-`client` measures the web client in Chromium.
+`client` measures the web client in Chromium, `nodes` chat across several processes by NOTIFY and by Redis.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import client, folder
+from bench import client, folder, nodes
 from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, prepare
 from bench.servers import HOUSE, Server, running_servers
 from bench.table import Row, format_table
@@ -40,9 +40,9 @@ def main() -> None:
     if arguments.names[:1] == ["folder"]:
         report(time.monotonic(), folder.main(arguments.names[1:]))
         return
-    if arguments.names == ["client"]:
+    if arguments.names in (["client"], ["nodes"]):
         began = time.monotonic()
-        report(began, client.main())
+        report(began, (client if arguments.names == ["client"] else nodes).main())
         return
     if unknown := set(arguments.names) - set(MEASUREMENTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")

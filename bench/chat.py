@@ -16,7 +16,7 @@ from typing import NamedTuple, cast
 import jwt
 import psycopg2
 
-from bench.servers import SECRET_KEY, Server, cpu_seconds
+from bench.servers import SECRET_KEY, Server, cpu_seconds, cpu_seconds_of
 
 FIRST_USER = 1_000_000  # ids of the users created for this, beyond those that register
 SETTLE_SECONDS = 0.7
@@ -129,7 +129,8 @@ class Crowd:
 
 
 class ChatFigures(NamedTuple):
-    cpu_seconds: float  # per message delivered, server and PostgreSQL
+    cpu_seconds: float  # per message delivered, servers and PostgreSQL
+    database_seconds: float  # of that, PostgreSQL
     delivered_per_second: float
     lost: int
     p99_seconds: float
@@ -225,7 +226,7 @@ async def measure_full_rate(servers: Sequence[Server], *, users: int, seconds: f
         stop = asyncio.Event()
         talk = asyncio.create_task(keep_talking(crowd, stop))
         await asyncio.sleep(WARM_UP_SECONDS)  # by then everyone knows who is online
-        already, before, began = len(crowd.latencies), cpu_seconds(servers), loop.time()
+        already, before, began = len(crowd.latencies), _cpu_of(servers), loop.time()
         loop.call_later(seconds, stop.set)
         await talk
         return _figures(servers, crowd, before, loop.time() - began, already=already)
@@ -237,7 +238,7 @@ async def measure_steady_rate(server: Server, *, users: int, per_second: float, 
         loop = asyncio.get_running_loop()
         randomness = random.Random(57)
         people = list(crowd.sockets)
-        before, began = cpu_seconds([server]), loop.time()
+        before, began = _cpu_of([server]), loop.time()
         for number in range(int(seconds * per_second)):
             await asyncio.sleep(max(0.0, began + number / per_second - loop.time()))
             crowd.send(randomness.choice(people), randomness)
@@ -245,13 +246,20 @@ async def measure_steady_rate(server: Server, *, users: int, per_second: float, 
         return _figures([server], crowd, before, loop.time() - began)
 
 
+def _cpu_of(servers: Sequence[Server]) -> tuple[float, float]:
+    """Processor time so far: of all, and of PostgreSQL alone."""
+    return cpu_seconds(servers), cpu_seconds_of(servers[0].postmaster_pid)
+
+
 def _figures(
-    servers: Sequence[Server], crowd: Crowd, cpu_before: float, seconds: float, *, already: int = 0
+    servers: Sequence[Server], crowd: Crowd, before: tuple[float, float], seconds: float, *, already: int = 0
 ) -> ChatFigures:
     """Return the figures of the deliveries after the first *already*."""
     delivered = len(crowd.latencies) - already
+    everything, database = (now - then for now, then in zip(_cpu_of(servers), before, strict=True))
     return ChatFigures(
-        cpu_seconds=(cpu_seconds(servers) - cpu_before) / max(delivered, 1),
+        cpu_seconds=everything / max(delivered, 1),
+        database_seconds=database / max(delivered, 1),
         delivered_per_second=delivered / seconds,
         lost=crowd.sent - len(crowd.latencies),
         p99_seconds=quantiles(crowd.latencies[already:], n=100, method="inclusive")[98],

@@ -62,10 +62,10 @@ class Server(NamedTuple):
 
 def cpu_seconds(servers: Sequence[Server]) -> float:
     """Processor time of *servers* and their PostgreSQL; a server named twice counts once."""
-    return sum(map(_cpu_seconds, {pid for server in servers for pid in (server.pid, server.postmaster_pid)}))
+    return sum(map(cpu_seconds_of, {pid for server in servers for pid in (server.pid, server.postmaster_pid)}))
 
 
-def _cpu_seconds(root: int) -> float:
+def cpu_seconds_of(root: int) -> float:
     """Sum over the process *root* and its descendants; each includes its children that have exited."""
     ticks: dict[int, int] = {}
     children: dict[int, list[int]] = {}
@@ -86,24 +86,57 @@ def _cpu_seconds(root: int) -> float:
 def running_servers(folder: Path) -> Iterator[tuple[Server, Server]]:
     """Run the plain server and Pagewire, each with its own database and subfolder; all stop after the block."""
     with contextlib.ExitStack() as stack:
-        postgres = EmbeddedServer(folder)
-        stack.callback(postgres.release)
-        postgres.ensure_started()
-        postmaster_pid = int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0])
+        postgres = stack.enter_context(running_postgres(folder))
 
         def start(name: str, command: Sequence[str], **environment: str) -> Server:
-            with contextlib.closing(psycopg2.connect(make_dsn(**postgres.superuser_kwargs))) as connection:
-                connection.autocommit = True
-                connection.cursor().execute(f"CREATE DATABASE {name}")
-            database_url = str(make_dsn(**{**postgres.superuser_kwargs, "dbname": name}))
-            return stack.enter_context(
-                _server(name, command, folder / name, postmaster_pid, database_url, **environment)
-            )
+            url = postgres.create_database(name)
+            return stack.enter_context(_server(name, command, folder / name, postgres.pid, url, **environment))
 
         uvicorn = [sys.executable, "-m", "uvicorn", "--app-dir", str(HOUSE), "--port", "0", "--no-access-log"]
         plain = start("plain", [*uvicorn, "bench.plain:app"])
         product = start("product", PAGEWIRE, **PAGEWIRE_ENVIRONMENT)
         yield plain, product
+
+
+class Postgres(NamedTuple):
+    server: EmbeddedServer
+    pid: int
+
+    def create_database(self, name: str) -> str:
+        with contextlib.closing(psycopg2.connect(make_dsn(**self.server.superuser_kwargs))) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"CREATE DATABASE {name}")
+        return str(make_dsn(**{**self.server.superuser_kwargs, "dbname": name}))
+
+
+@contextlib.contextmanager
+def running_postgres(folder: Path) -> Iterator[Postgres]:
+    postgres = EmbeddedServer(folder)
+    try:
+        postgres.ensure_started()
+        yield Postgres(postgres, int((postgres.folders.cluster / "postmaster.pid").read_text().split()[0]))
+    finally:
+        postgres.release()
+
+
+@contextlib.contextmanager
+def running_nodes(folder: Path, postgres: Postgres, url: str, count: int, **environment: str) -> Iterator[list[Server]]:
+    """Run *count* Pagewires on one database."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                _server(
+                    f"node{number}",
+                    PAGEWIRE,
+                    Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)), "home"),
+                    postgres.pid,
+                    url,
+                    **PAGEWIRE_ENVIRONMENT,
+                    **environment,
+                )
+            )
+            for number in range(count)
+        ]
 
 
 @contextlib.contextmanager

@@ -3,14 +3,26 @@
 import asyncio
 import contextlib
 import hmac
+import json
 import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import ClassVar
 
 from db import Connection, Database
-from delivery.queries import MARK_BYTES, Epoch, count_other_nodes, get_epoch, get_line, join_epoch, send_note, sign
+from delivery.queries import (
+    MARK_BYTES,
+    Delivery,
+    Epoch,
+    count_other_nodes,
+    get_epoch,
+    get_line,
+    join_epoch,
+    send_note,
+    sign,
+)
 from edge.background import cancel
 from errors import BusyError
 
@@ -21,6 +33,8 @@ ECHO_SECONDS = 1.0  # until a subscriber that wants them gets this node's own no
 RECONNECT_SECONDS = 0.5
 COMPANY_SECONDS = 60.0
 MAX_PROMISED = 10_000  # users
+USERS_PER_NOTE = 200  # of an ephemeral frame; PostgreSQL takes payloads of less than 8,000 bytes
+NOTE_BYTES = 7500  # of several frames
 ARRIVED = "n"  # the kind of a note without text: a node is here
 
 logger = logging.getLogger("pagewire.bus")
@@ -40,8 +54,11 @@ class Bus:
     was committed, which the caller that asked for the commit may never learn.
     """
 
+    misses_notes: ClassVar[bool] = False  # whether a note may be lost while the line is up
+
     def __init__(self, database: Database) -> None:
         self.node_id = secrets.randbelow(2**31 - 1) + 1
+        self.notes_from: int | None = self.node_id  # in whose name commits notify; None: this does, by `announce`
         self._database = database
         self._connection: Connection | None = None
         self._subscribers: dict[str, Callable[[str], None]] = {}
@@ -51,7 +68,7 @@ class Bus:
         self._promised: dict[int, int] = {}  # by user: the last event that is known to be committed
         self._heard_at = -math.inf  # from another node
         self._has_other_nodes = False
-        self._key = b""
+        self._key = b""  # signs notes
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -70,6 +87,15 @@ class Bus:
         self._promised[user_id] = seq
         if len(self._promised) > MAX_PROMISED:
             self._promised = dict(list(self._promised.items())[MAX_PROMISED // 2 :])
+
+    def follow(self, user_id: int) -> None:
+        """There are listeners of *user_id* here; there may have been before."""
+
+    def unfollow(self, user_id: int) -> None:
+        """There are none any more."""
+
+    def announce(self, deliveries: Sequence[Delivery], write: Callable[[], str] | None = None) -> None:
+        """This node has committed an event, which *write* shows whole. Here the commit itself has told the others."""
 
     @property
     def epoch(self) -> str:
@@ -106,6 +132,27 @@ class Bus:
             DatabaseUnavailableError, BusyError
         """
         await send_note(self._database, payload=f"{kind}{self.node_id} {text}")
+
+    async def send_frames(self, deliveries: Iterable[tuple[Collection[int], str]]) -> None:
+        """Hand the other nodes ephemeral frames, each with its users; a note takes as many as fit.
+
+        Raises:
+            DatabaseUnavailableError, BusyError
+        """
+        note: list[tuple[list[int], str]] = []
+        size = 0
+        for user_ids, frame in deliveries:
+            everybody = sorted(user_ids) if self.has_other_nodes() else []
+            for start in range(0, len(everybody), USERS_PER_NOTE):
+                part = (everybody[start : start + USERS_PER_NOTE], frame)
+                added = len(json.dumps(part)) + 2
+                if note and size + added > NOTE_BYTES:
+                    await self.send("w", json.dumps(note))
+                    note, size = [], 0
+                note.append(part)
+                size += added
+        if note:
+            await self.send("w", json.dumps(note))
 
     async def _connect(self) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):

@@ -18,9 +18,9 @@ from edge.background import cancel, repeat
 from errors import PagewireError
 
 FORGET_EVERY_SECONDS = 3600.0
-USERS_PER_NOTE = 200  # of an ephemeral frame; PostgreSQL takes payloads of less than 8,000 bytes
-NOTE_BYTES = 7500  # of several frames
 SESSIONS_PER_NOTE = 300
+LOOK_EVERY_SECONDS = 1.2  # for events whose note was missed, where one can be
+NOTE_SECONDS = 0.2  # for a note to arrive; what is still missing then was missed
 
 logger = logging.getLogger("pagewire.feed")
 
@@ -38,6 +38,7 @@ class Feed:
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self.node_id = bus.node_id
+        self.notes_from = bus.notes_from
         self.connections = ConnectionManager(self._load)
         # Awaited before an event of the sender's own is delivered from the database: the node that is about to publish
         # it knows by which socket it came in.
@@ -45,6 +46,7 @@ class Feed:
         self._database = database
         self._bus = bus
         self._forgetting: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         bus.subscribe("e", self._hear_events, echo=True)
         bus.subscribe("w", self._hear_ephemeral)
         bus.subscribe("s", self._hear_ended, echo=True)
@@ -55,26 +57,48 @@ class Feed:
         self._forgetting = asyncio.create_task(
             repeat(self._forget_events, every_seconds=FORGET_EVERY_SECONDS, logger=logger, name="deleting old events")
         )
+        if self._bus.misses_notes:
+            self._looking = asyncio.create_task(
+                repeat(
+                    self._find_missed, every_seconds=LOOK_EVERY_SECONDS, logger=logger, name="looking for missed events"
+                )
+            )
 
     async def close(self) -> None:
         self.connections.close()
-        await cancel(self._forgetting)
+        await cancel(self._forgetting, self._looking)
         await self.connections.stop()
 
     # Events
 
     async def notify(self, tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int) -> list[Delivery]:
         """Store an event for each of *user_ids*; hand what this returns to `expect` or `publish` after the commit."""
-        return await queries.insert_events(tx, user_ids=user_ids, kind=kind, ref_id=ref_id, node_id=self.node_id)
+        return await queries.insert_events(tx, user_ids=user_ids, kind=kind, ref_id=ref_id, node_id=self.notes_from)
 
-    def expect(self, deliveries: Iterable[Delivery]) -> None:
-        """These events are committed: load them for the listeners here."""
+    def expect(self, deliveries: Sequence[Delivery]) -> None:
+        """These events are committed by this node: load them for the listeners here, and announce them."""
+        self._bus.announce(deliveries)
         for user_id, seq in deliveries:
             self._bus.remember(user_id, seq)
             self.connections.expect(user_id, seq)
 
-    def publish(self, deliveries: Iterable[Delivery], event: Event, *, origin: object | None = None) -> None:
-        """*event* is committed: deliver it to the listeners here. *origin* is the socket it came in by."""
+    def publish(
+        self,
+        deliveries: Sequence[Delivery],
+        event: Event,
+        *,
+        origin: object | None = None,
+        write: Callable[[], str] | None = None,
+    ) -> None:
+        """*event* is committed by this node: deliver it to the listeners here, and announce it; *write* shows it whole.
+
+        *origin* is the socket it came in by.
+        """
+        self._bus.announce(deliveries, write)
+        self.deliver(deliveries, event, origin=origin)
+
+    def deliver(self, deliveries: Iterable[Delivery], event: Event, *, origin: object | None = None) -> None:
+        """*event* is committed: deliver it to the listeners here."""
         for user_id, seq in deliveries:
             self._bus.remember(user_id, seq)
             self.connections.publish(user_id, seq, event, origin=origin)
@@ -84,24 +108,13 @@ class Feed:
         await self.send_ephemerals([(user_ids, frame)])
 
     async def send_ephemerals(self, deliveries: Iterable[tuple[Collection[int], str]]) -> None:
-        """As `send_ephemeral`, for several frames, each with its users; a note takes as many as fit."""
-        note: list[tuple[list[int], str]] = []
-        size = 0
+        """As `send_ephemeral`, for several frames, each with its users."""
+        frames = list(deliveries)
+        for user_ids, frame in frames:
+            for user_id in user_ids:
+                self.connections.send_ephemeral(user_id, frame)
         with suppress(PagewireError):
-            for user_ids, frame in deliveries:
-                for user_id in user_ids:
-                    self.connections.send_ephemeral(user_id, frame)
-                everybody = sorted(user_ids) if self._bus.has_other_nodes() else []
-                for start in range(0, len(everybody), USERS_PER_NOTE):
-                    part = (everybody[start : start + USERS_PER_NOTE], frame)
-                    added = len(json.dumps(part)) + 2
-                    if note and size + added > NOTE_BYTES:
-                        await self._bus.send("w", json.dumps(note))
-                        note, size = [], 0
-                    note.append(part)
-                    size += added
-            if note:
-                await self._bus.send("w", json.dumps(note))
+            await self._bus.send_frames(frames)
 
     # Listening
 
@@ -117,11 +130,14 @@ class Feed:
         if seq is None:
             seq = (await self.position(listener.user_id)).seq
         self.connections.add(listener, seq=seq)
+        self._bus.follow(listener.user_id)
         try:
             self.connections.expect(listener.user_id, (await self.position(listener.user_id)).seq)
             yield self.connections.tail(listener.user_id) or 0
         finally:
             self.connections.remove(listener)
+            if self.connections.tail(listener.user_id) is None:
+                self._bus.unfollow(listener.user_id)
 
     async def position(self, user_id: int) -> Mailbox:
         """The numbers of *user_id*'s last event, and of the last that is past its retention; 0 if there is none."""
@@ -192,6 +208,14 @@ class Feed:
         for user_ids, frame in json.loads(text):
             for user_id in user_ids:
                 self.connections.send_ephemeral(user_id, frame)
+
+    async def _find_missed(self) -> None:
+        """Load the events whose note did not come."""
+        tails = self.connections.tails
+        if behind := await queries.list_behind(self._database, tails=tails) if tails else []:
+            await asyncio.sleep(NOTE_SECONDS)
+            for user_id, seq in behind:
+                self.connections.expect(user_id, seq)
 
     async def _repair(self, epoch_before: str) -> None:
         """Notes were missed: load what the listeners here lack, or resync them if the history is another."""

@@ -1,7 +1,7 @@
 """Every SQL statement about delivery: the numbered events that notify each user, and the outbox of e-mails."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from db import NODE_IS_GONE, Connection, Executor, Prepared, hold_node_lock, take_lock
@@ -74,9 +74,10 @@ _NUMBERS = """
 
 
 async def insert_events(
-    tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int, node_id: int
+    tx: Connection, *, user_ids: Sequence[int], kind: str, ref_id: int, node_id: int | None
 ) -> list[Delivery]:
-    """Number and store an event for each of *user_ids*, and notify the other nodes at the commit."""
+    """Number and store an event for each of *user_ids*, and with *node_id* notify the other nodes at the commit."""
+    note = "SELECT" if node_id is None else notify_nodes(_NUMBERS)
     return await tx.fetch_all(
         Delivery,
         f"""
@@ -87,7 +88,7 @@ async def insert_events(
             RETURNING user_id, seq
         ), stored AS (
             INSERT INTO events (user_id, seq, kind, ref_id) SELECT user_id, seq, %(kind)s, %(ref_id)s FROM box
-        ), note AS ({notify_nodes(_NUMBERS)}
+        ), note AS ({note}
         )
         SELECT user_id, seq FROM box WHERE (SELECT count(*) FROM note) >= 0
         """,
@@ -167,6 +168,24 @@ async def list_mailboxes(conn: Executor, *, user_ids: Sequence[int]) -> list[Mai
         Prepared("SELECT user_id, seq, forgotten_seq FROM mailboxes WHERE user_id = ANY(%(user_ids)s::bigint[])"),
         {"user_ids": list(user_ids)},
     )
+
+
+async def list_behind(conn: Executor, *, tails: Mapping[int, int]) -> list[Delivery]:
+    """The last event of each user who has one after the number in *tails*."""
+    return await conn.fetch_all(
+        Delivery,
+        Prepared("""
+        SELECT m.user_id, m.seq
+          FROM unnest(%(user_ids)s::bigint[], %(seqs)s::bigint[]) AS w (user_id, seq)
+          JOIN mailboxes m ON m.user_id = w.user_id AND m.seq > w.seq
+        """),
+        {"user_ids": as_array(tails), "seqs": as_array(tails.values())},
+    )
+
+
+def as_array(values: Iterable[int]) -> str:
+    """Numbers or booleans as PostgreSQL writes an array: one constant, where psycopg2 would make it parse one for each."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 class _IsPart(NamedTuple):

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from limits import RateLimitItem, parse
 from starlette.requests import HTTPConnection
@@ -44,6 +44,8 @@ class Rate:
 
 class Counter(Protocol):
     """Counts hits for several nodes."""
+
+    counts_messages: ClassVar[bool]  # whether it is cheap enough to be asked about each
 
     async def hit(self, rule: Rate, key: str) -> None:
         """Raises RateLimitedError, DatabaseUnavailableError, BusyError."""
@@ -101,7 +103,8 @@ def _forget_expired(windows: OrderedDict[str, deque[float]], *, before: float) -
 class RateLimits(RateLimiter):
     """The rules of this installation, and their counters: in memory, and where there are other nodes in *shared*, too.
 
-    What memory refuses asks nobody else. Messages and frames are many, and cheap: each node counts its own.
+    What memory refuses asks nobody else. Frames are many, and cheap: each node counts its own, and messages, too, where
+    *shared* is not made for so many.
     """
 
     def __init__(self, settings: Settings, *, shared: Counter, has_other_nodes: Callable[[], bool]) -> None:
@@ -120,7 +123,7 @@ class RateLimits(RateLimiter):
         self.notification_recipient = Rate("notification-recipient", mails, is_shared=True)
         self.notification_ip = Rate("notification-ip", mails, times=MAILS_FROM_ONE_IP, is_shared=True)
         self.notification_all = Rate("notification-all", mails, times=MAILS_OF_ALL, is_shared=True)
-        self.message = Rate("message", settings.message_rate_limit)
+        self.message = Rate("message", settings.message_rate_limit, is_shared=shared.counts_messages)
         self.upload = Rate("upload", settings.upload_rate_limit, is_shared=True)
         self.frame = Rate("frame", FRAMES_OF_ONE_USER)
 

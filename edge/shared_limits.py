@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 from db import Database
 from edge import queries
@@ -16,6 +17,8 @@ class SharedHits:
 
     *hide* makes of a key what is stored: a typed login name may be a password.
     """
+
+    counts_messages: ClassVar[bool] = False
 
     def __init__(self, database: Database, *, hide: Callable[[str], str]) -> None:
         self._database = database

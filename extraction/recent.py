@@ -1,11 +1,21 @@
-"""A cache of answers."""
+"""A cache of answers, in memory; other nodes may remember them, too."""
 
 import time
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 ENTRY_BYTES = 1000  # of an entry, besides its key and its answer
 CHARACTER_BYTES = 4  # at most
+
+
+class SharedAnswers(Protocol):
+    """A cache that several nodes have together; one that is away knows nothing."""
+
+    async def find(self, key: tuple[object, ...]) -> bytes | None:
+        """Return the answer, or None."""
+
+    def keep(self, key: tuple[object, ...], answer: bytes) -> None:
+        """Cache it soon, unless it is too large."""
 
 
 class _Answer(NamedTuple):

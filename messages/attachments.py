@@ -66,7 +66,7 @@ def find_quote(text: str, term: str) -> Quote:
 
 
 async def store_messages(
-    tx: Connection, drafts: Sequence[MessageDraft], *, node_id: int, only_new_readers: bool = False
+    tx: Connection, drafts: Sequence[MessageDraft], *, node_id: int | None, only_new_readers: bool = False
 ) -> tuple[list[StoredMessage], list[Delivery]]:
     """Store one sender's *drafts* about one document, and share it with their recipients if the sender is its owner.
 

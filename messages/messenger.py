@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from db import Connection, Database
@@ -45,6 +46,10 @@ class _Typing(NamedTuple):
 NOT_TYPING = _Typing(-math.inf, False)
 
 
+def _frames_of(stored: StoredMessage) -> EventFrames:
+    return EventFrames(Event("message", stored.message.id, message=stored.message))
+
+
 def draft_of(body: MessageBody, *, sender_id: int) -> MessageDraft:
     document = None if body.document_id is None else DocumentPointer(body.document_id, body.page, body.match)
     return MessageDraft(sender_id, body.recipient_id, body.content, body.client_id, document=document)
@@ -62,7 +67,7 @@ class Messenger:
         self._typing: dict[tuple[int, int], _Typing] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._writer = MessageWriter(
-            database, self._publish_own, node_id=feed.node_id, has_company=bus.has_company, expect=feed.expect
+            database, self._publish_own, node_id=feed.notes_from, has_company=bus.has_company, expect=feed.expect
         )
         feed.wait_for_published = self._writer.wait_for_published
         bus.subscribe("m", self._hear_messages)
@@ -108,7 +113,7 @@ class Messenger:
         Raises:
             DocumentNotFoundError, UserNotFoundError, ClientIdReusedError
         """
-        return Posted(*await store_messages(tx, drafts, node_id=self._feed.node_id, only_new_readers=True))
+        return Posted(*await store_messages(tx, drafts, node_id=self._feed.notes_from, only_new_readers=True))
 
     def publish_cards(self, posted: Posted) -> None:
         """The transaction of `post_cards` is committed."""
@@ -136,7 +141,7 @@ class Messenger:
         await self.allow(author_id, content or "")
         async with self._database.transaction() as tx:
             row, deliveries = await queries.edit_message(
-                tx, message_id=message_id, author_id=author_id, content=content, node_id=self._feed.node_id
+                tx, message_id=message_id, author_id=author_id, content=content, node_id=self._feed.notes_from
             )
         kind = "deleted" if content is None else "edited"
         self._feed.publish(deliveries, EventFrames(Event(kind, row.id, message=row)))
@@ -153,7 +158,7 @@ class Messenger:
         await self.allow(sender_id, content)
         async with self._database.transaction(seconds=ANNOUNCE_SECONDS) as tx:
             announcement_id, deliveries = await queries.insert_announcement(
-                tx, sender_id=sender_id, content=content, node_id=self._feed.node_id
+                tx, sender_id=sender_id, content=content, node_id=self._feed.notes_from
             )
         self._feed.expect(deliveries)
         return announcement_id
@@ -212,16 +217,12 @@ class Messenger:
     def _hear_messages(self, text: str) -> None:
         """Another node's messages, whole; see queries.insert_messages."""
         for stored in queries.read_whole_messages(text):
-            self._publish(stored, None)
-
-    def _publish(self, stored: StoredMessage, origin: object | None) -> None:
-        """Deliver a message that was stored, on this node or on another."""
-        frames = EventFrames(Event("message", stored.message.id, message=stored.message))
-        self._feed.publish(stored.deliveries, frames, origin=origin)
+            self._feed.deliver(stored.deliveries, _frames_of(stored))
 
     def _publish_own(self, stored: StoredMessage, origin: object | None) -> None:
         """Deliver a message that this node has stored, and what follows from it."""
-        self._publish(stored, origin)
+        write = None if stored.message.attachment else partial(queries.write_whole_message, stored)
+        self._feed.publish(stored.deliveries, _frames_of(stored), origin=origin, write=write)
         sender_id, recipient_id = stored.message.sender_id, stored.message.recipient_id
         if self._typing.get((sender_id, recipient_id), NOT_TYPING).is_shown:  # it has come to its end
             del self._typing[sender_id, recipient_id]

@@ -13,7 +13,7 @@ from auth import UserRow
 from db import Connection, Executor, Prepared
 from delivery.attachments import attachment_column
 from delivery.events import MessageRow
-from delivery.queries import NOTES_PER_CALL, Delivery, insert_events, notify_nodes
+from delivery.queries import NOTES_PER_CALL, Delivery, as_array, insert_events, notify_nodes
 from errors import ForbiddenError, MessageNotFoundError
 from index.queries import put_message
 from messages.portion_queries import IN_PORTION, Portion
@@ -154,6 +154,8 @@ SELECT 'm' || %(node_id)s::integer || ' [' || string_agg(body, ',' ORDER BY ordi
          WHERE octet_length(body) <= {MAX_WHOLE_BYTES}) AS messages
  GROUP BY call"""
 
+_INSERT_MESSAGES_SILENTLY = Prepared(_INSERT + _STORED)
+
 _INSERT_MESSAGES = Prepared(f"""
 {_INSERT}, note AS ({notify_nodes(_NUMBERS)})
 {_STORED}
@@ -172,10 +174,10 @@ SELECT ordinal, id, sender_id, recipient_id, content, created_at, sender_name, c
 
 
 async def insert_messages(
-    conn: Executor, drafts: Sequence[MessageDraft], *, node_id: int, whole: bool = False
+    conn: Executor, drafts: Sequence[MessageDraft], *, node_id: int | None, whole: bool = False
 ) -> list[StoredMessage]:
-    """Store *drafts* in order with both users' events, in one statement, and notify the other nodes: of the numbers, and
-    with *whole* of the small messages themselves.
+    """Store *drafts* in order with both users' events, in one statement, and with *node_id* notify the other nodes: of
+    the numbers, and with *whole* of the small messages themselves.
 
     A draft whose recipient does not exist has no row in the answer. A draft whose client_id its sender has used before
     answers with that earlier message, as it is now; `is_repeat` says whether it is the same message again.
@@ -184,15 +186,16 @@ async def insert_messages(
     no deadlocks, and a conversation's ids rise in the order of its events. Then the people, so that none of them is
     deleted meanwhile.
     """
+    announcing = _INSERT_AND_SHOW_MESSAGES if whole else _INSERT_MESSAGES
     stored = await conn.fetch_all(
         StoredMessage,
-        _INSERT_AND_SHOW_MESSAGES if whole else _INSERT_MESSAGES,
+        _INSERT_MESSAGES_SILENTLY if node_id is None else announcing,
         {
-            "senders": _array([draft.sender_id for draft in drafts]),
-            "recipients": _array([draft.recipient_id for draft in drafts]),
+            "senders": as_array([draft.sender_id for draft in drafts]),
+            "recipients": as_array([draft.recipient_id for draft in drafts]),
             "contents": [draft.content for draft in drafts],
             "client_ids": [draft.client_id or "" for draft in drafts],
-            "firsts": _array([draft.is_first for draft in drafts]),
+            "firsts": as_array([draft.is_first for draft in drafts]),
             "hashes": [_hash(draft) if draft.client_id else "" for draft in drafts],
             "node_id": node_id,
             "notes_per_call": NOTES_PER_CALL,
@@ -236,6 +239,18 @@ class _FirstMessage(NamedTuple):
         return is_changed or self.message.content == draft.content
 
 
+def write_whole_message(stored: StoredMessage) -> str:
+    """A new message for the other nodes, as the database writes it."""
+    message = stored.message
+    return json.dumps(
+        (
+            *(message.id, message.sender_id, message.recipient_id, message.content, message.created_at.isoformat()),
+            *(message.sender_name, message.client_id, stored.sender_seq, stored.recipient_seq),
+        ),
+        ensure_ascii=False,
+    )
+
+
 def read_whole_messages(text: str) -> list[StoredMessage]:
     """The messages in another node's note, as it stored them."""
     return [
@@ -262,11 +277,6 @@ def read_whole_messages(text: str) -> list[StoredMessage]:
     ]
 
 
-def _array(values: Sequence[int]) -> str:
-    """Numbers or booleans as PostgreSQL writes an array: one constant, where psycopg2 would make it parse one for each."""
-    return "{" + ",".join(map(str, values)) + "}"
-
-
 async def _list_firsts(conn: Executor, repeated: Sequence[StoredMessage]) -> list[_FirstMessage]:
     return await conn.fetch_all(
         _FirstMessage,
@@ -284,7 +294,7 @@ async def _list_firsts(conn: Executor, repeated: Sequence[StoredMessage]) -> lis
 
 
 async def edit_message(
-    tx: Connection, *, message_id: int, author_id: int, content: str | None, node_id: int
+    tx: Connection, *, message_id: int, author_id: int, content: str | None, node_id: int | None
 ) -> tuple[MessageRow, list[Delivery]]:
     """Replace what a message says, or leave a tombstone (*content* None), and notify both users.
 
@@ -354,7 +364,7 @@ class _Id(NamedTuple):
 
 
 async def insert_announcement(
-    tx: Connection, *, sender_id: int, content: str, node_id: int
+    tx: Connection, *, sender_id: int, content: str, node_id: int | None
 ) -> tuple[int, list[Delivery]]:
     """Store an announcement with an event for every user."""
     row = await tx.fetch_one(

@@ -71,6 +71,8 @@ class MessageWriter:
     A message that points at a document is stored alone, in a transaction with what it shares. It may have to wait for
     the document, which holds up nobody but its sender.
 
+    Commits notify other nodes in the name of *node_id*; without one, *publish* and *expect* have to.
+
     *publish* is called after the commit, before the senders are answered, once for each new message. *expect* is called
     with the events of people with whom a document is now shared.
     """
@@ -80,7 +82,7 @@ class MessageWriter:
         database: Database,
         publish: Callable[[StoredMessage, object | None], None],
         *,
-        node_id: int,
+        node_id: int | None,
         has_company: Callable[[], bool] = lambda: False,
         expect: Callable[[Sequence[Delivery]], None] = _expect_nothing,
     ) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from support.browser import Visit
+    from support.redis import RedisServer
     from support.stores import S3Server
 
 _database_numbers = count(1)
@@ -69,6 +70,16 @@ def s3() -> Iterator["S3Server"]:
 
     with run_s3_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator["RedisServer"]:
+    """One Redis for each worker of the run; who breaks it mends it."""
+    from support.redis import RedisServer  # here: most workers need none
+
+    started = RedisServer().start()
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")
