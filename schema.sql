@@ -211,8 +211,7 @@ CREATE TRIGGER documents_fold_document BEFORE INSERT OR UPDATE OF filename ON do
 CREATE INDEX IF NOT EXISTS documents_by_sha256 ON documents (sha256);                            -- copy_extraction
 CREATE INDEX IF NOT EXISTS documents_whole ON documents (sha256, reader_version, id) WHERE status = 'ready' AND copy_of IS NULL;   -- list_twins
 CREATE INDEX IF NOT EXISTS documents_copies ON documents (copy_of) WHERE copy_of IS NOT NULL;    -- hand_over_content
-CREATE INDEX IF NOT EXISTS documents_by_index ON documents (indexed_as) WHERE indexed_as IS NOT NULL;          -- find_pages
-CREATE INDEX IF NOT EXISTS documents_indexed_as ON documents (id) WHERE indexed_as IS NOT NULL;  -- find_pages
+CREATE INDEX IF NOT EXISTS documents_by_holder ON documents (indexed_as, id) WHERE indexed_as IS NOT NULL;          -- find_pages
 CREATE INDEX IF NOT EXISTS documents_by_user ON documents (user_id, id);                         -- list_documents
 CREATE INDEX IF NOT EXISTS documents_by_filename ON documents (user_id, name_key, id);   -- list_documents_by_filename
 CREATE INDEX IF NOT EXISTS documents_by_page_count ON documents (user_id, coalesce(page_count, 0), id);    -- list_documents_by_page_count

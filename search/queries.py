@@ -142,7 +142,7 @@ def _find_pages(*, narrowed: Narrowed, filtered: bool) -> Prepared:
                  UNION ALL
                 SELECT c.id, f.page_number, f.document_id
                   FROM found f
-                 CROSS JOIN LATERAL (SELECT id FROM documents WHERE indexed_as = f.document_id OFFSET 0) AS c
+                 CROSS JOIN LATERAL (SELECT id FROM documents WHERE indexed_as = f.document_id AND {_IN_WINDOW} OFFSET 0) AS c
                  WHERE EXISTS ({_ROWS_OF_COPIES})
                    AND (f.document_id IN ({_ROWS_OF_COPIES} AND {_IN_WINDOW})) IS TRUE
                 OFFSET 0) AS listed   -- fenced: one filter for both
