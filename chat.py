@@ -18,6 +18,8 @@ from errors import PagewireError
 
 OUTBOX_FRAMES = 256
 OUTBOX_CHARACTERS = 4 * 1024 * 1024
+OUTBOXES_CHARACTERS_EACH = 8 * 1024 * 1024  # of one user
+OUTBOXES_CHARACTERS = 128 * 1024 * 1024  # of all users
 SOCKETS_PER_USER = 20
 CLOSE_SECONDS = 1.0
 SLOW_CLOSE_SECONDS = 10.0  # for a slow reader to take its close frame
@@ -114,6 +116,21 @@ class DescribeError(Protocol):
         """Return an error frame; *ref* is the client's name for what went wrong."""
 
 
+class _Holding:
+    """How many characters outboxes hold: those of one user, as a part of the *whole*, or those of all."""
+
+    __slots__ = ("characters", "whole")
+
+    def __init__(self, whole: "_Holding | None" = None) -> None:
+        self.characters = 0
+        self.whole = whole
+
+    def add(self, count: int) -> None:
+        self.characters += count
+        if self.whole is not None:
+            self.whole.characters += count
+
+
 class Connection:
     """One socket: an outbox of at most `OUTBOX_FRAMES` frames and `OUTBOX_CHARACTERS`, the task that empties it, and
     the last event put into it.
@@ -133,6 +150,7 @@ class Connection:
         self._describe = describe
         self._outbox: deque[str] = deque()
         self._characters = 0  # in the outbox, and on their way out of it
+        self._holding: _Holding | None = None  # counts them too
         self._more: asyncio.Future[float] | None = None  # what the pump waits for; an Event takes twice as long
         self._has_room = asyncio.Event()
         self._lifetime: asyncio.Timeout | None = None
@@ -163,7 +181,7 @@ class Connection:
         if self._is_full(frame):
             self.end(CloseCode.TOO_MUCH)
         elif self.close_code in (None, CloseCode.GOING_AWAY):  # earlier requests may still be answered
-            self._characters += len(frame)
+            self._count(len(frame))
             self._outbox.append(frame)
             if self._more is not None and not self._more.done():
                 self._more.set_result(time.monotonic())
@@ -185,6 +203,27 @@ class Connection:
                 self.end(CloseCode.TOO_MUCH)
                 raise WebSocketDisconnect from None
         self.send(frame)
+
+    @property
+    def held_characters(self) -> int:
+        """What waits for this reader; none once it is closed as too slow."""
+        return 0 if self.close_code == CloseCode.TOO_MUCH else self._characters
+
+    def count_in(self, holding: _Holding | None) -> None:
+        """From now on *holding* counts what the outbox holds."""
+        characters = self._characters
+        self._count(-characters)
+        self._holding = holding
+        self._count(characters)
+
+    def _count(self, change: int) -> None:
+        self._characters += change
+        if self._holding is not None:
+            self._holding.add(change)
+
+    def _empty(self) -> None:
+        self._count(-sum(map(len, self._outbox)))
+        self._outbox.clear()
 
     def _is_full(self, frame: str, share: int = 1) -> bool:
         frames, characters = len(self._outbox), self._characters + len(frame)
@@ -208,6 +247,8 @@ class Connection:
         """Close the socket soon; the first reason counts."""
         if self.close_code is None:
             self.close_code = code
+            if code == CloseCode.TOO_MUCH:
+                self._empty()
             if self._lifetime is not None:
                 with suppress(RuntimeError):  # just over
                     self._lifetime.reschedule(0)
@@ -233,7 +274,7 @@ class Connection:
             await self.flush()
         if self._pump is not None:
             self._pump.cancel()
-        self._outbox.clear()
+        self._empty()
         with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             async with asyncio.timeout(SLOW_CLOSE_SECONDS if code == CloseCode.TOO_MUCH else CLOSE_SECONDS):
                 if code == CloseCode.GOING_AWAY:
@@ -251,7 +292,7 @@ class Connection:
                 while self._outbox:
                     frame = self._outbox.popleft()
                     await self._websocket.send_text(frame)
-                    self._characters -= len(frame)
+                    self._count(-len(frame))
                     self._has_room.set()
                 DELAY.observe(time.monotonic() - since)
                 self._more = loop.create_future()
@@ -266,14 +307,20 @@ _Published = tuple[Event, object | None]  # an event, and the socket it came in 
 class _Channel:
     """One user's listeners and how far they have been delivered to: up to *tail*."""
 
-    __slots__ = ("ahead", "listeners", "replays", "restarts", "tail")
+    __slots__ = ("ahead", "holding", "listeners", "replays", "restarts", "tail")
 
-    def __init__(self, tail: int) -> None:
+    def __init__(self, tail: int, whole: _Holding) -> None:
         self.tail = tail
+        self.holding = _Holding(whole)
         self.restarts = 0  # what was announced before one is of another history
         self.replays = asyncio.Semaphore(REPLAYS_PER_USER)
         self.listeners: set[Listener] = set()
         self.ahead: dict[int, _Published] = {}  # published before their turn
+
+    @property
+    def fullest(self) -> Connection:
+        sockets = [listener for listener in self.listeners if isinstance(listener, Connection)]
+        return max(sockets, key=lambda socket: socket.held_characters)
 
 
 class ConnectionManager:
@@ -281,11 +328,15 @@ class ConnectionManager:
 
     Events may be published out of order and from anywhere (this node's commits, other nodes' notes); missing ones are
     loaded, so that listeners receive each number once and in order.
+
+    What outboxes hold is bounded for each user and for all together: then the fullest of that user's, or of the user
+    with the most, is closed with 4429.
     """
 
     def __init__(self, load: LoadEvents) -> None:
         self._load = load
         self._channels: dict[int, _Channel] = {}
+        self._holding = _Holding()
         self._wanted: dict[int, int] = {}  # by user: an event that was announced and must be loaded
         self._wake = asyncio.Event()
         self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
@@ -310,10 +361,12 @@ class ConnectionManager:
         """
         channel = self._channels.get(listener.user_id)
         if channel is None:
-            channel = self._channels[listener.user_id] = _Channel(seq)
+            channel = self._channels[listener.user_id] = _Channel(seq, self._holding)
         elif len(channel.listeners) >= SOCKETS_PER_USER:
             raise TooManySocketsError
         channel.listeners.add(listener)
+        if isinstance(listener, Connection):
+            listener.count_in(channel.holding)
         self._empty.clear()
         if self._closing:
             listener.end(CloseCode.GOING_AWAY)
@@ -324,6 +377,8 @@ class ConnectionManager:
         channel = self._channels.get(listener.user_id)
         if channel is None:
             return
+        if listener in channel.listeners and isinstance(listener, Connection):
+            listener.count_in(None)
         channel.listeners.discard(listener)
         if not channel.listeners:
             del self._channels[listener.user_id]
@@ -387,6 +442,7 @@ class ConnectionManager:
             channel.tail = seq
             for listener in list(channel.listeners):
                 listener.deliver(seq, event, origin)
+            self._bound(channel)
             seq += 1
             if seq not in channel.ahead:
                 return
@@ -413,6 +469,15 @@ class ConnectionManager:
         if channel is not None:
             for listener in list(channel.listeners):
                 listener.deliver_ephemeral(frame)
+            self._bound(channel)
+
+    def _bound(self, channel: _Channel) -> None:
+        """Close sockets that read too slowly, until *channel* and all of them hold no more than they may."""
+        if channel.holding.characters > OUTBOXES_CHARACTERS_EACH:
+            channel.fullest.end(CloseCode.TOO_MUCH)
+        if self._holding.characters > OUTBOXES_CHARACTERS:
+            largest = max(self._channels.values(), key=lambda one: one.holding.characters)
+            largest.fullest.end(CloseCode.TOO_MUCH)
 
     def restart(self, user_id: int, seq: int, frame: str) -> None:
         """The database was put back to an older state: send *frame*, and go on after *seq*."""
@@ -448,13 +513,13 @@ class ConnectionManager:
             while connection.position < max(channel.tail, to_seq):
                 async with self._replays:
                     found = await self._load({connection.user_id: connection.position}, EVENTS_PER_LOAD)
-                if not found or not await self._send_replay(connection, found):
+                if not found or not await self._send_replay(connection, channel, found):
                     return False
             connection.is_live = True  # nothing was awaited since position and tail were compared
         self.expect(connection.user_id, connection.position)  # loaded before it was announced: the others want it too
         return True
 
-    async def _send_replay(self, connection: Connection, events: Sequence[NumberedEvent]) -> bool:
+    async def _send_replay(self, connection: Connection, channel: _Channel, events: Sequence[NumberedEvent]) -> bool:
         """Send the next events to a socket that catches up; False if one is missing, or they are of another history."""
         restarts = connection.restarts
         for count, (user_id, seq, event) in enumerate(events, 1):
@@ -464,6 +529,7 @@ class ConnectionManager:
             if connection.restarts != restarts:
                 return False
             connection.position = seq
+            self._bound(channel)
             if count % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
         return True

@@ -59,6 +59,7 @@ class EventFrames:
 
     def __init__(self, event: Event) -> None:
         self._event = event
+        self._durable: tuple[int, int, str] | None = None  # the last one: all sockets of its user share it
 
     @property
     def recipient_id(self) -> int | None:
@@ -67,10 +68,14 @@ class EventFrames:
 
     def durable(self, user_id: int, seq: int) -> str:
         """The frame for a v2 socket of *user_id*."""
+        if self._durable is not None and self._durable[:2] == (user_id, seq):
+            return self._durable[2]
         message = self._event.message
         is_sender = message is not None and message.sender_id == user_id
         rest = self._for_sender if is_sender else self._for_others
-        return f'{{"type": "{self._type}", "seq": {seq}, "prev": {seq - 1}, {rest}'
+        frame = f'{{"type": "{self._type}", "seq": {seq}, "prev": {seq - 1}, {rest}'
+        self._durable = (user_id, seq, frame)
+        return frame
 
     def classic(self) -> str | None:
         """The frame for a classic socket; None if classic sockets do not receive this."""

@@ -525,3 +525,73 @@ async def test_a_listener_that_comes_while_the_hub_closes_is_told(manager: Conne
     device = await open_device(manager)
 
     assert device.connection.close_code == CloseCode.GOING_AWAY
+
+
+def large(user_id: int, seq: int) -> EventFrames:
+    message = MessageRow(seq, 99, user_id, "x" * 30_000, NOON, "Alice", None, None, None)
+    return EventFrames(Event("message", seq, message=message))
+
+
+@pytest.fixture
+def small_outboxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "OUTBOXES_CHARACTERS_EACH", 400_000)
+    monkeypatch.setattr(chat, "OUTBOXES_CHARACTERS", 600_000)
+
+
+async def hold_up(manager: ConnectionManager, user_id: int, *, sockets: int) -> list[Device]:
+    devices = [await open_device(manager, user_id) for _ in range(sockets)]
+    for device in devices:
+        device.reads.clear()
+    return devices
+
+
+async def publish_large(manager: ConnectionManager, user_id: int, *, first: int = 1, count: int) -> None:
+    for seq in range(first, first + count):
+        manager.publish(user_id, seq, large(user_id, seq))
+        await asyncio.sleep(0)
+
+
+def codes_of(devices: Iterable[Device]) -> list[CloseCode | None]:
+    return [device.connection.close_code for device in devices]
+
+
+@pytest.mark.usefixtures("small_outboxes")
+async def test_sockets_of_one_user_that_do_not_read_share_a_budget(manager: ConnectionManager) -> None:
+    slow = await hold_up(manager, 1, sockets=10)
+    quick = await open_device(manager, 1)
+    await publish_large(manager, 1, count=20)
+
+    await until_told(quick, 20)
+    assert sum(device.connection.held_characters for device in slow) < 400_000
+    assert codes_of(slow).count(CloseCode.TOO_MUCH) >= 9
+    assert quick.connection.close_code is None
+
+
+@pytest.mark.usefixtures("small_outboxes")
+async def test_the_user_who_holds_the_most_gives_way_when_all_hold_too_much(manager: ConnectionManager) -> None:
+    greedy = await hold_up(manager, 1, sockets=1)
+    modest = await hold_up(manager, 2, sockets=1)
+    await publish_large(manager, 1, count=12)
+    await publish_large(manager, 2, count=10)
+
+    assert codes_of(greedy + modest) == [CloseCode.TOO_MUCH, None]
+
+
+@pytest.mark.usefixtures("small_outboxes")
+async def test_what_a_socket_held_is_free_again_when_it_is_gone(manager: ConnectionManager) -> None:
+    (first,) = await hold_up(manager, 1, sockets=1)
+    await publish_large(manager, 1, count=12)
+    manager.remove(first.connection)
+    devices = [await open_device(manager, 1, seq=12)]
+    devices[0].reads.clear()
+
+    await publish_large(manager, 1, first=13, count=12)
+
+    assert codes_of(devices) == [None]
+
+
+def test_all_sockets_of_a_user_hold_the_same_frame() -> None:
+    frames = large(1, 7)
+
+    assert frames.durable(1, 7) is frames.durable(1, 7)
+    assert frames.durable(1, 7) != frames.durable(2, 9)

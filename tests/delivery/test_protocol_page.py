@@ -168,6 +168,7 @@ def test_the_page_names_the_limits() -> None:
         "other frames of a user": re.findall(r"\d+", edge.limits.FRAMES_OF_ONE_USER),
         "sockets and long polls of a user in one process": [str(chat.SOCKETS_PER_USER)],
         "frames that wait for a slow reader": [str(chat.OUTBOX_FRAMES)],
+        "characters that wait for all slow readers of a user": [f"{chat.OUTBOXES_CHARACTERS_EACH:,}", "4429"],
         "messages of a socket that wait to be stored": [str(sockets.MAX_UNSTORED_PER_SOCKET)],
         "events are kept": [str(queries_of_delivery.RETENTION_DAYS)],
     }
