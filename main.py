@@ -56,6 +56,7 @@ from edge.limits import Counter, RateLimits
 from edge.logs import configure_logging
 from edge.metrics import Level, Metrics
 from edge.shared_limits import SharedHits
+from edge.tracing import describe_telemetry, find_missing_packages
 from errors import BusyError, DatabaseUnavailableError, PagewireError, StartupError
 from extraction.recent import SharedAnswers
 from messages import boot, sockets
@@ -152,7 +153,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         audit_trail = AuditTrail(settings, database)
         outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         quotas = Quotas(settings)
-        passwords = FilePasswords(gatekeeper.tokens.derive_secret(mark, "file passwords"))
+        passwords = FilePasswords(gatekeeper.tokens.derive_secret("documents", "file passwords"))
         await passwords.seal_older(database)
         readings = Readings(database, engine, storage, feed, quotas, passwords)
         library = Library(database, storage, readings, feed, messenger, quotas, passwords)
@@ -282,6 +283,8 @@ def _log_start(settings: Settings, location: DatabaseLocation, storage: Storage)
     logger.info("mail:     %s", f"by {settings.smtp_host}" if settings.smtp_host else "off, SMTP_HOST is not set")
     if (path := readable_by_others(Path(".env"))) is not None:
         logger.warning("%s holds secrets, and others on this machine may read it: chmod 600 %s", path, path)
+    if find_missing_packages():
+        logger.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is sent: pip install 'fastapi[opentelemetry]'")
     if settings.registration == "closed":
         logger.info("accounts: registration is closed")
 
@@ -338,7 +341,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # an unknown path is a 404, and a Location would come from the Host header
         lifespan=partial(lifespan, settings=settings),
         generate_unique_id_function=operation_id,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=describe_telemetry(),
     )
     app.add_middleware(CrashBoundary)
     app.add_middleware(

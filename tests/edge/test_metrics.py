@@ -1,5 +1,6 @@
 """What Prometheus reads: figures of everything that is counted, for the machine itself and for who has the token."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.databases import TestDatabase
 from support.pdfs import make_pdf
-from support.servers import COMMAND, Person, Server, register, wait_until
+from support.servers import COMMAND, HOUSE, Person, Server, register, wait_until
 from support.tabs import SECRET_KEY, Tab, send
 
 TOKEN = "a token for Prometheus alone"
@@ -133,3 +134,30 @@ def test_the_processes_of_one_machine_add_up(
 def test_a_short_token_is_refused_at_the_start(make_server: Callable[..., Server]) -> None:
     with pytest.raises(AssertionError, match=re.escape("METRICS_TOKEN")):
         make_server(METRICS_TOKEN="short").start()
+
+
+def test_the_dashboard_shows_figures_that_there_are(watched: Server) -> None:
+    dashboard = json.loads((HOUSE / "docs" / "grafana.json").read_text())
+    answer = httpx.get(f"{watched.url}/metrics").text
+    there = set(re.findall(r"^# TYPE (\w+) (?:gauge|counter)$", answer, re.MULTILINE))
+    for name in re.findall(r"^# TYPE (\w+) histogram$", answer, re.MULTILINE):
+        there |= {f"{name}_{part}" for part in ("bucket", "count", "sum")}
+
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+    shown = {name for expression in expressions for name in re.findall(r"pagewire_\w+", expression)}
+    assert shown
+    assert shown <= there
+    assert {name for name in there if name.startswith("pagewire_") and not name.endswith(("_bucket", "_sum"))} <= {
+        *shown,
+        *(re.sub("_bucket$|_sum$", "_count", name) for name in shown),
+    }
+
+
+def test_the_dashboard_asks_what_prometheus_can_parse() -> None:
+    dashboard = json.loads((HOUSE / "docs" / "grafana.json").read_text())
+
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            assert target["expr"].count("(") == target["expr"].count(")"), target["expr"]
+            assert target["expr"].count("{") == target["expr"].count("}"), target["expr"]

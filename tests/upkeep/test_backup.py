@@ -8,7 +8,7 @@ import pytest
 from test_moving import run
 
 from support.databases import TestDatabase
-from support.pdfs import make_pdf
+from support.pdfs import make_encrypted_pdf, make_pdf
 from support.servers import PASSWORD, Person, Server, register
 from support.stores import S3Server
 from upkeep.archive import list_members
@@ -74,6 +74,22 @@ def test_what_was_backed_up_is_restored_in_another_database_and_another_kind_of_
     assert signed_in(copy, alice).upload(make_pdf("a new one")).status_code == 200
     assert not (copy.folder / "data" / "restoring.json").exists()
     assert database.query("SELECT count(*) FROM documents") == [(2,)]
+
+
+def test_with_the_same_secret_key_the_passwords_of_encrypted_files_are_still_known(
+    alice: Person, server: Server, make_server: Callable[..., Server], file: Path
+) -> None:
+    protected = make_encrypted_pdf("a secret page", user_password="open sesame")
+    document_id = alice.upload(protected, password="open sesame").json()["document_id"]
+    back_up(server, file)
+    copy = make_server("copy", SECRET_KEY=(server.folder / "data" / "secret_key").read_text().strip())
+    copy.folder.mkdir()
+
+    assert run(copy, "restore", str(file)).returncode == 0
+    copy.start()
+
+    picture = signed_in(copy, alice).client.get(f"/documents/{document_id}/pages/1/image")
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
 
 
 def test_a_restored_copy_is_another_history_and_another_installation(
