@@ -148,11 +148,18 @@ async def check_still_signed_in(connection: HTTPConnection, caller: Caller) -> N
 
 
 async def find_caller(connection: HTTPConnection) -> Caller:
-    """The caller that the Authorization header names, else the session cookie.
+    """The caller that the Authorization header names, else the session cookie; this is one more request of theirs.
 
     Raises:
-        NotAuthenticatedError, InvalidTokenError, TokenExpiredError
+        NotAuthenticatedError, InvalidTokenError, TokenExpiredError; RateLimitedError: after too many requests.
     """
+    caller = await _find_caller(connection)
+    limits = get_engine(connection, RateLimits)
+    await limits.hit(limits.request, str(caller.user.id))
+    return caller
+
+
+async def _find_caller(connection: HTTPConnection) -> Caller:
     header = connection.headers.get("authorization")
     if header is None:
         caller = await authenticate_browser(connection)

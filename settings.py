@@ -39,6 +39,7 @@ RATES = (
     "message_rate_limit",
     "notification_rate_limit",
     "upload_rate_limit",
+    "request_rate_limit",
 )
 
 
@@ -135,6 +136,7 @@ class Settings(BaseSettings):
     login_rate_limit: str = "10/minute"  # per e-mail address; six times as many per IP
     register_rate_limit: str = "30/hour"  # per IP
     message_rate_limit: str = "30/10 second"  # per user
+    request_rate_limit: str = "1000/10 second"  # per user, of any kind; in each process
     reset_rate_limit: str = "5/hour"  # per e-mail address; six times as many per IP
     notification_rate_limit: str = "60/hour"  # per user
 

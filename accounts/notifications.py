@@ -61,17 +61,21 @@ async def send_notification(
     user: CurrentUser,
     notification: Annotated[Notification, Depends(read_notification)],
 ) -> Greeting:
-    """Queue an e-mail. Only an admin may write to an address that is not a user's.
+    """Queue an e-mail. Only an admin may write to an address that is not a user's. An address that nobody has confirmed
+    gets at most six an hour.
 
     `email` and `message` may be in the query instead of a body.
     """
-    stored_email = await queries.find_stored_email(database, email=notification.email)
-    if stored_email is None and not user.is_admin:
+    mailbox = await queries.find_mailbox(database, email=notification.email)
+    if mailbox is None and not user.is_admin:
         raise ForbiddenError("Only registered users can be notified.")
     await limits.hit(limits.notification, str(user.id))
     await limits.hit(limits.notification_ip, client_network(request))
     await limits.hit(limits.notification_recipient, fold_address(notification.email))
+    if mailbox is not None and not mailbox.is_verified:
+        await limits.hit(limits.notification_unconfirmed, fold_address(notification.email))
     await limits.hit(limits.notification_all, "")
     # Addresses that are equal to the database may be two mailboxes: the one that was registered is meant.
-    await outbox.queue(sender_id=user.id, email=stored_email or notification.email, message=notification.message)
+    email = notification.email if mailbox is None else mailbox.email
+    await outbox.queue(sender_id=user.id, email=email, message=notification.message)
     return Greeting(message="Notification queued")

@@ -12,8 +12,9 @@ class _One(NamedTuple):
     value: int
 
 
-class _Email(NamedTuple):
+class Mailbox(NamedTuple):
     email: str
+    is_verified: bool
 
 
 class CredentialsRow(NamedTuple):
@@ -75,12 +76,13 @@ async def email_exists(conn: Executor, *, email: str) -> bool:
     return row is not None
 
 
-async def find_stored_email(conn: Executor, *, email: str) -> str | None:
-    """The spelling under which *email* is registered: where mail goes, whatever was typed."""
-    row = await conn.fetch_one(
-        _Email, "SELECT email FROM users WHERE email_key = %(email_key)s", {"email_key": fold_address(email)}
+async def find_mailbox(conn: Executor, *, email: str) -> Mailbox | None:
+    """Where mail to *email* goes, whatever was typed; None if no account has that address."""
+    return await conn.fetch_one(
+        Mailbox,
+        "SELECT email, verified_at IS NOT NULL FROM users WHERE email_key = %(email_key)s",
+        {"email_key": fold_address(email)},
     )
-    return row and row.email
 
 
 async def list_users(

@@ -27,6 +27,7 @@ RATE_LIMITS = (
     "MESSAGE_RATE_LIMIT",
     "NOTIFICATION_RATE_LIMIT",
     "UPLOAD_RATE_LIMIT",
+    "REQUEST_RATE_LIMIT",
 )
 PAGEWIRE = (sys.executable, str(HOUSE / "main.py"))
 PAGEWIRE_ENVIRONMENT = {"PORT": "0", **dict.fromkeys(RATE_LIMITS, "off")}

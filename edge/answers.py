@@ -25,6 +25,7 @@ from errors import (
     NotAuthenticatedError,
     PagewireError,
     PayloadTooLargeError,
+    RateLimitedError,
     ReadOnlyKeyError,
     RequestTimeoutError,
     TokenExpiredError,
@@ -34,6 +35,7 @@ SIGNED_IN = (
     NotAuthenticatedError,
     InvalidTokenError,
     TokenExpiredError,
+    RateLimitedError,
     DatabaseUnavailableError,
     BusyError,
 )  # errors of any route that needs a token
@@ -117,7 +119,7 @@ def routes_for_head(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
 def may_fail(*errors: type[PagewireError]) -> dict[int | str, dict[str, Any]]:
     """The `responses=` of a route that may raise *errors*; every route may answer 422."""
     by_status: defaultdict[int, list[type[PagewireError]]] = defaultdict(list)
-    for error in errors:
+    for error in dict.fromkeys(errors):
         by_status[error.status].append(error)
     by_status.setdefault(422, [])
     return {status: _describe(status, kinds) for status, kinds in sorted(by_status.items())}

@@ -20,6 +20,7 @@ from settings import Settings
 LOGINS_FROM_ONE_IP = 6  # times the limit of one account
 MAILS_FROM_ONE_IP = 6  # times the limit of one user; a recipient gets as many from all users as one may send
 MAILS_OF_ALL = 60
+MAILS_TO_UNCONFIRMED = "6/hour"  # to one address that nobody has shown to be theirs
 FRAMES_OF_ONE_USER = "300/10 second"  # other than messages, by all their sockets here; more is a flood
 SWEEP_EVERY_SECONDS = 600.0
 FORGOTTEN_AT_ONCE = 2  # expired windows dropped at each hit: more than one, so that they cannot pile up
@@ -103,8 +104,8 @@ def _forget_expired(windows: OrderedDict[str, deque[float]], *, before: float) -
 class RateLimits(RateLimiter):
     """The rules of this installation, and their counters: in memory, and where there are other nodes in *shared*, too.
 
-    What memory refuses asks nobody else. Frames are many, and cheap: each node counts its own, and messages, too, where
-    *shared* is not made for so many.
+    What memory refuses asks nobody else. Requests and frames are many, and cheap: each node counts its own, and
+    messages, too, where *shared* is not made for so many.
     """
 
     def __init__(self, settings: Settings, *, shared: Counter, has_other_nodes: Callable[[], bool]) -> None:
@@ -123,6 +124,9 @@ class RateLimits(RateLimiter):
         self.notification_recipient = Rate("notification-recipient", mails, is_shared=True)
         self.notification_ip = Rate("notification-ip", mails, times=MAILS_FROM_ONE_IP, is_shared=True)
         self.notification_all = Rate("notification-all", mails, times=MAILS_OF_ALL, is_shared=True)
+        unconfirmed = "off" if mails == "off" else MAILS_TO_UNCONFIRMED
+        self.notification_unconfirmed = Rate("notification-unconfirmed", unconfirmed, is_shared=True)
+        self.request = Rate("request", settings.request_rate_limit)
         self.message = Rate("message", settings.message_rate_limit, is_shared=shared.counts_messages)
         self.upload = Rate("upload", settings.upload_rate_limit, is_shared=True)
         self.frame = Rate("frame", FRAMES_OF_ONE_USER)

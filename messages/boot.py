@@ -16,6 +16,7 @@ from errors import (
     DatabaseUnavailableError,
     InvalidTokenError,
     NotAuthenticatedError,
+    RateLimitedError,
     TokenExpiredError,
 )
 from messages import queries
@@ -59,7 +60,11 @@ async def find_caller_or_none(request: Request) -> Caller | None:
         return None
 
 
-@router.get("/session", summary="Who am I, and where am I?", responses=may_fail(DatabaseUnavailableError, BusyError))
+@router.get(
+    "/session",
+    summary="Who am I, and where am I?",
+    responses=may_fail(RateLimitedError, DatabaseUnavailableError, BusyError),
+)
 async def read_session(
     request: Request,
     response: Response,

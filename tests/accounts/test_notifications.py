@@ -211,6 +211,17 @@ def test_one_recipient_gets_no_more_from_a_crowd_than_from_one(make_server: Call
     assert answers == [200, 200, 429]
 
 
+def test_an_address_that_nobody_has_confirmed_gets_fewer(make_server: Callable[..., Server]) -> None:
+    server = make_server(NOTIFICATION_RATE_LIMIT="60/hour").start()
+    alice, bob = register(server, "alice"), register(server, "bob")
+
+    for _ in range(6):
+        notify(alice, bob)
+    answer = alice.client.post("/send-notification", json={"email": bob.email, "message": "one too many"})
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+
+
 # Contents that would change the e-mail
 
 

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import re
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from support.raw_http import connected, exchange, head, read_answer
-from support.servers import Person, Server
+from support.servers import Person, Server, register
 
 
 def test_the_front_door_welcomes(client: httpx.Client) -> None:
@@ -191,3 +192,16 @@ def test_expect_100_continue_is_honoured(server: Server) -> None:
 
     assert go_on == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert status == 401
+
+
+def test_requests_of_one_user_are_limited_on_all_routes_together(make_server: Callable[..., Server]) -> None:
+    server = make_server(REQUEST_RATE_LIMIT="4/minute").start()
+    alice, bob = register(server, "alice"), register(server, "bob")
+    routes = ["/me", "/documents", "/conversations", "/search?q=word", "/users", "/events?after=0"]
+
+    answers = [alice.client.get(path) for path in routes]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429, 429]
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert bob.client.get("/me").status_code == 200

@@ -33,6 +33,7 @@ NO_LIMITS = {
     "MESSAGE_RATE_LIMIT": "off",
     "NOTIFICATION_RATE_LIMIT": "off",
     "UPLOAD_RATE_LIMIT": "off",
+    "REQUEST_RATE_LIMIT": "off",
     "MIN_FREE_DISK_MB": "0",
 }
 

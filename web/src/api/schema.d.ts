@@ -942,7 +942,8 @@ export interface paths {
         put?: never;
         /**
          * Send an e-mail to a user
-         * @description Queue an e-mail. Only an admin may write to an address that is not a user's.
+         * @description Queue an e-mail. Only an admin may write to an address that is not a user's. An address that nobody has confirmed
+         *     gets at most six an hour.
          *
          *     `email` and `message` may be in the query instead of a body.
          */
@@ -3658,6 +3659,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -3822,6 +3832,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -3927,6 +3946,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -3990,6 +4018,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -4127,6 +4164,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -4189,6 +4235,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -4245,6 +4300,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -4310,6 +4374,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -4419,6 +4492,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -4503,6 +4585,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · The server's file storage is unavailable; try again in a moment. */
             503: {
                 headers: {
@@ -4564,6 +4655,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -4629,6 +4729,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -4719,6 +4828,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -4803,6 +4921,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -4921,6 +5048,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -5002,6 +5138,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -5063,6 +5208,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -5120,6 +5274,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -5265,6 +5428,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -5337,6 +5509,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -5423,6 +5604,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -5497,6 +5687,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -5583,6 +5782,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -5651,6 +5859,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -5713,7 +5930,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
-            /** @description You have too many open sockets; close one first. */
+            /** @description Too many requests; slow down. · You have too many open sockets; close one first. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6280,6 +6497,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -6334,6 +6560,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -6379,6 +6614,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -6978,6 +7222,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -7087,7 +7340,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The request is larger than this server accepts. · The request is larger than this server accepts. */
+            /** @description The request is larger than this server accepts. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -7187,6 +7440,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -7294,6 +7556,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -7454,6 +7725,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -7825,6 +8105,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. · This search takes too long; use rarer words, or search one document. */
             503: {
                 headers: {
@@ -8104,6 +8393,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -8324,6 +8622,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -8387,6 +8694,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -8707,6 +9023,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -8868,6 +9193,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
@@ -9069,6 +9403,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -9136,6 +9479,15 @@ export interface operations {
                     "application/json": components["schemas"]["ValidationAnswer"];
                 };
             };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
             503: {
                 headers: {
@@ -9199,6 +9551,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ValidationAnswer"];
+                };
+            };
+            /** @description Too many requests; slow down. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description The database is unavailable; try again in a moment. · The server is busy; try again in a moment. */
