@@ -283,22 +283,31 @@ UPDATE documents d   -- before version 19 nobody counted
  WHERE status = 'ready' AND extracted_bytes = 0 AND EXISTS (SELECT FROM pages WHERE document_id = d.id AND text <> '');
 UPDATE documents SET failed_at = now() WHERE status = 'failed' AND failed_at IS NULL;
 
--- What a user's documents take of the quota: files, texts and tables. Counted when the transaction ends: accounts are locked last.
+-- What a user's documents take of the quota: files, texts and tables. What is added is counted when the transaction ends, since accounts
+-- are locked last; what is deleted at once, a statement's in one sum.
 CREATE OR REPLACE FUNCTION count_stored_bytes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP <> 'INSERT' THEN
+    IF TG_OP = 'UPDATE' THEN
         UPDATE users SET stored_bytes = stored_bytes - OLD.file_size - OLD.extracted_bytes
          WHERE id = OLD.user_id AND OLD.file_size + OLD.extracted_bytes <> 0;
     END IF;
-    IF TG_OP <> 'DELETE' THEN
-        UPDATE users SET stored_bytes = stored_bytes + NEW.file_size + NEW.extracted_bytes
-         WHERE id = NEW.user_id AND NEW.file_size + NEW.extracted_bytes <> 0;
-    END IF;
+    UPDATE users SET stored_bytes = stored_bytes + NEW.file_size + NEW.extracted_bytes
+     WHERE id = NEW.user_id AND NEW.file_size + NEW.extracted_bytes <> 0;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION discount_stored_bytes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE users u SET stored_bytes = stored_bytes - gone.bytes
+      FROM (SELECT user_id, sum(file_size + extracted_bytes) AS bytes FROM deleted GROUP BY user_id) AS gone
+     WHERE u.id = gone.user_id;
     RETURN NULL;
 END $$;
 DROP TRIGGER IF EXISTS documents_count_bytes ON documents;
-CREATE CONSTRAINT TRIGGER documents_count_bytes AFTER INSERT OR DELETE OR UPDATE OF user_id, file_size, extracted_bytes ON documents
+CREATE CONSTRAINT TRIGGER documents_count_bytes AFTER INSERT OR UPDATE OF user_id, file_size, extracted_bytes ON documents
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION count_stored_bytes();
+DROP TRIGGER IF EXISTS documents_discount_bytes ON documents;
+CREATE TRIGGER documents_discount_bytes AFTER DELETE ON documents
+    REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION discount_stored_bytes();
 UPDATE users u SET stored_bytes = counted.bytes   -- of older rows, too
   FROM (SELECT u.id, coalesce(sum(d.file_size + d.extracted_bytes), 0) AS bytes
           FROM users u LEFT JOIN documents d ON d.user_id = u.id GROUP BY u.id) AS counted
@@ -352,7 +361,9 @@ BEGIN
 END $$;
 CREATE OR REPLACE FUNCTION keep_shared_content() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM hand_over_content(ARRAY[OLD.id]);
+    IF EXISTS (SELECT FROM documents WHERE copy_of = OLD.id) OR EXISTS (SELECT FROM documents WHERE indexed_as = OLD.id) THEN
+        PERFORM hand_over_content(ARRAY[OLD.id]);
+    END IF;
     RETURN NULL;
 END $$;
 -- By its name it comes before the cascades of the foreign keys (RI_…), which delete what was not handed over.
