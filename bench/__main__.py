@@ -1,7 +1,8 @@
 """Measure Pagewire against the plain server; print one table, and save it in bench/results.
 
 `folder PATH…` compares extraction alone, over all PDFs in the given folders; it needs no servers.
-`client` measures the web client in Chromium, `nodes` chat across several processes by NOTIFY and by Redis.
+`client` measures the web client in Chromium, `nodes` chat across several processes by NOTIFY and by Redis,
+`scale` across 1 to 16.
 """
 
 import argparse
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import uvloop
 
-from bench import client, folder, nodes
+from bench import client, folder, nodes, scale
 from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, prepare
 from bench.servers import HOUSE, Server, running_servers
 from bench.table import Row, format_table
 
 RESULTS = HOUSE / "bench" / "results"
+ALONE = {"client": client.main, "nodes": nodes.main, "scale": scale.main}  # these start what they measure
 
 
 async def measure(servers: tuple[Server, Server], names: list[str], effort: Effort) -> list[Row]:
@@ -40,9 +42,9 @@ def main() -> None:
     if arguments.names[:1] == ["folder"]:
         report(time.monotonic(), folder.main(arguments.names[1:]))
         return
-    if arguments.names in (["client"], ["nodes"]):
+    if len(arguments.names) == 1 and arguments.names[0] in ALONE:
         began = time.monotonic()
-        report(began, (client if arguments.names == ["client"] else nodes).main())
+        report(began, ALONE[arguments.names[0]]())
         return
     if unknown := set(arguments.names) - set(MEASUREMENTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")

@@ -42,11 +42,11 @@ def main() -> str:
                     print(f"measuring {name} …", flush=True)
                     database = f"round_{number}_{name.replace(' ', '_')}"
                     environment = {"REDIS_URL": redis.connection_url} if by_redis else {}
-                    found[name].append(uvloop.run(_measure(folder, postgres, redis, database, count, environment)))
+                    found[name].append(uvloop.run(measure(folder, postgres, redis, database, count, environment)))
     return "\n".join([*format_table(_rows(found)), ""])
 
 
-async def _measure(
+async def measure(
     folder: Path, postgres: Postgres, redis: ValkeyServer, database: str, count: int, environment: dict[str, str]
 ) -> tuple[float, float]:
     """Processor time a message: of all, and of PostgreSQL alone."""
