@@ -72,8 +72,6 @@ from search.finder import Finder
 from search.indexer import Indexer
 from search.vocabulary import Vocabulary
 from settings import Settings, get_settings, readable_by_others
-from upkeep.commands import COMMANDS as UPKEEP_COMMANDS
-from upkeep.commands import run_command as run_upkeep
 
 if TYPE_CHECKING:
     from edge.redis_client import RedisClient
@@ -405,6 +403,9 @@ def serve() -> None:
 
 def command(words: list[str]) -> None:
     """A command for who runs the server: what it did goes to standard output, why it could not to standard error."""
+    from upkeep.commands import COMMANDS as UPKEEP_COMMANDS  # here: a server needs none of it
+    from upkeep.commands import run_command as run_upkeep
+
     commands = {**dict.fromkeys(ACCOUNT_COMMANDS, "EMAIL"), **UPKEEP_COMMANDS}
     if len(words) != 2 or words[0] not in commands:
         usage = " | ".join(f"{name} {what}" for name, what in commands.items())

@@ -47,16 +47,23 @@ def main() -> str:
 
 
 async def measure(
-    folder: Path, postgres: Postgres, redis: ValkeyServer, database: str, count: int, environment: dict[str, str]
+    folder: Path,
+    postgres: Postgres,
+    redis: ValkeyServer,
+    database: str,
+    count: int,
+    environment: dict[str, str],
+    *,
+    users: int = USERS,
 ) -> tuple[float, float]:
     """Processor time a message: of all, and of PostgreSQL alone."""
     with running_nodes(folder, postgres, postgres.create_database(database), count, **environment) as servers:
-        chat.make_users(servers[0], USERS)
+        chat.make_users(servers[0], users)
         await asyncio.sleep(2)  # the nodes have heard of each other
         with contextlib.closing(Redis.from_url(redis.connection_url)) as client:
             pid = int(client.info("server")["process_id"])
         before = cpu_seconds_of(pid)
-        figures = await chat.measure_full_rate(servers if count > 1 else servers * 2, users=USERS, seconds=SECONDS)
+        figures = await chat.measure_full_rate(servers if count > 1 else servers * 2, users=users, seconds=SECONDS)
         assert figures.lost == 0, figures
         # The few messages before the measurement count too: a little to the disadvantage of Redis.
         ours = (cpu_seconds_of(pid) - before) / (figures.delivered_per_second * SECONDS) if environment else 0.0

@@ -1,8 +1,8 @@
 """Chat in 1 to 16 server processes on one PostgreSQL: what a message costs as processes are added.
 
-`python -m bench scale`: as many users in all arrangements, spread evenly, each writing to users of other processes; by
-PostgreSQL's NOTIFY, and by Redis. Each arrangement has servers and a database of its own. On a machine with few cores
-the processes share them: what is measured is processor time a message, which more cores do not change.
+`python -m bench scale`: 125 users a process, each writing to users of other processes; by PostgreSQL's NOTIFY, and by
+Redis. Each arrangement has servers and a database of its own. On few cores the processes share them: what
+is measured is processor time a message, with what many processes on one core cost each other.
 """
 
 import tempfile
@@ -16,6 +16,7 @@ from bench.servers import Postgres, running_postgres
 from bench.table import Row, Target, format_table
 
 COUNTS = (1, 2, 4, 8, 16)
+USERS = 125  # of each process
 FLAT = Target("<=", 1.2, "x")
 POOL = {"DB_POOL_SIZE": "3", "PDF_WORKERS": "1"}  # 16 of these have 64 connections
 
@@ -38,7 +39,7 @@ def _measure(folder: Path, postgres: Postgres, redis: ValkeyServer, count: int, 
     print(f"measuring {count} {'over Redis' if by_redis else 'by NOTIFY'} …", flush=True)
     environment = {**POOL, **({"REDIS_URL": redis.connection_url} if by_redis else {})}
     name = f"scale_{count}_{'redis' if by_redis else 'notify'}"
-    return uvloop.run(nodes.measure(folder, postgres, redis, name, count, environment))
+    return uvloop.run(nodes.measure(folder, postgres, redis, name, count, environment, users=USERS * count))
 
 
 def _rows(found: dict[tuple[int, bool], tuple[float, float]]) -> list[Row]:

@@ -34,6 +34,7 @@ ORPHAN_AGE = timedelta(hours=24)  # of a file without a document, before it is d
 PING_SECONDS = 5.0
 RETRIES = 2
 RETRY_SECONDS = 10.0
+REFUSED = re.compile(r"status code: (?:3|4(?!08|29))")  # by its configuration, not for now
 CLASSIC = re.compile(r"classic-[0-9a-f]{64}\.pdf")
 NO_ROOM = re.compile(r"status code: 507|<Code>(?:XMinioStorageFull|QuotaExceeded|StorageFull|InsufficientStorage)")
 CLIENT: "ClientConfig" = {"connect_timeout": "3s", "read_timeout": "30s", "timeout": "24h"}  # the last: slow downloads
@@ -65,6 +66,7 @@ class S3Storage(Storage):
             location.bucket,
             prefix=location.prefix or None,
             client_options={**CLIENT, "allow_http": (location.endpoint or "").startswith("http:")},
+            disable_bulk_delete=True,  # not every store that speaks S3 can
             retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
             **{name: value for name, value in given.items() if value},
         )
@@ -86,7 +88,7 @@ class S3Storage(Storage):
             obstore.put(self._store, probe, b"")
             obstore.delete(self._store, probe)
         except (BaseError, OSError) as error:
-            if "non-2xx status code: 4" in str(error):
+            if REFUSED.search(str(error)):
                 raise StartupError(f"STORAGE_URL: {self.description} refuses: {_reason(error)}") from error
             logger.warning("%s does not answer: %s", self.description, _reason(error))
 
