@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -46,6 +45,7 @@ from edge import health, metrics
 from edge.answers import add_error_handlers, operation_id, routes_for_head
 from edge.browsers import SessionCookie
 from edge.client import Client
+from edge.connections import Connections, raise_descriptor_limit, reserve_of
 from edge.draining import drain_before_exit
 from edge.engines import Engines
 from edge.envelope import CrashBoundary, Envelope, logger
@@ -77,7 +77,6 @@ if TYPE_CHECKING:
     from edge.redis_client import RedisClient
 
 VERSION = "0.1.0"
-MAX_DESCRIPTORS = 65_536
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
 TAGS = [
     {"name": "app", "description": "Welcome and health."},
@@ -295,7 +294,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             engines = await stack.enter_async_context(open_engines(settings))
         app.state.engines = engines
         _collect_less()
-        _raise_descriptor_limit()
+        raise_descriptor_limit()
         with drain_before_exit(engines[Readiness], engines[Feed].connections):
             yield
 
@@ -308,14 +307,6 @@ def _named_if_lost() -> Iterator[None]:
     except (DatabaseUnavailableError, BusyError, OperationalError, TimeoutError) as error:
         reason = " ".join(str(error.__cause__ or error).split()) or "no answer in time"
         raise StartupError(f"the database was lost during the start: {reason}") from error
-
-
-def _raise_descriptor_limit() -> None:
-    """Each socket takes a descriptor, and many systems allow 1,024 unless one asks for more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _collect_less() -> None:
@@ -386,8 +377,12 @@ def serve() -> None:
     app = _create_app_or_exit()
     settings = get_settings()
     configure_logging(settings)
+    descriptors = raise_descriptor_limit()
+    reserve = reserve_of(descriptors)
+    BoundedHttpProtocol.counted = Connections(each=settings.connections_per_network, most=descriptors - reserve)
     uvicorn.run(
         app,
+        backlog=reserve // 2,  # so many are accepted before the first of them is counted
         host=settings.host,
         port=settings.port,
         http=BoundedHttpProtocol,

@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     ] = ()  # names that it answers to, besides loopback's and addresses
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    connections_per_network: Annotated[int, Field(ge=1)] = 1000  # open at once; IPv6 by /64, trusted proxies excepted
     metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None  # for /metrics from other machines
 
     # The database: DATABASE_URL, else DB_*, else the embedded server

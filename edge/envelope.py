@@ -23,7 +23,7 @@ MAX_BODY_BYTES = 1024 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
 BODY_IDLE_SECONDS = 30.0  # without a byte of the body
 BODY_BYTES_PER_SECOND = 1024  # on average, after the first BODY_IDLE_SECONDS
-# Where nobody needs to be known: what strangers send is small, and not waited for long.
+# Where nobody needs to be known, or says who they are: what strangers send is small, and not waited for long.
 OPEN_PATHS = frozenset(
     ("/login", "/token", "/register", "/session", "/refresh", "/forgot-password", "/reset-password", "/confirm-email")
 )
@@ -91,7 +91,7 @@ class Envelope:
         limit, patience = MAX_BODY_BYTES, BODY_IDLE_SECONDS
         if scope["path"] in self._large_bodies:
             limit = self._max_upload_bytes
-        elif scope["path"] in OPEN_PATHS:
+        elif scope["path"] in OPEN_PATHS or (b"authorization" not in headers and b"cookie" not in headers):
             limit, patience = MAX_OPEN_BODY_BYTES, OPEN_BODY_SECONDS
         announced = int(headers.get(b"content-length", b"0") or 0)
         is_encoded = b"content-encoding" in headers and _is_encoded(scope)

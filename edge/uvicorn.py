@@ -7,6 +7,7 @@ import struct
 import uuid
 from typing import Any
 
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import ProtocolError
@@ -15,6 +16,8 @@ from websockets.protocol import State
 
 from edge.answers import error_response
 from edge.browsers import protect
+from edge.connections import Connections
+from edge.limits import network_of
 
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024
@@ -61,12 +64,16 @@ class _OneWrite:
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection, until it becomes a WebSocket."""
 
+    counted: Connections | None = None  # all that this process has, see `serve`
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.counted is not None and not self.counted.come(transport, self, self._network()):
+            self.give_up()
+            return
         with contextlib.suppress(OSError, AttributeError):  # Linux
             raw: socket.socket = transport.get_extra_info("socket")
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
@@ -77,7 +84,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
-            self._give_up()
+            self.give_up()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -86,10 +93,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_arrived()
+        if self.counted is not None:
+            self.counted.begin(self.transport)
         cycle = self.cycle
         super().on_headers_complete()
         if self.cycle is not cycle:
             self.cycle.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.counted is not None and self.cycle.response_complete:  # else the next one is under way
+            self.counted.end(self.transport, self)
+
+    def _network(self) -> str | None:
+        """The peer's; None for a proxy that is trusted to bring others."""
+        host = self.client[0] if self.client else ""
+        return None if not host or host in _TrustedHosts(self.config.forwarded_allow_ips) else network_of(host)
 
     def send_400_response(self, msg: str) -> None:
         """In the one shape of every error: a malformed request never reaches the envelope."""
@@ -102,12 +121,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
+        if self.counted is not None:
+            self.counted.go(self.transport)
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
         self._in_head = True
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.give_up)
 
     def _head_arrived(self) -> None:
         self._in_head = False
@@ -115,7 +136,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         self._head_arrived()
         transport: Any = self.transport
         transport.abort()
@@ -125,6 +146,11 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket."""
 
     _discarded_bytes = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if BoundedHttpProtocol.counted is not None:
+            BoundedHttpProtocol.counted.go(self.transport)
+        super().connection_lost(exc)
 
     async def send(self, message: Any) -> None:
         """Write a text as one frame at once (RFC 6455, section 5.2), if nothing prevents it."""

@@ -113,3 +113,14 @@ def test_a_large_body_is_refused_before_it_is_sent(server: Server, length: str) 
     status, _, body = exchange(server, head("POST", "/login", Content_Type="application/json", Content_Length=length))
 
     assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PATCH", "/me"), ("POST", "/api-keys"), ("POST", "/messages/1/read"), ("POST", "/login")]
+)
+def test_who_does_not_say_who_they_are_sends_little(server: Server, method: str, path: str) -> None:
+    request = head(method, path, None, Content_Type="application/json", Content_Length="20000")
+
+    status, _, body = exchange(server, request)
+
+    assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
