@@ -232,18 +232,20 @@ async def measure_full_rate(servers: Sequence[Server], *, users: int, seconds: f
         return _figures(servers, crowd, before, loop.time() - began, already=already)
 
 
-async def measure_steady_rate(server: Server, *, users: int, per_second: float, seconds: float) -> ChatFigures:
+async def measure_steady_rate(
+    servers: Sequence[Server], *, users: int, per_second: float, seconds: float
+) -> ChatFigures:
     """A random user sends a message, *per_second* times a second."""
-    async with open_crowd([server], users) as crowd:
+    async with open_crowd(servers, users) as crowd:
         loop = asyncio.get_running_loop()
         randomness = random.Random(57)
         people = list(crowd.sockets)
-        before, began = _cpu_of([server]), loop.time()
+        before, began = _cpu_of(servers), loop.time()
         for number in range(int(seconds * per_second)):
             await asyncio.sleep(max(0.0, began + number / per_second - loop.time()))
             crowd.send(randomness.choice(people), randomness)
         await crowd.wait_for_the_last()
-        return _figures([server], crowd, before, loop.time() - began)
+        return _figures(servers, crowd, before, loop.time() - began)
 
 
 def _cpu_of(servers: Sequence[Server]) -> tuple[float, float]:

@@ -373,7 +373,7 @@ async def measure_chat(sides: Sides, effort: Effort) -> list[Row]:
             Row(f"Chat, {users} users: lost", str(plain_lost), str(lost), None, Target("<=", 0, ""), lost),
         ]
     steady = await chat.measure_steady_rate(
-        sides[1].server, users=STEADY_USERS, per_second=STEADY_RATE, seconds=effort.chat_seconds
+        [sides[1].server], users=STEADY_USERS, per_second=STEADY_RATE, seconds=effort.chat_seconds
     )
     name = f"Chat, {STEADY_RATE:.0f} messages per second over {STEADY_USERS} sockets: p99"
     p99 = steady.p99_seconds * 1000
