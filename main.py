@@ -74,6 +74,7 @@ from search.vocabulary import Vocabulary
 from settings import Settings, get_settings, readable_by_others
 
 if TYPE_CHECKING:
+    from delivery.task_queue import TaskQueue
     from edge.redis_client import RedisClient
 
 VERSION = "0.1.0"
@@ -129,7 +130,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         if location.server is None:
             await warn_of_other_roles(database)
         mark = await get_installation_mark(database)
-        redis = await stack.enter_async_context(_open_redis(settings, database))
+        redis = await stack.enter_async_context(open_redis(settings, database))
         gatekeeper = Gatekeeper(settings, mark=mark)
         stack.callback(gatekeeper.close)
         installation = Installation(gatekeeper, mark=mark, version=VERSION)
@@ -137,10 +138,11 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         await asyncio.to_thread(storage.open)
         stack.callback(storage.close)
         engine = PdfEngine.from_settings(settings, shared=_share_answers(gatekeeper, redis))
-        engine.start()
+        if settings.celery_broker_url is None:
+            engine.start()  # else with the first picture or search
         stack.push_async_callback(asyncio.to_thread, engine.close)
         mailer = Mailer(settings)
-        bus = _make_bus(database, redis)
+        bus = make_bus(database, redis)
         hits = _share_limits(gatekeeper, database, redis)
         limits = RateLimits(settings, shared=hits, has_other_nodes=bus.has_other_nodes)
         feed = Feed(database, bus)
@@ -148,11 +150,15 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         messenger = Messenger(database, feed, bus, presence, limits)
         sign_ins = SignIns(settings, gatekeeper, database, feed)
         audit_trail = AuditTrail(settings, database)
-        outbox = Outbox(database, mailer, node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
+        tasks = open_tasks(settings)
+        if tasks is not None:
+            tasks.start()
+            stack.push_async_callback(asyncio.to_thread, tasks.close)
+        outbox = _make_outbox(settings, database, mailer, bus, tasks)
         quotas = Quotas(settings)
         passwords = FilePasswords(gatekeeper.tokens.derive_secret("documents", "file passwords"))
         await passwords.seal_older(database)
-        readings = Readings(database, engine, storage, feed, quotas, passwords)
+        readings = _make_readings(database, engine, storage, feed, quotas, passwords, bus, tasks)
         library = Library(database, storage, readings, feed, messenger, quotas, passwords)
         farewells = (library.forget_person, messenger.forget_person)
         people = People(settings, gatekeeper, database, feed, sign_ins, outbox, audit_trail, farewells)
@@ -232,7 +238,7 @@ async def _close_together(*closing: Callable[[], Awaitable[None]]) -> None:
 
 
 @asynccontextmanager
-async def _open_redis(settings: Settings, database: Database) -> AsyncIterator["RedisClient | None"]:
+async def open_redis(settings: Settings, database: Database) -> AsyncIterator["RedisClient | None"]:
     if settings.redis_url is None:
         yield None
         return
@@ -263,7 +269,41 @@ def _share_limits(gatekeeper: Gatekeeper, database: Database, redis: "RedisClien
     return RedisHits(redis, hide=hide)
 
 
-def _make_bus(database: Database, redis: "RedisClient | None") -> Bus:
+def open_tasks(settings: Settings) -> "TaskQueue | None":
+    if settings.celery_broker_url is None:
+        return None
+    from delivery.task_queue import TaskQueue
+
+    return TaskQueue(settings.celery_broker_url.get_secret_value())
+
+
+def _make_outbox(settings: Settings, database: Database, mailer: Mailer, bus: Bus, tasks: "TaskQueue | None") -> Outbox:
+    retry_seconds = settings.smtp_retry_seconds
+    if tasks is None:
+        return Outbox(database, mailer, node_id=bus.node_id, retry_seconds=retry_seconds)
+    from delivery.remote_outbox import RemoteOutbox
+
+    return RemoteOutbox(database, mailer, tasks, node_id=bus.node_id, retry_seconds=retry_seconds)
+
+
+def _make_readings(
+    database: Database,
+    engine: PdfEngine,
+    storage: Storage,
+    feed: Feed,
+    quotas: Quotas,
+    passwords: FilePasswords,
+    bus: Bus,
+    tasks: "TaskQueue | None",
+) -> Readings:
+    if tasks is None:
+        return Readings(database, engine, storage, feed, quotas, passwords)
+    from documents.remote_readings import RemoteReadings
+
+    return RemoteReadings(database, engine, storage, feed, quotas, passwords, bus=bus, tasks=tasks)
+
+
+def make_bus(database: Database, redis: "RedisClient | None") -> Bus:
     if redis is None:
         return Bus(database)
     from delivery.redis_bus import RedisBus
@@ -277,6 +317,8 @@ def _log_start(settings: Settings, location: DatabaseLocation, storage: Storage)
     logger.info("uploads:  %s (at most %d MB a file)", storage.description, settings.max_upload_mb)
     if settings.redis_url is not None:
         logger.info("nodes:    hear each other by Redis")
+    if settings.celery_broker_url is not None:
+        logger.info("tasks:    extraction and e-mail are for Celery workers")
     logger.info("mail:     %s", f"by {settings.smtp_host}" if settings.smtp_host else "off, SMTP_HOST is not set")
     if (path := readable_by_others(Path(".env"))) is not None:
         logger.warning("%s holds secrets, and others on this machine may read it: chmod 600 %s", path, path)

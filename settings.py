@@ -16,6 +16,7 @@ from errors import StartupError
 MINIMUM_SECRET_KEY_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^\s/?#@*:\[\]]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")  # RFC 6454, section 6.2
 REDIS_URL = re.compile(r"rediss?://(?:[^@/\s]*@)?[^@/\s]+(?:/\d*)?(?:\?\S*)?\Z|unix://\S+\Z")
+BROKER_URL = re.compile(r"(?:rediss?|amqps?)://\S+\Z")
 HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?")
 SAMPLE_SECRET_KEYS = (
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
 
     # More than one machine; without it nodes hear each other by the database
     redis_url: SecretStr | None = None  # redis://, rediss:// or unix://, as redis-py has them; Valkey works
+    celery_broker_url: SecretStr | None = None  # redis:// or amqp://; workers extract documents and send e-mails
 
     # Accounts
     secret_key: SecretStr | None = None  # if unset, generated once and kept in data_dir
@@ -185,6 +187,13 @@ class Settings(BaseSettings):
         if value is None or REDIS_URL.match(value.get_secret_value()):
             return value
         raise ValueError("write an address like redis://:password@host:6379/0")
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _check_broker_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or BROKER_URL.match(value.get_secret_value()):
+            return value
+        raise ValueError("write an address like redis://host:6379/1 or amqp://user:password@host:5672//")
 
     @field_validator("cors_origins", mode="before")
     @classmethod

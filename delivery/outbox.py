@@ -41,6 +41,7 @@ class Outbox:
         self._node_id = node_id
         self._retry_seconds = retry_seconds
         self._is_due = asyncio.Event()
+        self._turn = asyncio.Lock()  # one e-mail after the other
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._forgetting: asyncio.Task[None] | None = None
@@ -77,15 +78,29 @@ class Outbox:
         """Send what was stored."""
         self._is_due.set()
 
+    async def send(self, notification_id: int) -> None:
+        """Send one e-mail, unless it was sent, is not due, or another living node sends it."""
+        async with self._turn:
+            await self._send_next(notification_id)
+
+    async def _send_next(self, notification_id: int | None = None) -> bool:
+        """Send what is due, or that one; False if there was nothing."""
+        notification = await queries.claim_notification(
+            self._database, node_id=self._node_id, notification_id=notification_id
+        )
+        if notification is None:
+            return False
+        await self._send(notification)
+        return True
+
     async def _run(self) -> None:
         while not self._closing:
             self._is_due.clear()
             due_in: float | None = RECONNECT_SECONDS
             try:
-                notification = await queries.claim_notification(self._database, node_id=self._node_id)
-                if notification is not None:
-                    await self._send(notification)
-                    continue
+                async with self._turn:
+                    if await self._send_next():
+                        continue
                 due_in = await queries.seconds_to_next_notification(self._database, node_id=self._node_id)
             except PagewireError as error:
                 logger.info("outbox: %s", error)

@@ -364,8 +364,11 @@ async def insert_notification(conn: Executor, *, sender_id: int | None, email: s
     return row.id
 
 
-async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow | None:
-    """Claim the next notification that is due and that no other living node is sending; its attempts count this one.
+async def claim_notification(
+    conn: Executor, *, node_id: int, notification_id: int | None = None
+) -> NotificationRow | None:
+    """Claim the next notification that is due and that no other living node is sending, or only that with the id; its
+    attempts count this one.
 
     Pagewire's own come first: who waits for a link does not wait for a crowd of users.
     """
@@ -375,6 +378,7 @@ async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow
         UPDATE notifications AS n SET node_id = %(node_id)s, attempts = attempts + 1
          WHERE id = (SELECT id FROM notifications
                       WHERE status = 'queued' AND next_attempt_at <= now()
+                        AND id = coalesce(%(notification_id)s, id)
                         AND (node_id = %(node_id)s OR {NODE_IS_GONE})
                       ORDER BY is_own DESC, next_attempt_at
                         FOR UPDATE SKIP LOCKED LIMIT 1)
@@ -382,7 +386,7 @@ async def claim_notification(conn: Executor, *, node_id: int) -> NotificationRow
                   (SELECT email FROM users WHERE id = n.sender_id),
                   EXISTS (SELECT 1 FROM users WHERE id = n.sender_id AND verified_at IS NOT NULL)
         """,
-        {"node_id": node_id},
+        {"node_id": node_id, "notification_id": notification_id},
     )
 
 

@@ -116,7 +116,7 @@ class Library:
                         client_id=client_id,
                         sealed_password=self._passwords.seal(password, sha256=file.sha256),
                         keep_failed=wait is None,
-                        node_id=self._feed.node_id,
+                        node_id=self._readings.node_id,
                         file_exists=self._storage.find,
                     )
                     if not (wait or cards or document.duplicate):  # a card tells of it too
@@ -288,7 +288,7 @@ class Library:
             if not await queries.lock_document(tx, document_id=document_id):
                 raise DocumentNotFoundError
             if not await queries.restart_extraction(
-                tx, document_id=document_id, node_id=self._feed.node_id, sealed_password=sealed_password
+                tx, document_id=document_id, node_id=self._readings.node_id, sealed_password=sealed_password
             ):
                 raise DocumentNotReadyError
             deliveries = await self._notify_readers(tx, "document.changed", document_id)

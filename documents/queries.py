@@ -97,12 +97,12 @@ async def insert_document(
     client_id: str | None,
     sealed_password: str | None = None,
     keep_failed: bool = False,
-    node_id: int,
+    node_id: int | None,
     file_exists: Callable[[str], Awaitable[object]] | None = None,
 ) -> InsertedDocument:
-    """Record a stored file that *node_id* is about to extract; a known *client_id* returns the first document.
+    """Record a stored file that *node_id* is about to extract (None: whoever claims it).
 
-    That one takes the new file if its own does not exist any more, as after an upload that was refused.
+    A known *client_id* returns the first document. That one takes the new file if its own does not exist any more, as after an upload that was refused.
 
     Raises:
         ClientIdReusedError: if *client_id* came with other content before; BusyError: if it keeps coming and going.
@@ -335,8 +335,19 @@ async def reopen_extraction(tx: Connection, *, document_id: int, node_id: int) -
     return touched == 1
 
 
-async def restart_extraction(tx: Connection, *, document_id: int, node_id: int, sealed_password: str | None) -> bool:
-    """Have *node_id* extract a document again; False if it is processing."""
+async def keep_if_failed(conn: Executor, *, document_id: int) -> bool:
+    """Nobody waits for a document any more: it stays if it cannot be extracted. False if it is extracted already."""
+    touched = await conn.execute(
+        "UPDATE documents SET keep_failed = true WHERE id = %(document_id)s AND status = 'processing'",
+        {"document_id": document_id},
+    )
+    return touched == 1
+
+
+async def restart_extraction(
+    tx: Connection, *, document_id: int, node_id: int | None, sealed_password: str | None
+) -> bool:
+    """Have *node_id*, or whoever claims it, extract a document again; False if it is processing."""
     touched = await tx.execute(
         """
         UPDATE documents

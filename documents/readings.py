@@ -60,6 +60,10 @@ class Readings:
     over by any other node.
     """
 
+    recover_every_seconds = RECOVER_EVERY_SECONDS
+    most_at_once = MAX_EXTRACTIONS  # that are under way when recovery has taken over more
+    least_at_once = RECOVERED_AT_LEAST  # that it takes over
+
     def __init__(
         self,
         database: Database,
@@ -76,6 +80,7 @@ class Readings:
         self._quotas = quotas
         self._passwords = passwords
         self._node_id = feed.node_id
+        self.node_id: int | None = feed.node_id  # whose new documents are; None: they wait for who claims them
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[int, str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._refusals: OrderedDict[int, PagewireError] = OrderedDict()  # by document, the last one at the end
@@ -97,7 +102,7 @@ class Readings:
             async with asyncio.timeout(SWEEP_SECONDS):
                 await self._swept.wait()
         self._recovery = asyncio.create_task(
-            repeat(self._recover, every_seconds=RECOVER_EVERY_SECONDS, logger=logger, name="resuming extractions")
+            repeat(self._recover, every_seconds=self.recover_every_seconds, logger=logger, name="resuming extractions")
         )
         self._renewals.start()
         self._expiry.start()
@@ -189,14 +194,17 @@ class Readings:
                 raise  # the database is down or the server busy: recovery tries again
             if isinstance(reason, ExtractionLimitError):
                 self._turns.put_last(document.user_id)
-            if document.keep_failed:
-                await self._fail(document_id, reason)
-            else:
-                self._refusals[document.id] = reason
-                if len(self._refusals) > REFUSALS:
-                    self._refusals.popitem(last=False)
-                await self._discard(document)
+            await self._refuse(document, reason)
             raise
+
+    async def _refuse(self, document: DocumentRow, reason: PagewireError) -> None:
+        if document.keep_failed:
+            await self._fail(document.id, reason)
+            return
+        self._refusals[document.id] = reason
+        if len(self._refusals) > REFUSALS:
+            self._refusals.popitem(last=False)
+        await self._discard(document)
 
     async def _claim(self, document: DocumentRow) -> bool:
         """Make a document ours; False if another node extracts it."""
@@ -251,7 +259,7 @@ class Readings:
             await self._quotas.check(tx, user_id=owner_id)
         return deliveries
 
-    async def _fail(self, document_id: int, error: PagewireError) -> None:
+    async def _fail(self, document_id: int, error: PagewireError, *, notify: bool = True) -> None:
         async with self._database.transaction() as tx:
             owner_id = await queries.fail_extraction(
                 tx,
@@ -260,7 +268,7 @@ class Readings:
                 error_code=error.code,
                 error_detail=error.detail,
             )
-            deliveries = await self._notify(tx, owner_id, "document.failed", document_id)
+            deliveries = await self._notify(tx, owner_id if notify else None, "document.failed", document_id)
         self._feed.expect(deliveries)
 
     async def _discard(self, document: DocumentRow) -> None:
@@ -300,7 +308,7 @@ class Readings:
             self._database,
             node_id=self._node_id,
             busy_with=list(self._tasks),
-            limit=max(MAX_EXTRACTIONS - len(self._tasks), RECOVERED_AT_LEAST),
+            limit=max(self.most_at_once - len(self._tasks), self.least_at_once),
         )
         for document_id in claimed:
             logger.info("resuming extraction of document %d", document_id)

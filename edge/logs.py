@@ -67,17 +67,20 @@ def mask_secrets(text: str) -> str:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our log and uvicorn's to standard error, without uvicorn's access log: the envelope writes one."""
+    """Send our log and uvicorn's to standard error, without uvicorn's access log: the envelope writes one. Of Celery's,
+    what is wrong.
+    """
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
         handler.setFormatter(_JsonFormatter())
     else:
         handler.setFormatter(_TextFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-    for name in ("pagewire", "uvicorn"):
+    level = settings.log_level.upper()
+    for name, least in (("pagewire", level), ("uvicorn", level), ("celery", "WARNING")):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
-        logger.setLevel(settings.log_level.upper())
+        logger.setLevel(least)
     access = logging.getLogger("uvicorn.access")
     access.handlers = []
     access.propagate = False

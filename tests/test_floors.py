@@ -22,6 +22,7 @@ FLOORS = [
     {"documents"},
     {"search", "upkeep"},
     {"main"},
+    {"worker"},
 ]
 DOORS = {
     "psycopg2": {"db", "postgres.embedded", "postgres.location", "postgres.roles"},
@@ -32,6 +33,7 @@ DOORS = {
     "xlsxwriter": {"extraction.tabular"},
     "smtplib": {"delivery.smtp"},
     "limits": {"edge.limits", "edge.redis_limits", "settings"},
+    "celery": {"delivery.task_queue", "worker"},
     "redis": {"edge.redis_answers", "edge.redis_client", "edge.redis_limits"},
     "bcrypt": {"auth"},
     "jwt": {"auth"},
