@@ -1,5 +1,6 @@
 """A backup is one moment of database and files; what is restored from it is whole, and known to be another history."""
 
+import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -183,15 +184,23 @@ def test_a_restore_into_an_installation_that_is_used_is_refused(
     assert database.query("SELECT count(*) FROM users") == [(1,)]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], TestDatabase]) -> bytes:
+    """The archive of an installation with one document."""
+    folder = tmp_path_factory.mktemp("whole")
+    server = Server(folder / "server", make_database().url).start()
+    register(server, "alice").upload(make_pdf("x"))
+    back_up(server, folder / "backup.tar")
+    server.kill()
+    return (folder / "backup.tar").read_bytes()
+
+
 @pytest.mark.parametrize("harm", ["cut", "no backup", "a file", "the database"])
 def test_an_archive_that_is_not_whole_is_refused(
-    alice: Person, server: Server, make_server: Callable[..., Server], file: Path, harm: str
+    whole: bytes, make_server: Callable[..., Server], database: TestDatabase, file: Path, harm: str
 ) -> None:
-    alice.upload(make_pdf("x"))
-    back_up(server, file)
-    content = bytearray(file.read_bytes())
-    with file.open("rb") as whole:
-        members = {member.name: member for member in list_members(whole)}
+    content = bytearray(whole)
+    members = {member.name: member for member in list_members(io.BytesIO(whole))}
     if harm == "cut":
         del content[members["files/0"].first + 10 :]
     elif harm == "no backup":
@@ -199,16 +208,15 @@ def test_an_archive_that_is_not_whole_is_refused(
     else:
         content[members["files/0" if harm == "a file" else "database.dump"].first + 100] ^= 1
     file.write_bytes(content)
-    copy = make_server("copy")
+    copy = make_server("copy", database)
     copy.folder.mkdir()
 
     refused = run(copy, "restore", str(file))
 
     assert refused.returncode == 3
-    assert len(refused.stderr.splitlines()[-1:]) == 1
-    assert ("is no backup" in refused.stderr) if harm in ("cut", "no backup") else ("is damaged" in refused.stderr)
-    copy.start()
-    assert copy.client().get("/setup").status_code != 500
+    reason = refused.stderr.splitlines()[-1]
+    assert ("is no backup" in reason) if harm in ("cut", "no backup") else ("is damaged" in reason)
+    assert database.query("SELECT to_regclass('users')") == [(None,)]
 
 
 def test_a_backup_is_never_written_over_and_says_what_is_missing(alice: Person, server: Server, file: Path) -> None:

@@ -116,7 +116,10 @@ def test_a_damaged_file_is_not_moved_and_a_missing_one_is_counted(
 
 
 @pytest.mark.parametrize("url", ["ftp://host/folder", "s3://", "s3://bucket?endpoint=host", "file:"])
-def test_a_wrong_target_is_one_clear_line(server: Server, url: str) -> None:
+def test_a_wrong_target_is_one_clear_line(make_server: Callable[..., Server], url: str) -> None:
+    server = make_server()  # it need not run
+    server.folder.mkdir()
+
     refused = run(server, "move-files", url)
 
     assert (refused.returncode, refused.stdout) == (3, "")
