@@ -5,16 +5,18 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from edge.fields import MAX_ID, refusal
 
 NOT_A_CURSOR = "Should be a cursor of an earlier answer to the same search"
 MAX_SECONDS = 1e12
 
+Sort = Literal["best", "newest"]
+
 
 class Place(NamedTuple):
-    """A hit's place in the list: the best first, among equals the newest."""
+    """A hit's place in the list: the best first, among equals the newest; or the newest, among equals the best."""
 
     score: float
     created_at: float  # seconds
@@ -22,15 +24,16 @@ class Place(NamedTuple):
     id: int  # of the document or the message
     page: int
 
-    @property
-    def order(self) -> tuple[float, float, int, int, int]:
+    def order(self, sort: Sort) -> tuple[float, ...]:
+        if sort == "newest":
+            return (-self.created_at, self.kind, -self.id, -self.score, self.page)
         return (-self.score, -self.created_at, self.kind, -self.id, self.page)
 
 
 class Cursor(NamedTuple):
     """Candidates are ranked window by window, the newest first; see Finder."""
 
-    tier: int = 0  # 0: words as they were typed, 1: longer words too
+    tier: int = 0  # 0: words as they were typed, 1: longer words too; the newest are one list of both
     before_document: int = MAX_ID  # the window begins with the documents before this one; 0: there are no more
     after_page: int = 0  # of one document
     before_message: int = MAX_ID
@@ -80,8 +83,8 @@ def _is_number(value: object, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most  # no NaN is
 
 
-def first_after(places: Sequence[Place], after: Place | None) -> int:
+def first_after(places: Sequence[Place], after: Place | None, sort: Sort) -> int:
     """The number of the first of the sorted *places* that comes after one."""
     if after is None:
         return 0
-    return next((number for number, place in enumerate(places) if place.order > after.order), len(places))
+    return next((number for number, place in enumerate(places) if place.order(sort) > after.order(sort)), len(places))

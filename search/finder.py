@@ -12,12 +12,13 @@ from search.cursors import Cursor, first_after
 from search.queries import MessageText, PageText
 from search.snippets import Highlighter, Snippet
 from search.vocabulary import Vocabulary
-from search.windows import MESSAGE, PAGE, Asked, Ranked, Reader, Search
+from search.windows import MESSAGE, PAGE, Asked, Ranked, Reader, Search, Totals
 
 SEARCHES_AT_ONCE = 4  # of the pool's connections
 PATIENCE_SECONDS = 3.0  # for a turn
 ENOUGH_SECONDS = 0.5  # then the answer is what was found so far, and a cursor
 STATEMENT_SECONDS = 1.0
+COUNTED = 100  # hits; of more, those that are found anyway
 LONG_TEXT = 20_000  # characters; longer ones are looked through in a thread
 QUERY_CANCELED = "57014"  # PostgreSQL manual, appendix A
 
@@ -38,6 +39,7 @@ class MessageHit(NamedTuple):
 class Found(NamedTuple):
     hits: list[PageHit | MessageHit]
     next_cursor: Cursor | None
+    totals: Totals | None  # of a list from its beginning
 
 
 class Finder:
@@ -45,7 +47,7 @@ class Finder:
 
     A list has two tiers: first what holds the words as they were typed, then what holds longer words that begin with
     them. Each tier is a row of windows: the newest 300 pages and messages, the next 300, and so on. Hits are ranked
-    within their window.
+    within their window. Sorted by time there is one tier, of both.
     """
 
     def __init__(self, database: Database, vocabulary: Vocabulary) -> None:
@@ -60,19 +62,19 @@ class Finder:
             BusyError: if too many searches wait; SearchTimeoutError: if not even a part can be searched in time.
         """
         async with self._turns.take(user_id):
-            ranked, next_cursor = await self._list(search, user_id, limit, cursor or self._begin(search))
+            listed = await self._list(search, user_id, limit, cursor)
+            ranked, next_cursor = listed.end(limit)
             hits = await self._show(search, user_id, ranked)
-        return Found(hits, next_cursor)
+        return Found(hits, next_cursor, listed.count() if cursor is None else None)
 
     def _begin(self, search: Search) -> Cursor:
-        return Cursor(weights=tuple(self._vocabulary.weigh(term) for term in search.query.wanted))
+        tier = 1 if search.sort == "newest" and search.query.has_longer else 0
+        return Cursor(tier, weights=tuple(self._vocabulary.weigh(term) for term in search.query.wanted))
 
-    async def _list(
-        self, search: Search, user_id: int, limit: int, cursor: Cursor
-    ) -> tuple[list[Ranked], Cursor | None]:
+    async def _list(self, search: Search, user_id: int, limit: int, cursor: Cursor | None) -> "_List":
         """The next hits, and where to go on; a statement that takes too long ends the list, or is split up."""
         deadline = asyncio.get_running_loop().time() + ENOUGH_SECONDS
-        listed = _List(cursor)
+        listed = _List(cursor or self._begin(search), counted=COUNTED if cursor is None else 0)
         for careful in (False, True):
             try:
                 async with self._database.transaction(settings=queries.settings(seconds=STATEMENT_SECONDS)) as tx:
@@ -86,7 +88,7 @@ class Finder:
                     break
         else:
             raise SearchTimeoutError
-        return listed.end(limit)
+        return listed
 
     # What is shown
 
@@ -117,21 +119,31 @@ class Finder:
 
 
 class _List:
-    """What is found so far, and where it goes on."""
+    """What is found so far, and where it goes on: until there is enough to show, and *counted* hits are counted."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, *, counted: int) -> None:
         self.found: list[Ranked] = []
         self._upcoming: Cursor | None = cursor
+        self._counted = counted
+        self._pages = self._messages = 0
 
     async def add_windows(self, reader: Reader, limit: int, vocabulary: Vocabulary) -> None:
         clock = asyncio.get_running_loop().time
         is_first = True
-        while self._upcoming is not None and len(self.found) <= limit and (is_first or clock() < reader.deadline):
+        while self._upcoming is not None and self._wants_more(limit) and (is_first or clock() < reader.deadline):
             window = await Asked(reader, self._upcoming, vocabulary).rank()
             places = [ranked.place for ranked in window.ranked]
-            self.found += window.ranked[first_after(places, self._upcoming.after) :]
+            self.found += window.ranked[first_after(places, self._upcoming.after, reader.search.sort) :]
+            self._pages += window.pages
+            self._messages += window.messages
             self._upcoming = window.next_cursor
             is_first = False
+
+    def _wants_more(self, limit: int) -> bool:
+        return len(self.found) <= limit or self._pages + self._messages < self._counted
+
+    def count(self) -> Totals:
+        return Totals(self._pages, self._messages, self._upcoming is None)
 
     def end(self, limit: int) -> tuple[list[Ranked], Cursor | None]:
         if len(self.found) <= limit:

@@ -16,7 +16,7 @@ from edge.engines import opened
 from edge.fields import IdParameter, NotBlank, refusal
 from errors import SearchTimeoutError
 from messages.routes import Attachment
-from search.cursors import Cursor
+from search.cursors import Cursor, Sort
 from search.finder import Finder, MessageHit, PageHit
 from search.indexer import Indexer
 from search.queries import Filters
@@ -126,11 +126,20 @@ def _pieces(snippet: Snippet) -> list[SnippetPiece]:
     return [SnippetPiece(text=piece.text, hit=piece.hit) for piece in snippet.pieces]
 
 
+class Totals(BaseModel):
+    """How many match; a document's pages are all counted, also those that are not in the list."""
+
+    pages: int = Field(examples=[6])
+    messages: int = Field(examples=[3])
+    exact: bool = Field(description="false: at least so many. Up to a hundred are counted, unless that takes long")
+
+
 class SearchPage(BaseModel):
-    """Hits, the best first; `next_cursor` leads to the next ones."""
+    """Hits, the best or the newest first; `next_cursor` leads to the next ones."""
 
     results: list[Annotated[FoundPage | FoundMessage, Field(discriminator="type")]]
     next_cursor: str | None = Field(examples=["WyI1ZjBj…"])
+    totals: Totals | None = Field(description="in the first answer; null in those to a cursor")
     indexing: bool = Field(description="what was there before an update is still being indexed, and may be missing")
 
 
@@ -157,6 +166,9 @@ async def search(
     ] = None,
     before: Annotated[Moment | None, Query(description="added or sent before")] = None,
     after: Annotated[Moment | None, Query(description="added or sent at that time or later")] = None,
+    sort: Annotated[
+        Sort, Query(description="newest: by the time when the document was added or the message was sent")
+    ] = "best",
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
 ) -> SearchPage:
@@ -165,10 +177,10 @@ async def search(
     Side by side as typed counts most, then near each other, then all on the page; words in a document's name count
     more, and so do rare words. A word of three letters or more also finds longer words that begin with it, after those
     that are the same. Of words that are on very many pages, the best of the newest come first. A document has at most
-    three pages in the list.
+    three pages in the list. Sorted by time, words and longer words are one list.
     """
     filters = Filters(document_id, from_id, before, after)
-    wanted = Search(q, _checked("q", parse, q), kind, filters)
+    wanted = Search(q, _checked("q", parse, q), kind, filters, sort)
     place = None
     if cursor is not None:
         terms = len(wanted.query.wanted)
@@ -179,6 +191,7 @@ async def search(
             FoundPage.from_hit(hit) if isinstance(hit, PageHit) else FoundMessage.from_hit(hit) for hit in found.hits
         ],
         next_cursor=None if found.next_cursor is None else found.next_cursor.write(wanted.fingerprint),
+        totals=None if found.totals is None else Totals(**found.totals._asdict()),
         indexing=indexer.is_behind,
     )
 

@@ -3,15 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from db import Connection
 from extraction.folding import fold, strip_accents
 from extraction.tokens import make_message_vector, party_key
 from search import queries
-from search.cursors import Cursor, Place, fingerprint
+from search.cursors import Cursor, Place, Sort, fingerprint
 from search.patterns import TermPattern
-from search.queries import CANDIDATES, Filters, PageCandidate, Rank
+from search.queries import CANDIDATES, Filters, MessageCandidate, PageCandidate, Rank
 from search.terms import Query
 from search.vocabulary import Vocabulary
 
@@ -36,10 +37,19 @@ class Search(NamedTuple):
     query: Query
     kind: Kind | None
     filters: Filters
+    sort: Sort
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(" ".join(self.text.split()), self.kind, *self.filters)
+        return fingerprint(" ".join(self.text.split()), self.kind, *self.filters, self.sort)
+
+
+class Totals(NamedTuple):
+    """How many pages and messages match, also those that the list does not show; at least so many if not *exact*."""
+
+    pages: int
+    messages: int
+    exact: bool
 
 
 class Ranked(NamedTuple):
@@ -55,9 +65,16 @@ class _PageWindow(NamedTuple):
     next_page: int = 0
 
 
+class _MessageWindow(NamedTuple):
+    candidates: list[MessageCandidate]
+    next_message: int = 0  # where the next one begins; 0: nowhere
+
+
 class Window(NamedTuple):
     ranked: list[Ranked]
     next_cursor: Cursor | None
+    pages: int  # that are new in it, also those that are not ranked
+    messages: int
 
 
 class Reader:
@@ -104,6 +121,7 @@ class Asked:
         self._cursor = cursor
         query = self._search.query
         self._longer = cursor.tier == 1
+        self._tiers = self._search.sort == "best"
         self._tsquery = query.as_tsquery(longer=self._longer)
         self._is_rare = not reader.careful and vocabulary.is_rare(query, longer=self._longer)
         self._rank = Rank(
@@ -118,30 +136,37 @@ class Asked:
         pages = _PageWindow([], 0)
         if kind != "message" and cursor.before_document:
             pages = await self._find_pages()
-        before_message = next_message = 0
-        messages: list[queries.MessageCandidate] = []
+        before_message = 0
+        messages = _MessageWindow([])
         if kind != "page" and self._search.filters.document_id is None and cursor.before_message:
             messages = await self._find_messages()
-            before_message = min(cursor.before_message, messages[0].id + 1) if messages else 0
-            next_message = messages[-1].id if len(messages) == CANDIDATES else 0
+            if messages.candidates:
+                before_message = min(cursor.before_message, messages.candidates[0].id + 1)
+        if self._search.sort == "newest":
+            pages, messages = _end_together(pages, messages)
         here = cursor._replace(before_document=pages.before_document, before_message=before_message, after=None)
+        new_messages = [row for row in messages.candidates if not row.in_first_tier]
         ranked = self._rank_pages(pages.candidates, here)
         ranked += [
-            Ranked(Place(row.score, row.created_at.timestamp(), MESSAGE, row.id, 0), 0, here)
-            for row in messages
-            if not row.in_first_tier
+            Ranked(Place(row.score, row.created_at.timestamp(), MESSAGE, row.id, 0), 0, here) for row in new_messages
         ]
-        ranked.sort(key=lambda each: each.place.order)
-        return Window(ranked, self._go_on(pages, next_message))
+        ranked.sort(key=lambda each: each.place.order(self._search.sort))
+        new_pages = sum(not row.in_first_tier for row in pages.candidates)
+        return Window(ranked, self._go_on(pages, messages.next_message), new_pages, len(new_messages))
 
     def _go_on(self, pages: _PageWindow, next_message: int) -> Cursor | None:
         if pages.next_document or next_message:
             return self._cursor._replace(
                 before_document=pages.next_document, after_page=pages.next_page, before_message=next_message, after=None
             )
-        if not self._longer and self._search.query.has_longer:
+        if self._tiers and not self._longer and self._search.query.has_longer:
             return Cursor(tier=1, weights=self._cursor.weights)
         return None
+
+    @property
+    def _first_tier(self) -> bool:
+        """Whether hits of the first tier are in the list already."""
+        return self._longer and self._tiers
 
     # Pages
 
@@ -210,7 +235,7 @@ class Asked:
             user_id=self._reader.user_id,
             filters=self._search.filters,
             query=self._tsquery,
-            first_tier=self._search.query.as_tsquery(longer=False) if self._longer else None,
+            first_tier=self._search.query.as_tsquery(longer=False) if self._first_tier else None,
             rank=self._rank,
             keys=keys,
             from_document_id=from_document_id,
@@ -221,21 +246,22 @@ class Asked:
 
     # Messages
 
-    async def _find_messages(self) -> list[queries.MessageCandidate]:
+    async def _find_messages(self) -> _MessageWindow:
         mark, tail = await self._find_in_tail()
         key = party_key(self._reader.user_id)
-        return await queries.find_messages(
+        found = await queries.find_messages(
             self._reader.tx,
             user_id=self._reader.user_id,
             filters=self._search.filters,
             query=self._search.query.as_tsquery(longer=self._longer, also=key),
-            first_tier=self._search.query.as_tsquery(longer=False, also=key) if self._longer else None,
+            first_tier=self._search.query.as_tsquery(longer=False, also=key) if self._first_tier else None,
             rank=self._rank,
             mark=mark,
             tail=tail,
             before_id=self._cursor.before_message,
             limit=CANDIDATES,
         )
+        return _MessageWindow(found, found[-1].id if len(found) == CANDIDATES else 0)
 
     async def _find_in_tail(self) -> tuple[int, list[tuple[int, str]]]:
         """The last indexed message, and the vectors of later ones that may match: PostgreSQL says which of them do."""
@@ -267,3 +293,28 @@ def _close(found: list[PageCandidate], before_id: int) -> _PageWindow:
     if whole:
         return _PageWindow(whole, before_id, last_id + 1)
     return _PageWindow(found, before_id, last_id)
+
+
+def _end_together(pages: _PageWindow, messages: _MessageWindow) -> tuple[_PageWindow, _MessageWindow]:
+    """Both up to the same time, if one of them goes on: what is older comes after the rest of it."""
+    if pages.next_document and not pages.candidates:
+        return pages, _leave(messages, 0)
+    last_page = pages.candidates[-1].created_at if pages.next_document else None
+    last_message = messages.candidates[-1].created_at if messages.next_message else None
+    if last_page is not None and (last_message is None or last_page >= last_message):
+        kept = takewhile(lambda row: row.created_at >= last_page, messages.candidates)
+        return pages, _leave(messages, len(list(kept)))
+    if last_message is not None:
+        newer = takewhile(lambda row: row.created_at >= last_message, pages.candidates)
+        kept_pages = list(newer)
+        if len(kept_pages) < len(pages.candidates):
+            following = pages.candidates[len(kept_pages)].document_id
+            pages = pages._replace(candidates=kept_pages, next_document=following + 1, next_page=0)
+    return pages, messages
+
+
+def _leave(messages: _MessageWindow, count: int) -> _MessageWindow:
+    """The first *count* of them; the others come later."""
+    if count == len(messages.candidates):
+        return messages
+    return _MessageWindow(messages.candidates[:count], messages.candidates[count].id + 1)

@@ -3,27 +3,21 @@
 import pytest
 
 from support.databases import TestDatabase
-from support.library import add_document, found_messages, found_pages, say, search, share, wait_for_index
+from support.library import (
+    add_document,
+    bulk,
+    found_messages,
+    found_pages,
+    identify,
+    say,
+    search,
+    share,
+    wait_for_index,
+    walk,
+)
 from support.servers import Person
 
 FILLER = "lorem ipsum dolor sit amet consetetur sadipscing elitr sed diam nonumy eirmod tempor " * 5
-
-
-def identify(hit: dict[str, object]) -> tuple[object, ...]:
-    return ("page", hit["document_id"], hit["page"]) if hit["type"] == "page" else ("message", hit["id"])
-
-
-def walk(person: Person, words: str, *, limit: int, **query: str | int) -> list[tuple[object, ...]]:
-    """All hits, page by page."""
-    found: list[tuple[object, ...]] = []
-    cursor: dict[str, str] = {}
-    for _ in range(200):
-        answer = search(person, words, limit=limit, **query, **cursor)
-        found += [identify(hit) for hit in answer["results"]]
-        if answer["next_cursor"] is None:
-            return found
-        cursor = {"cursor": answer["next_cursor"]}
-    raise AssertionError("the list does not end")
 
 
 def test_side_by_side_is_better_than_near_is_better_than_apart(alice: Person, database: TestDatabase) -> None:
@@ -149,26 +143,6 @@ def test_more_than_one_window_is_listed_whole(alice: Person, bob: Person, databa
     found = walk(alice, "platypus", limit=200)
 
     assert sorted(found) == sorted(("page", document_id, 1) for document_id in mine + theirs[:20])
-
-
-def bulk(database: TestDatabase, owner: Person, count: int) -> list[int]:
-    """Documents of one page, indexed as one of them would be."""
-    rows = database.query(
-        """
-        WITH added AS (
-            INSERT INTO documents (user_id, filename, file_path, file_size, page_count, tokens_version)
-            SELECT %s, 'book.pdf', md5(random()::text), 1, 1, 1 FROM generate_series(1, %s) RETURNING id
-        ), paged AS (
-            INSERT INTO pages SELECT id, 1, 'platypus', 595, 842 FROM added
-        ), indexed AS (
-            INSERT INTO page_search SELECT id, 1, ARRAY[id, -(id / 32) - 1], 'book:1A platypus:101' FROM added
-        )
-        SELECT id FROM added
-        """,
-        owner.id,
-        count,
-    )
-    return [int(document_id) for (document_id,) in rows]
 
 
 def test_a_list_that_ends_has_no_cursor(alice: Person, database: TestDatabase) -> None:

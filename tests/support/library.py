@@ -81,3 +81,40 @@ def say(sender: Person, recipient: Person, content: str) -> int:
 def marked(hit: dict[str, Any]) -> Sequence[str]:
     """The stretches of a snippet that are hits."""
     return [piece["text"] for piece in hit["snippet"] if piece["hit"]]
+
+
+def identify(hit: dict[str, object]) -> tuple[object, ...]:
+    return ("page", hit["document_id"], hit["page"]) if hit["type"] == "page" else ("message", hit["id"])
+
+
+def walk(person: Person, words: str, *, limit: int, **query: str | int) -> list[tuple[object, ...]]:
+    """All hits, page by page."""
+    found: list[tuple[object, ...]] = []
+    cursor: dict[str, str] = {}
+    for _ in range(200):
+        answer = search(person, words, limit=limit, **query, **cursor)
+        found += [identify(hit) for hit in answer["results"]]
+        if answer["next_cursor"] is None:
+            return found
+        cursor = {"cursor": answer["next_cursor"]}
+    raise AssertionError("the list does not end")
+
+
+def bulk(database: TestDatabase, owner: Person, count: int) -> list[int]:
+    """Documents of one page with the word platypus, indexed as one of them would be."""
+    rows = database.query(
+        """
+        WITH added AS (
+            INSERT INTO documents (user_id, filename, file_path, file_size, page_count, tokens_version)
+            SELECT %s, 'book.pdf', md5(random()::text), 1, 1, 1 FROM generate_series(1, %s) RETURNING id
+        ), paged AS (
+            INSERT INTO pages SELECT id, 1, 'platypus', 595, 842 FROM added
+        ), indexed AS (
+            INSERT INTO page_search SELECT id, 1, ARRAY[id, -(id / 32) - 1], 'book:1A platypus:101' FROM added
+        )
+        SELECT id FROM added
+        """,
+        owner.id,
+        count,
+    )
+    return [int(document_id) for (document_id,) in rows]

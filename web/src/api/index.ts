@@ -121,8 +121,15 @@ export const listMessages = (
   user_id: number,
   query: { before?: number; after?: number; around?: number; limit: number },
 ): Promise<T.Message[]> => ask(api.GET("/messages/{user_id}", { params: { path: { user_id }, query } }));
+export interface SearchFilter {
+  q: string;
+  type?: "page" | "message";
+  from?: number;
+  document_id?: number;
+  sort?: "newest";
+}
 export const search = (
-  filter: { q: string; type?: "page" | "message"; from?: number; document_id?: number },
+  filter: SearchFilter,
   cursor: string | null,
   signal?: AbortSignal,
 ) => ask(api.GET("/search", { params: { query: { ...filter, cursor, limit: 30 } }, ...(signal ? { signal } : {}) }));

@@ -900,7 +900,7 @@ export interface paths {
          *     Side by side as typed counts most, then near each other, then all on the page; words in a document's name count
          *     more, and so do rare words. A word of three letters or more also finds longer words that begin with it, after those
          *     that are the same. Of words that are on very many pages, the best of the newest come first. A document has at most
-         *     three pages in the list.
+         *     three pages in the list. Sorted by time, words and longer words are one list.
          */
         get: operations["search"];
         put?: never;
@@ -3233,7 +3233,7 @@ export interface components {
         };
         /**
          * SearchPage
-         * @description Hits, the best first; `next_cursor` leads to the next ones.
+         * @description Hits, the best or the newest first; `next_cursor` leads to the next ones.
          */
         SearchPage: {
             /**
@@ -3248,6 +3248,8 @@ export interface components {
             next_cursor: string | null;
             /** Results */
             results: (components["schemas"]["FoundPage"] | components["schemas"]["FoundMessage"])[];
+            /** @description in the first answer; null in those to a cursor */
+            totals: components["schemas"]["Totals"] | null;
         };
         /**
          * SessionInfo
@@ -3353,6 +3355,27 @@ export interface components {
              * @example total due
              */
             text: string;
+        };
+        /**
+         * Totals
+         * @description How many match; a document's pages are all counted, also those that are not in the list.
+         */
+        Totals: {
+            /**
+             * Exact
+             * @description false: at least so many. Up to a hundred are counted, unless that takes long
+             */
+            exact: boolean;
+            /**
+             * Messages
+             * @example 3
+             */
+            messages: number;
+            /**
+             * Pages
+             * @example 6
+             */
+            pages: number;
         };
         /**
          * UnreadTotals
@@ -8069,6 +8092,8 @@ export interface operations {
                 before?: string | null;
                 /** @description added or sent at that time or later */
                 after?: string | null;
+                /** @description newest: by the time when the document was added or the message was sent */
+                sort?: "best" | "newest";
                 limit?: number;
                 cursor?: string | null;
             };

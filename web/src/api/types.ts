@@ -32,5 +32,6 @@ export type PageText = Schemas["Page"];
 export type PageWord = Schemas["PageWord"];
 export type Boot = Schemas["Boot"];
 export type Found = Schemas["SearchPage"]["results"][number];
+export type Totals = Schemas["Totals"];
 export type SessionInfo = Schemas["SessionInfo"];
 export type AuditEntry = Schemas["AuditEntry"];

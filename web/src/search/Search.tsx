@@ -3,7 +3,7 @@ import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-qu
 import { ArrowRight, ChevronDown, CornerDownRight, Search as SearchIcon, SearchX, X } from "lucide-react";
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { type Found, findInDocument, listDocuments, listPages, listPeople, picture, search } from "../api";
+import { type Found, type SearchFilter, type Totals, findInDocument, listDocuments, listPages, listPeople, picture, search } from "../api";
 import { useMe } from "../live/session";
 import { useOwnAddress, useTyped } from "../ui/address";
 import { Face } from "../ui/Face";
@@ -24,6 +24,7 @@ export default function Search() {
   const type = TYPES.find((one) => one === params.get("type")) ?? "";
   const person = Number(params.get("from")) || undefined;
   const document = Number(params.get("in")) || undefined;
+  const newest = params.get("sort") === "newest";
   const change = (changes: Record<string, string>) => {
     const next = new URLSearchParams(location.search);
     for (const [name, value] of Object.entries(changes)) if (value) next.set(name, value); else next.delete(name);
@@ -31,16 +32,9 @@ export default function Search() {
   };
   const [words, setWords] = useTyped(q, (typed) => change({ q: typed }));
   useScreenName(q || t.rail.search);
-  const filter = { q, ...(type ? { type: type as "page" | "message" } : {}), ...(person ? { from: person } : {}), ...(document ? { document_id: document } : {}) };
-  const found = useInfiniteQuery({
-    queryKey: ["search", filter],
-    queryFn: ({ pageParam, signal }) => search(filter, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
-    enabled: q !== "",
-    placeholderData: keepPreviousData,
-    staleTime: 30_000,
-  });
+  const everything = { q, ...(newest ? { sort: "newest" as const } : {}), ...(person ? { from: person } : {}), ...(document ? { document_id: document } : {}) };
+  const found = useFound(type ? { ...everything, type } : everything);
+  const totals = useFound(everything).data?.pages[0]?.totals; // kept from before a kind was chosen
   const results = useMemo(() => (q ? (found.data?.pages.flatMap((page) => page.results) ?? []) : []), [found.data, q]);
   const [at, setAt] = useState(() => Number(sessionStorage.getItem(`at ${location.search}`)) || 0);
   const current = results[Math.min(at, results.length - 1)];
@@ -50,7 +44,7 @@ export default function Search() {
     queryKey: ["picker", ""],
     queryFn: ({ signal }) => listDocuments({ show: "all", sort: "created_at", order: "desc", q: "" }, null, signal),
   });
-  const list = useKeptScroll<HTMLOListElement>(`search ${q} ${type} ${person} ${document}`, found.isSuccess && q !== "");
+  const list = useKeptScroll<HTMLOListElement>(`search ${q} ${type} ${person} ${document} ${newest}`, found.isSuccess && q !== "");
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus({ preventScroll: true }), []);
   const open = (result: Found | undefined) => result && navigate(placeOf(result, q));
@@ -97,6 +91,7 @@ export default function Search() {
           {TYPES.map((one) => (
             <button key={one} type="button" className="chip" aria-pressed={type === one} onClick={() => { setAt(0); change({ type: one }); }}>
               {one === "" ? t.search.everything : one === "page" ? t.search.pages : t.search.messages}
+              {q && totals && <Count of={one} totals={totals} />}
             </button>
           ))}
           <span className="grow" />
@@ -125,6 +120,15 @@ export default function Search() {
               <ChevronDown className="i i-s" />
             </Menu>
           )}
+          <Menu
+            label={t.search.order}
+            className="b b-0 b-s"
+            chosen={newest ? "newest" : "best"}
+            choices={(["best", "newest"] as const).map((key) => ({ key, label: t.search.orders[key], act: () => { setAt(0); change({ sort: key === "best" ? "" : key }); } }))}
+          >
+            {t.search.orders[newest ? "newest" : "best"]}
+            <ChevronDown className="i i-s" />
+          </Menu>
         </div>
       </header>
       <div className={s.list}>
@@ -162,6 +166,24 @@ export default function Search() {
       {wide && current && <Preview result={current} q={q} />}
     </main>
   );
+}
+
+function useFound(filter: SearchFilter) {
+  return useInfiniteQuery({
+    queryKey: ["search", filter],
+    queryFn: ({ pageParam, signal }) => search(filter, pageParam, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    enabled: filter.q !== "",
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+  });
+}
+
+function Count({ of, totals }: { of: (typeof TYPES)[number]; totals: Totals }) {
+  const count = (of === "message" ? 0 : totals.pages) + (of === "page" ? 0 : totals.messages);
+  if (!count && !totals.exact) return null;
+  return <span className="num">{t.search.count(count, totals.exact)}</span>;
 }
 
 /** A page opens at its hit, a message at its place in the conversation. */
