@@ -1,0 +1,36 @@
+"""One search: counted, sorted, and opened at the hit."""
+
+import re
+
+from playwright.sync_api import expect
+
+from support.browser import Visit
+from support.pdfs import make_pdf
+from support.servers import Person
+
+COUNTS = re.compile(r"Everything\s*3\s*Pages\s*2\s*Messages\s*1")
+
+
+def test_results_are_counted_by_kind_and_sorted_by_time(visit: Visit, alice: Person, bob: Person) -> None:
+    alice.upload(make_pdf("heating heating heating", "about heating"), "Costs.pdf")
+    alice.client.post(
+        "/messages", json={"recipient_id": bob.id, "content": "far less than all the heating of last year"}
+    )
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go("/search?q=heating")
+    filters = visitor.page.get_by_role("toolbar", name="Filter")
+    results = visitor.page.get_by_role("list", name="Results").get_by_role("link")
+    expect(filters).to_contain_text(COUNTS)
+    expect(results.first).to_contain_text("Costs.pdf")
+    visitor.picture("search-counts")
+
+    visitor.press("Order")
+    visitor.page.get_by_role("menuitemradio", name="Newest first").click()
+
+    expect(results.first).to_contain_text("far less")
+    expect(visitor.page).to_have_url(re.compile("sort=newest"))
+    visitor.press("Pages 2")
+    expect(results).to_have_count(2)
+    expect(filters).to_contain_text(COUNTS)
+    visitor.assert_accessible()
