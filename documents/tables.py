@@ -27,7 +27,7 @@ from errors import (
     ExtractionLimitError,
     TableNotFoundError,
 )
-from extraction.tabular import CsvLook, FileFormat
+from extraction.tabular import FileFormat, Look
 from extraction.tasks import TableQuery
 from extraction.values import TableKind
 from pdf import PdfEngine
@@ -54,7 +54,7 @@ Docs = Annotated[Library, opened(Library)]
 Pdf = Annotated[PdfEngine, opened(PdfEngine)]
 Merge = Annotated[bool, Query(description="join a table that continues over pages, without its repeated header")]
 Bom = Annotated[bool, Query(description="begin the CSV with a byte order mark: Excel takes it for UTF-8 then")]
-Trim = Annotated[bool, Query(description="leave empty rows and columns out of the CSV")]
+Trim = Annotated[bool, Query(description="leave out empty rows and columns; not of JSON")]
 PageNumber = Annotated[
     int | None,
     Query(ge=1, le=MAX_INDEX, description="of this page only; with `merge`, also tables that continue on it"),
@@ -141,7 +141,7 @@ async def read_tables_csv(
 ) -> Response:
     """The CSV of each table, with an empty line between two; empty if there are no tables."""
     row = await library.get_ready_document(document_id, user_id=user.id)
-    query = TableQuery("csv", merge, CsvLook(bom, trim), page_number=page)
+    query = TableQuery("csv", merge, Look(bom, trim), page_number=page)
     return _file(
         await _write(request, database, library, pdf, user, row, query, kind),
         query,
@@ -166,6 +166,7 @@ async def read_tables_xlsx(
     page: PageNumber = None,
     merge: Merge = False,
     kind: Kind = None,
+    trim: Trim = False,
     download: Download = False,
 ) -> Response:
     """A sheet for each table, named "p57 t3" after its page and index; its head stays in view, cells that span others
@@ -176,7 +177,7 @@ async def read_tables_xlsx(
     refused. Tables after the 1,000th share a last sheet; if there are no tables, the only sheet says so.
     """
     row = await library.get_ready_document(document_id, user_id=user.id)
-    query = TableQuery("xlsx", merge, page_number=page)
+    query = TableQuery("xlsx", merge, Look(trim=trim), page_number=page)
     return _file(
         await _write(request, database, library, pdf, user, row, query, kind),
         query,
@@ -209,7 +210,7 @@ async def read_table_csv(
     the whole of the table that this index is part of.
     """
     row = await library.get_ready_document(document_id, user_id=user.id)
-    query = TableQuery("csv", merge, CsvLook(bom, trim), table_index=table_index)
+    query = TableQuery("csv", merge, Look(bom, trim), table_index=table_index)
     name = f"{_stem(row.filename)}-{table_index}"
     if merge or kind:
         return _file(
@@ -218,7 +219,7 @@ async def read_table_csv(
     cells = await page_queries.find_table(database, document_id=row.id, table_index=table_index)
     if cells is None:
         raise TableNotFoundError
-    return _file(await asyncio.to_thread(query.look.encode, [cells]), query, name, download=download)
+    return _file(await asyncio.to_thread(query.look.encode_csv, [cells]), query, name, download=download)
 
 
 @router.post(
@@ -239,7 +240,7 @@ async def extract_tables(
     trim: Trim = False,
 ) -> Response:
     """The tables of an uploaded PDF, in the formats above. Nothing is stored."""
-    query = TableQuery(file_format, merge, CsvLook(bom, trim))
+    query = TableQuery(file_format, merge, Look(bom, trim))
     async with received_pdf(request, user_id=user.id) as upload, while_connected(request):
         body = await pdf.extract_tables(upload.file_for(user.id), query, wanted=kind or "all")
         return _file(body, query, _stem(upload.filename))

@@ -77,24 +77,44 @@ NUMBER = re.compile(r"[+-]?[\d.,' \u00a0\u202f]*\d ?%?")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV Injection"
 
 
-class CsvLook(NamedTuple):
-    """How CSV files are written."""
+class Look(NamedTuple):
+    """How files are written."""
 
-    bom: bool = False  # first, so that Excel takes the file for UTF-8
+    bom: bool = False  # first in CSV, so that Excel takes the file for UTF-8
     trim: bool = False  # without the rows and columns that are empty
 
-    def encode(self, tables: Iterable[Rows]) -> bytes:
+    def encode_csv(self, tables: Iterable[Rows]) -> bytes:
         """Return the tables, with an empty line between two."""
-        text = "\r\n".join(to_csv(_trimmed(rows) if self.trim else rows) for rows in tables)
+        text = "\r\n".join(to_csv(_pick(rows, *_filled(rows)) if self.trim else rows) for rows in tables)
         return text.encode("utf-8-sig" if self.bom else "utf-8", "replace")
 
 
-PLAIN = CsvLook()
+PLAIN = Look()
 
 
-def _trimmed(rows: Rows) -> Rows:
-    columns = [number for number in range(len(rows[0])) if any((row[number] or "").strip() for row in rows)]
-    return [[row[number] for number in columns] for row in rows if any((cell or "").strip() for cell in row)]
+def _filled(rows: Rows) -> tuple[list[int], list[int]]:
+    """The rows and the columns that have anything in them."""
+    return (
+        [number for number, row in enumerate(rows) if any((cell or "").strip() for cell in row)],
+        [number for number in range(len(rows[0])) if any((row[number] or "").strip() for row in rows)],
+    )
+
+
+def _pick(rows: Rows, row_numbers: Sequence[int], columns: Sequence[int]) -> Rows:
+    return [[rows[row][column] for column in columns] for row in row_numbers]
+
+
+def _trimmed(table: Table) -> Table:
+    """Without empty rows and columns; the head and the cells that span others have fewer then."""
+    rows, columns = _filled(table.data)
+    spans = []
+    for top, left, bottom, right in table.spans:
+        down = [number for number, row in enumerate(rows) if top <= row <= bottom]
+        across = [number for number, column in enumerate(columns) if left <= column <= right]
+        if down and across and len(down) * len(across) > 1:
+            spans.append((down[0], across[0], down[-1], across[-1]))
+    head = sum(row < table.header_rows for row in rows)
+    return table._replace(data=_pick(table.data, rows, columns), spans=spans, header_rows=head)
 
 
 def to_csv(rows: Rows) -> str:
@@ -115,7 +135,7 @@ def neutralized(cell: str) -> str:
 # Files of many tables
 
 
-def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: bool, look: CsvLook = PLAIN) -> bytes:
+def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: bool, look: Look = PLAIN) -> bytes:
     """Return the tables as JSON, `{"tables": [{page, table_index, data, bbox, fragment, kind, header_rows, spans,
     title}]}`, plus `pages` if *with_pages*; as CSV, with an empty line between tables; or as a workbook, see `to_xlsx`.
 
@@ -123,9 +143,9 @@ def to_file(tables: Sequence[Table], file_format: FileFormat, *, with_pages: boo
         ExtractionLimitError: if a table is too large for a worksheet.
     """
     if file_format == "xlsx":
-        return to_xlsx(tables)
+        return to_xlsx([_trimmed(table) for table in tables] if look.trim else tables)
     if file_format == "csv":
-        return look.encode(table.data for table in tables)
+        return look.encode_csv(table.data for table in tables)
     listed = [_describe(table, with_pages=with_pages) for table in tables]
     return json.dumps({"tables": listed}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 

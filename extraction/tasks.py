@@ -12,7 +12,7 @@ from extraction.guard import guarded
 from extraction.joining import join_tables
 from extraction.notices import to_warnings
 from extraction.reader import open_pdf
-from extraction.tabular import PLAIN, CsvLook, FileFormat, FoundTable, take_tables, to_file
+from extraction.tabular import PLAIN, FileFormat, FoundTable, Look, take_tables, to_file
 from extraction.text import clean_text
 from extraction.tokens import make_message_vector, make_page_vector
 from extraction.values import (
@@ -137,7 +137,7 @@ class TableQuery(NamedTuple):
 
     file_format: FileFormat
     merge: bool = False  # join those that run over pages
-    look: CsvLook = PLAIN
+    look: Look = PLAIN
     page_number: int | None = None
     table_index: int | None = None
 

@@ -300,3 +300,12 @@ def test_csv_leaves_out_what_is_empty_on_request(alice: Person, path: str) -> No
     answer = alice.client.get(f"/documents/{table}/{path}", params={"trim": 1})
 
     assert rows_of(answer) == [["item", "price"], ["tea", "3"]]
+
+
+def test_a_workbook_leaves_out_what_is_empty_on_request(alice: Person) -> None:
+    table = upload(alice, make_table_pdf([["item", "", "price"], ["", "", ""], ["tea", "", "3"]]))
+
+    answer = alice.client.get(f"/documents/{table}/tables.xlsx", params={"trim": 1})
+
+    (sheet,) = read_workbook(answer.content).values()
+    assert {place: cell.value for place, cell in sheet.items()} == {"A1": "item", "B1": "price", "A2": "tea", "B2": 3}

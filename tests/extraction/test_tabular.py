@@ -9,7 +9,7 @@ import pytest
 
 from errors import ExtractionLimitError
 from extraction import tabular
-from extraction.tabular import CsvLook, Table, to_csv, to_file, to_xlsx
+from extraction.tabular import Look, Table, to_csv, to_file, to_xlsx
 from support.workbooks import Cell, read_workbook
 
 HEAD: list[str | None] = ["item", "price"]
@@ -193,5 +193,38 @@ def test_a_span_that_would_hide_a_cell_is_not_merged(spans: list[tuple[int, int,
 def test_csv_without_its_empty_rows_and_columns() -> None:
     rows: list[list[str | None]] = [["a", "", None, "b"], [None, " ", "", ""], ["", "", None, "c"]]
 
-    assert CsvLook(trim=True).encode([rows]) == b"a,b\r\n,c\r\n"
-    assert CsvLook(bom=True).encode([[["a"]], [["b"]]]) == b"\xef\xbb\xbfa\r\n\r\nb\r\n"
+    assert Look(trim=True).encode_csv([rows]) == b"a,b\r\n,c\r\n"
+    assert Look(bom=True).encode_csv([[["a"]], [["b"]]]) == b"\xef\xbb\xbfa\r\n\r\nb\r\n"
+
+
+def test_a_workbook_without_its_empty_rows_and_columns_keeps_its_head_and_its_spans() -> None:
+    rows: list[list[str | None]] = [
+        ["item", None, "price", None, None],
+        [None, None, None, None, None],
+        [None, None, "net", None, "gross"],
+        ["tea", None, "1.50", "", "2.00"],
+    ]
+    spanning = table(*rows)._replace(header_rows=3, spans=[(0, 0, 2, 0), (0, 2, 0, 4), (3, 0, 3, 1)])
+
+    book = to_file([spanning], "xlsx", with_pages=False, look=Look(trim=True))
+
+    with zipfile.ZipFile(io.BytesIO(book)) as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+    (shown,) = read_workbook(book).values()
+    assert shown == {
+        "A1": Cell("item"),
+        "B1": Cell("price"),
+        "B2": Cell("net"),
+        "C2": Cell("gross"),
+        "A3": Cell("tea"),
+        "B3": Cell(1.5, "0.00"),
+        "C3": Cell(2.0, "0.00"),
+    }
+    assert '<mergeCells count="2"><mergeCell ref="A1:A2"/><mergeCell ref="B1:C1"/></mergeCells>' in sheet
+    assert '<pane ySplit="2" topLeftCell="A3"' in sheet
+
+
+def test_a_workbook_of_an_empty_table_can_be_trimmed() -> None:
+    assert list(read_workbook(to_file([table([None, ""])], "xlsx", with_pages=False, look=Look(trim=True)))) == [
+        "p57 t3"
+    ]

@@ -5565,7 +5565,7 @@ export interface operations {
                 kind?: "ruled" | null;
                 /** @description begin the CSV with a byte order mark: Excel takes it for UTF-8 then */
                 bom?: boolean;
-                /** @description leave empty rows and columns out of the CSV */
+                /** @description leave out empty rows and columns; not of JSON */
                 trim?: boolean;
                 /** @description save it, rather than display it */
                 download?: boolean;
@@ -5656,6 +5656,8 @@ export interface operations {
                 merge?: boolean;
                 /** @description `ruled`: exactly the tables that pdfplumber finds by rules, numbered on their own */
                 kind?: "ruled" | null;
+                /** @description leave out empty rows and columns; not of JSON */
+                trim?: boolean;
                 /** @description save it, rather than display it */
                 download?: boolean;
             };
@@ -5741,7 +5743,7 @@ export interface operations {
                 kind?: "ruled" | null;
                 /** @description begin the CSV with a byte order mark: Excel takes it for UTF-8 then */
                 bom?: boolean;
-                /** @description leave empty rows and columns out of the CSV */
+                /** @description leave out empty rows and columns; not of JSON */
                 trim?: boolean;
                 /** @description save it, rather than display it */
                 download?: boolean;
@@ -6099,7 +6101,7 @@ export interface operations {
                 kind?: "ruled" | null;
                 /** @description begin the CSV with a byte order mark: Excel takes it for UTF-8 then */
                 bom?: boolean;
-                /** @description leave empty rows and columns out of the CSV */
+                /** @description leave out empty rows and columns; not of JSON */
                 trim?: boolean;
             };
             header?: never;

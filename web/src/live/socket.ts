@@ -179,6 +179,7 @@ export function say(frame: Frame): void {
 window.addEventListener("online", retryNow);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "visible") return;
+  if (!isReady) connection.set((was) => ({ ...was, since: Date.now() })); // a tab that wakes only reconnects
   retryNow();
   if (isReady) {
     transmit({ type: "ping" });

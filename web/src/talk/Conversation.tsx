@@ -215,7 +215,10 @@ export function Conversation({ id }: { id: number }) {
       setEditing(null);
       if (text === message.content) return;
       void request({ type: "edit", id: message.id, content: text }).then((answer) => {
-        if (answer.type === "error") tell(t.talk.notChanged(String(answer["detail"])));
+        if (answer.type !== "error") return;
+        tell(t.talk.notChanged(String(answer["detail"])));
+        keepDraft(`edit${message.id}`, text); // what was written is not lost
+        setEditing(message);
       });
       return;
     }
