@@ -333,8 +333,10 @@ class ConnectionManager:
     with the most, is closed with 4429.
     """
 
-    def __init__(self, load: LoadEvents) -> None:
+    def __init__(self, load: LoadEvents, *, note_seconds: float | None = None) -> None:
+        """*note_seconds*: how long another node's note is waited for before its event is loaded."""
         self._load = load
+        self._note_seconds = note_seconds
         self._channels: dict[int, _Channel] = {}
         self._holding = _Holding()
         self._wanted: dict[int, int] = {}  # by user: an event that was announced and must be loaded
@@ -435,7 +437,8 @@ class ConnectionManager:
             if len(channel.ahead) < MAX_AHEAD:
                 channel.ahead[seq] = (event, origin)
             loop = asyncio.get_running_loop()
-            loop.call_later(NOTE_SECONDS, self._want_still, channel, channel.restarts, user_id, seq)
+            seconds = NOTE_SECONDS if self._note_seconds is None else self._note_seconds
+            loop.call_later(seconds, self._want_still, channel, channel.restarts, user_id, seq)
             return
         while True:
             event, origin = channel.ahead.pop(seq, (event, origin))

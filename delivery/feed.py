@@ -20,7 +20,8 @@ from errors import PagewireError
 FORGET_EVERY_SECONDS = 3600.0
 SESSIONS_PER_NOTE = 300
 LOOK_EVERY_SECONDS = 1.2  # for events whose note was missed, where one can be
-NOTE_SECONDS = 0.2  # for a note to arrive; what is still missing then was missed
+MISSED_SECONDS = 0.2  # for a note to arrive; what is still missing then was missed
+LATE_SECONDS = 0.1  # to wait for a note before its event is loaded, where notes are sent after the commit
 
 logger = logging.getLogger("pagewire.feed")
 
@@ -39,7 +40,7 @@ class Feed:
     def __init__(self, database: Database, bus: Bus) -> None:
         self.node_id = bus.node_id
         self.notes_from = bus.notes_from
-        self.connections = ConnectionManager(self._load)
+        self.connections = ConnectionManager(self._load, note_seconds=LATE_SECONDS if bus.misses_notes else None)
         # Awaited before an event of the sender's own is delivered from the database: the node that is about to publish
         # it knows by which socket it came in.
         self.wait_for_published: Callable[[], Awaitable[None]] = _nothing_to_wait_for
@@ -88,14 +89,16 @@ class Feed:
         event: Event,
         *,
         origin: object | None = None,
-        write: Callable[[], str] | None = None,
     ) -> None:
-        """*event* is committed by this node: deliver it to the listeners here, and announce it; *write* shows it whole.
-
-        *origin* is the socket it came in by.
+        """*event* is committed by this node: announce it, and deliver it to the listeners here. *origin* is the socket
+        it came in by.
         """
-        self._bus.announce(deliveries, write)
+        self.announce(deliveries)
         self.deliver(deliveries, event, origin=origin)
+
+    def announce(self, deliveries: Sequence[Delivery], write: Callable[[], str] | None = None) -> None:
+        """This node has committed an event, which *write* shows whole: tell the others, if the commit has not."""
+        self._bus.announce(deliveries, write)
 
     def deliver(self, deliveries: Iterable[Delivery], event: Event, *, origin: object | None = None) -> None:
         """*event* is committed: deliver it to the listeners here."""
@@ -213,7 +216,7 @@ class Feed:
         """Load the events whose note did not come."""
         tails = self.connections.tails
         if behind := await queries.list_behind(self._database, tails=tails) if tails else []:
-            await asyncio.sleep(NOTE_SECONDS)
+            await asyncio.sleep(MISSED_SECONDS)
             for user_id, seq in behind:
                 self.connections.expect(user_id, seq)
 

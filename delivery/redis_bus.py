@@ -17,6 +17,7 @@ from edge.redis_client import RedisAwayError, RedisClient
 from errors import PagewireError
 
 RECONNECT_SECONDS = 0.5
+GATHER_SECONDS = 0.005  # from one note to a node to the next: what comes meanwhile goes together
 MAX_UNPUBLISHED = 50_000  # texts and numbers that wait for Redis; beyond that they are found in the database
 EVERYBODY = "all"  # the channel on which nodes say whose listeners they have
 INTEREST = "i"  # the kind of those notes
@@ -133,6 +134,7 @@ class RedisBus(Bus):
                 await self._notify(numbers)
             except Exception:
                 logger.exception("notes could not be published")
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _publish(self, texts: dict[tuple[int, str], list[str]], changed: dict[int, bool]) -> None:
         notes: list[tuple[int | str, str]] = []

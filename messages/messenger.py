@@ -67,7 +67,12 @@ class Messenger:
         self._typing: dict[tuple[int, int], _Typing] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._writer = MessageWriter(
-            database, self._publish_own, node_id=feed.notes_from, has_company=bus.has_company, expect=feed.expect
+            database,
+            self._publish_own,
+            node_id=feed.notes_from,
+            has_company=bus.has_company,
+            expect=feed.expect,
+            announce=self._announce,
         )
         feed.wait_for_published = self._writer.wait_for_published
         bus.subscribe("m", self._hear_messages)
@@ -117,9 +122,10 @@ class Messenger:
 
     def publish_cards(self, posted: Posted) -> None:
         """The transaction of `post_cards` is committed."""
-        for stored in posted.stored:
-            if not stored.duplicate:
-                self._publish_own(stored, None)
+        new = [stored for stored in posted.stored if not stored.duplicate]
+        self._announce(new)
+        for stored in new:
+            self._publish_own(stored, None)
         self._feed.expect(posted.deliveries)
 
     async def forget_person(self, tx: Connection, user_id: int) -> Callable[[], Awaitable[None]]:
@@ -219,10 +225,15 @@ class Messenger:
         for stored in queries.read_whole_messages(text):
             self._feed.deliver(stored.deliveries, _frames_of(stored))
 
+    def _announce(self, new: Sequence[StoredMessage]) -> None:
+        """This node has committed these messages: tell the others, whole where all people see the same of one."""
+        for stored in new:
+            write = None if stored.message.attachment else partial(queries.write_whole_message, stored)
+            self._feed.announce(stored.deliveries, write)
+
     def _publish_own(self, stored: StoredMessage, origin: object | None) -> None:
         """Deliver a message that this node has stored, and what follows from it."""
-        write = None if stored.message.attachment else partial(queries.write_whole_message, stored)
-        self._feed.publish(stored.deliveries, _frames_of(stored), origin=origin, write=write)
+        self._feed.deliver(stored.deliveries, _frames_of(stored), origin=origin)
         sender_id, recipient_id = stored.message.sender_id, stored.message.recipient_id
         if self._typing.get((sender_id, recipient_id), NOT_TYPING).is_shown:  # it has come to its end
             del self._typing[sender_id, recipient_id]

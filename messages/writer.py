@@ -57,6 +57,10 @@ Stored = tuple[Job, StoredMessage]
 T = TypeVar("T")
 
 
+def _announce_nothing(stored: Sequence[StoredMessage]) -> None:
+    pass
+
+
 def _expect_nothing(deliveries: Sequence[Delivery]) -> None:
     pass
 
@@ -71,7 +75,8 @@ class MessageWriter:
     A message that points at a document is stored alone, in a transaction with what it shares. It may have to wait for
     the document, which holds up nobody but its sender.
 
-    Commits notify other nodes in the name of *node_id*; without one, *publish* and *expect* have to.
+    Commits notify other nodes in the name of *node_id*; without one, *announce* and *expect* have to. *announce* is
+    called at once after a commit, with its new messages.
 
     *publish* is called after the commit, before the senders are answered, once for each new message. *expect* is called
     with the events of people with whom a document is now shared.
@@ -85,11 +90,13 @@ class MessageWriter:
         node_id: int | None,
         has_company: Callable[[], bool] = lambda: False,
         expect: Callable[[Sequence[Delivery]], None] = _expect_nothing,
+        announce: Callable[[Sequence[StoredMessage]], None] = _announce_nothing,
     ) -> None:
         self._database = database
         self._node_id = node_id
         self._has_company = has_company
         self._expect = expect
+        self._announce = announce
         self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation surely has its rows
         self._publish = publish
         self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
@@ -250,6 +257,7 @@ class MessageWriter:
                 _fail([job], ClientIdReusedError())
             else:
                 stored.append((job, row))
+        self._announce([row for _, row in stored if not row.duplicate])
         return stored
 
     def _refuse_the_late(self, queue: deque[Job]) -> None:
@@ -309,6 +317,8 @@ class MessageWriter:
         async with self._database.transaction() as tx:
             (stored,), deliveries = await store_messages(tx, [draft], node_id=self._node_id)
             self._unpublished_alone.add(published)
+        if not stored.duplicate:
+            self._announce([stored])
         self._expect(deliveries)
         self._remember_pairs([stored])
         return stored
