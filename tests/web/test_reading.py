@@ -168,6 +168,7 @@ def test_a_table_is_beside_its_place_and_copied_as_cells(visit: Visit, alice: Pe
     visitor.sign_in(alice.email)
     visitor.go(f"/documents/{document_id}/tables")
     expect(visitor.page.get_by_role("cell", name="12.50")).to_be_visible()
+    expect(visitor.page.locator("section.now[data-table='0']")).to_be_visible()
     visitor.assert_accessible()
     visitor.picture("tables")
 

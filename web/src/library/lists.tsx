@@ -96,7 +96,7 @@ const Row = memo(
       pick(rows, document, !picked);
     };
     return (
-      <tr className={picked ? s.now : ""}>
+      <tr className={picked ? "now" : ""}>
         <td>
           <input
             type="checkbox"

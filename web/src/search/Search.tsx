@@ -212,7 +212,7 @@ function Result({ result, q, current, choose }: { result: Found; q: string; curr
             <span className={s.l}>
               <b className="cut">{result.filename}</b>
               <span className="muted num">{t.page(result.page)}</span>
-              {Boolean(result.more_on_document) && <span className={`muted ${s.end}`}>{t.search.moreHere(result.more_on_document!)}</span>}
+              {Boolean(result.more_on_document) && <span className="muted end">{t.search.moreHere(result.more_on_document!)}</span>}
             </span>
             <span className={s.sn}>
               <Snippet parts={result.snippet} />
@@ -233,7 +233,7 @@ function Result({ result, q, current, choose }: { result: Found; q: string; curr
           <span className={s.l}>
             <b>{mine ? t.rail.you : result.user.name}</b>
             <span className="muted">{mine ? t.talk.toPerson(result.user.name) : result.sender_id ? t.talk.toYou : ""}</span>
-            <span className={`muted num ${s.end}`}>{when(result.created_at)}</span>
+            <span className="muted num end">{when(result.created_at)}</span>
           </span>
           <span className={s.sn}>
             <Snippet parts={result.snippet} />

@@ -1,8 +1,8 @@
 // The tables of a document, each beside its place on the page, ready for a spreadsheet.
 import { useQuery } from "@tanstack/react-query";
-import { ChevronDown, ChevronRight, Copy, MessageSquarePlus, Sheet as SheetIcon, Table2, UserPlus } from "lucide-react";
+import { ChevronDown, ChevronRight, Copy, Download, MessageSquarePlus, Search, Sheet as SheetIcon, Table2, UserPlus } from "lucide-react";
 import { memo, useEffect, useMemo, useRef, useState } from "react";
-import { Link, useParams, useSearch } from "wouter";
+import { Link, useLocation, useParams, useSearch } from "wouter";
 import { type DocumentDetails, type Table, listPages, listTables, picture, readDocument } from "../api";
 import { useOwnAddress } from "../ui/address";
 import { DocumentHead } from "../ui/DocumentHead";
@@ -23,9 +23,30 @@ export default function Tables() {
   useScreenName(document.data?.filename ?? "");
   const failed = document.error ?? tables.error;
   const [sharing, setSharing] = useState(false);
+  const wide = useWide();
+  const [, navigate] = useLocation();
   return (
     <main className={s.tablescreen}>
       <DocumentHead document={document.data} view="tables">
+        {document.data && wide && (
+          <>
+            <label className="field find">
+              <Search className="i" />
+              <input
+                data-find
+                aria-label={t.reading.find}
+                placeholder={t.reading.find}
+                onKeyDown={(event) => {
+                  const words = event.currentTarget.value.trim();
+                  if (event.key === "Enter" && !event.nativeEvent.isComposing && words) navigate(`/documents/${id}/1?q=${encodeURIComponent(words)}&hit=1`);
+                }}
+              />
+            </label>
+            <a className="b b-i" href={`/documents/${id}/file?download=1`} download aria-label={t.reading.downloadPdf}>
+              <Download className="i" />
+            </a>
+          </>
+        )}
         {document.data && (
           <button type="button" className="b" onClick={() => setSharing(true)}>
             <UserPlus className="i" />
@@ -174,7 +195,7 @@ const OneTable = memo(
       tell(t.tables.copied);
     };
     return (
-      <section className={`${s.tb}${current ? ` ${s.now}` : ""}`} data-table={table.table_index} onFocus={() => choose(table.table_index)}>
+      <section className={`${s.tb}${current ? " now" : ""}`} data-table={table.table_index} onFocus={() => choose(table.table_index)}>
         <header className="row">
           <h2 className="cut">{grid.title || t.tables.unnamed}</h2>
           <span className="small muted num nowrap">{t.tables.number(table.table_index + 1, table.page)}</span>
