@@ -37,13 +37,16 @@ function find(key: string): Upload | undefined {
 export function cancel(key: string): void {
   const upload = find(key);
   const request = requests.get(key);
-  const remove = (document: number) => void deleteDocument(document).finally(reloadLibrary);
-  if (request && upload && upload.sent >= upload.file.size) {
-    requests.delete(key); // the server has all of it: it goes when the answer says what it has become
-    request.onload = () => request.status < 300 && remove(documentOf(request));
-  }
-  dismiss(key);
-  if (upload?.document !== undefined) remove(upload.document);
+  const remove = (document: number) =>
+    void deleteDocument(document).finally(() => {
+      reloadLibrary();
+      dismiss(key); // not before it is gone: who reloads now would have it
+    });
+  if (upload?.document !== undefined) return remove(upload.document);
+  if (!request || !upload || upload.sent < upload.file.size) return dismiss(key);
+  // The server has all of it: it goes when the answer says what it has become.
+  request.onload = () => (request.status < 300 ? remove(documentOf(request)) : dismiss(key));
+  request.onerror = () => dismiss(key);
 }
 
 function documentOf(request: XMLHttpRequest): number {
