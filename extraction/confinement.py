@@ -14,12 +14,8 @@ from collections.abc import Callable
 from functools import partial
 
 from extraction import landlock, seccomp
+from extraction.fonts import FONT_FOLDERS
 
-FONT_FOLDERS = (  # where PDFium looks for them
-    "/usr/share/fonts",
-    "/usr/share/X11/fonts",
-    "/usr/local/share/fonts",
-)
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38  # prctl(2)
 NOBODY = 65534
 

@@ -4,11 +4,12 @@ import ctypes
 import struct
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
+from extraction.fonts import FONT_FOLDERS
 from extraction.geometry import IDENTITY, Matrix
 
 TEXT, PATH = pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_PATH
@@ -19,6 +20,20 @@ MOVE, BEZIER = pdfium.FPDF_SEGMENT_MOVETO, pdfium.FPDF_SEGMENT_BEZIERTO
 def _prototype(function: Any, result: Any, *arguments: Any) -> Any:
     """Return *function* taking plain addresses and keeping the GIL: a call takes a third of the time."""
     return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+def use_fonts(folders: Iterable[str]) -> None:
+    """Have PDFium look for fonts in these *folders*, and in no others; no document may be open."""
+    paths = [folder.encode() for folder in folders]
+    _font_paths[:] = [(ctypes.c_char_p * (len(paths) + 1))(*paths, None)]
+    config = pdfium.FPDF_LIBRARY_CONFIG(version=2)
+    config.m_pUserFontPaths = ctypes.cast(_font_paths[0], type(config.m_pUserFontPaths))
+    pdfium.FPDF_DestroyLibrary()
+    pdfium.FPDF_InitLibraryWithConfig(config)
+
+
+_font_paths: list[Any] = []  # PDFium keeps their address
+use_fonts(FONT_FOLDERS)
 
 
 def address_of(handle: Any) -> int:
@@ -67,6 +82,7 @@ is_closing = _prototype(pdfium.FPDFPathSegment_GetClose, _int, _address)
 
 # Characters of a text page
 get_loose_box = _prototype(pdfium.FPDFText_GetLooseCharBox, _int, _address, _int, _address)
+get_tight_box = _prototype(pdfium.FPDFText_GetCharBox, _int, _address, _int, _address, _address, _address, _address)
 get_text_object = _prototype(pdfium.FPDFText_GetTextObject, _address, _address, _int)
 get_unicode = _prototype(pdfium.FPDFText_GetUnicode, ctypes.c_uint, _address, _int)
 has_map_error = _prototype(pdfium.FPDFText_HasUnicodeMapError, _int, _address, _int)
@@ -74,6 +90,7 @@ get_origin = _prototype(pdfium.FPDFText_GetCharOrigin, _int, _address, _int, _ad
 get_text_matrix = _prototype(pdfium.FPDFText_GetMatrix, _int, _address, _int, _address)
 get_font_size = _prototype(pdfium.FPDFText_GetFontSize, ctypes.c_double, _address, _int)
 get_font = _prototype(pdfium.FPDFTextObj_GetFont, _address, _address)
+is_embedded = _prototype(pdfium.FPDFFont_GetIsEmbedded, _int, _address)
 get_descent = _prototype(pdfium.FPDFFont_GetDescent, _int, _address, ctypes.c_float, _address)
 
 _matrix = (ctypes.c_float * 6)()

@@ -235,6 +235,10 @@ class Page:
         return self._text.main.char_count < LOST_TEXT_RATIO * self._objects.text_count
 
     @property
+    def lacks_glyphs(self) -> bool:
+        return self._text.main.lacks_glyphs
+
+    @property
     def is_unmapped(self) -> bool:
         return self._text.main.is_unmapped
 

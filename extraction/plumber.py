@@ -101,6 +101,7 @@ class Page:
     """A page that pdfplumber has read: a `reader.Page`."""
 
     has_lost_text = False
+    lacks_glyphs = False
     is_unmapped = False
     is_picture = False
     notes: ClassVar[list[Note]] = []

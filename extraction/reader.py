@@ -59,6 +59,8 @@ class Page(Protocol):
     @property
     def has_lost_text(self) -> bool: ...
     @property
+    def lacks_glyphs(self) -> bool: ...  # its picture shows nothing where it has letters
+    @property
     def is_unmapped(self) -> bool: ...
     @property
     def is_picture(self) -> bool: ...
@@ -175,6 +177,8 @@ class Reader:
             return self._open_rescue_page(index)
         budget.earn_page()
         if not page.has_lost_text:
+            if page.lacks_glyphs:
+                self.findings.append(Finding(FONTS_MISSING, index + 1))
             return page
         self.findings.append(Finding(FONTS_MISSING, index + 1))
         other = self._open_rescue_page(index)

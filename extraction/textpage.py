@@ -1,6 +1,7 @@
 """The text of a page as PDFium reads it: characters, their boxes, the text objects they come from."""
 
 import ctypes
+import re
 from array import array
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,8 +10,23 @@ from typing import Any
 
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
-from extraction.native import address_of, get_loose_box, get_text_object, get_unicode, has_map_error, run_all
+from extraction.native import (
+    address_of,
+    get_font,
+    get_loose_box,
+    get_render_mode,
+    get_text_object,
+    get_tight_box,
+    get_unicode,
+    has_map_error,
+    is_embedded,
+    run_all,
+)
+from extraction.shown import INVISIBLE
 from extraction.values import Box
+
+FLAT = 0.01  # of its width: no letter is as low, not even the Chinese one
+_FAR_LETTER = re.compile("[\u0590-\u1fff\u2e80-\ud7ff\uf900-\ufaff]")  # of scripts that a system may lack fonts for
 
 
 class NoTextError(Exception):
@@ -74,6 +90,23 @@ class TextPage:
 
     def _count_unmapped(self, sample: range) -> int:
         return list(map(has_map_error, repeat(self.address), sample)).count(1)
+
+    @property
+    def lacks_glyphs(self) -> bool:
+        """Whether letters have no shape, because their font is neither in the file nor on this system."""
+        if self.string.isascii():
+            return False  # the usual case, and quick to check
+        places = [match.start() for match in _FAR_LETTER.finditer(self.chars)]
+        sample = places[:: max(1, len(places) // 50)]
+        return 2 * sum(map(self._lacks_glyph, sample)) > len(sample)
+
+    def _lacks_glyph(self, place: int) -> bool:
+        item = get_text_object(self.address, place)
+        if item is None or get_render_mode(item) == INVISIBLE or is_embedded(get_font(item)):
+            return False
+        left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+        get_tight_box(self.address, place, *map(ctypes.addressof, (left, right, bottom, top)))
+        return top.value - bottom.value < FLAT * (right.value - left.value)
 
     def read_boxes(self, places: Sequence[int]) -> "array[float]":
         """Return left, top, right and bottom of the advance box, in page space, of each of these characters."""
