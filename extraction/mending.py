@@ -108,13 +108,47 @@ def arrange(cells: Iterable[Box]) -> Grid:
     return Grid((min(lefts), min(tops), max(rights), max(bottoms)), arrange_cells(boxes))
 
 
+def fill_holes(grid: Grid, lines: Sequence[Line]) -> Grid:
+    """Return the grid with a cell wherever text stands in a row and a column of it and no rules enclose it.
+
+    Bands of colour behind every other row enclose those rows alone: beside white rules, and without a frame, the rows
+    between them have no sides.
+    """
+    cells = [cell for row in grid.rows for cell in row if cell is not None]
+    lefts = sorted({cell[0] for cell in cells})
+    if len(cells) == len(grid.rows) * len(lefts) or len(cells) > MAXIMUM_CELLS:
+        return grid  # the usual case, and quick to check
+    tops = [min(cell[1] for cell in row if cell is not None) for row in grid.rows]
+    covered = {
+        (row, column)
+        for left, top, right, bottom in cells
+        for row in range(bisect_left(tops, top), bisect_left(tops, bottom))
+        for column in range(bisect_left(lefts, left), bisect_left(lefts, right))
+    }
+    rights, bottoms = [*lefts[1:], grid.bbox[2]], [*tops[1:], grid.bbox[3]]
+    added: list[Box] = []
+    for row, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
+        own = [line for line in lines if top <= line.middle < bottom]
+        for column, (left, right) in enumerate(zip(lefts, rights, strict=True)):
+            if (row, column) not in covered and any(
+                left - 1 <= chunk.x0 and chunk.x1 <= right + 1 for line in own for chunk in line.chunks
+            ):
+                added.append((left, top, right, bottom))
+    return arrange([*cells, *added]) if added else grid
+
+
 def close_rows(grid: Grid, lines: Sequence[Line], rules: Rules, others: Sequence[Grid]) -> Grid:
-    """Return the grid with the rows that a page's end leaves open: its upright rules go on, and so does its text."""
+    """Return the grid with the rows that a page's end leaves open: its upright rules go on, and so does its text.
+
+    Without a frame those between its columns do: white ones, above and below the first and the last band of colour.
+    """
     x0, top, x1, bottom = grid.bbox
     added: list[Box] = []
+    inner = {cell[0] for row in grid.rows for cell in row if cell is not None} - {x0}
     for edge, sign in ((top, -1), (bottom, 1)):
         ends = _find_ends(grid, rules, edge, sign)
-        if len(ends) < 2 or min(ends) > x0 + NEAR or max(ends) < x1 - NEAR:
+        is_framed = len(ends) > 1 and min(ends) <= x0 + NEAR and max(ends) >= x1 - NEAR
+        if not is_framed and not (len(ends) > 1 and inner <= ends.keys()):
             continue
         reach = min(ends.values(), key=lambda end: abs(end - edge))
         upper, lower = min(edge, reach), max(edge, reach)
@@ -123,7 +157,8 @@ def close_rows(grid: Grid, lines: Sequence[Line], rules: Rules, others: Sequence
             continue
         if any(other.bbox[1] < lower - NEAR and other.bbox[3] > upper + NEAR for other in others if other is not grid):
             continue
-        added += [(left, upper, right, lower) for left, right in pairwise(sorted(ends))]
+        sides = sorted(ends if is_framed else {x0, *ends, x1})
+        added += [(left, upper, right, lower) for left, right in pairwise(sides)]
     cells = [cell for row in grid.rows for cell in row if cell is not None]
     return arrange([*cells, *added]) if added else grid
 

@@ -12,7 +12,7 @@ from extraction.captions import is_caption
 from extraction.chunks import Line, Token, read_lines
 from extraction.columns import Placer, find_columns
 from extraction.judgement import Judge
-from extraction.mending import close_rows, mend
+from extraction.mending import close_rows, fill_holes, mend
 from extraction.rows import FULL, Layout, PlacedLine, lay_out
 from extraction.ruled import Grid
 from extraction.values import Box
@@ -32,12 +32,16 @@ def find_tables(
     words: Sequence[Token], lines: list[Line], rules: Rules, grids: Sequence[Grid]
 ) -> tuple[list[Grid], list[Found]]:
     """Return the grids that stay, mended, and the tables found by gutters; *lines* are those of the *words*."""
-    mended = [(grid, close_rows(mend(grid, lines), lines, rules, grids)) for grid in grids]
+    mended = [(grid, close_rows(fill_holes(mend(grid, lines), lines), lines, rules, grids)) for grid in grids]
     judge = Judge(lines, rules)
     mended = [(grid, better) for grid, better in mended if not judge.is_frame(better)]
     grids = [better for _, better in mended]
     grids = [grid for grid in grids if not _is_inner_frame(grid, grids)]
-    bad = [better for grid, better in mended if better in grids and (judge.overlaps(grid) or not judge.is_good(better))]
+    bad = [
+        better
+        for grid, better in mended
+        if better in grids and (len(better.rows) == 1 or judge.overlaps(grid) or not judge.is_good(better))
+    ]
     kept = [grid for grid in grids if grid not in bad and not any(_lies_in(grid.bbox, other.bbox) for other in bad)]
     if kept:
         for grid in kept:

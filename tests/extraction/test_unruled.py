@@ -2,6 +2,7 @@
 
 import io
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pdfplumber
@@ -10,7 +11,7 @@ import pytest
 from extraction.values import Table
 from pdf import PdfEngine
 from support.engines import Run, Save, save_pdf
-from support.layouts import draw_rows, level_rules, upright_rules
+from support.layouts import Rule, draw_rows, level_rules, upright_rules
 from support.lookalikes import LOOKALIKES, draw_lookalike
 
 PRICES = [
@@ -247,3 +248,49 @@ def test_a_frame_around_a_page_opens_no_row_of_the_grid_in_it(find: Find) -> Non
     (table,) = find(draw_rows(rows, PLACES, right=True, rules=rules))
 
     assert table.data == PRICES
+
+
+# Bands of colour, and white rules
+
+
+EDGES = [712.0, 696, 680, 664, 648, 632]
+SIDES = upright_rules([200, 280, 360], 712, 632)
+ROWS = [(70, lower, 415, upper) for upper, lower in pairwise(EDGES)]
+WHOLE = [(70.0, 632.0, 415.0, 712.0)]
+
+
+@pytest.mark.parametrize(
+    ("bands", "white"),
+    [
+        (ROWS, SIDES),
+        (ROWS[::2], SIDES),
+        (ROWS[1::2], SIDES),
+        (ROWS[::2], SIDES + level_rules(EDGES[1:-1], 70, 415)),
+        (WHOLE, SIDES + level_rules(EDGES[1:-1], 70, 415)),
+        (ROWS[:1], upright_rules([200, 280, 360], 712, 696)),
+    ],
+    ids=["every row", "every other row", "from the second row on", "between the rows, too", "one band", "the head"],
+)
+def test_white_rules_on_bands_part_a_table(find: Find, bands: list[Rule], white: list[Rule]) -> None:
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, bands=bands, white=white))
+
+    assert (table.header_rows, table.data) == (1, PRICES)
+
+
+def test_a_corner_without_rules_is_a_cell_if_it_holds_text(find: Find) -> None:
+    rules = level_rules([712], 200, 415) + level_rules(EDGES[1:], 70, 415)
+    rules += upright_rules([70], 696, 632) + upright_rules([200, 280, 360, 415], 712, 632)
+
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, rules=rules))
+
+    assert table.data == PRICES
+
+
+def test_a_corner_without_rules_and_text_is_none(find: Find) -> None:
+    rows = [["", *PRICES[0][1:]], *PRICES[1:]]
+    rules = level_rules([712], 200, 415) + level_rules(EDGES[1:], 70, 415)
+    rules += upright_rules([70], 696, 632) + upright_rules([200, 280, 360, 415], 712, 632)
+
+    (table,) = find(draw_rows(rows, PLACES, right=True, rules=rules))
+
+    assert table.data == [[None, *PRICES[0][1:]], *PRICES[1:]]
