@@ -1,8 +1,8 @@
 """Answers about PDFs that several nodes remember together, in Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pdf import PdfEngine, PdfFile
 from support.engines import save_pdf
 from support.pdfs import make_pdf
 from support.redis import RedisServer
-from support.servers import wait_until
+from support.servers import WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ async def test_another_node_knows_the_answer_without_a_worker(
     without_workers = make_engine()
     without_workers.close()
 
-    assert await ASK[what](without_workers, file) == answer
+    assert await ask_until_found(lambda: ASK[what](without_workers, file)) == answer
 
 
 async def test_nobody_gets_an_answer_that_is_kept_for_somebody_else(
@@ -115,3 +115,12 @@ async def test_an_answer_is_forgotten_in_time(answers: RedisAnswers, redis_serve
 
 async def wait_for_answers(redis_server: RedisServer) -> None:
     await asyncio.to_thread(wait_until, lambda: redis_server.ask("DBSIZE"))
+
+
+async def ask_until_found(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Redis that is slow to answer is taken as away for a moment: on a busy machine it is asked again."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            with suppress(BusyError):
+                return await ask()
+            await asyncio.sleep(0.05)
