@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 HOUSE = Path(__file__).parent.parent.parent
@@ -23,6 +24,7 @@ class Preloaded:
 
     def __init__(self) -> None:
         self._control, far = socket.socketpair()
+        self._ordering = threading.Lock()
         with far:
             self._process = subprocess.Popen(
                 [sys.executable, __file__],
@@ -39,8 +41,9 @@ class Preloaded:
         status, far_status = socket.socketpair()
         with far_status:
             order = json.dumps([str(folder), environment]).encode()
-            socket.send_fds(self._control, [len(order).to_bytes(4)], [far_log, far_status.fileno()])
-            self._control.sendall(order)
+            with self._ordering:
+                socket.send_fds(self._control, [len(order).to_bytes(4)], [far_log, far_status.fileno()])
+                self._control.sendall(order)
         os.close(far_log)
         return ForkedServer(status, log)
 
@@ -80,9 +83,12 @@ class ForkedServer:
 
 
 def _receive(channel: socket.socket, length: int) -> bytes:
-    received = channel.recv(length, socket.MSG_WAITALL)
-    if len(received) < length:
-        raise EOFError
+    received = b""
+    while len(received) < length:  # a child that ends interrupts even MSG_WAITALL
+        part = channel.recv(length - len(received))
+        if not part:
+            raise EOFError
+        received += part
     return received
 
 
