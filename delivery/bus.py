@@ -79,7 +79,7 @@ class Bus:
             self._echoes.add(kind)
 
     def on_repair(self, repair: Repair) -> None:
-        """Have *repair* awaited, with the id of the epoch before, after notes may have been missed."""
+        """Have *repair* awaited, with the id of the epoch before, after notes may be missing; the last one first."""
         self._repairs.append(repair)
 
     def remember(self, user_id: int, seq: int) -> None:
@@ -232,7 +232,7 @@ class Bus:
                 await self._connect()
                 if self.epoch != before:
                     logger.info("a new epoch of the database has begun: %s", self.epoch)
-                for repair in self._repairs:
+                for repair in reversed(self._repairs):  # people are told last, when all else is in order
                     await repair(before)
             except Exception as error:
                 logger.info("still reconnecting to the other server processes: %s", error)
