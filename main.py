@@ -156,7 +156,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
             stack.push_async_callback(asyncio.to_thread, tasks.close)
         outbox = _make_outbox(settings, database, mailer, bus, tasks)
         quotas = Quotas(settings)
-        passwords = FilePasswords(gatekeeper.tokens.derive_secret("documents", "file passwords"))
+        passwords = FilePasswords.of_installation(gatekeeper)
         await passwords.seal_older(database)
         readings = _make_readings(database, engine, storage, feed, quotas, passwords, bus, tasks)
         library = Library(database, storage, readings, feed, messenger, quotas, passwords)

@@ -71,7 +71,7 @@ async def open_work(settings: Settings, queues: frozenset[str]) -> AsyncIterator
         feed = Feed(database, bus)
         gatekeeper = Gatekeeper(settings, mark=mark)
         stack.callback(gatekeeper.close)
-        passwords = FilePasswords(gatekeeper.tokens.derive_secret(mark, "file passwords"))
+        passwords = FilePasswords.of_installation(gatekeeper)
         readings = WorkerReadings(database, engine, storage, feed, Quotas(settings), passwords, bus=bus)
         outbox = Outbox(database, Mailer(settings), node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         await bus.start()

@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from auth import Gatekeeper
 from db import Database
 from documents import password_queries as queries
 from documents.queries import DocumentRow
@@ -19,6 +21,13 @@ class FilePasswords:
     By AES-SIV (RFC 5297), which needs no nonce: the same password of the same file looks the same, so that a copy of
     what was extracted can ask for it, and of no other file does.
     """
+
+    @classmethod
+    def of_installation(cls, gatekeeper: Gatekeeper) -> Self:
+        """Those of the servers and workers that share a SECRET_KEY, whatever the installation's mark is: it changes when
+        a backup is restored.
+        """
+        return cls(gatekeeper.tokens.derive_secret("documents", "file passwords"))
 
     def __init__(self, secret: str) -> None:
         self._cipher = AESSIV(hashlib.sha256(secret.encode()).digest())

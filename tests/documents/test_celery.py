@@ -15,7 +15,7 @@ from support.celery import COMMAND, start_worker
 from support.databases import TestDatabase
 from support.mail import MailServer, notify, smtp
 from support.outages import children_of
-from support.pdfs import make_book, make_pdf
+from support.pdfs import make_book, make_encrypted_pdf, make_pdf
 from support.redis import RedisServer
 from support.servers import Person, Server, register, wait_until
 from support.tabs import Tab
@@ -77,6 +77,13 @@ def test_an_upload_is_answered_when_a_worker_has_extracted_it(server: Server, al
     assert (answer.status_code, answer.json()["text_preview"]) == (200, "Extracted elsewhere")
     assert server.process is not None
     assert children_of(server.process.pid) == []
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_worker_opens_what_the_server_got_the_password_of(alice: Person) -> None:
+    answer = alice.upload(make_encrypted_pdf("Locked up", user_password="open sesame"), password="open sesame")
+
+    assert (answer.status_code, answer.json().get("text_preview")) == (200, "Locked up")
 
 
 @pytest.mark.usefixtures("worker")
