@@ -24,9 +24,7 @@ class FilePasswords:
 
     @classmethod
     def of_installation(cls, gatekeeper: Gatekeeper) -> Self:
-        """Those of the servers and workers that share a SECRET_KEY, whatever the installation's mark is: it changes when
-        a backup is restored.
-        """
+        """By a key that all servers and workers of one SECRET_KEY share, also after a backup is restored."""
         return cls(gatekeeper.tokens.derive_secret("documents", "file passwords"))
 
     def __init__(self, secret: str) -> None:

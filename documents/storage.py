@@ -126,7 +126,10 @@ class Storage(ABC):
         """
         async with self.create(file_path) as incoming:
             async for part in parts:
-                await asyncio.to_thread(incoming.write, part)
+                try:
+                    await asyncio.to_thread(incoming.write, part)
+                except OSError as error:
+                    raise storage_error(error) from error
             if sha256 not in (None, incoming.sha256):
                 raise DamagedFileError
             async with self.keep(incoming):

@@ -5,9 +5,10 @@ import contextlib
 import hashlib
 import io
 import os
+import resource
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from documents.folder import FolderStorage
 from documents.s3 import S3Storage
 from documents.storage import Incoming, Storage
-from errors import DocumentFileMissingError, PayloadTooLargeError
+from errors import DocumentFileMissingError, PayloadTooLargeError, StorageFullError
 from pdf import PdfFile
 from settings import S3Location
 from support.documents import MEGABYTE
@@ -72,6 +73,27 @@ async def read(storage: Storage, file_path: str, first: int = 0, stop: int | Non
 
 
 # One file
+
+
+def test_a_copy_that_the_disk_has_no_room_for_is_refused_and_leaves_nothing(store: Store) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield bytes(MEGABYTE)
+
+    with no_room_for(MEGABYTE), pytest.raises(StorageFullError):
+        asyncio.run(store.storage.copy("a.pdf", parts(), sha256=None))
+
+    assert store.names() == []
+
+
+@contextlib.contextmanager
+def no_room_for(size: int) -> Iterator[None]:
+    """A file of this process may have less than *size* bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_kept_file_is_whole_and_private_under_a_name_of_ours(store: Store) -> None:
