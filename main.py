@@ -38,7 +38,7 @@ from documents import routes as documents
 from documents.library import Library
 from documents.passwords import FilePasswords
 from documents.quotas import Quotas
-from documents.readings import Readings
+from documents.readings import LocalReadings, Readings
 from documents.storage import Storage
 from documents.stores import make_storage
 from edge import health, metrics
@@ -158,7 +158,13 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         quotas = Quotas(settings)
         passwords = FilePasswords.of_installation(gatekeeper)
         await passwords.seal_older(database)
-        readings = _make_readings(database, engine, storage, feed, quotas, passwords, bus, tasks)
+        readings: Readings
+        if tasks is None:
+            readings = LocalReadings(database, engine, storage, feed, quotas, passwords)
+        else:
+            from documents.remote_readings import RemoteReadings
+
+            readings = RemoteReadings(database, storage, feed, tasks)
         library = Library(database, storage, readings, feed, messenger, quotas, passwords)
         farewells = (library.forget_person, messenger.forget_person)
         people = People(settings, gatekeeper, database, feed, sign_ins, outbox, audit_trail, farewells)
@@ -284,23 +290,6 @@ def _make_outbox(settings: Settings, database: Database, mailer: Mailer, bus: Bu
     from delivery.remote_outbox import RemoteOutbox
 
     return RemoteOutbox(database, mailer, tasks, node_id=bus.node_id, retry_seconds=retry_seconds)
-
-
-def _make_readings(
-    database: Database,
-    engine: PdfEngine,
-    storage: Storage,
-    feed: Feed,
-    quotas: Quotas,
-    passwords: FilePasswords,
-    bus: Bus,
-    tasks: "TaskQueue | None",
-) -> Readings:
-    if tasks is None:
-        return Readings(database, engine, storage, feed, quotas, passwords)
-    from documents.remote_readings import RemoteReadings
-
-    return RemoteReadings(database, engine, storage, feed, quotas, passwords, bus=bus, tasks=tasks)
 
 
 def make_bus(database: Database, redis: "RedisClient | None") -> Bus:

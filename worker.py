@@ -72,7 +72,7 @@ async def open_work(settings: Settings, queues: frozenset[str]) -> AsyncIterator
         gatekeeper = Gatekeeper(settings, mark=mark)
         stack.callback(gatekeeper.close)
         passwords = FilePasswords.of_installation(gatekeeper)
-        readings = WorkerReadings(database, engine, storage, feed, Quotas(settings), passwords, bus=bus)
+        readings = WorkerReadings(database, engine, storage, feed, Quotas(settings), passwords)
         outbox = Outbox(database, Mailer(settings), node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
         await bus.start()
         stack.push_async_callback(bus.close)

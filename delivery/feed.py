@@ -45,7 +45,7 @@ class Feed:
         # it knows by which socket it came in.
         self.wait_for_published: Callable[[], Awaitable[None]] = _nothing_to_wait_for
         self._database = database
-        self._bus = bus
+        self.bus = bus
         self._forgetting: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         bus.subscribe("e", self._hear_events, echo=True)
@@ -58,7 +58,7 @@ class Feed:
         self._forgetting = asyncio.create_task(
             repeat(self._forget_events, every_seconds=FORGET_EVERY_SECONDS, logger=logger, name="deleting old events")
         )
-        if self._bus.misses_notes:
+        if self.bus.misses_notes:
             self._looking = asyncio.create_task(
                 repeat(
                     self._find_missed, every_seconds=LOOK_EVERY_SECONDS, logger=logger, name="looking for missed events"
@@ -78,9 +78,9 @@ class Feed:
 
     def expect(self, deliveries: Sequence[Delivery]) -> None:
         """These events are committed by this node: load them for the listeners here, and announce them."""
-        self._bus.announce(deliveries)
+        self.bus.announce(deliveries)
         for user_id, seq in deliveries:
-            self._bus.remember(user_id, seq)
+            self.bus.remember(user_id, seq)
             self.connections.expect(user_id, seq)
 
     def publish(
@@ -98,12 +98,12 @@ class Feed:
 
     def announce(self, deliveries: Sequence[Delivery], write: Callable[[], str] | None = None) -> None:
         """This node has committed an event, which *write* shows whole: tell the others, if the commit has not."""
-        self._bus.announce(deliveries, write)
+        self.bus.announce(deliveries, write)
 
     def deliver(self, deliveries: Iterable[Delivery], event: Event, *, origin: object | None = None) -> None:
         """*event* is committed: deliver it to the listeners here."""
         for user_id, seq in deliveries:
-            self._bus.remember(user_id, seq)
+            self.bus.remember(user_id, seq)
             self.connections.publish(user_id, seq, event, origin=origin)
 
     async def send_ephemeral(self, user_ids: Collection[int], frame: str) -> None:
@@ -117,7 +117,7 @@ class Feed:
             for user_id in user_ids:
                 self.connections.send_ephemeral(user_id, frame)
         with suppress(PagewireError):
-            await self._bus.send_frames(frames)
+            await self.bus.send_frames(frames)
 
     # Listening
 
@@ -133,14 +133,14 @@ class Feed:
         if seq is None:
             seq = (await self.position(listener.user_id)).seq
         self.connections.add(listener, seq=seq)
-        self._bus.follow(listener.user_id)
+        self.bus.follow(listener.user_id)
         try:
             self.connections.expect(listener.user_id, (await self.position(listener.user_id)).seq)
             yield self.connections.tail(listener.user_id) or 0
         finally:
             self.connections.remove(listener)
             if self.connections.tail(listener.user_id) is None:
-                self._bus.unfollow(listener.user_id)
+                self.bus.unfollow(listener.user_id)
 
     async def position(self, user_id: int) -> Mailbox:
         """The numbers of *user_id*'s last event, and of the last that is past its retention; 0 if there is none."""
@@ -150,7 +150,7 @@ class Feed:
     @property
     def epoch(self) -> str:
         """The id of the database's present history."""
-        return self._bus.epoch
+        return self.bus.epoch
 
     async def find_gap(self, mailbox: Mailbox, *, seq: int, epoch: str | None) -> str | None:
         """Why a client that has the events up to *seq*, received in *epoch*, cannot go on from there; None if it can.

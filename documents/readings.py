@@ -5,8 +5,9 @@ import contextlib
 import logging
 import math
 import time
+from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -53,7 +54,83 @@ EXTRACTIONS = Histogram(
 PAGES = Counter("pagewire_extracted_pages", "Pages that were extracted.")
 
 
-class Readings:
+class Readings(ABC):
+    """The extractions that this server waits for, a task each; a subclass says who extracts."""
+
+    def __init__(self, database: Database, storage: Storage, feed: Feed, *, node_id: int | None) -> None:
+        """*node_id*: whose new documents are; None: they wait for a worker to claim them."""
+        self.node_id = node_id
+        self._database = database
+        self._storage = storage
+        self._feed = feed
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    @abstractmethod
+    async def start(self) -> None: ...
+
+    async def close(self) -> None:
+        await cancel(*self._tasks.values())
+
+    @property
+    def count(self) -> int:
+        """The extractions under way, or waiting for their turn."""
+        return len(self._tasks)
+
+    @abstractmethod
+    def extract(self, document_id: int) -> "asyncio.Task[None]":
+        """Extract a stored document; the task is done when it is ready, or raises why it cannot be (BadPdfError, …).
+
+        In that case the document is marked as failed and its readers notified, or it is discarded, as its `keep_failed`
+        says.
+        """
+
+    @abstractmethod
+    def extract_later(self, document_id: int) -> None:
+        """Extract a stored document that no request waits for, when it is its owner's turn; see `extract`."""
+
+    def stop(self, document_id: int) -> None:
+        """Give up an extraction: its document was withdrawn, or has another file now."""
+        if (task := self._tasks.pop(document_id, None)) is not None:
+            task.cancel()
+
+    def _start(self, document_id: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> "asyncio.Task[None]":
+        task = self._tasks.get(document_id)
+        if task is None:
+            task = self._tasks[document_id] = asyncio.create_task(work(document_id))
+            task.add_done_callback(lambda done: self._end(document_id, done))
+        return task
+
+    def _end(self, document_id: int, task: "asyncio.Task[None]") -> None:
+        if self._tasks.get(document_id) is task:
+            del self._tasks[document_id]
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, PagewireError):
+            logger.info("document %d was not extracted: %s", document_id, error)
+        elif error is not None:
+            logger.error("document %d was not extracted: %s", document_id, error, exc_info=error)
+
+    async def _remove(self, document: DocumentRow, delete: Callable[[Connection], Awaitable[object]]) -> None:
+        """Remove a document that was refused, unless *delete* finds that it is another one by now.
+
+        Its owner is answered; people with whom it is shared already are notified.
+
+        Its row goes first: a crash in between leaves a file for the next sweep.
+        """
+        async with self._database.transaction() as tx:
+            if not await queries.lock_document(tx, document_id=document.id):
+                return
+            readers = (await share_queries.lock_readers(tx, document_ids=[document.id]))[document.id]
+            if not await delete(tx):
+                return
+            others = [user_id for user_id in readers if user_id != document.user_id]
+            deliveries: list[Delivery] = []
+            if others:
+                deliveries = await self._feed.notify(tx, user_ids=others, kind="document.deleted", ref_id=document.id)
+        self._feed.expect(deliveries)
+        await self._storage.delete(document.file_path)
+
+
+class LocalReadings(Readings):
     """The extractions of this node. Every step is safe to run twice.
 
     A node holds a lock in the database while it lives (see Bus); documents whose *node_id* has no such lock are taken
@@ -73,15 +150,11 @@ class Readings:
         quotas: Quotas,
         passwords: FilePasswords,
     ) -> None:
-        self._database = database
+        super().__init__(database, storage, feed, node_id=feed.node_id)
         self._engine = engine
-        self._storage = storage
-        self._feed = feed
         self._quotas = quotas
         self._passwords = passwords
         self._node_id = feed.node_id
-        self.node_id: int | None = feed.node_id  # whose new documents are; None: they wait for who claims them
-        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[tuple[int, str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         self._refusals: OrderedDict[int, PagewireError] = OrderedDict()  # by document, the last one at the end
         self._turns = Turns(BACKGROUND_EXTRACTIONS, most=MAX_EXTRACTIONS, each=MAX_EXTRACTIONS)
@@ -116,29 +189,13 @@ class Readings:
         await self._merging.close()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSE_SECONDS)
-        await cancel(*self._tasks.values())
-
-    @property
-    def count(self) -> int:
-        """The extractions under way, or waiting for their turn."""
-        return len(self._tasks)
+        await super().close()
 
     def extract(self, document_id: int) -> "asyncio.Task[None]":
-        """Extract a stored document; the task is done when it is ready, or raises why it cannot be (BadPdfError, …).
-
-        In that case the document is marked as failed and its readers notified, or it is discarded, as its `keep_failed`
-        says.
-        """
         return self._start(document_id, self._extract)
 
     def extract_later(self, document_id: int) -> None:
-        """Extract a stored document that no request waits for, when it is its owner's turn; see `extract`."""
         self._start(document_id, self._extract_in_turn)
-
-    def stop(self, document_id: int) -> None:
-        """Give up an extraction: its document was withdrawn, or has another file now."""
-        if (task := self._tasks.pop(document_id, None)) is not None:
-            task.cancel()
 
     # Tasks
 
@@ -146,29 +203,11 @@ class Readings:
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
 
-    def _start(self, document_id: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> "asyncio.Task[None]":
-        task = self._tasks.get(document_id)
-        if task is None:
-            task = self._tasks[document_id] = asyncio.create_task(work(document_id))
-            task.add_done_callback(lambda done: self._end(document_id, done))
-        return task
-
-    def _end(self, document_id: int, task: "asyncio.Task[None]") -> None:
-        if self._tasks.get(document_id) is task:
-            del self._tasks[document_id]
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, PagewireError):
-            logger.info("document %d was not extracted: %s", document_id, error)
-        elif error is not None:
-            logger.error("document %d was not extracted: %s", document_id, error, exc_info=error)
-
     async def _extract_in_turn(self, document_id: int) -> None:
         document = await queries.find_document(self._database, document_id=document_id)
         if document is None:
             return
-        async with self._turns.take(
-            document.user_id
-        ):  # who is refused, or displaced, is in the table for the next recovery
+        async with self._turns.take(document.user_id):  # a document refused its turn stays in the table for recovery
             await self._extract(document_id)
 
     # One document
@@ -272,26 +311,14 @@ class Readings:
         self._feed.expect(deliveries)
 
     async def _discard(self, document: DocumentRow) -> None:
-        """Remove a document that was refused; not if it is another node's now, or has another file.
+        """Remove a document that was refused; not if it is another node's now, or has another file."""
 
-        Its owner is answered; people with whom it is shared already are notified.
-
-        Its row goes first: a crash in between leaves a file for the next sweep.
-        """
-        deliveries: list[Delivery] = []
-        async with self._database.transaction() as tx:
-            if not await queries.lock_document(tx, document_id=document.id):
-                return
-            readers = await share_queries.lock_readers(tx, document_ids=[document.id])
-            if not await queries.discard_document(
+        def delete(tx: Connection) -> Awaitable[object]:
+            return queries.discard_document(
                 tx, document_id=document.id, node_id=self._node_id, file_path=document.file_path
-            ):
-                return
-            others = [user_id for user_id in readers[document.id] if user_id != document.user_id]
-            if others:
-                deliveries = await self._feed.notify(tx, user_ids=others, kind="document.deleted", ref_id=document.id)
-        self._feed.expect(deliveries)
-        await self._storage.delete(document.file_path)
+            )
+
+        await self._remove(document, delete)
 
     async def _notify(self, tx: Connection, owner_id: int | None, kind: str, document_id: int) -> list[Delivery]:
         if owner_id is None:

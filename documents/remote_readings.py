@@ -7,19 +7,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 from db import Database
-from delivery.bus import Bus
 from delivery.feed import Feed
 from delivery.task_queue import EXTRACT, TaskQueue
-from documents import queries, share_queries
-from documents.passwords import FilePasswords
+from documents import queries
 from documents.queries import DocumentRow
-from documents.quotas import Quotas
-from documents.readings import Readings
+from documents.readings import LocalReadings, Readings
 from documents.storage import Storage
 from edge.background import cancel
 from errors import BadPdfError, DatabaseUnavailableError, PagewireError
 from extraction.values import DAMAGED
-from pdf import PdfEngine
 
 DONE = "d"  # the kind of a note: a worker has stored how a document ended
 STOP = "x"  # a document was withdrawn, or has another file
@@ -32,36 +28,24 @@ logger = logging.getLogger("pagewire.readings")
 
 
 class RemoteReadings(Readings):
-    """Has workers extract stored documents. What it extends is for them: here nothing is extracted, or looked after."""
+    """Has Celery workers extract stored documents."""
 
-    def __init__(
-        self,
-        database: Database,
-        engine: PdfEngine,
-        storage: Storage,
-        feed: Feed,
-        quotas: Quotas,
-        passwords: FilePasswords,
-        *,
-        bus: Bus,
-        tasks: TaskQueue,
-    ) -> None:
-        super().__init__(database, engine, storage, feed, quotas, passwords)
-        self.node_id = None  # a worker claims what is stored
-        self._bus = bus
+    def __init__(self, database: Database, storage: Storage, feed: Feed, tasks: TaskQueue) -> None:
+        super().__init__(database, storage, feed, node_id=None)
         self._celery = tasks
         self._notes: dict[int, asyncio.Event] = {}  # by document that is waited for
         self._sending: set[asyncio.Task[None]] = set()
-        bus.subscribe(DONE, self._hear_done)
+        feed.bus.subscribe(DONE, self._hear_done)
 
     async def start(self) -> None:
         """There is nothing to do in the background."""
 
     async def close(self) -> None:
-        await cancel(*self._tasks.values(), *self._sending)
+        await super().close()
+        await cancel(*self._sending)
 
     def extract(self, document_id: int) -> "asyncio.Task[None]":
-        """As Readings does; but the task also ends where no worker takes the document soon: it is still processing."""
+        """The task also ends where no worker takes the document soon: it is still processing."""
         return self._start(document_id, self._follow)
 
     def extract_later(self, document_id: int) -> None:
@@ -69,7 +53,7 @@ class RemoteReadings(Readings):
 
     def stop(self, document_id: int) -> None:
         super().stop(document_id)
-        self._later(self._bus.send(STOP, str(document_id)))
+        self._later(self._feed.bus.send(STOP, str(document_id)))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         async def do() -> None:
@@ -111,14 +95,7 @@ class RemoteReadings(Readings):
     async def _refuse_upload(self, document: DocumentRow) -> None:
         """Raise why the document could not be extracted; it is removed first if it is to leave nothing behind."""
         if not document.keep_failed:
-            async with self._database.transaction() as tx:
-                await queries.lock_document(tx, document_id=document.id)
-                readers = (await share_queries.lock_readers(tx, document_ids=[document.id]))[document.id]
-                await queries.delete_documents(tx, document_ids=[document.id])
-                others = [user_id for user_id in readers if user_id != document.user_id]
-                deliveries = await self._feed.notify(tx, user_ids=others, kind="document.deleted", ref_id=document.id)
-            self._feed.expect(deliveries)
-            await self._storage.delete(document.file_path)
+            await self._remove(document, lambda tx: queries.delete_documents(tx, document_ids=[document.id]))
         raise _error_of(document.error_code, document.error_detail)
 
 
@@ -133,7 +110,7 @@ def _error_of(code: str | None, detail: str | None) -> PagewireError:
     return BadPdfError(detail or DAMAGED)
 
 
-class WorkerReadings(Readings):
+class WorkerReadings(LocalReadings):
     """The extractions of a Celery worker. What its tasks do not bring, from a broker that is away or a worker that was
     killed, it finds in the table while it has little to do.
     """
@@ -142,20 +119,9 @@ class WorkerReadings(Readings):
     most_at_once = AT_ONCE
     least_at_once = 0
 
-    def __init__(
-        self,
-        database: Database,
-        engine: PdfEngine,
-        storage: Storage,
-        feed: Feed,
-        quotas: Quotas,
-        passwords: FilePasswords,
-        *,
-        bus: Bus,
-    ) -> None:
-        super().__init__(database, engine, storage, feed, quotas, passwords)
-        self._bus = bus
-        bus.subscribe(STOP, self._hear_stop)
+    async def start(self) -> None:
+        self._feed.bus.subscribe(STOP, self._hear_stop)
+        await super().start()
 
     async def extract_and_tell(self, document_id: int) -> None:
         """Extract one document when it is its owner's turn, and tell who waits for it. What cannot be extracted is no
@@ -172,7 +138,7 @@ class WorkerReadings(Readings):
             await super()._extract_in_turn(document_id)
         finally:
             with contextlib.suppress(PagewireError):
-                await self._bus.send(DONE, str(document_id))
+                await self._feed.bus.send(DONE, str(document_id))
 
     async def _refuse(self, document: DocumentRow, reason: PagewireError) -> None:
         """Store why: the server that waits for the document removes it."""

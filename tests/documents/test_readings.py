@@ -18,7 +18,7 @@ from documents import queries
 from documents.folder import FolderStorage
 from documents.passwords import FilePasswords
 from documents.quotas import Quotas
-from documents.readings import BACKGROUND_EXTRACTIONS, Readings
+from documents.readings import BACKGROUND_EXTRACTIONS, LocalReadings
 from errors import BadPdfError
 from postgres.migration import apply_schema
 from settings import Settings
@@ -473,7 +473,7 @@ async def test_a_repeat_that_comes_as_a_refused_document_is_discarded_is_refused
     feed = Feed(pool, Bus(pool))
     (server.uploads / "broken.pdf").write_bytes(BROKEN)
     with contextlib.closing(FolderStorage(server.uploads, mark="0" * 12)) as storage, open_engine(workers=1) as engine:
-        readings = Readings(pool, engine, storage, feed, Quotas(Settings()), FilePasswords("a key"))
+        readings = LocalReadings(pool, engine, storage, feed, Quotas(Settings()), FilePasswords("a key"))
         inserted = await queries.insert_document(
             pool,
             user_id=alice.id,
