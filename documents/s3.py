@@ -203,12 +203,11 @@ class S3Storage(Storage):
         before = datetime.now(UTC) - self._orphan_age
         names = []
         objects = obstore.list(self._store, self._mark, chunk_size=1000)
-        with contextlib.suppress(StopAsyncIteration):
-            while True:
-                for found in await _ask(anext(objects)):
-                    name = found["path"].rpartition("/")[2]
-                    if found["last_modified"] < before and self._names.fullmatch(name):
-                        names.append(name)
+        async for part in _each(objects):
+            for found in part:
+                name = found["path"].rpartition("/")[2]
+                if found["last_modified"] < before and self._names.fullmatch(name):
+                    names.append(name)
         return temporary + names
 
     async def delete_unlocked(self, file_paths: Sequence[str]) -> None:
@@ -241,10 +240,8 @@ class FileInS3:
         if first >= stop:
             return
         found = await _ask(obstore.get_async(self._store, self._key, options={"range": (first, stop)}))
-        parts = found.stream(min_chunk_size=at_once)
-        with contextlib.suppress(StopAsyncIteration):
-            while True:
-                yield bytes(await _ask(anext(parts)))
+        async for part in _each(found.stream(min_chunk_size=at_once)):
+            yield bytes(part)
 
 
 async def _ask(question: Awaitable[T]) -> T:
@@ -262,6 +259,13 @@ async def _ask(question: Awaitable[T]) -> T:
         if NO_ROOM.search(str(error)):
             raise StorageFullError from error
         raise StorageUnavailableError(retry_after=10) from error
+
+
+async def _each(stream: AsyncIterator[T]) -> AsyncIterator[T]:
+    """What *stream* brings, with the errors of `_ask`."""
+    with contextlib.suppress(StopAsyncIteration):
+        while True:
+            yield await _ask(anext(stream))
 
 
 def _reason(error: Exception) -> str:

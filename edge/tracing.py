@@ -21,7 +21,7 @@ def describe_telemetry() -> TelemetryConfig:
     return {"tracing": wanted, "metrics": wanted, "logs": wanted, "auto_configure": wanted}
 
 
-def find_missing_packages() -> bool:
+def lacks_packages() -> bool:
     """Whether it is wanted, and what sends it is not installed: it takes 7 MB that most servers do not need."""
     return is_wanted() and not all(map(_is_installed, PACKAGES))
 

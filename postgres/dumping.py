@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from psycopg2.extensions import make_dsn
+
 from errors import StartupError
 from postgres.programs import find_programs
 
@@ -36,7 +38,7 @@ async def _run(program: str, connect_kwargs: Mapping[str, str], *arguments: str)
     environment = {**os.environ, **({} if password is None else {"PGPASSWORD": password})}
     process = await asyncio.create_subprocess_exec(
         find_programs() / program,
-        f"--dbname={_describe(keywords)}",
+        f"--dbname={make_dsn(**keywords)}",
         *arguments,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
@@ -50,10 +52,3 @@ async def _run(program: str, connect_kwargs: Mapping[str, str], *arguments: str)
         raise
     if process.returncode != 0:
         raise StartupError(" ".join(said.decode("utf-8", "replace").split()) or f"{program} ended without a reason")
-
-
-def _describe(keywords: Mapping[str, str]) -> str:
-    """A connection string (libpq, section 32.1.1.1)."""
-    return " ".join(
-        f"{name}='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for name, value in keywords.items()
-    )

@@ -25,7 +25,7 @@ FLOORS = [
     {"worker"},
 ]
 DOORS = {
-    "psycopg2": {"db", "postgres.embedded", "postgres.location", "postgres.roles"},
+    "psycopg2": {"db", "postgres.dumping", "postgres.embedded", "postgres.location", "postgres.roles"},
     "pypdfium2": {"extraction.annotations", "extraction.native", "extraction.pdfium", "extraction.textpage"},
     "pdfplumber": {"extraction.chars", "extraction.plumber"},
     "pikepdf": {"extraction.layers", "extraction.structure"},

@@ -7,6 +7,7 @@ id, what the database calls its file, the file's sha256), `files/<line>`, and at
 import hashlib
 import json
 import os
+import shutil
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -71,12 +72,14 @@ class ArchiveWriter:
         self._pad(size)
         return digest.hexdigest()
 
-    def add_file(self, name: str, path: Path) -> None:
-        self._file.write(_header(name, path.stat().st_size))
+    def add_file(self, name: str, path: Path) -> Member:
+        size = path.stat().st_size
+        self._file.write(_header(name, size))
+        member = Member(name, self._file.tell(), size)
         with path.open("rb") as source:
-            while part := source.read(COPIED_BYTES):
-                self._file.write(part)
-        self._pad(path.stat().st_size)
+            shutil.copyfileobj(source, self._file, COPIED_BYTES)
+        self._pad(size)
+        return member
 
     def add_json(self, name: str, value: object) -> None:
         content = json.dumps(value).encode()

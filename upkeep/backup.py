@@ -111,9 +111,7 @@ class _Backup:
             }
             writer.add_json(MANIFEST, manifest)
             await asyncio.to_thread(writer.add_file, DUMP, dump)
-            first = self._archive.tell()
-            await asyncio.to_thread(writer.add_file, LIST, listed)
-            return Member(LIST, first + 512, listed.stat().st_size)
+            return await asyncio.to_thread(writer.add_file, LIST, listed)
         finally:
             dump.unlink(missing_ok=True)
             listed.unlink(missing_ok=True)

@@ -67,17 +67,12 @@ async def become_another_installation(tx: Connection, *, mark: str, gone: Sequen
     await tx.execute("DELETE FROM documents WHERE id = ANY(%(gone)s::bigint[])", {"gone": list(gone)})
     await tx.execute(
         """
-        UPDATE documents d SET file_path = %(mark)s || substr(d.file_path, 13)
+        UPDATE documents d SET file_path = %(mark)s || substr(d.file_path, length(i.mark) + 1)
           FROM installation i WHERE d.file_path ~ ('^' || i.mark || '-[0-9a-f]{32}[.]pdf$')
         """,
         {"mark": mark},
     )
     await tx.execute(
-        """
-        UPDATE installation
-           SET mark = %(mark)s, channel = 'pagewire_' || md5(gen_random_uuid()::text),
-               note_key = sha256(convert_to(gen_random_uuid()::text || gen_random_uuid(), 'UTF8')),
-               node_lock = ('x' || md5(gen_random_uuid()::text))::bit(28)::integer
-        """,
+        "UPDATE installation SET mark = %(mark)s, channel = DEFAULT, note_key = DEFAULT, node_lock = DEFAULT",
         {"mark": mark},
     )
