@@ -14,10 +14,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from db import Database
 from pdf import PdfEngine
 from postgres.embedded import EmbeddedServer
-from postgres.migration import apply_schema
 from postgres.postmaster import OPTIONS
 from postgres.roles import APPLICATION
 from support.databases import TestDatabase
@@ -82,6 +80,22 @@ def redis_server() -> Iterator["RedisServer"]:
     started.stop()
 
 
+@pytest.fixture(scope="module")
+def own_redis() -> Iterator["RedisServer"]:
+    """One for tests that break it."""
+    from support.redis import RedisServer  # here: most workers need none
+
+    started = RedisServer().start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def own_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    """One for the servers of a module."""
+    return make_database()
+
+
 @pytest.fixture(scope="session")
 def run() -> Iterator[Run]:
     with asyncio.Runner() as runner:
@@ -110,13 +124,7 @@ def anyio_backend() -> str:
 def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
     """A database with our schema, and no server on it."""
     made = make_database()
-
-    async def fill() -> None:
-        database = Database(made.keywords, size=2)
-        await apply_schema(database)
-        await database.close()
-
-    asyncio.run(fill())
+    asyncio.run(made.update())
     return made
 
 

@@ -1,7 +1,7 @@
 """Two nodes over Redis: what one commits reaches the other, whatever happens to Redis."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,19 +16,6 @@ from support.sockets import V2, closing
 from support.tabs import SECRET_KEY
 
 LIMITS = {"LOGIN_RATE_LIMIT": "3/hour", "MESSAGE_RATE_LIMIT": "200/hour"}
-
-
-@pytest.fixture(scope="module")
-def own_redis() -> Iterator[RedisServer]:
-    """These tests break it."""
-    started = RedisServer().start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def own_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    return make_database()
 
 
 @pytest.fixture(scope="module")

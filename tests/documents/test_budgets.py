@@ -7,9 +7,7 @@ import pikepdf
 import psycopg2
 import pytest
 
-from db import Database
 from errors import ExtractionLimitError
-from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.documents import uploaded
 from support.engines import FileReader, Run
@@ -103,12 +101,7 @@ def test_the_table_takes_no_more_either(tables: TestDatabase) -> None:
 def test_an_update_cuts_what_is_there(make_database: Callable[[], TestDatabase], run: Run) -> None:
     old = make_database()
 
-    async def update() -> None:
-        database = Database(old.keywords, size=1, answer_seconds=30)
-        await apply_schema(database)
-        await database.close()
-
-    run(update())
+    run(old.update())
     old.query("ALTER TABLE documents DROP CONSTRAINT documents_metadata_check")
     old.query("INSERT INTO users (id, email, password_hash, name) VALUES (1, 'a@example.com', '', 'Alice')")
     old.query(
@@ -117,7 +110,7 @@ def test_an_update_cuts_what_is_there(make_database: Callable[[], TestDatabase],
     )
     old.query("DELETE FROM schema_version")
 
-    run(update())
+    run(old.update())
 
     ((metadata,),) = old.query("SELECT metadata FROM documents")
     assert metadata == {"Title": "x" * 1000, "Author": "Alice"}

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,13 @@ BROKEN = b"%PDF-1.4 and nothing more"
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[RedisServer]:
-    """These tests break it."""
-    started = RedisServer().start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def own_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    return make_database()
-
-
-@pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, own_database: TestDatabase, broker: RedisServer, post_office: MailServer
+    tmp_path_factory: pytest.TempPathFactory,
+    own_database: TestDatabase,
+    own_redis: RedisServer,
+    post_office: MailServer,
 ) -> Iterator[Server]:
-    settings = {"CELERY_BROKER_URL": broker.url, **smtp(post_office.port)}
+    settings = {"CELERY_BROKER_URL": own_redis.url, **smtp(post_office.port)}
     started = Server(tmp_path_factory.mktemp("server"), own_database.url, **settings).start()
     register(started, "admin")
     yield started
@@ -131,14 +121,14 @@ def test_a_deleted_document_is_extracted_no_further(alice: Person, own_database:
 
 @pytest.mark.usefixtures("worker")
 def test_a_task_that_comes_twice_is_harmless(
-    alice: Person, bob: Person, broker: RedisServer, post_office: MailServer, own_database: TestDatabase
+    alice: Person, bob: Person, own_redis: RedisServer, post_office: MailServer, own_database: TestDatabase
 ) -> None:
     document_id = alice.upload(make_pdf("Once")).json()["document_id"]
     notify(alice, bob, "Only once.")
     assert post_office.next_text().strip() == "Only once."
     ((notification_id,),) = own_database.query("SELECT id FROM notifications WHERE message = 'Only once.'")
 
-    again = make_celery(broker.url)
+    again = make_celery(own_redis.url)
     for kind, ref_id in ((EXTRACT, document_id), (MAIL, notification_id), (EXTRACT, 10**9), (MAIL, 10**9)):
         again.send_task(kind.name, args=[ref_id], queue=kind.queue)
     notify(alice, bob, "And the next.")
@@ -148,14 +138,14 @@ def test_a_task_that_comes_twice_is_harmless(
 
 
 @pytest.mark.usefixtures("worker")
-def test_without_the_broker_uploads_are_kept_and_extracted_later(alice: Person, broker: RedisServer) -> None:
+def test_without_the_broker_uploads_are_kept_and_extracted_later(alice: Person, own_redis: RedisServer) -> None:
     with Tab(alice) as tab:
-        broker.kill()
+        own_redis.kill()
         try:
             waiting = alice.upload(make_pdf("Meanwhile"))
             later = upload_later(alice, make_pdf("Later"))
         finally:
-            broker.start()
+            own_redis.start()
 
         assert (waiting.status_code, waiting.json()["status"]) == (202, "processing")
         ready = {tab.expect("document.ready")["document_id"] for _ in range(2)}

@@ -10,7 +10,6 @@ import pytest
 
 from db import Database
 from documents.merging import Merging
-from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.documents import upload
 from support.engines import Run
@@ -306,12 +305,7 @@ def test_what_an_older_version_kept_twice_is_kept_once_after_the_update(
 ) -> None:
     old = make_database()
 
-    async def update() -> None:
-        database = Database(old.keywords, size=1, answer_seconds=30)
-        await apply_schema(database)
-        await database.close()
-
-    run(update())
+    run(old.update())
     old.query('DROP TRIGGER "A_documents_keep_shared_content" ON documents')
     old.query("ALTER TABLE documents DROP COLUMN copy_of, DROP COLUMN indexed_as")
     old.query("DELETE FROM schema_version")
@@ -322,7 +316,7 @@ def test_what_an_older_version_kept_twice_is_kept_once_after_the_update(
     )
     old.query("INSERT INTO pages SELECT n, 1, 'a page', 595, 842 FROM generate_series(1, 3) AS n")
 
-    run(update())
+    run(old.update())
     merge(old, run)
 
     assert old.query("SELECT id, copy_of FROM documents ORDER BY id") == [(1, None), (2, 1), (3, 1)]

@@ -13,7 +13,6 @@ from documents.expiry import Expiry
 from documents.folder import FolderStorage
 from documents.quotas import Places
 from errors import RateLimitedError
-from postgres.migration import apply_schema
 from support.databases import TestDatabase
 from support.documents import documents_of, refusal, uploaded
 from support.engines import Run
@@ -136,12 +135,7 @@ def test_a_shared_document_counts_for_its_owner_alone(frugal: Person) -> None:
 def test_an_update_counts_what_is_there(make_database: Callable[[], TestDatabase], run: Run) -> None:
     old = make_database()
 
-    async def update() -> None:
-        database = Database(old.keywords, size=1, answer_seconds=30)
-        await apply_schema(database)
-        await database.close()
-
-    run(update())
+    run(old.update())
     old.query("INSERT INTO users (id, email, password_hash, name) VALUES (1, 'a@example.com', '', 'Alice')")
     old.query(
         "INSERT INTO documents (id, user_id, filename, file_path, file_size) VALUES (1, 1, 'a.pdf', 'a.pdf', 1000)"
@@ -150,7 +144,7 @@ def test_an_update_counts_what_is_there(make_database: Callable[[], TestDatabase
     old.query("UPDATE users SET stored_bytes = 0")
     old.query("DELETE FROM schema_version")
 
-    run(update())
+    run(old.update())
 
     assert old.query("SELECT stored_bytes FROM users") == [(1012,)]
 

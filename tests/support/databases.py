@@ -7,7 +7,9 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import make_dsn
 
+from db import Database
 from delivery.queries import notify_nodes
+from postgres.migration import apply_schema
 
 
 class TestDatabase:
@@ -28,6 +30,12 @@ class TestDatabase:
         """A connection whose transaction is the caller's to end."""
         with contextlib.closing(psycopg2.connect(self.url)) as connection:
             yield connection
+
+    async def update(self) -> None:
+        """Bring it up to schema.sql, as a start does."""
+        database = Database(self.keywords, size=2, answer_seconds=30)
+        await apply_schema(database)
+        await database.close()
 
     def send_note(self, payload: str) -> None:
         """As another node of the installation does."""
