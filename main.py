@@ -305,9 +305,9 @@ def _log_start(settings: Settings, location: DatabaseLocation, storage: Storage)
     logger.info("database: %s", location.description)
     logger.info("uploads:  %s (at most %d MB a file)", storage.description, settings.max_upload_mb)
     if settings.redis_url is not None:
-        logger.info("nodes:    hear each other by Redis")
+        logger.info("events:   between servers over Redis")
     if settings.celery_broker_url is not None:
-        logger.info("tasks:    extraction and e-mail are for Celery workers")
+        logger.info("tasks:    Celery workers extract documents and send e-mails")
     logger.info("mail:     %s", f"by {settings.smtp_host}" if settings.smtp_host else "off, SMTP_HOST is not set")
     if (path := readable_by_others(Path(".env"))) is not None:
         logger.warning("%s holds secrets, and others on this machine may read it: chmod 600 %s", path, path)

@@ -38,7 +38,7 @@ from postgres.queries import get_installation_mark
 from settings import Settings, get_settings
 
 START_SECONDS = 120.0
-BEGIN_AGAIN_SECONDS = 1.0
+RESTART_SECONDS = 1.0
 STOP_SECONDS = 10.0
 MORE_THAN_PROCESSES = 2  # tasks at once, besides one for each PDF process: one may copy, one may send
 
@@ -157,7 +157,7 @@ def _make_app() -> Celery:
     @celeryd_after_setup.connect(weak=False)
     def start(instance: Any, **_: object) -> None:
         if instance.pool_cls.__module__.rpartition(".")[2] not in ("thread", "solo"):
-            raise _fail(StartupError("the tasks wait for one process: leave --pool alone"))
+            raise _fail(StartupError("--pool: the tasks run in threads of one process; leave the option out"))
         try:
             worker.start(frozenset(app.amqp.queues.consume_from))
         except PagewireError as error:
@@ -166,9 +166,9 @@ def _make_app() -> Celery:
     @worker_shutdown.connect(weak=False)
     def stop(sender: Any, **_: object) -> None:
         worker.stop()
-        if sender.exitcode == EX_FAILURE:  # some kinds of lost brokers are too much for Celery's own reconnecting
-            logger.warning("Celery has given up; beginning anew")
-            time.sleep(BEGIN_AGAIN_SECONDS)
+        if sender.exitcode == EX_FAILURE:  # Celery's own reconnecting does not survive every loss of a broker
+            logger.warning("Celery has given up; restarting the worker")
+            time.sleep(RESTART_SECONDS)
             os.execv(sys.executable, sys.orig_argv)  # noqa: S606
 
     return app

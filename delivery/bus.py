@@ -95,7 +95,7 @@ class Bus:
         """There are none any more."""
 
     def announce(self, deliveries: Sequence[Delivery], write: Callable[[], str] | None = None) -> None:
-        """This node has committed an event, which *write* shows whole. Here the commit itself has told the others."""
+        """This node has committed an event, which *write* shows whole. Here the commit itself notified the others."""
 
     @property
     def epoch(self) -> str:
@@ -232,7 +232,7 @@ class Bus:
                 await self._connect()
                 if self.epoch != before:
                     logger.info("a new epoch of the database has begun: %s", self.epoch)
-                for repair in reversed(self._repairs):  # people are told last, when all else is in order
+                for repair in reversed(self._repairs):  # the feed, which notifies people, comes last
                     await repair(before)
             except Exception as error:
                 logger.info("still reconnecting to the other server processes: %s", error)

@@ -1,4 +1,4 @@
-"""The outbox of a server whose e-mails Celery workers send: it stores them and says so."""
+"""The outbox of a server whose e-mails Celery workers send: it stores and publishes them."""
 
 from db import Connection, Database
 from delivery import queries
@@ -8,7 +8,7 @@ from delivery.task_queue import MAIL, TaskQueue
 
 
 class RemoteOutbox(Outbox):
-    """A sibling of what it extends: workers send, and look in the database for what they were not told of."""
+    """Workers send what is stored here, and look in the database for tasks that they missed."""
 
     def __init__(
         self, database: Database, mailer: Mailer, tasks: TaskQueue, *, node_id: int, retry_seconds: float

@@ -1,4 +1,4 @@
-"""What Celery workers are told to do: the names and queues of their tasks, and how they are published."""
+"""The tasks of Celery workers: their names and queues, and how they are published."""
 
 import logging
 import queue
@@ -54,8 +54,9 @@ def make_celery(url: str) -> Celery:
 
 
 class TaskQueue:
-    """Publishes tasks by a thread of its own: a broker that is away holds up nobody. What it did not take is published
-    when it is back; all of it can also be found in the database.
+    """Publishes tasks from a thread of its own, so that a broker that is down blocks no request.
+
+    What it did not take is published when it is back; workers also find it in the database.
     """
 
     def __init__(self, url: str) -> None:
@@ -78,7 +79,7 @@ class TaskQueue:
         self._thread.join(2 * PATIENCE_SECONDS)
 
     def publish(self, kind: Kind, ref_id: int) -> "Future[bool]":
-        """Have a worker do it. The future says soon whether the broker has taken it; else that follows later."""
+        """Have a worker do it. The future says whether the broker took it; if not, it is published again later."""
         taken: ThreadFuture[bool] = ThreadFuture()
         self._waiting.put((kind, ref_id, taken))
         return wrap_future(taken, loop=get_running_loop())

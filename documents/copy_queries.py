@@ -1,7 +1,8 @@
 """Every SQL statement that keeps what was extracted once: documents that have the pages of another one.
 
 `documents.copy_of` names the document whose pages and tables it has, `indexed_as` the one whose rows of page_search find
-it; both are NULL for what is its own. Who has copies hands over before it is deleted or extracted anew (schema.sql).
+it; both are NULL for what is its own. A document with copies hands them its content before it is deleted or extracted
+again (schema.sql).
 """
 
 from collections.abc import Sequence
@@ -120,7 +121,7 @@ async def _hold_source(tx: Connection, *, document_id: int, reader_version: int)
         "SELECT id FROM documents WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id FOR SHARE",
         {"ids": [found.content_id, found.index_id]},
     )
-    held = await tx.fetch_one(  # only now: it may have been handed over, extracted anew or deleted meanwhile
+    held = await tx.fetch_one(  # only now: it may have been handed over, extracted again or deleted meanwhile
         _Source,
         f"""
         SELECT {_SOURCE} FROM documents s

@@ -1,6 +1,7 @@
 """Every SQL statement about documents: the uploaded files, and how what was extracted from them is stored.
 
-Copies are made in copy_queries.py. Reading all that is in page_queries.py, lists of documents in list_queries.py, who they are shared with in share_queries.py.
+Copies are made in copy_queries.py. Reading all that is in page_queries.py, lists of documents in list_queries.py, who they
+are shared with in share_queries.py.
 """
 
 import json
@@ -100,9 +101,10 @@ async def insert_document(
     node_id: int | None,
     file_exists: Callable[[str], Awaitable[object]] | None = None,
 ) -> InsertedDocument:
-    """Record a stored file that *node_id* is about to extract (None: whoever claims it).
+    """Record a stored file that *node_id*, or if None the worker that claims it, is about to extract.
 
-    A known *client_id* returns the first document. That one takes the new file if its own does not exist any more, as after an upload that was refused.
+    A known *client_id* returns the first document. That one takes the new file if its own does not exist any more, as
+    after an upload that was refused.
 
     Raises:
         ClientIdReusedError: if *client_id* came with other content before; BusyError: if it keeps coming and going.
@@ -347,7 +349,7 @@ async def keep_if_failed(conn: Executor, *, document_id: int) -> bool:
 async def restart_extraction(
     tx: Connection, *, document_id: int, node_id: int | None, sealed_password: str | None
 ) -> bool:
-    """Have *node_id*, or whoever claims it, extract a document again; False if it is processing."""
+    """Have *node_id*, or if None the worker that claims it, extract a document again; False if it is processing."""
     touched = await tx.execute(
         """
         UPDATE documents

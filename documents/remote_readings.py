@@ -124,8 +124,9 @@ class WorkerReadings(LocalReadings):
         await super().start()
 
     async def extract_and_tell(self, document_id: int) -> None:
-        """Extract one document when it is its owner's turn, and tell who waits for it. What cannot be extracted is no
-        error: the row says so.
+        """Extract one document when it is its owner's turn, and notify the server that waits for it.
+
+        A document that cannot be extracted raises nothing: its row has the reason.
         """
         task = self._start(document_id, self._extract_in_turn)
         await asyncio.wait({task})

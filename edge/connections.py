@@ -16,8 +16,8 @@ class Peer(Protocol):
 class Connections:
     """The open connections of this process: *most* in all, and at most *each*, and half of all, of one network.
 
-    When there are as many as there may be, who comes takes the place of the one that has been silent for longest: open,
-    without a request under way. Only if none is silent is who comes refused.
+    When all places are taken, a newcomer replaces the connection that has been silent for longest: open, without a
+    request under way. If none is silent, the newcomer is refused.
     """
 
     def __init__(self, *, each: int, most: int) -> None:

@@ -23,7 +23,7 @@ MAX_BODY_BYTES = 1024 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
 BODY_IDLE_SECONDS = 30.0  # without a byte of the body
 BODY_BYTES_PER_SECOND = 1024  # on average, after the first BODY_IDLE_SECONDS
-# Where nobody needs to be known, or says who they are: what strangers send is small, and not waited for long.
+# Requests without credentials, and paths that need none: a stranger's body is small, and has to arrive soon.
 OPEN_PATHS = frozenset(
     ("/login", "/token", "/register", "/session", "/refresh", "/forgot-password", "/reset-password", "/confirm-email")
 )

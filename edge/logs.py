@@ -67,8 +67,9 @@ def mask_secrets(text: str) -> str:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our log and uvicorn's to standard error, without uvicorn's access log: the envelope writes one. Of Celery's,
-    what is wrong.
+    """Send our log, uvicorn's and Celery's warnings to standard error.
+
+    Not uvicorn's access log: the envelope writes one.
     """
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":

@@ -15,7 +15,7 @@ SEAL_BYTES = 16
 
 
 class RedisAnswers:
-    """An answer is found by who has its key: that names the file, and whom it is kept for.
+    """Only its key finds an answer: the key names the file, and whom the answer is kept for.
 
     Names in Redis tell neither, and an answer that no node of this installation has sealed is none.
     """

@@ -1,4 +1,4 @@
-"""Redis (or Valkey), where `REDIS_URL` names one: asked briefly or not at all, since nothing in it is needed."""
+"""Redis (or Valkey), where `REDIS_URL` names one: asked briefly or not at all, since the server can do without it."""
 
 import asyncio
 import logging
@@ -25,11 +25,11 @@ Answer = TypeVar("Answer")
 
 
 class RedisAwayError(Exception):
-    """Redis does not answer; whoever asked goes on without it."""
+    """Redis does not answer; the caller goes on without it."""
 
 
 class RedisClient:
-    """While Redis does not answer, nobody is made to wait for it: it is tried in the background until it does again."""
+    """Callers never wait for a Redis that is down: it is probed in the background until it answers again."""
 
     def __init__(self, url: str, *, prefix: str) -> None:
         """*prefix* begins the names of this installation's keys and channels."""

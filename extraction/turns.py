@@ -1,4 +1,4 @@
-"""Fair turns at few places: who comes behind a crowd is served soon, whoever the crowd is."""
+"""Fair queueing for a few places: a caller behind the crowd of another owner is served soon."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,9 @@ LAST_SECONDS = 300.0  # that an owner comes last
 class Turns:
     """*count* places; of the owners who wait, the one served longest ago is next.
 
-    At most *each* of one owner wait. When *most* wait, who comes displaces the newest of the owner who has the most, if
-    they then have no more than that one; who has none waiting gets in all the same, until four times as many wait.
+    At most *each* of one owner wait. When *most* wait, a newcomer displaces the newest of the owner with the most, if
+    that leaves this owner no fewer than the newcomer's; an owner with nothing waiting still gets in, until four times
+    as many wait.
 
     Owners who were put last come after all others, and leave one place free for them if there are several.
     """
@@ -55,7 +56,7 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def take(self, owner: Hashable, *, patient: bool = False) -> AsyncIterator[None]:
-        """Hold a place. Who is patient waits as long as it takes, and is neither counted nor displaced.
+        """Hold a place. A *patient* caller waits as long as it takes, and is neither counted nor displaced.
 
         Raises:
             BusyError: if too many wait, or it takes too long.
@@ -132,7 +133,7 @@ class Turns:
             self._forget(owner, turn)
             if owner in self._queues:
                 self._queues.move_to_end(owner)
-            if not turn.done():  # else its caller was cancelled, and has not been told yet
+            if not turn.done():  # else its caller was cancelled, and has yet to notice
                 self._free -= 1
                 turn.set_result(True)
                 return

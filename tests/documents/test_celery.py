@@ -97,7 +97,7 @@ def test_who_does_not_wait_sees_a_document_fail(alice: Person) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_the_first_pages_progress_and_the_end_of_a_long_document_are_told(alice: Person) -> None:
+def test_the_first_pages_progress_and_the_end_of_a_long_document_are_announced(alice: Person) -> None:
     with Tab(alice) as tab:
         document_id = upload_later(alice, make_book(400))
 

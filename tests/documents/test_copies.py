@@ -64,7 +64,7 @@ def shown(person: Person, document_id: int) -> list[Any]:
 
 
 def merge(database: TestDatabase, run: Run) -> None:
-    """What the background does by and by."""
+    """Do the background's work now."""
 
     async def work() -> None:
         pool = Database(database.keywords, size=1)

@@ -1,4 +1,4 @@
-"""OpenTelemetry is off, unless its own variables name a collector: then that is told of requests."""
+"""OpenTelemetry is off, unless its own variables name a collector: then it receives the requests."""
 
 import gzip
 import threading

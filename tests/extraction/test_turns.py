@@ -1,4 +1,4 @@
-"""Turns at few places: who comes behind a crowd is served soon, whoever the crowd is."""
+"""Fair queueing for a few places: a caller behind the crowd of another owner is served soon."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

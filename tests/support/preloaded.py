@@ -57,7 +57,7 @@ class ForkedServer:
 
     def __init__(self, status: socket.socket, log: int) -> None:
         self._status = status
-        self.stderr = open(log)  # noqa: SIM115  whoever reads it to its end closes it
+        self.stderr = open(log)  # noqa: SIM115  its reader closes it
         self.pid = int.from_bytes(_receive(status, 4))
         self.returncode: int | None = None
 

