@@ -56,7 +56,7 @@ from edge.limits import Counter, RateLimits
 from edge.logs import configure_logging
 from edge.metrics import Level, Metrics
 from edge.shared_limits import SharedHits
-from edge.tracing import describe_telemetry, lacks_packages
+from edge.tracing import describe_telemetry
 from errors import BusyError, DatabaseUnavailableError, PagewireError, StartupError
 from extraction.recent import SharedAnswers
 from messages import boot, sockets
@@ -311,8 +311,6 @@ def _log_start(settings: Settings, location: DatabaseLocation, storage: Storage)
     logger.info("mail:     %s", f"by {settings.smtp_host}" if settings.smtp_host else "off, SMTP_HOST is not set")
     if (path := readable_by_others(Path(".env"))) is not None:
         logger.warning("%s holds secrets, and others on this machine may read it: chmod 600 %s", path, path)
-    if lacks_packages():
-        logger.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is sent: pip install 'fastapi[opentelemetry]'")
     if settings.registration == "closed":
         logger.info("accounts: registration is closed")
 
