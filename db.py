@@ -41,6 +41,7 @@ SESSION = """
     SET tcp_keepalives_idle = 30;
     SET tcp_keepalives_interval = 5;
     SET tcp_keepalives_count = 3;
+    SET tcp_user_timeout = '30s';
 """
 
 # Reasons, by psycopg2's text, that do not pass while one waits: configuration, not an outage.
