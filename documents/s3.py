@@ -32,6 +32,8 @@ FETCHED_BYTES = 1024 * 1024  # at once, to the cache
 SENT_BYTES = 64 * 1024  # at once, to a client
 ORPHAN_AGE = timedelta(hours=24)  # of a file without a document, before it is deleted: longer than any request lives
 PING_SECONDS = 5.0
+ANSWER_SECONDS = 6.0  # for a question and its repeats: a request that needs the store is answered within ten
+SLOWEST_BYTES = 256 * 1024  # a second, between here and the store: what is large may take longer
 RETRIES = 2
 RETRY_SECONDS = 10.0
 REFUSED = re.compile(r"status code: (?:3|4(?!08|29))")  # by its configuration, not for now
@@ -131,11 +133,11 @@ class S3Storage(Storage):
         return self._cache.create(file_path and self._name(file_path))
 
     async def _put(self, path: Path, file_path: str) -> None:
-        await _ask(
-            obstore.put_async(
-                self._store, self._key(file_path), path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
-            )
+        size = (await asyncio.to_thread(path.stat)).st_size
+        storing = obstore.put_async(
+            self._store, self._key(file_path), path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
         )
+        await _ask(storing, size=size)
 
     async def _take_back(self, storing: "asyncio.Future[None]", file_path: str) -> None:
         """Delete what may have been stored; if that cannot be done now, a sweep does it."""
@@ -240,18 +242,19 @@ class FileInS3:
         if first >= stop:
             return
         found = await _ask(obstore.get_async(self._store, self._key, options={"range": (first, stop)}))
-        async for part in _each(found.stream(min_chunk_size=at_once)):
+        async for part in _each(found.stream(min_chunk_size=at_once), size=at_once):
             yield bytes(part)
 
 
-async def _ask(question: Awaitable[T]) -> T:
-    """Await an answer of the store.
+async def _ask(question: Awaitable[T], *, size: int = 0) -> T:
+    """Await an answer of the store, for which *size* bytes are sent or received.
 
     Raises:
         DocumentFileMissingError, StorageFullError, StorageUnavailableError
     """
     try:
-        return await question
+        async with asyncio.timeout(ANSWER_SECONDS + size / SLOWEST_BYTES):
+            return await question
     except FileNotFoundError as error:
         raise DocumentFileMissingError from error
     except (BaseError, OSError) as error:
@@ -261,15 +264,15 @@ async def _ask(question: Awaitable[T]) -> T:
         raise StorageUnavailableError(retry_after=10) from error
 
 
-async def _each(stream: AsyncIterator[T]) -> AsyncIterator[T]:
-    """What *stream* brings, with the errors of `_ask`."""
+async def _each(stream: AsyncIterator[T], *, size: int = 0) -> AsyncIterator[T]:
+    """What *stream* brings, each part of about *size* bytes, with the errors of `_ask`."""
     with contextlib.suppress(StopAsyncIteration):
         while True:
-            yield await _ask(anext(stream))
+            yield await _ask(anext(stream), size=size)
 
 
 def _reason(error: Exception) -> str:
     """The first line of what obstore says, and the code of the store's answer."""
-    text = str(error)
+    text = str(error) or "no answer in time"
     code = re.search(r"<Code>(\w+)</Code>", text)
     return text.partition("\n")[0].partition(": <")[0] + (f" {code[1]}" if code else "")

@@ -32,14 +32,17 @@ class Withdrawals:
         self._feed = feed
         self._deletions_left: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self._deleting: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        await cancel(self._task)
+        await cancel(self._task, *self._deleting)
 
     async def withdraw(self, file_path: str) -> None:
-        """Delete the file at once and its document as soon as possible; the caller waits for a second at most."""
-        with contextlib.suppress(PagewireError):  # the folder is away: what is left in it is swept at the next start
-            await self._storage.delete(file_path)
+        """Delete the file at once and its document as soon as possible; the caller waits for two seconds at most."""
+        deleting = asyncio.create_task(self._delete_file(file_path))
+        self._deleting.add(deleting)
+        deleting.add_done_callback(self._deleting.discard)
+        await asyncio.wait({deleting}, timeout=AT_ONCE_SECONDS)  # a store that hangs answers much later
         if len(self._deletions_left) < MAX_WITHDRAWN:
             self._deletions_left[file_path] = DELETIONS
         with contextlib.suppress(PagewireError, TimeoutError):
@@ -47,6 +50,10 @@ class Withdrawals:
                 await self._delete([file_path])
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._delete_later())
+
+    async def _delete_file(self, file_path: str) -> None:
+        with contextlib.suppress(PagewireError):  # the storage is away: what is left in it is swept later
+            await self._storage.delete(file_path)
 
     async def _delete_later(self) -> None:
         while self._deletions_left:
