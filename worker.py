@@ -107,7 +107,12 @@ class Worker:
             raise self._failure or StartupError("the worker did not start in time")
 
     def stop(self) -> None:
-        if self._loop is not None and self._stopping is not None and self._thread is not None:
+        if (
+            self._work is not None
+            and self._loop is not None
+            and self._stopping is not None
+            and self._thread is not None
+        ):
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(STOP_SECONDS)
 
@@ -162,11 +167,15 @@ def _make_app() -> Celery:
             worker.start(frozenset(app.amqp.queues.consume_from))
         except PagewireError as error:
             raise _fail(error) from None
+        except Exception as error:  # Celery would log it, and go on with a worker that does nothing
+            raise _fail(StartupError(f"the worker cannot start: {error or type(error).__name__}")) from None
 
     @worker_shutdown.connect(weak=False)
     def stop(sender: Any, **_: object) -> None:
         worker.stop()
-        if sender.exitcode == EX_FAILURE:  # Celery's own reconnecting does not survive every loss of a broker
+        # kombu (5.7) asks a connection that it has just closed for its address: an AttributeError, which Celery takes
+        # for a fault of its own, not for the loss of a broker.
+        if sender.exitcode == EX_FAILURE:
             logger.warning("Celery has given up; restarting the worker")
             time.sleep(RESTART_SECONDS)
             os.execv(sys.executable, sys.orig_argv)  # noqa: S606

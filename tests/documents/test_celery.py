@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,17 @@ def test_a_worker_without_a_broker_says_what_is_missing(server: Server, tmp_path
 
     assert ended.returncode == 3
     assert ended.stderr.splitlines() == ["CELERY_BROKER_URL: name the broker, as for the servers"]
+
+
+def test_a_worker_that_cannot_open_what_it_needs_ends_and_says_why(
+    server: Server, make_database: Callable[..., TestDatabase], tmp_path: Path
+) -> None:
+    settings = {**server.environment, "DATABASE_URL": make_database("CONNECTION LIMIT 1").url}
+
+    ended = subprocess.run(COMMAND, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 3
+    assert "too many connections for database" in ended.stderr.splitlines()[-1]
 
 
 def test_publishing_waits_for_no_broker_and_is_made_up_for() -> None:
