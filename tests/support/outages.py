@@ -157,10 +157,12 @@ def _stopped_postgres() -> Path:
 
 
 @contextlib.contextmanager
-def fragile_postgres() -> Iterator[FragilePostgres]:
-    """A running FragilePostgres of its own."""
+def fragile_postgres(*, hba: str = "") -> Iterator[FragilePostgres]:
+    """A running FragilePostgres of its own, with one more line in its pg_hba.conf."""
     with open_folder() as folder:
         copy_folder(_stopped_postgres(), folder / "data")
+        with (folder / "data" / "postgres" / "cluster" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"{hba}\n")
         server = FragilePostgres(folder / "data")
         server.ensure_started()
         try:

@@ -18,17 +18,19 @@ from support.servers import wait_until
 class RedisServer:
     """A server of its own, with nothing kept on disk; it always comes back on the same port."""
 
-    def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        with socket.create_server((address, 0)) as free:
             self._port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self._address = address
+        self.url = f"redis://{address}:{self._port}/0"
         self._server: ValkeyServer | None = None
 
     def start(self) -> "RedisServer":
         """Run it, unless it runs."""
         if self._server is not None:
             return self
-        self._server = ValkeyServer(port=self._port, config={"save": "", "appendonly": "no"})
+        config = {"save": "", "appendonly": "no", "bind": self._address, "protected-mode": "no"}
+        self._server = ValkeyServer(port=self._port, host=self._address, config=config)
         self._server.start()
         return self
 

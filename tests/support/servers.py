@@ -110,6 +110,15 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def freeze(self) -> None:
+        """SIGSTOP, the whole process group: its connections stay open, and nothing answers until it is thawed."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -151,11 +160,11 @@ class Person:
         return self.client.post("/upload-pdf", files={"file": (filename, data, "application/pdf")}, data=fields)
 
 
-def register(server: Server, name: str) -> Person:
+def register(server: Server, name: str, **fields: str) -> Person:
     person = Person(name, f"{name}.{os.getpid()}.{next(_numbers)}@example.com", server)
     person.client = server.client()
     answer = person.client.post(
-        "/register", json={"email": person.email, "password": PASSWORD, "name": name.capitalize()}
+        "/register", json={"email": person.email, "password": PASSWORD, "name": name.capitalize(), **fields}
     )
     assert answer.status_code == 200, answer.text
     person.token = answer.json()["access_token"]

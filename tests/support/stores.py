@@ -74,9 +74,9 @@ class Bucket:
 
 
 @contextmanager
-def run_s3_server() -> Iterator[S3Server]:
+def run_s3_server(address: str = "127.0.0.1") -> Iterator[S3Server]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield S3Server(f"http://{host}:{port}")
