@@ -129,6 +129,18 @@ class User(BaseModel):
         return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at)
 
 
+class Person(User):
+    """An account, and for admins whether it is one."""
+
+    is_admin: bool = Field(default=False, description="told to admins alone", examples=[False])
+
+    @classmethod
+    def describe(cls, row: UserRow, *, to: UserRow) -> "Person":
+        """Where the caller is no admin, `is_admin` is left unset."""
+        told = {"is_admin": row.is_admin} if to.is_admin else {}
+        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at, **told)
+
+
 class Me(User):
     """The caller's own account."""
 
@@ -316,7 +328,13 @@ async def read_protected(user: CurrentUser) -> Greeting:
     return Greeting(message=f"Hello user {user.id}")
 
 
-@router.get("/users", tags=["accounts"], summary="All other users", responses=may_fail(*SIGNED_IN))
+@router.get(
+    "/users",
+    tags=["accounts"],
+    summary="All other users",
+    response_model_exclude_unset=True,
+    responses=may_fail(*SIGNED_IN),
+)
 async def list_users(
     response: Response,
     database: Db,
@@ -324,7 +342,7 @@ async def list_users(
     q: Annotated[SearchWords | None, Query()] = None,
     limit: Annotated[int | None, Query(ge=1, le=200)] = None,
     cursor: Annotated[IdParameter | None, Query()] = None,
-) -> list[User]:
+) -> list[Person]:
     """Ordered by id; with *q*, those whose name or address contains it. With *limit*, `X-Next-Cursor` continues."""
     rows = await queries.list_users(
         database, except_id=user.id, words=q or None, after_id=cursor or 0, limit=limit and limit + 1
@@ -332,14 +350,18 @@ async def list_users(
     if limit is not None and len(rows) > limit:
         rows = rows[:limit]
         response.headers["X-Next-Cursor"] = str(rows[-1].id)
-    return [User.from_row(row) for row in rows]
+    return [Person.describe(row, to=user) for row in rows]
 
 
 @router.get(
-    "/users/{user_id}", tags=["accounts"], summary="One user", responses=may_fail(*SIGNED_IN, UserNotFoundError)
+    "/users/{user_id}",
+    tags=["accounts"],
+    summary="One user",
+    response_model_exclude_unset=True,
+    responses=may_fail(*SIGNED_IN, UserNotFoundError),
 )
-async def read_user(database: Db, user: CurrentUser, user_id: IdParameter) -> User:
+async def read_user(database: Db, user: CurrentUser, user_id: IdParameter) -> Person:
     row = await queries.find_user(database, user_id=user_id)
     if row is None:
         raise UserNotFoundError
-    return User.from_row(row)
+    return Person.describe(row, to=user)

@@ -47,6 +47,17 @@ def test_with_a_password_there_is_no_link(admin: Person) -> None:
     assert problem(admin.client.post("/users", json=body))[2] == "email_taken"
 
 
+def test_admins_alone_are_told_who_is_one(admin: Person, bob: Person, carol: Person) -> None:
+    listed = {person["id"]: person for person in bob.client.get("/users").json()}
+    assert "is_admin" not in listed[admin.id]
+
+    told = {person["id"]: person["is_admin"] for person in admin.client.get("/users").json()}
+
+    assert (told[bob.id], told[carol.id]) == (False, False)
+    admin.client.put(f"/users/{carol.id}", json={"email": carol.email, "name": "Carol", "is_admin": True})
+    assert admin.client.get(f"/users/{carol.id}").json()["is_admin"] is True
+
+
 def test_who_is_no_admin_does_none_of_it(bob: Person, carol: Person) -> None:
     path = f"/users/{carol.id}"
     for answer in (

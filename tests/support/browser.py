@@ -95,6 +95,12 @@ class Visitor:
         expect(found).to_be_visible()
         return found
 
+    def see_page(self, number: int) -> Locator:
+        """Wait until the picture of a page is painted."""
+        picture = self.page.locator(f"[data-page='{number}'] canvas[data-shown]")
+        expect(picture).to_be_visible()
+        return picture
+
     def press(self, name: str, *, exact: bool = False) -> None:
         self.page.get_by_role("button", name=name, exact=exact).first.click()
 

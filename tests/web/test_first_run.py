@@ -23,7 +23,7 @@ def test_the_first_visitor_makes_the_first_account_and_tries_the_sample(visit: V
     visitor.picture("empty-library")
     visitor.press("Try this sample")
     visitor.page.get_by_role("link", name="Sample.pdf").click()
-    expect(visitor.page.get_by_alt_text("Page 1").first).to_be_visible()
+    visitor.see_page(1)
     visitor.page.get_by_role("button", name="Tables").click()
     expect(visitor.page.get_by_role("cell", name="North wing")).to_be_visible()
 

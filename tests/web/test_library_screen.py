@@ -96,7 +96,7 @@ def test_the_filter_and_the_order_are_in_the_address_and_back_keeps_them(visit: 
     expect(names).to_have_text(["Birch.pdf"])
     visitor.page.get_by_label("Select Birch.pdf").check()
     visitor.page.get_by_role("link", name="Birch.pdf").click()
-    expect(visitor.page.get_by_alt_text("Page 1").first).to_be_visible()
+    visitor.see_page(1)
     visitor.page.go_back()
     expect(names).to_have_text(["Birch.pdf"])
     expect(visitor.page.get_by_label("Filter by name")).to_have_value("b")

@@ -73,6 +73,10 @@ def test_the_admin_sees_the_people(visit: Visit, empty_server: Server) -> None:
 
     visitor.see("Add a person")
     visitor.see("Ann: Account made")
+    visitor.press("Actions for Ben")
+    visitor.page.get_by_role("menuitem", name="Make an admin").click()
+    visitor.press("Actions for Ben")
+    visitor.page.get_by_role("menuitem", name="Not an admin any more").click()
     visitor.assert_accessible()
     visitor.picture("admin")
 
@@ -86,7 +90,7 @@ def test_the_keyboard_alone_opens_a_document_and_comes_back(visit: Visit, alice:
 
     press("ArrowDown")
     press("Enter")
-    expect(visitor.page.get_by_alt_text("Page 1").first).to_be_visible()
+    visitor.see_page(1)
     press("f")
     visitor.page.keyboard.type("words")
     press("Enter")
@@ -100,6 +104,17 @@ def test_the_keyboard_alone_opens_a_document_and_comes_back(visit: Visit, alice:
     visitor.page.go_back()
 
     expect(visitor.page.get_by_role("heading", name="Library")).to_be_visible()
+
+
+def test_the_settings_say_how_much_is_stored(visit: Visit, alice: Person) -> None:
+    alice.upload(make_pdf("a page"), "Page.pdf")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+
+    visitor.go("/you")
+
+    kilobytes = alice.client.get("/me").json()["stored_bytes"] / 1000
+    visitor.see(f"Your documents take {kilobytes:.0f} kB of 10 GB")
 
 
 def test_the_theme_is_chosen_and_kept(visit: Visit, alice: Person) -> None:

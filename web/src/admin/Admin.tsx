@@ -57,8 +57,9 @@ function People() {
       icon: <KeyRound className="i" />,
       act: () => void resetPerson(person.id).then((answer) => setLink(whole(answer.link)), (error: unknown) => tell(sayError(error))),
     },
-    { key: "promote", label: t.admin.makeAdmin, icon: <ShieldCheck className="i" />, act: () => attempt(setAdmin(person, true), t.you.changed) },
-    { key: "demote", label: t.admin.unAdmin, icon: <ShieldOff className="i" />, act: () => attempt(setAdmin(person, false), t.you.changed) },
+    person.is_admin
+      ? { key: "demote", label: t.admin.unAdmin, icon: <ShieldOff className="i" />, act: () => attempt(setAdmin(person, false), t.you.changed) }
+      : { key: "promote", label: t.admin.makeAdmin, icon: <ShieldCheck className="i" />, act: () => attempt(setAdmin(person, true), t.you.changed) },
     null,
     { key: "delete", label: t.admin.remove, icon: <Trash2 className="i" />, danger: true, act: () => setRemoving(person) },
   ];
@@ -100,6 +101,7 @@ function People() {
                     {person.email} · {t.you.since(when(person.created_at))}
                   </small>
                 </span>
+                {person.is_admin && <span className="small muted">{t.admin.admin}</span>}
                 <Menu label={t.admin.actions(person.name)} choices={actions(person)}>
                   <Ellipsis className="i i-s" />
                 </Menu>

@@ -136,6 +136,7 @@ export const search = (
 
 // You
 
+export const readMe = () => ask(api.GET("/me"));
 export const changeMe = (body: { name?: string; email?: string; current_password?: string }) => ask(api.PATCH("/me", { body }));
 export const changePassword = (body: { current_password: string; new_password: string }) => ask(api.POST("/me/password", { body }));
 export const deleteMe = (password: string) => ask(api.DELETE("/me", { body: { password } }));

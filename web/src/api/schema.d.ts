@@ -2954,6 +2954,40 @@ export interface components {
             warnings: components["schemas"]["ReadingWarning"][];
         };
         /**
+         * Person
+         * @description An account, and for admins whether it is one.
+         */
+        Person: {
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-23T09:30:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Email
+             * @example bob@example.com
+             */
+            email: string;
+            /**
+             * Id
+             * @example 2
+             */
+            id: number;
+            /**
+             * Is Admin
+             * @description told to admins alone
+             * @default false
+             * @example false
+             */
+            is_admin: boolean;
+            /**
+             * Name
+             * @example Bob
+             */
+            name: string;
+        };
+        /**
          * Progress
          * @description How many pages are extracted, of how many; `pages` is null until they are counted.
          */
@@ -3451,33 +3485,6 @@ export interface components {
             text_preview: string | null;
             /** Warnings */
             warnings: components["schemas"]["ReadingWarning"][];
-        };
-        /**
-         * User
-         * @description An account, as every user may see it.
-         */
-        User: {
-            /**
-             * Created At
-             * Format: date-time
-             * @example 2026-11-23T09:30:00.123456Z
-             */
-            created_at: string;
-            /**
-             * Email
-             * @example bob@example.com
-             */
-            email: string;
-            /**
-             * Id
-             * @example 2
-             */
-            id: number;
-            /**
-             * Name
-             * @example Bob
-             */
-            name: string;
         };
         /**
          * UserCreate
@@ -9029,7 +9036,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["User"][];
+                    "application/json": components["schemas"]["Person"][];
                 };
             };
             /** @description Not authenticated · Invalid token · Token expired */
@@ -9192,7 +9199,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["User"];
+                    "application/json": components["schemas"]["Person"];
                 };
             };
             /** @description Not authenticated · Invalid token · Token expired */

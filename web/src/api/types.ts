@@ -3,7 +3,7 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
-export type Person = Schemas["User"] & { online?: boolean; last_seen_at?: string | null };
+export type Person = Omit<Schemas["Person"], "is_admin"> & { is_admin?: boolean; online?: boolean; last_seen_at?: string | null };
 export type Me = Schemas["Me"];
 export type Failure = Schemas["Failure"];
 export type Table = Schemas["DocumentTable"];

@@ -2,36 +2,34 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ClipboardEvent, type RefObject, memo, useEffect, useMemo, useRef, useState } from "react";
 import { type PageSize, type PageWord, picture, readPage } from "../api";
-import { type Watch, letGo, useNear } from "../ui/near";
-import { useDebounced } from "../ui/parts";
+import { Picture } from "../ui/Picture";
 import { t } from "../ui/words";
 import type { Hit } from "./found";
 import s from "./reading.module.css";
 
 const STEPS = [240, 700, 1000, 1400, 2000]; // pixels; few, so that pictures are found in the caches
+const STAY_MS = 150;
 
 interface Props {
   document: number;
   version: string | null | undefined;
   size: PageSize;
   width: number; // CSS pixels
+  height: number;
   gap: number;
-  near: Watch;
-  seen: Watch;
+  near: boolean;
   hits: Hit[] | undefined;
   now: number; // the current hit's index
 }
 
-export const Sheet = memo(function Sheet({ document, version, size, width, gap, near: isNear, seen: isSeen, hits, now }: Props) {
+export const Sheet = memo(function Sheet({ document, version, size, width, height, gap, near, hits, now }: Props) {
   const number = size.page_number;
   const figure = useRef<HTMLElement>(null);
-  const near = useNear(figure, isNear);
-  const words = useWords(figure, near, useNear(figure, isSeen));
-  const height = Math.round((width * size.height) / size.width);
+  const words = useStayed(figure);
   return (
-    <figure className={`sheet paper ${s.sheet}`} data-page={number} ref={figure} style={{ width, height, marginBottom: gap, containIntrinsicSize: `${width}px ${height}px` }}>
-      {near && <Picture document={document} page={number} width={width} version={version} />}
-      {near && hits && (
+    <figure className={`sheet paper ${s.sheet}`} data-page={number} ref={figure} style={{ width, height, marginBottom: gap }}>
+      {near && <Picture src={picture(document, number, stepFor(width), version)} alt={t.page(number)} />}
+      {hits && (
         <div className="painted" aria-hidden="true">
           {hits.map(({ index, boxes }) =>
             boxes.map((box, line) => <i key={`${index} ${line}`} className={`hit${index === now ? " here" : ""}`} style={placed(box, size)} />),
@@ -44,15 +42,27 @@ export const Sheet = memo(function Sheet({ document, version, size, width, gap, 
   );
 });
 
-/** Words are for pages on which one stays, and stay as long as a selection reaches over them. */
-function useWords(figure: RefObject<HTMLElement | null>, near: boolean, seen: boolean): boolean {
-  const stays = useDebounced(seen, 150) && seen;
-  const [words, setWords] = useState(false);
+function stepFor(width: number): number {
+  const wanted = width * Math.min(devicePixelRatio, 3);
+  return STEPS.find((pixels) => pixels >= wanted - 40) ?? STEPS.at(-1)!;
+}
+
+/** Words are for pages on which one stays. */
+function useStayed(figure: RefObject<HTMLElement | null>): boolean {
+  const [stayed, setStayed] = useState(false);
   useEffect(() => {
-    if (stays) setWords(true);
-    else if (!near && !getSelection()?.containsNode(figure.current!, true)) setWords(false);
-  }, [stays, near, figure]);
-  return words;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const observer = new IntersectionObserver(([entry]) => {
+      clearTimeout(timer);
+      if (entry?.isIntersecting) timer = setTimeout(() => setStayed(true), STAY_MS);
+    });
+    observer.observe(figure.current!);
+    return () => {
+      clearTimeout(timer);
+      observer.disconnect();
+    };
+  }, [figure]);
+  return stayed;
 }
 
 function placed([x0, top, x1, bottom]: Hit["boxes"][number], size: PageSize) {
@@ -63,28 +73,6 @@ function placed([x0, top, x1, bottom]: Hit["boxes"][number], size: PageSize) {
     width: percent(x1 - x0, size.width),
     height: percent(bottom - top, size.height),
   };
-}
-
-/** The next step of sharpness loads over the picture that is there, which stays until it can be painted. */
-function Picture({ document, page, width, version }: { document: number; page: number; width: number; version: string | null | undefined }) {
-  const wanted = width * Math.min(devicePixelRatio, 3);
-  const step = STEPS.find((pixels) => pixels >= wanted - 40) ?? STEPS.at(-1)!;
-  const address = picture(document, page, step, version);
-  const [shown, setShown] = useState(address);
-  useEffect(() => {
-    if (address === shown) return;
-    let dropped = false;
-    const next = new Image();
-    next.src = address;
-    next.decode().then(
-      () => !dropped && setShown(address),
-      () => !dropped && setShown(address),
-    );
-    return () => {
-      dropped = true;
-    };
-  }, [address, shown]);
-  return <img ref={letGo} src={shown} alt={t.page(page)} decoding="async" draggable={false} />;
 }
 
 interface Line {
@@ -128,7 +116,7 @@ function Words({ document, size }: { document: number; size: PageSize }) {
   const page = useQuery({
     queryKey: ["words", document, size.page_number],
     queryFn: () => readPage(document, size.page_number, true),
-    gcTime: 20_000,
+    gcTime: 2_000,
     retry: false,
   });
   const lines = useMemo(() => linesOf(page.data?.words ?? [], measure), [page.data]);

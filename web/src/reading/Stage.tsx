@@ -1,11 +1,11 @@
-// The pages one below the other: a box for each, a picture in those that are near.
+// The pages one below the other, those that are near.
 import { type ReactNode, type Ref, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { DocumentDetails, PageSize } from "../api";
-import { useNearby } from "../ui/near";
 import { t } from "../ui/words";
 import type { Found, Hit } from "./found";
 import { type Quote, Selected } from "./Selected";
 import { Sheet } from "./Sheet";
+import { type Range, pageAt, place, useNear } from "./places";
 import s from "./reading.module.css";
 
 export interface StageHandle {
@@ -32,12 +32,11 @@ interface Props {
 const MARGIN = 92; // pixels beside a page that fits
 const WIDEST = 960;
 const GAP = 18;
+const MARGIN_HEIGHTS = 1; // of what is near, above and below
 
 export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found, hit, talk, share, children }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
-  const near = useNearby(box, "120% 0px");
-  const seen = useNearby(box, "0px");
   const [page, setPage] = useState(start);
   const scale = useMemo(() => {
     if (zoom !== null) return zoom;
@@ -55,47 +54,52 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
     return () => observer.disconnect();
   }, []);
 
-  const sheetOf = (number: number) => box.current?.querySelector<HTMLElement>(`[data-page="${number}"]`);
+  const padding = width < 720 ? 10 : 20; // above the first page
+  const places = useMemo(() => {
+    const room = width - (width < 720 ? 16 : 32);
+    const pages = width > 0 ? sizes : [];
+    return place(
+      pages.map((size) => {
+        const pixels = Math.round(zoom === null ? Math.min(size.width * scale, room) : size.width * scale);
+        return { width: pixels, height: Math.round((pixels * size.height) / size.width) };
+      }),
+      GAP,
+    );
+  }, [sizes, width, zoom, scale]);
+  const { near, look } = useNear(box, places, MARGIN_HEIGHTS);
   const current = useRef(start);
   const follow = useCallback(() => {
     const element = box.current;
     if (!element) return;
-    const middle = element.scrollTop + element.clientHeight * 0.4;
-    const sheets = element.querySelectorAll<HTMLElement>("[data-page]");
-    let low = 0;
-    let high = sheets.length - 1;
-    while (low < high) {
-      const at = (low + high + 1) >> 1;
-      if (sheets[at]!.offsetTop <= middle) low = at;
-      else high = at - 1;
-    }
-    const number = low + 1;
+    look();
+    const number = pageAt(places, element.scrollTop + element.clientHeight * 0.4 - padding) + 1;
     if (number === current.current) return;
     current.current = number;
     setPage(number);
     onPage(number);
-  }, [onPage]);
-  const showPage = useCallback((number: number) => {
-    const element = box.current;
-    const sheet = sheetOf(number);
-    if (!element || !sheet) return;
-    element.scrollTop = sheet.offsetTop - (number === 1 ? 20 : 12);
-  }, []);
+  }, [onPage, look, places, padding]);
+  const showPage = useCallback(
+    (number: number) => {
+      const there = places[number - 1];
+      if (box.current && there) box.current.scrollTop = there.top + (number === 1 ? 0 : padding - 12);
+    },
+    [places, padding],
+  );
 
   useImperativeHandle(ref, () => ({
     showPage,
     showHit: ({ page: number, boxes }) => {
       const element = box.current;
-      const sheet = sheetOf(number);
-      if (!element || !sheet) return;
+      const there = places[number - 1];
+      if (!element || !there) return;
       const first = boxes[0];
       const size = sizes[number - 1];
-      const top = sheet.offsetTop + (first && size ? (first[1] / size.height) * sheet.offsetHeight : 0);
+      const top = padding + there.top + (first && size ? (first[1] / size.height) * there.height : 0);
       if (top < element.scrollTop + 60 || top > element.scrollTop + element.clientHeight - 120) {
         element.scrollTop = Math.max(0, top - element.clientHeight * 0.35);
       }
       if (first && size) {
-        const left = sheet.offsetLeft + (first[0] / size.width) * sheet.offsetWidth;
+        const left = Math.max(0, (element.clientWidth - there.width) / 2) + (first[0] / size.width) * there.width;
         if (left < element.scrollLeft || left > element.scrollLeft + element.clientWidth - 80) element.scrollLeft = left - element.clientWidth / 3;
       }
     },
@@ -114,41 +118,49 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
     if (before.current.scale === 0) showPage(start);
     else if (before.current.scale !== scale) showPage(current.current);
     before.current.scale = scale;
-  }, [scale, width, start, showPage]);
+    look();
+  }, [scale, width, start, showPage, look]);
 
   const now = hit ? found.hits[hit - 1] : undefined;
-  const { id, sha256 } = document;
-  const sheets = useMemo(
-    () =>
-      width > 0 &&
-      sizes.map((size) => {
-        const pixels = zoom === null ? Math.min(size.width * scale, width - (width < 720 ? 16 : 32)) : size.width * scale;
-        return (
+  const [from, to] = withSelected(near, box.current);
+  const above = places[from]?.top ?? 0;
+  const whole = places.length ? places.at(-1)!.top + places.at(-1)!.height + GAP : 0;
+  const below = places[to] ? whole - places[to].top - places[to].height - GAP : 0;
+  return (
+    <div className={s.stagebox}>
+      <div className={s.stage} ref={box} role="region" tabIndex={0} aria-label={t.reading.pageOf(page, sizes.length)} style={{ paddingTop: padding }} onScroll={follow}>
+        <div style={{ height: above }} />
+        {sizes.slice(from, to + 1).map((size, index) => (
           <Sheet
             key={size.page_number}
-            document={id}
-            version={sha256}
+            document={document.id}
+            version={document.sha256}
             size={size}
-            width={Math.round(pixels)}
+            width={places[from + index]?.width ?? 0}
+            height={places[from + index]?.height ?? 0}
             gap={GAP}
-            near={near}
-            seen={seen}
+            near={from + index >= near[0] && from + index <= near[1]}
             hits={found.byPage.get(size.page_number)}
             now={now?.page === size.page_number ? now.index : -1}
           />
-        );
-      }),
-    [id, sha256, sizes, width, scale, zoom, near, seen, found, now],
-  );
-  return (
-    <div className={s.stagebox}>
-      <div className={s.stage} ref={box} role="region" tabIndex={0} aria-label={t.reading.pageOf(page, sizes.length)} onScroll={follow}>
-        {sheets}
+        ))}
+        <div style={{ height: below }} />
         <Selected box={box} talk={talk} share={share} />
       </div>
       {children}
     </div>
   );
+}
+
+/** A selection keeps the pages that it reaches over. */
+function withSelected([from, to]: Range, box: Element | null): Range {
+  const selection = getSelection();
+  if (!box || !selection || selection.isCollapsed || !box.contains(selection.anchorNode)) return [from, to];
+  const pages = [selection.anchorNode, selection.focusNode].flatMap((node) => {
+    const sheet = (node instanceof Element ? node : node?.parentElement)?.closest<HTMLElement>("[data-page]");
+    return sheet ? [Number(sheet.dataset["page"]) - 1] : [];
+  });
+  return [Math.min(from, ...pages), Math.max(to, ...pages)];
 }
 
 /** The width that most pages have, so that one wide table does not make the others small. */

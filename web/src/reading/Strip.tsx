@@ -1,8 +1,9 @@
 // The strip of small pages, with how many hits are on each.
-import { memo, useEffect, useLayoutEffect, useMemo, useRef } from "react";
+import { memo, useEffect, useMemo, useRef } from "react";
 import { type DocumentDetails, type PageSize, picture } from "../api";
-import { type Watch, letGo, useNear, useNearby } from "../ui/near";
+import { Picture } from "../ui/Picture";
 import { t } from "../ui/words";
+import { place, useNear } from "./places";
 import s from "./reading.module.css";
 
 interface Props {
@@ -14,31 +15,43 @@ interface Props {
 }
 
 const WIDTH = 84;
+const BELOW = 19; // the number
+const GAP = 12;
 
 export function Strip({ document: { id, sha256 }, sizes, page, counts, go }: Props) {
   const nav = useRef<HTMLElement>(null);
-  useEffect(() => {
-    const element = nav.current?.querySelector<HTMLElement>(`[data-thumb="${page}"]`);
-    if (!element || !nav.current || nav.current.contains(globalThis.document.activeElement)) return;
-    const top = element.offsetTop - nav.current.offsetTop;
-    if (top < nav.current.scrollTop + 20 || top + element.offsetHeight > nav.current.scrollTop + nav.current.clientHeight - 20) {
-      nav.current.scrollTop = top - nav.current.clientHeight / 2 + element.offsetHeight / 2;
-    }
-  }, [page]);
-  const near = useNearby(nav, "100% 0px");
-  const thumbs = useMemo(
-    () => sizes.map((size) => <Thumb key={size.page_number} id={id} version={sha256} size={size} near={near} hits={counts.get(size.page_number) ?? 0} go={go} />),
-    [sizes, id, sha256, near, counts, go],
+  const places = useMemo(
+    () => place(sizes.map(({ width, height }) => ({ width: WIDTH, height: Math.round((WIDTH * height) / width) + BELOW })), GAP),
+    [sizes],
   );
-  // Marked by hand: a thousand others need not be looked through for each page that one passes.
-  useLayoutEffect(() => {
-    const link = nav.current?.querySelector(`[data-thumb="${page}"] a`);
-    link?.setAttribute("aria-current", "page");
-    return () => link?.removeAttribute("aria-current");
-  }, [page, thumbs]);
+  const { near, look } = useNear(nav, places, 1);
+  useEffect(() => {
+    const element = nav.current;
+    const there = places[page - 1];
+    if (!element || !there || element.contains(globalThis.document.activeElement)) return;
+    if (there.top < element.scrollTop + 20 || there.top + there.height > element.scrollTop + element.clientHeight - 20) {
+      element.scrollTop = there.top - element.clientHeight / 2 + there.height / 2;
+    }
+  }, [page, places]);
+  const [from, to] = near;
+  const last = places.at(-1);
   return (
-    <nav className={s.strip} aria-label={t.reading.pages} ref={nav}>
-      <ol>{thumbs}</ol>
+    <nav className={s.strip} aria-label={t.reading.pages} ref={nav} onScroll={look}>
+      <ol style={{ height: last ? last.top + last.height + GAP : 0, paddingTop: places[from]?.top ?? 0 }}>
+        {sizes.slice(from, to + 1).map((size) => (
+          <Thumb
+            key={size.page_number}
+            id={id}
+            version={sha256}
+            size={size}
+            height={places[size.page_number - 1]!.height}
+            count={sizes.length}
+            now={size.page_number === page}
+            hits={counts.get(size.page_number) ?? 0}
+            go={go}
+          />
+        ))}
+      </ol>
     </nav>
   );
 }
@@ -47,31 +60,29 @@ interface ThumbProps {
   id: number;
   version: string | null | undefined;
   size: PageSize;
-  near: Watch;
+  height: number;
+  count: number;
+  now: boolean;
   hits: number;
   go: (page: number) => void;
 }
 
-const Thumb = memo(function Thumb({ id, version, size, near: isNear, hits, go }: ThumbProps) {
+const Thumb = memo(function Thumb({ id, version, size, height, count, now, hits, go }: ThumbProps) {
   const number = size.page_number;
-  const item = useRef<HTMLLIElement>(null);
-  const near = useNear(item, isNear);
-  const height = Math.round((WIDTH * size.height) / size.width);
   return (
-    <li ref={item} data-thumb={number} className={s.thumb} style={{ containIntrinsicSize: `${WIDTH}px ${height + 19}px` }}>
+    <li data-thumb={number} className={s.thumb} style={{ height }} aria-posinset={number} aria-setsize={count}>
       <a
         href={`/app/documents/${id}/${number}`}
+        aria-current={now ? "page" : undefined}
         onClick={(event) => {
           if (event.metaKey || event.ctrlKey) return;
           event.preventDefault();
           go(number);
         }}
       >
-        {near ? (
-          <img ref={letGo} className="paper" src={picture(id, number, 160, version)} alt={t.page(number)} decoding="async" width={WIDTH} height={height} />
-        ) : (
-          <i className="paper" style={{ width: WIDTH, height }} aria-label={t.page(number)} role="img" />
-        )}
+        <span className={`paper ${s.small}`} style={{ height: height - BELOW }}>
+          <Picture src={picture(id, number, 160, version)} alt={t.page(number)} later />
+        </span>
         <span className="num">
           {size.label ?? number}
           {hits > 0 && (

@@ -103,6 +103,7 @@ export const de: Words = {
     wrong_password: "Das ist nicht ihr Passwort.",
     bad_pdf: "Die Datei ist beschädigt oder kein PDF. Wurde sie ganz heruntergeladen?",
     extraction_limit: "Das Lesen hat zu lange gedauert.",
+    quota_exceeded: "Ihre Dokumente belegen allen Platz, den Sie haben. Löschen Sie welche.",
     document_file_missing: "Die Datei fehlt auf dem Server.",
   },
 
@@ -363,6 +364,8 @@ export const de: Words = {
     changePassword: "Passwort ändern",
     passwordChanged: "Geändert. Ihre anderen Sitzungen sind beendet.",
     profile: "Name und Adresse",
+    room: "Speicher",
+    stored: (used, most) => `Ihre Dokumente belegen ${used}${most ? ` von ${most}` : ""}: Dateien, Texte und Tabellen.`,
     passwordNeeded: "Um die Adresse zu ändern, geben Sie Ihr Passwort an.",
     pending: (address) => `Öffnen Sie den Link, der an ${address} ging.`,
     theme: "Farben",

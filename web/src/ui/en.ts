@@ -101,6 +101,7 @@ export const en = {
     wrong_password: "This is not its password.",
     bad_pdf: "The file is damaged or not a PDF. Was the download complete?",
     extraction_limit: "Reading it took too long.",
+    quota_exceeded: "Your documents take all the room that you have. Delete some.",
     document_file_missing: "The file is gone from the server.",
   } as Record<string, string>,
 
@@ -362,6 +363,8 @@ export const en = {
     changePassword: "Change the password",
     passwordChanged: "Changed. Your other sessions have ended.",
     profile: "Name and address",
+    room: "Storage",
+    stored: (used: string, most: string) => `Your documents take ${used}${most ? ` of ${most}` : ""}: files, texts and tables.`,
     passwordNeeded: "To change the address, give your password.",
     pending: (address: string) => `Open the link that was sent to ${address}.`,
     theme: "Theme",

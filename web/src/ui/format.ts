@@ -16,10 +16,10 @@ export function number(value: number): string {
 
 export function bytes(size: number): string {
   const [value, unit] =
-    size < 1_000_000 ? [Math.max(1, Math.round(size / 1000)), "kilobyte"] : [size / 1_000_000, "megabyte"];
+    size < 1e6 ? [Math.max(1, Math.round(size / 1e3)), "kilobyte"] : size < 1e9 ? [size / 1e6, "megabyte"] : [size / 1e9, "gigabyte"];
   return new Intl.NumberFormat(language(), {
     style: "unit",
-    unit: unit as "kilobyte" | "megabyte",
+    unit: unit as string,
     unitDisplay: "short",
     maximumFractionDigits: value < 10 ? 1 : 0,
   }).format(value as number);

@@ -1,6 +1,8 @@
+import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { ApiError, changeMe, changePassword, deleteMe } from "../api";
+import { ApiError, changeMe, changePassword, deleteMe, readMe } from "../api";
 import { changeSelf, leave, useMe } from "../live/session";
+import { bytes } from "../ui/format";
 import { sayError } from "../ui/parts";
 import { TextField } from "../ui/TextField";
 import { tell } from "../ui/toasts";
@@ -12,6 +14,7 @@ export function Account() {
     <>
       <Profile />
       <Password />
+      <Room />
     </>
   );
 }
@@ -53,6 +56,18 @@ function Profile() {
         {t.save}
       </button>
     </form>
+  );
+}
+
+/** How much is stored, and how much may be. */
+function Room() {
+  const { data } = useQuery({ queryKey: ["me"], queryFn: readMe, staleTime: 0 });
+  if (!data) return null;
+  return (
+    <section className={s.form}>
+      <h2>{t.you.room}</h2>
+      <p>{t.you.stored(bytes(data.stored_bytes), data.quota_bytes === null ? "" : bytes(data.quota_bytes))}</p>
+    </section>
   );
 }
 
