@@ -1,5 +1,5 @@
 -- Pagewire's whole schema. Idempotent; postgres/migration.py applies it in one transaction, whenever it has changed.
--- schema version: 21
+-- schema version: 22
 --
 -- The tables users, messages and documents keep their classic names and columns for ever; what came later is added below
 -- each of them, so that an older database moves in as it is (postgres/classic.py). Beside each index stands the function (of a queries.py, or of auth) that it serves.
@@ -178,8 +178,8 @@ ALTER TABLE documents
     ADD COLUMN IF NOT EXISTS error_detail text,
     ADD COLUMN IF NOT EXISTS failed_at timestamptz,
     ADD COLUMN IF NOT EXISTS extracted_bytes bigint NOT NULL DEFAULT 0,   -- of its text, tables and notes
-    ADD COLUMN IF NOT EXISTS copy_of bigint REFERENCES documents (id),      -- the document whose pages and tables it has; NULL: its own
-    ADD COLUMN IF NOT EXISTS indexed_as bigint REFERENCES documents (id),   -- the document whose rows of page_search find it; NULL: its own
+    ADD COLUMN IF NOT EXISTS copy_of bigint REFERENCES documents (id),   -- the document whose pages and tables it has; NULL: its own
+    ADD COLUMN IF NOT EXISTS names tsvector,      -- of a copy that is found by the other's rows of page_search: the words of its own name
     ADD COLUMN IF NOT EXISTS tokens_version integer NOT NULL DEFAULT 0;   -- extraction.tokens.TOKENS_VERSION of its pages in page_search; 0: to be indexed
 UPDATE documents   -- a list of documents read all of what some said about themselves; extraction.reader cuts it, too
    SET metadata = (SELECT coalesce(jsonb_object_agg(left(key, 100), left(value, 1000)), '{}')
@@ -210,8 +210,8 @@ CREATE TRIGGER documents_fold_document BEFORE INSERT OR UPDATE OF filename ON do
 
 CREATE INDEX IF NOT EXISTS documents_by_sha256 ON documents (sha256);                            -- copy_extraction
 CREATE INDEX IF NOT EXISTS documents_whole ON documents (sha256, reader_version, id) WHERE status = 'ready' AND copy_of IS NULL;   -- list_twins
-CREATE INDEX IF NOT EXISTS documents_copies ON documents (copy_of) WHERE copy_of IS NOT NULL;    -- hand_over_content
-CREATE INDEX IF NOT EXISTS documents_by_holder ON documents (indexed_as, id) WHERE indexed_as IS NOT NULL;          -- find_pages
+CREATE INDEX IF NOT EXISTS documents_copies ON documents (copy_of) WHERE copy_of IS NOT NULL;    -- hand_over_content, find_copies
+CREATE INDEX IF NOT EXISTS documents_named ON documents (id) WHERE names IS NOT NULL;            -- find_copies, list_readable
 CREATE INDEX IF NOT EXISTS documents_by_user ON documents (user_id, id);                         -- list_documents
 CREATE INDEX IF NOT EXISTS documents_by_filename ON documents (user_id, name_key, id);   -- list_documents_by_filename
 CREATE INDEX IF NOT EXISTS documents_by_page_count ON documents (user_id, coalesce(page_count, 0), id);    -- list_documents_by_page_count
@@ -328,40 +328,57 @@ ALTER TABLE page_search ALTER vec SET STORAGE EXTERNAL;
 -- The pending lists are large, and search.indexer cleans them every second: in bulk, indexing costs a third.
 CREATE INDEX IF NOT EXISTS page_search_words ON page_search USING gin (vec, keys) WITH (fastupdate = on, gin_pending_list_limit = 65536);   -- find_pages
 
--- What was extracted is kept once. Documents of the same content have the pages and tables of one of them (copy_of), and those
--- whose names have the same words its rows of page_search, too (indexed_as). Who has copies hands over what they share to the
--- first of them, before it is deleted or extracted anew: one that is not among *origins*, which all go. They are locked by id, so
--- that none of them goes meanwhile.
-CREATE OR REPLACE FUNCTION hand_over_index(origins bigint[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    origin bigint;
-    heir bigint;
+-- A page's vector, with the words of another name (the places of the page's own words begin at 101).
+CREATE OR REPLACE FUNCTION rename_page(vec tsvector, names tsvector) RETURNS tsvector LANGUAGE sql IMMUTABLE AS $$
+    SELECT (names::text || ' ' || ts_filter(vec, '{d}')::text)::tsvector
+$$;
+
+-- Before version 22 documents had the rows of page_search of another one of the same name (indexed_as), and copies of another name
+-- had rows of their own: those go in the background (search/indexer.py).
+DO $$
 BEGIN
-    PERFORM id FROM documents WHERE indexed_as = ANY(origins) AND id <> ALL(origins) ORDER BY id FOR NO KEY UPDATE;
-    FOR origin, heir IN SELECT indexed_as, min(id) FROM documents
-                         WHERE indexed_as = ANY(origins) AND id <> ALL(origins) GROUP BY indexed_as ORDER BY 1 LOOP
-        UPDATE documents SET indexed_as = NULLIF(heir, id) WHERE indexed_as = origin;
-        UPDATE page_search SET document_id = heir, keys = ARRAY[heir, -(heir / 32) - 1] WHERE document_id = origin;
-    END LOOP;
+    IF EXISTS (SELECT FROM information_schema.columns
+                WHERE table_schema = current_schema() AND table_name = 'documents' AND column_name = 'indexed_as') THEN
+        UPDATE documents c
+           SET names = coalesce((SELECT ts_filter(vec, '{a}') FROM page_search WHERE document_id = c.indexed_as
+                                  ORDER BY page_number LIMIT 1), '')
+         WHERE indexed_as IS NOT NULL AND copy_of IS NOT NULL;
+        UPDATE documents SET tokens_version = 0 WHERE indexed_as IS NULL AND copy_of IS NOT NULL;
+        ALTER TABLE documents DROP COLUMN indexed_as;
+    END IF;
 END $$;
+DROP FUNCTION IF EXISTS hand_over_index(bigint[]);
+
+-- What was extracted is kept once: documents of the same content have the pages, tables and rows of page_search of one of them
+-- (copy_of). Those rows have its name's words; the words of a copy's name are its own (names). Who has copies hands over what they
+-- share to the first of them, before it is deleted or extracted anew: one that is not among *origins*, which all go. They are locked
+-- by id, so that none of them goes meanwhile.
 CREATE OR REPLACE FUNCTION hand_over_content(origins bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     origin bigint;
     heir bigint;
+    heirs_names tsvector;
 BEGIN
-    PERFORM id FROM documents
-      WHERE (copy_of = ANY(origins) OR indexed_as = ANY(origins)) AND id <> ALL(origins) ORDER BY id FOR NO KEY UPDATE;
+    PERFORM id FROM documents WHERE copy_of = ANY(origins) AND id <> ALL(origins) ORDER BY id FOR NO KEY UPDATE;
     FOR origin, heir IN SELECT copy_of, min(id) FROM documents
                          WHERE copy_of = ANY(origins) AND id <> ALL(origins) GROUP BY copy_of ORDER BY 1 LOOP
         UPDATE documents SET copy_of = NULLIF(heir, id) WHERE copy_of = origin;
         UPDATE pages SET document_id = heir WHERE document_id = origin;
         UPDATE document_tables SET document_id = heir WHERE document_id = origin;
+        SELECT names INTO heirs_names FROM documents WHERE id = heir;
+        IF heirs_names IS NOT NULL THEN   -- else it has rows of its own, from before version 22
+            UPDATE page_search
+               SET document_id = heir, keys = ARRAY[heir, -(heir / 32) - 1], vec = rename_page(vec, heirs_names)
+             WHERE document_id = origin;
+            UPDATE documents   -- as far as the other one was indexed; if that is not known, it is indexed again
+               SET names = NULL, tokens_version = coalesce((SELECT tokens_version FROM documents WHERE id = origin), 0)
+             WHERE id = heir;
+        END IF;
     END LOOP;
-    PERFORM hand_over_index(origins);
 END $$;
 CREATE OR REPLACE FUNCTION keep_shared_content() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM documents WHERE copy_of = OLD.id) OR EXISTS (SELECT FROM documents WHERE indexed_as = OLD.id) THEN
+    IF EXISTS (SELECT FROM documents WHERE copy_of = OLD.id) THEN
         PERFORM hand_over_content(ARRAY[OLD.id]);
     END IF;
     RETURN NULL;

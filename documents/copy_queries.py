@@ -1,8 +1,7 @@
 """Every SQL statement that keeps what was extracted once: documents that have the pages of another one.
 
-`documents.copy_of` names the document whose pages and tables it has, `indexed_as` the one whose rows of page_search find
-it; both are NULL for what is its own. A document with copies hands them its content before it is deleted or extracted
-again (schema.sql).
+`documents.copy_of` names the document whose pages, tables and rows of page_search it has; it is NULL for what is its own.
+A document with copies hands them its content before it is deleted or extracted again (schema.sql).
 """
 
 from collections.abc import Sequence
@@ -10,13 +9,12 @@ from typing import NamedTuple
 
 from db import Connection, Executor
 from delivery.attachments import may_read
-from index.queries import CURRENT_TOKENS, copy_pages, get_name_vector
+from index.queries import get_name_vector, put_copy
 
 
 class _Source(NamedTuple):
     id: int
     content_id: int  # the document that has its pages
-    index_id: int  # the document that has its rows of page_search
 
 
 class _OwnerId(NamedTuple):
@@ -27,7 +25,7 @@ class _Id(NamedTuple):
     id: int
 
 
-_SOURCE = "s.id, coalesce(s.copy_of, s.id), coalesce(s.indexed_as, s.id)"
+_SOURCE = "s.id, coalesce(s.copy_of, s.id)"
 
 
 async def hand_over_content(tx: Connection, *, document_ids: Sequence[int]) -> None:
@@ -43,11 +41,7 @@ async def clear_content(tx: Connection, *, document_id: int) -> None:
     params = {"document_id": document_id}
     await hand_over_content(tx, document_ids=[document_id])
     await tx.execute(
-        """
-        UPDATE documents SET copy_of = NULL, indexed_as = NULL
-         WHERE id = %(document_id)s AND (copy_of IS NOT NULL OR indexed_as IS NOT NULL)
-        """,
-        params,
+        "UPDATE documents SET copy_of = NULL, names = NULL WHERE id = %(document_id)s AND copy_of IS NOT NULL", params
     )
     for table in ("pages", "page_search", "document_tables"):
         await tx.execute(f"DELETE FROM {table} WHERE document_id = %(document_id)s", params)
@@ -81,25 +75,13 @@ async def copy_extraction(tx: Connection, *, document_id: int, node_id: int, rea
     if row is None:
         return None
     await clear_content(tx, document_id=document_id)
-    own_names = await get_name_vector(tx, document_id=document_id)
-    has_same_names = own_names == await get_name_vector(tx, document_id=source.index_id)
-    await tx.execute(
-        """
-        UPDATE documents d
-           SET copy_of = %(content_id)s, indexed_as = CASE WHEN %(has_same_names)s THEN h.id END,
-               tokens_version = CASE WHEN %(has_same_names)s THEN %(current_tokens)s ELSE h.tokens_version END
-          FROM documents h
-         WHERE d.id = %(document_id)s AND h.id = %(index_id)s
-        """,
-        {**params, "has_same_names": has_same_names, "current_tokens": CURRENT_TOKENS},
-    )
-    if not has_same_names:
-        await copy_pages(tx, source_id=source.index_id, document_id=document_id)
+    await tx.execute("UPDATE documents SET copy_of = %(content_id)s WHERE id = %(document_id)s", params)
+    await put_copy(tx, document_id=document_id, names=await get_name_vector(tx, document_id=document_id))
     return row.user_id
 
 
 async def _hold_source(tx: Connection, *, document_id: int, reader_version: int) -> _Source | None:
-    """A document to copy from. Those that have its pages and its index neither change nor go until *tx* ends."""
+    """A document to copy from. The one that has its pages neither changes nor goes until *tx* ends."""
     params: dict[str, object] = {"document_id": document_id, "reader_version": reader_version}
     found = await tx.fetch_one(
         _Source,
@@ -116,11 +98,7 @@ async def _hold_source(tx: Connection, *, document_id: int, reader_version: int)
     )
     if found is None:
         return None
-    await tx.fetch_all(
-        _Id,
-        "SELECT id FROM documents WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id FOR SHARE",
-        {"ids": [found.content_id, found.index_id]},
-    )
+    await tx.execute("SELECT FROM documents WHERE id = %(id)s FOR SHARE", {"id": found.content_id})
     held = await tx.fetch_one(  # only now: it may have been handed over, extracted again or deleted meanwhile
         _Source,
         f"""
@@ -141,27 +119,22 @@ class Twins(NamedTuple):
 
 
 async def list_twins(conn: Executor, *, limit: int) -> list[Twins]:
-    """Documents of the same bytes, extracted by the same reader, that both have pages of their own."""
+    """Documents of the same bytes, extracted by the same reader, that both have pages of their own, and are indexed."""
     return await conn.fetch_all(
         Twins,
         """
         SELECT first.id, twin.id
           FROM (SELECT sha256, reader_version, min(id) AS id FROM documents
                  WHERE status = 'ready' AND copy_of IS NULL AND sha256 IS NOT NULL AND reader_version IS NOT NULL
+                   AND tokens_version <> 0
                  GROUP BY sha256, reader_version HAVING count(*) > 1 ORDER BY sha256, reader_version LIMIT %(limit)s) AS first
           JOIN documents twin ON twin.sha256 = first.sha256 AND twin.reader_version = first.reader_version
-           AND twin.status = 'ready' AND twin.copy_of IS NULL AND twin.id > first.id
+           AND twin.status = 'ready' AND twin.copy_of IS NULL AND twin.tokens_version <> 0 AND twin.id > first.id
          ORDER BY first.id, twin.id
          LIMIT %(limit)s
         """,
         {"limit": limit},
     )
-
-
-class _Holder(NamedTuple):
-    id: int
-    indexed_as: int | None
-    tokens_version: int
 
 
 class _Comparison(NamedTuple):
@@ -178,9 +151,9 @@ async def merge_twins(tx: Connection, twins: Twins) -> bool:
     """Let the later one share what the first has, if it is the same to the last character; else False."""
     params = twins._asdict()
     held = await tx.fetch_all(
-        _Holder,
+        _Id,
         """
-        SELECT id, indexed_as, tokens_version FROM documents
+        SELECT id FROM documents
          WHERE id IN (%(id)s, %(twin_id)s) AND status = 'ready' AND copy_of IS NULL ORDER BY id FOR UPDATE
         """,
         params,
@@ -203,10 +176,6 @@ async def merge_twins(tx: Connection, twins: Twins) -> bool:
     await tx.execute("UPDATE documents SET copy_of = %(id)s WHERE copy_of = %(twin_id)s OR id = %(twin_id)s", params)
     for table in _COLUMNS:
         await tx.execute(f"DELETE FROM {table} WHERE document_id = %(twin_id)s", params)
-    names = [await get_name_vector(tx, document_id=document_id) for document_id in twins]
-    if names[0] == names[1] and all(row[1:] == (None, CURRENT_TOKENS) for row in held):
-        await tx.execute(
-            "UPDATE documents SET indexed_as = %(id)s WHERE indexed_as = %(twin_id)s OR id = %(twin_id)s", params
-        )
-        await tx.execute("DELETE FROM page_search WHERE document_id = %(twin_id)s", params)
+    names = await get_name_vector(tx, document_id=twins.twin_id)
+    await put_copy(tx, document_id=twins.twin_id, names=names)
     return True

@@ -55,66 +55,31 @@ def _in_chunks(numbers: Sequence[int], vectors: Sequence[str]) -> Iterator[tuple
         yield list(numbers[start:]), list(vectors[start:])
 
 
-async def copy_pages(tx: Connection, *, source_id: int, document_id: int) -> None:
-    """Index a document as another one of the same pages is, under its own name."""
-    await tx.execute(
-        f"""
-        INSERT INTO page_search (document_id, page_number, keys, vec)
-        SELECT %(document_id)s, page_number, {_KEYS}, (%(names)s || ' ' || ts_filter(vec, '{{d}}')::text)::tsvector
-          FROM page_search WHERE document_id = %(source_id)s
-        """,
-        {
-            "document_id": document_id,
-            "source_id": source_id,
-            "names": await get_name_vector(tx, document_id=document_id),
-        },
-    )
-
-
-class _HolderId(NamedTuple):
-    id: int | None
-
-
-async def _leave_shared_index(tx: Connection, *, document_id: int) -> bool:
-    """Give a document that shares its rows with others rows of its own, under its own name; False if it shares none.
-
-    The document is locked: so the rows stay where they are, since who hands them over locks all that share them.
-    """
-    params = {"document_id": document_id}
-    holder = await tx.fetch_one(_HolderId, "SELECT indexed_as FROM documents WHERE id = %(document_id)s", params)
-    if holder is None or holder.id is None:  # those of others are its own; the first of them becomes the holder
-        holder = await tx.fetch_one(
-            _HolderId,
-            "SELECT id FROM documents WHERE indexed_as = %(document_id)s ORDER BY id LIMIT 1 FOR NO KEY UPDATE",
-            params,
-        )
-    if holder is None or holder.id is None:
-        return False
-    await tx.execute("SELECT hand_over_index(ARRAY[%(document_id)s]::bigint[])", params)
+async def put_copy(tx: Connection, *, document_id: int, names: str) -> None:
+    """Index a document that has the pages of another one by those: its own are the words of its name."""
     await tx.execute(
         """
-        UPDATE documents
-           SET indexed_as = NULL, tokens_version = (SELECT tokens_version FROM documents WHERE id = %(holder_id)s)
-         WHERE id = %(document_id)s
+        UPDATE documents SET names = %(names)s::tsvector, tokens_version = %(tokens_version)s WHERE id = %(document_id)s
         """,
-        {**params, "holder_id": holder.id},
+        {"document_id": document_id, "names": names, "tokens_version": TOKENS_VERSION},
     )
-    await copy_pages(tx, source_id=holder.id, document_id=document_id)
-    return True
+    await tx.execute("DELETE FROM page_search WHERE document_id = %(document_id)s", {"document_id": document_id})
 
 
 async def rename_pages(tx: Connection, *, document_id: int) -> None:
-    """Replace the words of a document's name in its pages; a long one is left to the background."""
-    if await _leave_shared_index(tx, document_id=document_id):
-        return
+    """Replace the words of a document's name: a copy's beside it, else in its pages; a long one is left to the background."""
     params = {
         "document_id": document_id,
         "names": await get_name_vector(tx, document_id=document_id),
         "most": RENAMED_AT_ONCE,
     }
+    if await tx.execute(
+        "UPDATE documents SET names = %(names)s::tsvector WHERE id = %(document_id)s AND names IS NOT NULL", params
+    ):
+        return
     await tx.execute(
         """
-        UPDATE page_search SET vec = (%(names)s || ' ' || ts_filter(vec, '{d}')::text)::tsvector
+        UPDATE page_search SET vec = rename_page(vec, %(names)s::tsvector)
          WHERE document_id = %(document_id)s
            AND (SELECT count(*) FROM page_search WHERE document_id = %(document_id)s) <= %(most)s
         """,

@@ -192,6 +192,11 @@ class Indexer:
             if document is None:
                 self._document = None
                 return True
+            names = make_name_vector(document.filename, document.title or "")
+            if document.copy_of is not None:
+                await index.put_copy(tx, document_id=document.id, names=names)
+                self._document = None
+                return True
             if document != self._document:  # a new one, or it was renamed meanwhile
                 self._document, self._indexed_page = document, 0
             pages = await queries.list_pages_after(
@@ -202,7 +207,7 @@ class Indexer:
                 await index.put_pages(
                     tx,
                     document_id=document.id,
-                    names=make_name_vector(document.filename, document.title or ""),
+                    names=names,
                     page_numbers=[page.page_number for page in pages],
                     vectors=vectors,
                 )

@@ -1,4 +1,4 @@
-"""Every SQL statement of the search: candidates with their scores, what is shown of them, and the index in the background.
+"""Every SQL statement of the search but those that find pages: scores, messages, what is shown, the index in the background.
 
 A GIN narrows, a join decides who may read. `@@` stands alone in a MATERIALIZED part, without LIMIT: beside ORDER BY and
 LIMIT the planner walks a primary key backwards and unpacks every vector on its way (1.8 s instead of 20 ms).
@@ -6,44 +6,37 @@ LIMIT the planner walks a primary key backwards and unpacks every vector on its 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from db import Connection, Executor, Prepared, take_lock
-from delivery.attachments import READERS, Attachment, attachment_column, may_read
+from delivery.attachments import Attachment, attachment_column, may_read
 
 CANDIDATES = 300  # of one window, ranked
 TEXT_CHARACTERS = 100_000  # of a page, looked through for a snippet
 
-_READABLE = f"SELECT document_id FROM {READERS} AS r WHERE user_id = %(user_id)s::bigint"
-_FILTERED_READABLE = f"""
-    SELECT r.document_id FROM ({_READABLE} OFFSET 0) AS r JOIN documents d ON d.id = r.document_id   -- fenced: from mine, not from all
-     WHERE (%(document_id)s::bigint IS NULL OR d.id = %(document_id)s::bigint)
-       AND (%(from_id)s::bigint IS NULL OR d.user_id = %(from_id)s::bigint)
-       AND (%(before)s::timestamptz IS NULL OR d.created_at < %(before)s::timestamptz)
-       AND (%(after)s::timestamptz IS NULL OR d.created_at >= %(after)s::timestamptz)
-"""
-
-_TERMS = """
-    term AS MATERIALIZED (SELECT query, weight FROM unnest(%(terms)s::tsquery[], %(weights)s::float8[]) AS t (query, weight))
+TERMS = """
+    term AS MATERIALIZED (
+        SELECT query, weight, alternative
+          FROM unnest(%(terms)s::tsquery[], %(weights)s::float8[], %(alternatives)s::integer[]) AS t (query, weight, alternative))
 """
 
 
-def _score(vector: str) -> str:
+def score(vector: str, size: str) -> str:
     """The score, and whether the first tier has it: then it is in the list already, and not ranked again."""
     return f"""
-    CASE WHEN {vector} @@ %(first_tier)s::tsquery THEN 0 ELSE round(({_rank(vector)})::numeric, 6)::float8 END,
+    CASE WHEN {vector} @@ %(first_tier)s::tsquery THEN 0 ELSE round(({_rank(vector, size)})::numeric, 6)::float8 END,
     coalesce({vector} @@ %(first_tier)s::tsquery, false)
     """
 
 
-def _rank(vector: str) -> str:
+def _rank(vector: str, size: str) -> str:
     """Okapi BM25 (k1 = 1.2, b = .2; a word of the name counts four times), and how near to each other the words stand.
 
     ts_rank_cd of one word is how often it is there; of several, the sum of 1 / distance, where all of them are.
     How long a text is says the size of its vector, which need not be read for that: 17 bytes a word.
     """
     return f"""
-    (SELECT COALESCE(sum(weight * 2.2 * tf / (tf + .96 + .00007 * pg_column_size({vector}))), 0)
+    (SELECT COALESCE(sum(weight * 2.2 * tf / (tf + .96 + .00007 * {size})), 0)
        FROM term CROSS JOIN LATERAL (SELECT 4 * ts_rank_cd('{{.25,.25,.25,1}}', {vector}, query) AS tf) AS found)
      + CASE WHEN %(proximity)s::tsquery IS NULL THEN 0
             ELSE (SELECT sum(weight) * (3 * near / (near + .2) + CASE WHEN {vector} @@ %(phrase)s::tsquery THEN 1 ELSE 0 END)
@@ -76,128 +69,21 @@ class Rank(NamedTuple):
 
     terms: Sequence[str]
     weights: Sequence[float]
+    alternatives: Sequence[int]  # terms of the same number must all be there
     proximity: str  # may be empty
     phrase: str  # may be empty
 
     def as_params(self) -> dict[str, object]:
         return {
             "terms": _quoted_array(self.terms),
-            "weights": _array(self.weights),
+            "weights": array(self.weights),
+            "alternatives": array(self.alternatives),
             "proximity": self.proximity or None,
             "phrase": self.phrase or None,
         }
 
 
-# Pages
-
-
-class _DocumentId(NamedTuple):
-    document_id: int
-
-
-_NEWEST = "WHERE document_id < %(before_id)s::bigint ORDER BY document_id DESC LIMIT %(limit)s::bigint"
-_LIST_READABLE = Prepared(f"SELECT document_id FROM ({_READABLE}) AS mine {_NEWEST}")
-_LIST_FILTERED = Prepared(f"SELECT document_id FROM ({_FILTERED_READABLE}) AS mine {_NEWEST}")
-
-
-async def list_readable(conn: Executor, *, user_id: int, filters: Filters, before_id: int, limit: int) -> list[int]:
-    """The newest documents before *before_id* that *user_id* may read."""
-    rows = await conn.fetch_all(
-        _DocumentId,
-        _LIST_READABLE if filters.is_empty else _LIST_FILTERED,
-        {"user_id": user_id, **filters._asdict(), "before_id": before_id, "limit": limit},
-    )
-    return [row.document_id for row in rows]
-
-
-class PageCandidate(NamedTuple):
-    document_id: int
-    page_number: int
-    created_at: datetime
-    score: float
-    in_first_tier: bool
-
-
-# Some documents are found by the rows of another one, which have its words (documents.indexed_as): the index is asked for
-# those rows too, and what it finds is listed for each of them. Where there are none, neither costs anything.
-Narrowed = Literal["documents", "bands"] | None
-_ROWS_OF_COPIES = "SELECT indexed_as FROM documents WHERE indexed_as IS NOT NULL"
-_IN_WINDOW = "id < %(before_id)s::bigint AND id >= %(from_document_id)s::bigint"
-_KEYS: dict[Narrowed, str] = {
-    "documents": f"AND keys && (%(keys)s::bigint[] || ARRAY({_ROWS_OF_COPIES} AND id = ANY(%(keys)s::bigint[])))",
-    "bands": f"AND keys && (%(keys)s::bigint[] || ARRAY({_ROWS_OF_COPIES} AND {_IN_WINDOW}))",
-    None: "",
-}
-
-
-def _find_pages(*, narrowed: Narrowed, filtered: bool) -> Prepared:
-    readable = _FILTERED_READABLE if filtered else _READABLE
-    return Prepared(f"""
-    WITH {_TERMS}, found AS MATERIALIZED (
-        SELECT document_id, page_number FROM page_search
-         WHERE vec @@ %(query)s::tsquery {_KEYS[narrowed]}
-    ), newest AS MATERIALIZED (
-        SELECT document_id, page_number, indexed_as
-          FROM (SELECT document_id, page_number, document_id AS indexed_as FROM found
-                 UNION ALL
-                SELECT c.id, f.page_number, f.document_id
-                  FROM found f
-                 CROSS JOIN LATERAL (SELECT id FROM documents WHERE indexed_as = f.document_id AND {_IN_WINDOW} OFFSET 0) AS c
-                 WHERE EXISTS ({_ROWS_OF_COPIES})
-                   AND (f.document_id IN ({_ROWS_OF_COPIES} AND {_IN_WINDOW})) IS TRUE
-                OFFSET 0) AS listed   -- fenced: one filter for both
-         WHERE document_id < %(before_id)s::bigint AND document_id >= %(from_document_id)s::bigint
-           AND page_number > %(after_page)s::integer
-           AND (document_id IN ({readable})) IS TRUE   -- hashed; a join may compare each with each
-         ORDER BY document_id DESC, page_number LIMIT %(limit)s::bigint
-    )
-    SELECT n.document_id, n.page_number, d.created_at, {_score("p.vec")}
-      FROM newest n JOIN documents d ON d.id = n.document_id
-     CROSS JOIN LATERAL (   -- fenced: else the planner may go through all pages of the document for each of them
-           SELECT vec FROM page_search s WHERE s.document_id = n.indexed_as AND s.page_number = n.page_number OFFSET 0) AS p
-     ORDER BY n.document_id DESC, n.page_number
-    """)
-
-
-_FIND_PAGES = {
-    (narrowed, filtered): _find_pages(narrowed=narrowed, filtered=filtered)
-    for narrowed in _KEYS
-    for filtered in (False, True)
-}
-
-
-async def find_pages(
-    conn: Executor,
-    *,
-    user_id: int,
-    filters: Filters,
-    query: str,
-    first_tier: str | None,
-    rank: Rank,
-    keys: Sequence[int] | None,
-    from_document_id: int,
-    before_id: int,
-    after_page: int,
-    limit: int,
-) -> list[PageCandidate]:
-    """Pages that *user_id* may read and *query* matches (and perhaps *first_tier*, too), of documents from *from_document_id* to before *before_id*, the
-    newest document first; *keys* (documents, or bands of them) narrow the index, None does not.
-    """
-    params = {
-        "user_id": user_id,
-        **filters._asdict(),
-        "query": query,
-        "first_tier": first_tier,
-        **rank.as_params(),
-        "keys": None if keys is None else _array(keys),
-        "from_document_id": from_document_id,
-        "before_id": before_id,
-        "after_page": after_page,
-        "limit": limit,
-    }
-    narrowed: Narrowed = None if keys is None else "documents" if keys[0] >= 0 else "bands"
-    statement = _FIND_PAGES[narrowed, not filters.is_empty]
-    return await conn.fetch_all(PageCandidate, statement, params)
+# Texts of pages
 
 
 class PageText(NamedTuple):
@@ -222,8 +108,8 @@ async def list_page_texts(conn: Executor, *, user_id: int, pages: Sequence[tuple
         """),
         {
             "user_id": user_id,
-            "document_ids": _array([document_id for document_id, _ in pages]),
-            "numbers": _array([number for _, number in pages]),
+            "document_ids": array([document_id for document_id, _ in pages]),
+            "numbers": array([number for _, number in pages]),
         },
     )
 
@@ -301,7 +187,7 @@ _FILTERED = """
 def _find_messages(*, filtered: bool) -> Prepared:
     narrowed = f"JOIN messages m ON m.id = f.message_id AND {_MINE} {_FILTERED}" if filtered else ""
     return Prepared(f"""
-    WITH {_TERMS}, found AS MATERIALIZED (
+    WITH {TERMS}, found AS MATERIALIZED (
         SELECT message_id FROM message_search WHERE vec @@ %(query)s::tsquery
     ), newest AS MATERIALIZED (
         SELECT f.message_id FROM found f {narrowed}
@@ -314,7 +200,7 @@ def _find_messages(*, filtered: bool) -> Prepared:
          WHERE t.vec @@ %(query)s::tsquery AND t.id < %(before_id)s::bigint
     )
     SELECT m.id, m.created_at,
-           {_score("c.vec")}
+           {score("c.vec", "pg_column_size(c.vec)")}
       FROM candidate c JOIN messages m USING (id)
      WHERE {_MINE} {_FILTERED if filtered else ""}
      ORDER BY m.id DESC LIMIT %(limit)s::bigint
@@ -348,7 +234,7 @@ async def find_messages(
         "first_tier": first_tier,
         **rank.as_params(),
         "mark": mark,
-        "tail_ids": _array([message_id for message_id, _ in tail]),
+        "tail_ids": array([message_id for message_id, _ in tail]),
         "tail_vectors": _quoted_array([vector for _, vector in tail]),
         "before_id": before_id,
         "limit": limit,
@@ -378,7 +264,7 @@ async def list_message_texts(conn: Executor, *, user_id: int, message_ids: Seque
           JOIN users o ON o.id = CASE m.sender_id WHEN %(user_id)s::bigint THEN m.recipient_id ELSE m.sender_id END
          WHERE m.id = ANY (%(message_ids)s::bigint[]) AND {_MINE}
         """),
-        {"user_id": user_id, "message_ids": _array(message_ids)},
+        {"user_id": user_id, "message_ids": array(message_ids)},
     )
 
 
@@ -422,7 +308,7 @@ async def try_lock_index(tx: Connection) -> bool:
 async def mark_outdated(conn: Executor, *, tokens_version: int) -> None:
     """Have documents indexed again whose tokens are of another version."""
     await conn.execute(
-        "UPDATE documents SET tokens_version = 0 WHERE tokens_version NOT IN (0, %(version)s) AND indexed_as IS NULL",
+        "UPDATE documents SET tokens_version = 0 WHERE tokens_version NOT IN (0, %(version)s)",
         {"version": tokens_version},
     )
 
@@ -431,6 +317,7 @@ class UnindexedDocument(NamedTuple):
     id: int
     filename: str
     title: str | None
+    copy_of: int | None  # the document whose pages it has
 
 
 async def find_unindexed(conn: Executor) -> UnindexedDocument | None:
@@ -438,8 +325,8 @@ async def find_unindexed(conn: Executor) -> UnindexedDocument | None:
     return await conn.fetch_one(
         UnindexedDocument,
         """
-        SELECT id, filename, metadata->>'Title' FROM documents
-         WHERE tokens_version = 0 AND status = 'ready' AND indexed_as IS NULL ORDER BY id DESC LIMIT 1
+        SELECT id, filename, metadata->>'Title', copy_of FROM documents
+         WHERE tokens_version = 0 AND status = 'ready' ORDER BY id DESC LIMIT 1
         """,
     )
 
@@ -449,8 +336,8 @@ async def lock_unindexed(tx: Connection, *, document_id: int) -> UnindexedDocume
     return await tx.fetch_one(
         UnindexedDocument,
         """
-        SELECT id, filename, metadata->>'Title' FROM documents
-         WHERE id = %(document_id)s AND tokens_version = 0 AND status = 'ready' AND indexed_as IS NULL FOR NO KEY UPDATE
+        SELECT id, filename, metadata->>'Title', copy_of FROM documents
+         WHERE id = %(document_id)s AND tokens_version = 0 AND status = 'ready' FOR NO KEY UPDATE
         """,
         {"document_id": document_id},
     )
@@ -542,7 +429,7 @@ async def put_messages(
     """Index messages of these people, who are kept from being deleted meanwhile. What an edit has indexed stays."""
     await tx.execute(
         "SELECT id FROM users WHERE id = ANY (%(user_ids)s::bigint[]) ORDER BY id FOR KEY SHARE",
-        {"user_ids": _array(sorted(user_ids))},
+        {"user_ids": array(sorted(user_ids))},
     )
     await tx.execute(
         """
@@ -551,7 +438,7 @@ async def put_messages(
          WHERE EXISTS (SELECT FROM messages m WHERE m.id = t.id AND m.deleted_at IS NULL)
         ON CONFLICT (message_id) DO NOTHING
         """,
-        {"message_ids": _array(message_ids), "vectors": _quoted_array(vectors)},
+        {"message_ids": array(message_ids), "vectors": _quoted_array(vectors)},
     )
 
 
@@ -570,7 +457,7 @@ async def analyze_pages(conn: Executor) -> None:
     await conn.execute("ANALYZE page_search")
 
 
-def _array(values: Sequence[int] | Sequence[float]) -> str:
+def array(values: Sequence[int] | Sequence[float]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 

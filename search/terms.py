@@ -91,6 +91,12 @@ class Query(NamedTuple):
         joined = alternatives[0] if len(alternatives) == 1 else " | ".join(f"({query})" for query in alternatives)
         return f"({joined}) & {quote(also)}" if also else joined
 
+    def as_any_word(self, *, longer: bool) -> str:
+        """Any of its terms, also those that must not be there."""
+        return " | ".join(
+            term.as_tsquery(longer=longer) for terms, unwanted in self.groups for term in (*terms, *unwanted)
+        )
+
     def as_proximity(self, *, longer: bool) -> str:
         """The same without what must not be there, for the rank; empty if there is one term."""
         if len(self.wanted) < 2:

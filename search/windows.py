@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple
 from db import Connection
 from extraction.folding import fold, strip_accents
 from extraction.tokens import make_message_vector, party_key
-from search import queries
+from search import page_queries, queries
 from search.cursors import Cursor, Place, Sort, fingerprint
+from search.page_queries import PageCandidate, Readable
 from search.patterns import TermPattern
-from search.queries import CANDIDATES, Filters, MessageCandidate, PageCandidate, Rank
+from search.queries import CANDIDATES, Filters, MessageCandidate, Rank
 from search.terms import Query
 from search.vocabulary import Vocabulary
 
@@ -87,13 +88,13 @@ class Reader:
         self.user_id = user_id
         self.deadline = deadline
         self.careful = careful
-        self._readable: dict[int, list[int]] = {}
+        self._readable: dict[int, list[Readable]] = {}
         self._tails: dict[int, queries.Tail] = {}
 
-    async def list_readable(self, before_id: int) -> list[int]:
+    async def list_readable(self, before_id: int) -> list[Readable]:
         """The newest documents before one; one more than few of them."""
         if before_id not in self._readable:
-            self._readable[before_id] = await queries.list_readable(
+            self._readable[before_id] = await page_queries.list_readable(
                 self.tx,
                 user_id=self.user_id,
                 filters=self.search.filters,
@@ -123,10 +124,12 @@ class Asked:
         self._longer = cursor.tier == 1
         self._tiers = self._search.sort == "best"
         self._tsquery = query.as_tsquery(longer=self._longer)
+        self._has_copies = False
         self._is_rare = not reader.careful and vocabulary.is_rare(query, longer=self._longer)
         self._rank = Rank(
             [term.as_tsquery(longer=self._longer) for term in query.wanted],
             cursor.weights,
+            [number for number, (terms, _) in enumerate(query.groups) for _ in terms],
             query.as_proximity(longer=self._longer),
             query.as_phrase(),
         )
@@ -190,11 +193,12 @@ class Asked:
         readable = await self._reader.list_readable(before_id)
         if not readable:
             return _PageWindow([], 0)
-        before_id = readable[0] + 1
+        self._has_copies = readable[0].has_copies
+        before_id = readable[0].document_id + 1
         if filters.document_id is not None:
             return await self._find_in_document(before_id)
         if len(readable) <= FEW_DOCUMENTS and not self._reader.careful:
-            return _close(await self._ask(readable, 0, before_id, CANDIDATES), before_id)
+            return _close(await self._ask([row.document_id for row in readable], 0, before_id, CANDIDATES), before_id)
         if self._is_rare:
             return _close(await self._ask(None, 0, before_id, CANDIDATES), before_id)
         return await self._find_in_bands(before_id)
@@ -230,12 +234,13 @@ class Asked:
     async def _ask(
         self, keys: Sequence[int] | None, from_document_id: int, before_id: int, limit: int, *, after_page: int = 0
     ) -> list[PageCandidate]:
-        return await queries.find_pages(
-            self._reader.tx,
+        query = self._search.query
+        asked = page_queries.Asked(
             user_id=self._reader.user_id,
             filters=self._search.filters,
             query=self._tsquery,
-            first_tier=self._search.query.as_tsquery(longer=False) if self._first_tier else None,
+            any_word=query.as_any_word(longer=self._longer),
+            first_tier=query.as_tsquery(longer=False) if self._first_tier else None,
             rank=self._rank,
             keys=keys,
             from_document_id=from_document_id,
@@ -243,6 +248,11 @@ class Asked:
             after_page=after_page,
             limit=limit,
         )
+        found = await page_queries.find_pages(self._reader.tx, asked)
+        if self._has_copies:
+            found += await page_queries.find_copies(self._reader.tx, asked)
+            found.sort(key=lambda row: (-row.document_id, row.page_number))
+        return found[:limit]
 
     # Messages
 

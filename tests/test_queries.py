@@ -33,6 +33,7 @@ from messages import presence_queries as presence
 from messages import queries as messages
 from messages.queries import MessageDraft
 from postgres.migration import apply_schema
+from search import page_queries as found_pages
 from search import queries as search
 from support.databases import TestDatabase
 from support.servers import HOUSE
@@ -79,7 +80,7 @@ UPDATE documents SET tokens_version = 1 WHERE id % 1000 <> 0;
 
 UPDATE documents SET sha256 = md5((id / 4)::text);
 
-UPDATE documents SET copy_of = id - 7, indexed_as = id - 7 WHERE id > 9900 AND status = 'ready';
+UPDATE documents SET copy_of = id - 7, names = 'a:1A' WHERE id > 9900 AND status = 'ready';
 
 INSERT INTO document_tables (document_id, table_index, page_number, data, bbox)
 SELECT 1 + n / 5, n % 5, 1, '[["a", "b"], ["c", "d"]]', '{0,0,9,9}' FROM generate_series(0, 9000) AS n;
@@ -117,7 +118,7 @@ SELECT 'user1@example.com', 'hello', CASE WHEN n % 2000 = 0 THEN 'queued' ELSE '
 ANALYZE;
 """
 
-RANK = search.Rank(["'word'"], [1.0], "", "")
+RANK = search.Rank(["'word'"], [1.0], [0], "", "")
 AFTER: dict[lists.Sort, tuple[int | str, int]] = {
     "created_at": (9_000, 9_000),
     "filename": ("book.pdf", 9_000),
@@ -132,16 +133,16 @@ async def delete_sessions_and_tokens(conn: "Explainer") -> None:
     await conn.execute("DELETE FROM refresh_tokens WHERE session_id = 7")
 
 
-async def find_copies(conn: "Explainer", column: str) -> None:
+async def find_copies_of(conn: "Explainer") -> None:
     """What the function of schema.sql asks: EXPLAIN does not show it."""
     await conn.execute(
-        f"SELECT {column}, min(id) FROM documents WHERE {column} = ANY(%(ids)s::bigint[]) GROUP BY {column}",
+        "SELECT copy_of, min(id) FROM documents WHERE copy_of = ANY(%(ids)s::bigint[]) GROUP BY copy_of",
         {"ids": [7]},
     )
 
 
 QUESTIONS: dict[str, Question] = {
-    "hand_over_content": lambda conn: find_copies(conn, "copy_of"),
+    "hand_over_content": lambda conn: find_copies_of(conn),
     "list_twins": lambda conn: copies.list_twins(conn, limit=9),
     "claim_documents": lambda conn: documents.claim_documents(conn, node_id=7, busy_with=[1, 2, 3], limit=9),
     "claim_notification": lambda conn: delivery.claim_notification(conn, node_id=7),
@@ -216,9 +217,10 @@ QUESTIONS: dict[str, Question] = {
         before_id=20_000,
         limit=300,
     ),
-    "find_pages": lambda conn: find_pages(conn, search.Filters()),
+    "find_pages": lambda conn: found_pages.find_pages(conn, asked_for(search.Filters())),
+    "find_copies": lambda conn: found_pages.find_copies(conn, asked_for(search.Filters())),
     "find_unindexed": lambda conn: search.find_unindexed(conn),
-    "list_readable": lambda conn: search.list_readable(
+    "list_readable": lambda conn: found_pages.list_readable(
         conn, user_id=7, filters=search.Filters(), before_id=20_000, limit=49
     ),
     "find_page": lambda conn: pages.find_page(conn, document_id=7, page_number=3),
@@ -247,6 +249,7 @@ MODULES = (
     attachments,
     presence,
     search,
+    found_pages,
     auth,
     db,
 )
@@ -256,12 +259,12 @@ class Line(NamedTuple):
     text: str
 
 
-def find_pages(conn: Any, filters: search.Filters) -> Awaitable[object]:
-    return search.find_pages(
-        conn,
+def asked_for(filters: search.Filters) -> found_pages.Asked:
+    return found_pages.Asked(
         user_id=7,
         filters=filters,
         query="'w7'",
+        any_word="'w7'",
         first_tier=None,
         rank=RANK,
         keys=[-1, -2],
@@ -364,7 +367,7 @@ def test_every_index_names_the_functions_it_serves() -> None:
 
 @pytest.mark.parametrize(("index", "function"), promises())
 async def test_the_plan_names_the_index(explainer: Explainer, index: str, function: str) -> None:
-    explainer.as_in_a_search = function in ("find_pages", "find_messages")
+    explainer.as_in_a_search = function in ("find_pages", "find_copies", "find_messages")
     with suppress(BusyError):  # raised because the result is empty
         await QUESTIONS[function](explainer)
 
@@ -381,14 +384,15 @@ async def test_rows_come_sorted_from_the_index(explainer: Explainer, function: s
     assert "Sort" not in rows, explainer.plan
 
 
+@pytest.mark.parametrize("find", [found_pages.find_pages, found_pages.find_copies])
 @pytest.mark.parametrize("filters", [search.Filters(), search.Filters(from_id=7)], ids=["all", "filtered"])
 async def test_candidates_of_a_search_are_compared_with_the_readers_own_documents_by_a_hash(
-    explainer: Explainer, filters: search.Filters
+    explainer: Explainer, filters: search.Filters, find: Callable[[Any, found_pages.Asked], Awaitable[object]]
 ) -> None:
     """A join was planned as if a reader had one document: it went through all of them, for each candidate."""
     explainer.as_in_a_search = True
 
-    await find_pages(cast(Any, explainer), filters)
+    await find(explainer, asked_for(filters))
 
     assert "hashed SubPlan" in explainer.plan
     assert re.search(r"Scan (on|using) document_shares_by_\w+", explainer.plan), explainer.plan

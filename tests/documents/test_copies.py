@@ -14,7 +14,7 @@ from support.databases import TestDatabase
 from support.documents import upload
 from support.engines import Run
 from support.pdfs import make_encrypted_pdf, make_pdf
-from support.servers import PASSWORD, Person, wait_until
+from support.servers import PASSWORD, Person, Server, register, wait_until
 
 KEPT = ("pages", "document_tables", "page_search")
 
@@ -77,6 +77,14 @@ def merge(database: TestDatabase, run: Run) -> None:
 # Repeats
 
 
+@pytest.fixture
+def named(alice: Person) -> dict[str, list[int]]:
+    """Two documents of the same content, under different names."""
+    data = make_list("minnow")
+    ids = [upload(alice, data, "zander.pdf"), upload(alice, data, "winter perch.pdf")]
+    return {"both": ids, "first": ids[:1], "second": ids[1:], "neither": []}
+
+
 def test_a_repeat_adds_no_pages_tables_or_index(alice: Person, database: TestDatabase) -> None:
     data = make_list("gudgeon")
     first = upload(alice, data)
@@ -107,13 +115,52 @@ def test_a_repeat_is_found_shared_and_quoted_like_the_first(alice: Person, bob: 
     ] == [second] * 2
 
 
-def test_a_repeat_under_another_name_has_an_index_of_its_own(alice: Person, database: TestDatabase) -> None:
+def test_a_repeat_under_another_name_adds_no_index_either(alice: Person, database: TestDatabase) -> None:
     data = make_list("loach")
 
     first, second = upload(alice, data, "first.pdf"), upload(alice, data, "minutes.pdf")
 
-    assert count_rows(database, first, second) == [2, 1, 4]
+    assert count_rows(database, first, second) == [2, 1, 2]
     assert (found_by(alice, "loach"), found_by(alice, "minutes")) == ([first, second], [second])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("minnow", "both"),
+        ("minnow zander", "first"),
+        ("minnow perch", "second"),
+        ("zander -perch", "first"),
+        ("minnow -zander", "second"),
+        ("zander or perch", "both"),
+        ("perch or end", "both"),
+        ('"the minnow" per', "second"),
+        ('"winter perch"', "second"),
+        ('"perch minnow"', "neither"),
+        ("zander perch", "neither"),
+    ],
+)
+def test_a_copy_has_the_words_of_its_own_name_and_of_no_other(
+    alice: Person, named: dict[str, list[int]], query: str, expected: str
+) -> None:
+    assert found_by(alice, query) == named[expected]
+
+
+def test_copies_rank_and_count_as_documents_that_share_nothing(
+    alice: Person, bob: Person, named: dict[str, list[int]]
+) -> None:
+    """Bob has the same two documents, each extracted for itself."""
+    data = make_list("minnow")
+    other = [upload(bob, data + b"% ", "zander.pdf"), upload(bob, data + b"%  ", "winter perch.pdf")]
+    numbers = dict(zip(other, named["both"], strict=True))
+
+    for query in ("minnow", "perch minnow", "zander list", "perch", "list price", "the minn", "perch or end", "wint"):
+        hers, his = (
+            person.client.get("/search", params={"q": query, "type": "page"}).json() for person in (alice, bob)
+        )
+        places = [(hit["document_id"], hit["page"]) for hit in hers["results"]]
+        assert places == [(numbers[hit["document_id"]], hit["page"]) for hit in his["results"]], query
+        assert hers["totals"] == his["totals"]
 
 
 def test_the_classic_column_has_the_text_of_each(alice: Person, database: TestDatabase) -> None:
@@ -150,7 +197,7 @@ def test_one_that_gets_another_name_is_found_by_it_alone(alice: Person, database
     assert found_by(alice, f"journey{renamed}") == [ids[renamed]]
     assert found_by(alice, "voyage") == others
     assert found_by(alice, "burbot") == ids
-    assert count_rows(database, *ids) == [2, 1, 4]
+    assert count_rows(database, *ids) == [2, 1, 2]
 
 
 # The end
@@ -307,7 +354,7 @@ def test_what_an_older_version_kept_twice_is_kept_once_after_the_update(
 
     run(old.update())
     old.query('DROP TRIGGER "A_documents_keep_shared_content" ON documents')
-    old.query("ALTER TABLE documents DROP COLUMN copy_of, DROP COLUMN indexed_as")
+    old.query("ALTER TABLE documents DROP COLUMN copy_of, DROP COLUMN names")
     old.query("DELETE FROM schema_version")
     old.query("INSERT INTO users (id, email, password_hash, name) VALUES (1, 'a@example.com', '', 'Alice')")
     old.query(
@@ -315,9 +362,43 @@ def test_what_an_older_version_kept_twice_is_kept_once_after_the_update(
         " SELECT n, 1, 'a.pdf', n || '.pdf', 9, 'abc', 2 FROM generate_series(1, 3) AS n"
     )
     old.query("INSERT INTO pages SELECT n, 1, 'a page', 595, 842 FROM generate_series(1, 3) AS n")
+    old.query("UPDATE documents SET tokens_version = 1")
 
     run(old.update())
     merge(old, run)
 
     assert old.query("SELECT id, copy_of FROM documents ORDER BY id") == [(1, None), (2, 1), (3, 1)]
     assert old.query("SELECT document_id, text FROM pages") == [(1, "a page")]
+
+
+def test_copies_of_version_21_are_found_at_once_and_lose_their_own_index_in_the_background(
+    make_server: Callable[..., Server], make_database: Callable[[], TestDatabase]
+) -> None:
+    """Then copies of the same name had the first one's index, those of other names one of their own."""
+    old = make_database()
+    server = make_server(database=old).start()
+    alice = register(server, "alice")
+    data = make_list("grayling")
+    ids = [upload(alice, data, name) for name in ("spring.pdf", "spring.pdf", "autumn.pdf")]
+    server.stop()
+    old.query("ALTER TABLE documents ADD COLUMN indexed_as bigint REFERENCES documents (id)")
+    old.query("UPDATE documents SET indexed_as = copy_of WHERE id = %s", ids[1])
+    old.query(
+        "INSERT INTO page_search SELECT d.id, page_number, ARRAY[d.id, -(d.id / 32) - 1], rename_page(vec, d.names)"
+        " FROM page_search JOIN documents d ON d.id = %s WHERE document_id = d.copy_of",
+        ids[2],
+    )
+    old.query("ALTER TABLE documents DROP COLUMN names")
+    old.query("UPDATE schema_version SET version = 21, content_hash = 'of version 21'")
+
+    server.start()
+    alice.client = server.client()
+    alice.client.headers.update(alice.headers)
+
+    def found() -> list[list[int]]:
+        return [found_by(alice, word) for word in ("grayling", "spring", "autumn", "grayling spring")]
+
+    expected = [ids, ids[:2], ids[2:], ids[:2]]
+    assert found() == expected
+    wait_until(lambda: count_rows(old, *ids) == [2, 1, 2])
+    assert found() == expected
