@@ -42,6 +42,8 @@ SESSION = """
     SET tcp_keepalives_interval = 5;
     SET tcp_keepalives_count = 3;
     SET tcp_user_timeout = '30s';
+    SELECT set_config(name, '250ms', false) FROM pg_settings   -- a statement ends when its connection is closed
+     WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%';
 """
 
 # Reasons, by psycopg2's text, that do not pass while one waits: configuration, not an outage.
@@ -146,7 +148,7 @@ class Connection:
         self._prepared: set[str] = set()
         self.on_lost: Callable[[], None] | None = None  # called once, if the server closes an idle connection
         self.on_note: Callable[[str], None] | None = None  # called with the payload of each notification
-        self.idle_since = loop.time()
+        self.opened_at = self.idle_since = loop.time()
 
     @classmethod
     async def open(cls, connect_kwargs: Mapping[str, str], *, statement_seconds: float) -> Self:

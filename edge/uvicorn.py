@@ -21,6 +21,8 @@ from edge.limits import network_of
 
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024
+READ_IDLE_SECONDS = 30.0  # for a peer to read what waits for it,
+READ_BYTES_PER_SECOND = 1024  # and a second for so much of it
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # then the peer is considered gone
 SMALL_BODY_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 1.0  # for a peer to answer our close frame, when the server stops
@@ -68,6 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = False
+    _reading_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -105,6 +108,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.counted is not None and self.cycle.response_complete:  # else the next one is under way
             self.counted.end(self.transport, self)
 
+    def pause_writing(self) -> None:
+        """More waits for the peer than it takes at once. One that reads hardly any of it is given up."""
+        super().pause_writing()
+        waiting = self.transport.get_write_buffer_size()
+        patience = READ_IDLE_SECONDS + waiting / READ_BYTES_PER_SECOND
+        self._reading_timer = self.loop.call_later(patience, self._give_up_reader)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_reading_timer()
+
+    def _give_up_reader(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # what the kernel still holds for it goes, too
+            raw: socket.socket = self.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.give_up()
+
+    def _stop_reading_timer(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
+
     def _network(self) -> str | None:
         """The peer's; None for a proxy that is trusted to bring others."""
         host = self.client[0] if self.client else ""
@@ -121,6 +146,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
+        self._stop_reading_timer()
         if self.counted is not None:
             self.counted.go(self.transport)
         super().connection_lost(exc)
@@ -138,6 +164,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def give_up(self) -> None:
         self._head_arrived()
+        self._stop_reading_timer()
         transport: Any = self.transport
         transport.abort()
 

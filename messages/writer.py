@@ -97,7 +97,8 @@ class MessageWriter:
         self._has_company = has_company
         self._expect = expect
         self._announce = announce
-        self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation surely has its rows
+        self._known_pairs: dict[tuple[int, int], None] = {}  # whose conversation surely has its rows,
+        self._known_since = 0.0  # as far as connections know that are older than this
         self._publish = publish
         self._queues: OrderedDict[int, deque[Job]] = OrderedDict()  # by sender, whose turn comes first
         self._queued = 0
@@ -244,7 +245,7 @@ class MessageWriter:
         return stored
 
     async def _store(self, jobs: Sequence[Job]) -> list[Stored]:
-        rows = await self._insert([self._mark_first(job.draft) for job in jobs])
+        rows = await self._insert([job.draft for job in jobs])
         BATCH.observe(len(jobs))
         self._remember_pairs(rows)
         by_ordinal = {row.ordinal: row for row in rows}
@@ -268,9 +269,15 @@ class MessageWriter:
             self._queued -= 1
 
     async def _insert(self, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
-        return await _persist(
-            lambda: queries.insert_messages(self._database, drafts, node_id=self._node_id, whole=self._has_company())
-        )
+        return await _persist(lambda: self._insert_together(drafts))
+
+    async def _insert_together(self, drafts: Sequence[MessageDraft]) -> list[StoredMessage]:
+        async with self._database.connection() as connection:
+            if connection.opened_at > self._known_since:  # perhaps to a database that was put back to an older state
+                self.forget_pairs()
+                self._known_since = asyncio.get_running_loop().time()
+            marked = [self._mark_first(draft) for draft in drafts]
+            return await queries.insert_messages(connection, marked, node_id=self._node_id, whole=self._has_company())
 
     # Messages that point at a document
 

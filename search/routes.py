@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,7 @@ from delivery.attachments import describe_attachment
 from edge.answers import SIGNED_IN, may_fail, operation_id
 from edge.engines import opened
 from edge.fields import IdParameter, NotBlank, refusal
+from edge.hangups import while_connected
 from errors import SearchTimeoutError
 from messages.routes import Attachment
 from search.cursors import Cursor, Sort
@@ -148,6 +149,7 @@ class SearchPage(BaseModel):
 
 @router.get("/search", summary="Search my pages and messages", responses=may_fail(*SIGNED_IN, SearchTimeoutError))
 async def search(
+    request: Request,
     finder: Annotated[Finder, opened(Finder)],
     indexer: Annotated[Indexer, opened(Indexer)],
     user: CurrentUser,
@@ -185,7 +187,8 @@ async def search(
     if cursor is not None:
         terms = len(wanted.query.wanted)
         place = _checked("cursor", lambda text: Cursor.read(text, wanted.fingerprint, terms=terms), cursor)
-    found = await finder.find(wanted, user_id=user.id, limit=limit, cursor=place)
+    async with while_connected(request):
+        found = await finder.find(wanted, user_id=user.id, limit=limit, cursor=place)
     return SearchPage(
         results=[
             FoundPage.from_hit(hit) if isinstance(hit, PageHit) else FoundMessage.from_hit(hit) for hit in found.hits

@@ -243,6 +243,17 @@ async def test_a_cancelled_statement_closes_its_connection(open_pool: OpenPool, 
     assert await backend(single) != before
 
 
+async def test_a_cancelled_statement_ends_on_the_server_too(open_pool: OpenPool, fragile: FragilePostgres) -> None:
+    patient = open_pool(fragile.keywords, answer_seconds=600)
+    fragile.end_sessions()
+    sent = asyncio.create_task(ask(patient, "SELECT pg_sleep(600)"))
+    await asyncio.to_thread(wait_until, fragile.backends)
+
+    sent.cancel()
+
+    await asyncio.to_thread(wait_until, lambda: fragile.backends() == [])
+
+
 async def test_a_rejected_statement_keeps_its_connection(open_pool: OpenPool, database: Database) -> None:
     single = open_pool(database._connect_kwargs, size=1)
     before = await backend(single)

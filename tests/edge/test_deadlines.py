@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from support.databases import TestDatabase
+from support.documents import upload
+from support.pdfs import make_pdf
 from support.raw_http import ORIGIN, connected, head, read_answer
-from support.servers import HOUSE, Server, register
+from support.servers import HOUSE, Server, register, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,8 @@ def impatient(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[
         sys.executable,
         "-c",
         "import main\nfrom edge import envelope, uvicorn\n"
-        "uvicorn.HEAD_SECONDS = envelope.BODY_IDLE_SECONDS = 0.4\n"
+        "uvicorn.HEAD_SECONDS = envelope.BODY_IDLE_SECONDS = uvicorn.READ_IDLE_SECONDS = 0.4\n"
+        "uvicorn.READ_BYTES_PER_SECOND = 10**9\n"
         "main.serve()",
     )
     yield server
@@ -105,3 +108,21 @@ def test_a_connection_stays_open_between_requests_that_arrive_in_time(impatient:
             status, _, _ = read_answer(connection)
             assert status == 200
             select.select([connection], [], [], 0.2)
+
+
+def test_who_hardly_reads_an_answer_is_given_up(impatient: Server) -> None:
+    """One byte now and then held the connection, and what was read of the file, for as long as it liked."""
+    alice = register(impatient, "reader")
+    data = make_pdf("a long file") + b"%" * (16 * 1024 * 1024)
+    document_id = upload(alice, data)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", int(impatient.url.rpartition(":")[2])))
+        connection.sendall(head("GET", f"/documents/{document_id}/file", alice))
+
+        def is_ended() -> bool:
+            return connection.recv(1) == b"" or connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+        wait_until(is_ended)
+
+    assert len(alice.client.get(f"/documents/{document_id}/file").content) == len(data)

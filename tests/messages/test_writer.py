@@ -75,6 +75,24 @@ def held(tables: TestDatabase, sql: str) -> Any:
         connection.rollback()
 
 
+async def test_a_database_that_was_put_back_has_the_rows_of_a_conversation_with_its_next_message(
+    writer: MessageWriter, tables: TestDatabase
+) -> None:
+    """Whoever puts one back ends its connections first; nobody has noticed yet."""
+    await writer.submit(draft())
+    tables.query("DELETE FROM conversations")
+    tables.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    with contextlib.suppress(DatabaseUnavailableError):
+        await writer.submit(draft(content="perhaps lost with the connection"))
+    await writer.submit(draft(content="after that"))
+
+    assert tables.query("SELECT user_id, other_id FROM conversations ORDER BY 1") == [(ALICE, BOB), (BOB, ALICE)]
+
+
 async def test_senders_take_turns(writer: MessageWriter, ears: Ears) -> None:
     waiting = [writer.submit(draft(content=str(n))) for n in range(3000)]
     waiting.append(writer.submit(draft(CAROL, content="a word")))

@@ -8,7 +8,8 @@ import pytest
 
 from support.databases import TestDatabase
 from support.library import add_document, found_pages, say, search, wait_for_index
-from support.servers import Person, wait_until
+from support.raw_http import connected, head
+from support.servers import Person, Server, wait_until
 
 WAITING = """
     SELECT pid, query_start FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -30,6 +31,16 @@ def blocked(cormorant: int, database: TestDatabase) -> Iterator[psycopg2.extensi
         connection.cursor().execute("LOCK TABLE page_search IN ACCESS EXCLUSIVE MODE")
         yield connection
         connection.rollback()
+
+
+@pytest.mark.usefixtures("blocked")
+def test_a_search_ends_when_its_client_hangs_up(alice: Person, server: Server, database: TestDatabase) -> None:
+    with connected(server) as connection:
+        connection.sendall(head("GET", "/search?q=cormorant", alice))
+        wait_until(lambda: database.query(WAITING))
+
+    server.wait_for_line("GET /search 499")
+    wait_until(lambda: not database.query(WAITING))
 
 
 def test_a_search_that_takes_too_long_is_a_503_that_says_what_to_do(
