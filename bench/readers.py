@@ -20,6 +20,7 @@ from extraction.forkserver import settle
 from extraction.search import search
 from extraction.tasks import extract_part, load_readers
 from extraction.values import Source
+from extraction.waiting import keep_own_account
 from settings import Settings
 
 ROUNDS = 3  # of the product's reader; the plain one is slow
@@ -57,6 +58,7 @@ def read_as_product(path: Path) -> Reading:
     """As the workers do it, with the same functions."""
     load_readers()
     settle()  # as the process does that workers are made from
+    keep_own_account()  # as each worker does
     source = Source(path, None)
     times = [_time(lambda: extract_part(source, MAX_PAGES, 1, None)) for _ in range(ROUNDS)]
     found = extract_part(source, MAX_PAGES, 1, None, wanted="ruled")  # the tables that pdfplumber looks for

@@ -21,6 +21,7 @@ from extraction.native import (
     get_text_matrix,
     read_matrix,
 )
+from extraction.textlines import BREAK
 from extraction.textpage import TextPage
 from extraction.values import Box, CellWord
 
@@ -53,10 +54,11 @@ def read_cell_words(text: ArrangedText, to_display: Matrix) -> list[CellWord]:
     as the font size: pdfminer's rule, which decides to which row a character belongs.
     """
     reader = _WordReader(to_display)
-    for glue, piece in text.list_glued():
+    glued = list(text.list_glued())
+    for (glue, piece), (following, _) in zip(glued, [*glued[1:], (BREAK, None)], strict=True):
         if glue:
             reader.pass_glue(glue)
-        reader.read(piece)
+        reader.read(piece, is_ended=following[:1].isspace())
     reader.end_word(_LINE_END)
     return reader.words
 
@@ -84,18 +86,25 @@ class _WordReader:
             self._glyphs.append(("-", *self._glyphs[-1][1:]))
         self.end_word(_SPACE if glue == " " else _LINE_END)
 
-    def read(self, piece: Piece) -> None:
+    def read(self, piece: Piece, *, is_ended: bool) -> None:
+        """Read the words of a piece; *is_ended*: its last word goes on in no other."""
         text, start, stop = piece.text, piece.start, piece.start + piece.length
-        boxes = list(struct.iter_unpack("4f", text.read_boxes(range(start, stop))))
+        words = [match.span() for match in _WORD.finditer(text.chars, start, stop)]
+        ends = struct.iter_unpack(
+            "4f", text.read_boxes([place for first, last in words for place in (first, last - 1)])
+        )
         end = start
-        for match in _WORD.finditer(text.chars, start, stop):
-            first, last = match.span()
+        for (first, last), begin, finish in zip(words, ends, ends, strict=True):
             if end < first:
                 self._pass_blanks(text.chars[end:first])
-            own = boxes[first - start : last - start]
-            if self._glyphs or last == stop or not self._read_whole(text, match[0], first, own):
-                for index, char, box in zip(range(first, last), match[0], own, strict=True):
-                    self._add(text, char, index, box)
+            if (
+                self._glyphs
+                or (last == stop and not is_ended)
+                or not self._read_whole(text, first, last, begin, finish)
+            ):
+                boxes = struct.iter_unpack("4f", text.read_boxes(range(first, last)))
+                for index, box in zip(range(first, last), boxes, strict=True):
+                    self._add(text, text.chars[index], index, box)
             end = last
         if end < stop:
             self._pass_blanks(text.chars[end:stop])
@@ -103,24 +112,32 @@ class _WordReader:
     def _pass_blanks(self, blanks: str) -> None:
         self.end_word(_LINE_END if "\n" in blanks or "\r" in blanks else _SPACE)
 
-    def _read_whole(self, text: TextPage, word: str, first: int, boxes: list[Box]) -> bool:
-        """Add a word all of whose characters stand alike; return whether it is one."""
-        items = text.objects[first : first + len(word)]
-        if None in items or _ODD.search(word):
+    def _read_whole(self, text: TextPage, first: int, last: int, begin: Box, finish: Box) -> bool:
+        """Add a word all of whose characters stand alike, by the boxes of its ends; return whether it is one."""
+        word = text.chars[first:last]
+        items = text.objects[first:last]
+        item = items[0]
+        if item is None or None in items or _ODD.search(word):
             return False
-        scale = self._find_scale(text, first, items[0] or 0, boxes[0])
-        if scale is None or not (items.count(items[0]) == len(word) or self._is_even(text, first, items, boxes, scale)):
+        scale = self._find_scale(text, first, item, begin)
+        if scale is None:
             return False
+        is_one = items.count(item) == len(word)
+        boxes = [begin, finish]
+        if not is_one or _TWICE.search(word):
+            boxes = list(struct.iter_unpack("4f", text.read_boxes(range(first, last))))
+            if not is_one and not self._is_even(text, first, items, boxes, scale):
+                return False
         lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-        if bottoms.count(bottoms[0]) < len(word) and scale.level:  # a high glyph makes its box higher, and nothing else
+        if bottoms.count(bottoms[0]) < len(boxes) and scale.level:  # a high glyph makes its box higher, and no more
             return False
-        if not scale.level and (lefts.count(lefts[0]) < len(word) or rights.count(rights[0]) < len(word)):
+        if not scale.level and (lefts.count(lefts[0]) < len(boxes) or rights.count(rights[0]) < len(boxes)):
             return False
         sides, heights = lefts + rights, tops + bottoms
         left, right, bottom, top = min(sides), max(sides), min(heights), max(heights)
         if any(map(eq, tops, bottoms)) or not (right - left < LIMIT and top - bottom < LIMIT):
             return False
-        if _TWICE.search(word) and _may_repeat(word, *((lefts, rights) if scale.level else (bottoms, tops))):
+        if len(boxes) == len(word) and _may_repeat(word, *((lefts, rights) if scale.level else (bottoms, tops))):
             return False
         if scale.level:
             bottom, top = scale.low, scale.high
@@ -128,9 +145,7 @@ class _WordReader:
             left, right = scale.low, scale.high
         x0, y0, x1, y1 = box = transform_box(self._to_display, (left, bottom, right, top))
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-        self.words.append(
-            CellWord(word, box, middle, scale.turn, items[0] or 0, items[-1] or 0, self._gap == _LINE_END)
-        )
+        self.words.append(CellWord(word, box, middle, scale.turn, item, items[-1] or 0, self._gap == _LINE_END))
         self._gap = _NONE
         return True
 

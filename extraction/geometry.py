@@ -83,11 +83,6 @@ def surround(boxes: Iterable[Box]) -> Box:
     return (min(x0), min(top), max(x1), max(bottom))
 
 
-def intersect(one: Box, other: Box) -> Box:
-    """Return what two boxes share; a box that ends before it begins if they are apart."""
-    return (max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3]))
-
-
 def is_within(box: Box, outer: Box, overhang: float = 0.0) -> bool:
     return (
         box[0] >= outer[0] - overhang

@@ -30,6 +30,7 @@ from extraction.shown import INVISIBLE, OVERHANG, Clips, is_on_hidden_layer, rea
 from extraction.values import Box
 
 MAXIMUM_FORM_DEPTH = 30
+REACH = 24.0  # points that the middle of a glyph without a shape may stand away from where PDFium places it
 
 
 class PageObjects:
@@ -101,12 +102,13 @@ class PageObjects:
         modes = list(map(get_render_mode, texts))
         if not is_clipped and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
             return texts  # the usual case, and quick to check
-        limits = map(clips.read, clipping, counts) if is_clipped else repeat(shown, len(texts))
+        limits = clips.read(clipping, counts) if is_clipped else repeat(shown, len(texts))
         kept: list[int] = []
         for text, box, limit, mode in zip(texts, transform_boxes(outer, bounds), limits, modes, strict=True):
             x0, top, x1, bottom = box
-            if not (x0 < x1 and top < bottom):
-                self.clipped[text] = limit
+            if not (x0 < x1 and top < bottom):  # blanks, or glyphs without a shape
+                if not is_within(box, limit, -REACH):
+                    self.clipped[text] = limit
             elif not (  # as `is_within`, but for the call
                 x0 >= limit[0] - OVERHANG
                 and top >= limit[1] - OVERHANG
