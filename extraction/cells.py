@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
-from extraction.bidi import RIGHT_TO_LEFT
 from extraction.geometry import UPRIGHT, is_apart, surround, transform, transform_box
 from extraction.ruled import Grid, arrange
+from extraction.scripts import RIGHT_TO_LEFT
 from extraction.values import Box, CellWord, Point
 
 RUN_GAP = 0.8  # of the height: a wider gap parts runs, even of one text object

@@ -7,6 +7,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
+from extraction.scripts import join_words
 from extraction.values import Box
 
 GAP = 0.72  # line heights; a space is at most half of one, justified lines seldom reach .7
@@ -83,7 +84,7 @@ class Chunk:
             self.text = tokens[0].text
         else:
             self.x1 = max([token.x1 for token in tokens])
-            self.text = " ".join([token.text for token in tokens])
+            self.text = join_words([token.text for token in tokens])
         self.number = (
             self.text[0] not in _WORD_STARTS and len(self.text) < LONG and is_number(self.text.replace(" ", ""))
         )

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from extraction.bidi import mend_right_to_left
+from extraction.bidi import attach_marks, mend_right_to_left
 from extraction.geometry import UPRIGHT, Matrix, multiply, transform
+from extraction.native import get_text_object
 from extraction.objects import PageObjects
 from extraction.order import place_added, put_in_order
 from extraction.prose import part_columns
-from extraction.textlines import BREAK, Line, LineReader, Span, Stretch, join_raised, write_lines
+from extraction.textlines import BREAK, Line, LineReader, Span, Stretch, break_lines, join_raised, write_lines
 from extraction.textpage import NoTextError, TextPage
 from extraction.values import Box
 
@@ -69,6 +70,16 @@ class ArrangedText:
                 string += text.string[start : start + count]
         return string, pieces
 
+    @property
+    def has_strays(self) -> bool:
+        """Whether some of the main text is turned otherwise than most of it."""
+        return self._strays > 0
+
+    def is_stray(self, place: int) -> bool:
+        """Whether this character of the main text is turned otherwise than most of it."""
+        item = get_text_object(self.main.address, place)
+        return item is not None and self._turned.get(item, 0) != self.turn
+
     def list_glued(self) -> Iterator[tuple[str, Piece]]:
         """Yield each piece with what stands before it."""
         place = 0
@@ -110,7 +121,8 @@ class ArrangedText:
             lines, added = self._part_added(reader, lines)
         mend_right_to_left(reader, lines)
         if lines:
-            lines = put_in_order(part_columns(reader, join_raised(lines)))
+            lines = join_raised(break_lines(reader, attach_marks(reader, lines)))
+            lines = put_in_order(part_columns(reader, lines))
         return list(write_lines(place_added(reader, lines, added) if added else lines))
 
     def _find_hidden(self) -> list[int]:

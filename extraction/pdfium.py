@@ -268,7 +268,7 @@ class Page:
 
     def read_tokens(self) -> tuple[int, list[Token]]:
         """Return how most of the text is turned, in quarter turns clockwise, and the words of that direction."""
-        return self._text.turn, read_tokens(self._text.main, self._text.pieces, self._to_display)
+        return self._text.turn, read_tokens(self._text, self._to_display)
 
     def _display(self, box: Box) -> Box:
         """Return where *box*, of page space, is displayed."""

@@ -10,6 +10,7 @@ from extraction.columns import Cell, Interval, split_at_gutters
 from extraction.values import Box
 
 FULL = 0.8  # of the width: a rule that parts a head or rows; shorter ones part the columns under a spanning cell
+MOST_HEAD_LINES = 10
 TIGHT = 0.9  # line heights of white between the lines of one head cell
 PEAKS = 1.35  # times the white inside rows is the least between them, if line distances tell rows
 Span = tuple[int, int, int, int]  # row, column, last row, last column
@@ -55,8 +56,11 @@ def lay_out(placed: list[PlacedLine], columns: Sequence[Interval], rules: Rules)
         _put(data, spans, "\n".join(top.texts), (top.level, top.first, max(bottom, top.level), top.last))
         below[top.first : top.last + 1] = [top.level] * (top.last + 1 - top.first)
     body = placed[head_count:]
+    lower = _count_lower_heads(body, columns, rules) if head_count else 0
+    head_rows = level_count
     for row in _join_lines(body, columns, rules):
         number = len(data)
+        head_rows += any(line is other for line in row for other in body[:lower])
         data.append([""] * len(columns))
         texts: dict[tuple[int, int], list[str]] = {}
         for line in row:
@@ -67,7 +71,7 @@ def lay_out(placed: list[PlacedLine], columns: Sequence[Interval], rules: Rules)
                 texts.setdefault(key, []).append(cell.chunk.text)
         for (first, last), lines in texts.items():
             _put(data, spans, "\n".join(lines), (number, first, number, last))
-    return Layout(data, sorted(spans), level_count)
+    return Layout(data, sorted(spans), head_rows)
 
 
 def _put(data: list[list[str | None]], spans: list[Span], text: str, span: Span) -> None:
@@ -95,7 +99,7 @@ def find_head(placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: 
     if tops:
         above = sum(1 for line in placed if line.line.middle < tops[0])
         figures = sum(1 for n in numeric if n < above and placed[n].cells[0].first == 0 and not _is_years(placed[n]))
-        if figures <= 1 and above <= 10:
+        if figures <= 1 and above <= MOST_HEAD_LINES:
             return above
     if first_numeric is None:
         return 1 if _is_head_of_text(placed) else 0
@@ -104,6 +108,16 @@ def find_head(placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: 
     while count > 1 and len(placed[count - 1].cells) == 1 and placed[count - 1].cells[0].first == 0:
         count -= 1
     return count
+
+
+def _count_lower_heads(body: Sequence[PlacedLine], columns: Sequence[Interval], rules: Rules) -> int:
+    """Return how many lines below the head belong to it, as a second full rule above the first row of numbers tells."""
+    count = next((number for number, line in enumerate(body) if _is_numeric(line, columns)), 0)
+    heads = body[:count]
+    if not 0 < count <= MOST_HEAD_LINES or any(line.number_count or not line.cells[-1].first for line in heads):
+        return 0
+    x0, x1 = columns[0].x0, columns[-1].x1
+    return count if rules.between(body[count - 1].line.middle, body[count].line.middle, x0, x1, FULL) else 0
 
 
 def _is_numeric(placed: PlacedLine, columns: Sequence[Interval]) -> bool:

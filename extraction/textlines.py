@@ -119,6 +119,45 @@ def _strip(string: str, span: Span) -> Span:
     return start, stop
 
 
+def break_lines(reader: LineReader, lines: list[Line]) -> list[Line]:
+    """Break where PDFium goes on in the line below, as it does on pages of few and short lines."""
+    if not any(line.last[1] > line.first[3] for line in lines):
+        return lines  # the usual case, and quick to check
+    broken: list[Line] = []
+    for line in lines:
+        broken += _break(reader, line) if line.last[1] > line.first[3] and len(line.spans) == 1 else [line]
+    return broken
+
+
+def _break(reader: LineReader, line: Line) -> list[Line]:
+    words = [match.span() for match in re.finditer(r"\S+", reader.text.string[slice(*line.spans[0])])]
+    start = line.spans[0][0]
+    places = [(start + first, start + last) for first, last in words]
+    boxes = reader.read_boxes([place for first, last in places for place in (first, last - 1)])
+    ends = list(zip(boxes[::2], boxes[1::2], strict=True))
+    breaks = [number for number, (one, other) in enumerate(pairwise(ends), start=1) if _begins_line(one, other)]
+    parts = [
+        Line([(places[first][0], places[last - 1][1])], ends[first][0], ends[last - 1][1], BREAK)
+        for first, last in pairwise([0, *breaks, len(places)])
+    ]
+    for part, follower in pairwise(parts):
+        part.next = follower
+    parts[-1].end, parts[-1].next = line.end, line.next
+    return parts
+
+
+def _begins_line(last: tuple[Box, Box], word: tuple[Box, Box]) -> bool:
+    """Whether a word stands below the last one and begins no further right; signs that run downwards do not."""
+    (first, final), (begin, finish) = last, word
+    height = min(final[3] - final[1], begin[3] - begin[1])
+    is_level = final[0] > first[0] or finish[0] > begin[0]
+    return (
+        begin[1] > final[1]
+        and final[3] - begin[1] < SHARED_HEIGHT * height
+        and (begin[0] < first[0] - height or (is_level and begin[0] <= first[0]))
+    )
+
+
 def join_raised(lines: list[Line]) -> list[Line]:
     """Put raised and lowered characters, which PDFium sets on lines of their own, where they stand."""
     joined: list[Line] = []

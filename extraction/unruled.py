@@ -19,6 +19,7 @@ from extraction.values import Box
 from extraction.verdicts import is_table
 
 GIVEN = 0.6  # of a bad grid's text must be in the table that takes its place
+FRAME_PLACES = 4  # of rows and columns, at most, of a page's background with a table cut out of it
 HEAD_LINES = 8  # above the first line of several chunks, below a rule
 _NOTES = re.compile(r"(?:notes?|sources?)\b", re.IGNORECASE)
 
@@ -37,6 +38,7 @@ def find_tables(
     mended = [(grid, better) for grid, better in mended if not judge.is_frame(better)]
     grids = [better for _, better in mended]
     grids = [grid for grid in grids if not _is_inner_frame(grid, grids)]
+    grids = [grid for grid in grids if not _is_outer_frame(grid, grids, judge)]
     bad = [
         better
         for grid, better in mended
@@ -75,6 +77,19 @@ def _is_inner_frame(grid: Grid, others: Sequence[Grid]) -> bool:
     """Whether this is a box of one row or column inside another table: what it holds is in that one's cell."""
     return (len(grid.rows) == 1 or len(grid.rows[0]) == 1) and any(
         other is not grid and _lies_in(grid.bbox, other.bbox) for other in others
+    )
+
+
+def _is_outer_frame(grid: Grid, others: Sequence[Grid], judge: Judge) -> bool:
+    """Whether these few cells are the page around another table."""
+    place_count = len(grid.rows) * len(grid.rows[0])
+    return place_count <= FRAME_PLACES and any(
+        other is not grid
+        and len(other.rows) * len(other.rows[0]) > place_count
+        and min(len(other.rows), len(other.rows[0])) > 1
+        and _lies_in(other.bbox, grid.bbox)
+        and judge.is_good(other)
+        for other in others
     )
 
 

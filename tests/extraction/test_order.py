@@ -54,6 +54,18 @@ def test_columns_stay_in_the_order_in_which_they_were_drawn(reader: FileReader) 
         assert lines == [*expected, *(f"right column line {row}" for row in range(5))]
 
 
+def test_few_and_short_lines_are_lines(reader: FileReader) -> None:
+    rows = [("Hello", "Goodbye", "World"), ("1", "Abc", "Foo"), ("2", "Bar", "Baz"), ("3", "Quux", "Argh")]
+    heights = (721, 704, 690, 676)
+    drawn = b"".join(
+        at(x, y, cell, 12)
+        for y, row in zip(heights, rows, strict=True)
+        for x, cell in zip((57, 223, 389), row, strict=True)
+    )
+
+    assert read_lines(reader, drawn) == [" ".join(row) for row in rows]
+
+
 def test_cells_drawn_by_column_stay_so(reader: FileReader) -> None:
     drawn = b"".join(at(x, 700 - 12 * row, f"{x} {row}") for x in (72, 200) for row in range(4))
 

@@ -13,6 +13,7 @@ from pdf import PdfEngine
 from support.engines import Run, Save, save_pdf
 from support.layouts import Rule, draw_rows, level_rules, upright_rules
 from support.lookalikes import LOOKALIKES, draw_lookalike
+from support.pdfs import write_page
 
 PRICES = [
     ["Item", "Pieces", "Price", "Total"],
@@ -60,6 +61,18 @@ def test_its_place_is_that_of_its_words(find: Find) -> None:
 @pytest.mark.parametrize("turned", [90, 180, 270])
 def test_a_turned_table_reads_as_if_it_were_upright(find: Find, turned: int) -> None:
     (table,) = find(draw_rows(PRICES, PLACES, right=True, turned=turned))
+
+    assert table.data == PRICES
+
+
+def test_a_page_number_beside_a_turned_table_is_in_no_cell(find: Find) -> None:
+    drawn = [
+        b"BT /F1 10 Tf 0 1 -1 0 %d %d Tm (%s) Tj ET" % (300 + 16 * number, place, cell.encode())
+        for number, row in enumerate(PRICES)
+        for place, cell in zip((100, 280, 360, 440), row, strict=True)
+    ]
+
+    (table,) = find(write_page(b" ".join([*drawn, b"BT /F1 10 Tf 329 80 Td (54) Tj ET"])))
 
     assert table.data == PRICES
 
@@ -119,6 +132,16 @@ def test_rules_under_spanning_cells_do_not_end_the_head(find: Find) -> None:
     (table,) = find(draw_rows(rows, [62, 145, 195, 310, 355], rules=head))
 
     assert (table.header_rows, table.spans) == (2, [(0, 0, 1, 0), (0, 1, 0, 2), (0, 3, 0, 4)])
+
+
+def test_the_unit_over_the_first_rule_is_not_all_of_the_head(find: Find) -> None:
+    rows = [["", "Census of 2014", "", "(thousands)"], ["Country", "Births", "Deaths", "Moved"]]
+    rows += [[name, "753", "799", "815"] for name in ("Maine", "Ohio", "Utah")]
+    rules = level_rules([696, 680, 620], 60, 420)
+
+    (table,) = find(draw_rows(rows, [62, 200, 280, 360], rules=rules))
+
+    assert (table.header_rows, table.data[:2]) == (2, rows[:2])
 
 
 def test_columns_of_text_between_rules_are_a_table(find: Find) -> None:
@@ -248,6 +271,16 @@ def test_a_frame_around_a_page_opens_no_row_of_the_grid_in_it(find: Find) -> Non
     (table,) = find(draw_rows(rows, PLACES, right=True, rules=rules))
 
     assert table.data == PRICES
+
+
+def test_a_page_around_a_grid_is_no_table(find: Find) -> None:
+    rules = level_rules([770, 730, 40], 20, 760) + upright_rules([20, 760], 770, 40)
+    rules += level_rules([712, 696, 680, 664, 648, 632], 70, 415) + upright_rules([70, 200, 280, 360, 415], 712, 632)
+    rows = [*PRICES, [], ["One", "line"], ["Another", "line"], ["below", "it"]]
+
+    (table,) = find(draw_rows(rows, PLACES, right=True, rules=rules))
+
+    assert (table.kind, table.data) == ("ruled", PRICES)
 
 
 # Bands of colour, and white rules
