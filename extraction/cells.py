@@ -13,6 +13,7 @@ from extraction.values import Box, CellWord, Point
 RUN_GAP = 0.8  # of the height: a wider gap parts runs, even of one text object
 OVERLAP = 0.3  # of the height: what begins that far before the end of the last word is not its continuation
 ONE_TURN = 0.8  # of a table's characters: it lies on its side if so many do
+TOWERING = 2.0  # times the height of its cell: no word of it
 SAME_LINE = 0.5  # of the lower of two words on one line
 
 Place = tuple[int, int]  # row and column
@@ -91,6 +92,8 @@ def _part_runs(words: Sequence[CellWord], finder: _CellFinder) -> Iterator[tuple
     places: list[Place | None] = []
     for word in words:
         place = finder.find(word.middle) or finder.find(_center(word.box))
+        if place is not None and _towers_over(word, finder.cells[place]):
+            continue
         if run and not _continues(run[-1], word, is_same_cell=place == places[-1]):
             yield run, places
             run, places = [], []
@@ -98,6 +101,12 @@ def _part_runs(words: Sequence[CellWord], finder: _CellFinder) -> Iterator[tuple
         places.append(place)
     if run:
         yield run, places
+
+
+def _towers_over(word: CellWord, cell: Box) -> bool:
+    """Whether a word is written over the table, as a watermark is: it is far taller than the cell."""
+    low, high = (1, 3) if word.turn % 2 == 0 else (0, 2)
+    return word.box[high] - word.box[low] > TOWERING * (cell[high] - cell[low])
 
 
 def _center(box: Box) -> Point:

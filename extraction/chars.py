@@ -27,6 +27,7 @@ from extraction.values import Box, CellWord
 
 SLANT = 0.02  # sideways for each point along: what is turned more, and by no quarter, is slanted
 SAME_PLACE = 0.3  # of its width: how far a letter is printed again to look bold
+LARGE = 3.0  # times as high; raised figures are at least half as high as their word
 _NONE, _SPACE, _LINE_END = 0, 1, 2
 _WORD = re.compile(r"\S+")
 _ODD = re.compile(rf"[\0{HYPHEN_MARKS}{''.join(LIGATURES)}]")  # shown otherwise
@@ -163,8 +164,10 @@ class _WordReader:
         glyphs = self._glyphs
         if glyph is None or (glyphs and _repeats(glyph, glyphs[-1])):
             return
-        if glyphs and glyph[3] != glyphs[-1][3]:
+        if glyphs and (glyph[3] != glyphs[-1][3] or _differ_in_size(glyph, glyphs[-1])):
             self.end_word(_SPACE)
+        elif glyphs and _stand_above(glyph, glyphs[-1]):
+            self.end_word(_LINE_END)
         self._glyphs.append(glyph)
         if char in HYPHEN_MARKS:
             self.end_word(_LINE_END)
@@ -216,6 +219,19 @@ def _repeats(glyph: _Glyph, last: _Glyph) -> bool:
         and abs(x0 - other_x0) < SAME_PLACE * (x1 - x0)
         and abs(top - other_top) < SAME_PLACE * (bottom - top)
     )
+
+
+def _differ_in_size(glyph: _Glyph, last: _Glyph) -> bool:
+    """Whether one of two letters is so much larger that it is of another text, as a watermark is."""
+    low, high = (1, 3) if glyph[3] % 2 == 0 else (0, 2)
+    own, other = glyph[1][high] - glyph[1][low], last[1][high] - last[1][low]
+    return own > LARGE * other or other > LARGE * own
+
+
+def _stand_above(glyph: _Glyph, last: _Glyph) -> bool:
+    """Whether one of two letters of a line stands above the other, and not beside it."""
+    low, high = (1, 3) if glyph[3] % 2 == 0 else (0, 2)
+    return glyph[1][low] >= last[1][high] or last[1][low] >= glyph[1][high]
 
 
 def _to_word(glyphs: list[_Glyph], gap: int) -> CellWord:

@@ -11,6 +11,8 @@ from extraction.values import Box
 
 BELOW = 0.5  # of its height: a line that begins that much higher than the last was drawn out of order
 SAME_HEIGHT = 0.3  # of the lower of two lines that stand side by side
+LEAST_COMB = 3  # characters that stand one by one at equal steps
+UNEVEN = 0.1  # of a step
 SAME_COLUMN = 0.5  # of the width of a line that lies in its column
 
 
@@ -116,6 +118,7 @@ def place_added(reader: LineReader, lines: list[Line], added: Sequence[Line]) ->
     """Put each of *added* where it stands on the page: on the line that it fills in, or between two lines."""
     placed = list(lines)
     for chunk in added:
+        _join_comb(reader, chunk)
         chunk.end, chunk.next = BREAK, None
         beside = [line for line in placed if _is_beside(line.box, chunk.box)]
         if beside:
@@ -130,6 +133,26 @@ def place_added(reader: LineReader, lines: list[Line], added: Sequence[Line]) ->
         number = max(near or above, key=lambda number: placed[number].box[3], default=-1)
         placed.insert(number + 1, chunk)
     return placed
+
+
+def _join_comb(reader: LineReader, chunk: Line) -> None:
+    """Join the characters of a field that has a place for each; an empty place is a blank."""
+    string = reader.text.string
+    places = [place for start, stop in chunk.spans for place in range(start, stop) if not string[place].isspace()]
+    if len(places) < LEAST_COMB or any(after - before < 2 for before, after in pairwise(places)):
+        return
+    middles = [left + right for left, _, right, _ in reader.read_boxes(places)]
+    steps = [after - before for before, after in pairwise(middles)]
+    step = min(steps)
+    counts = [round(each / step) for each in steps] if step > 0 else []
+    if not counts or any(abs(each - count * step) > UNEVEN * step for each, count in zip(steps, counts, strict=True)):
+        return
+    objects = reader.text.objects
+    gaps = zip(pairwise(places), counts, strict=True)
+    if any(count == 1 and any(objects[before + 1 : after]) for (before, after), count in gaps):
+        return  # blanks that somebody typed
+    chunk.spans = [(place, place + 1) for place in places]
+    chunk.glues = [" " * (count - 1) for count in counts]
 
 
 def _is_beside(line: Box, chunk: Box) -> bool:

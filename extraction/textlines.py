@@ -18,6 +18,8 @@ MAXIMUM_LINES = 5_000  # of a page, that are put in order
 BREAK = "\r\n"
 _LINE = re.compile(rf"[^\s{HYPHEN_MARKS}](?:[^\r\n{HYPHEN_MARKS}]*[^\s{HYPHEN_MARKS}])?")
 
+_FIGURE = re.compile(r"[0-9]")
+
 # A raised or lowered character beside a line is part of it (tried on a book of 117 pages)
 SHARED_HEIGHT = 0.35  # of the lower of two boxes that stand on one line
 MOST_OVERLAP = -0.15  # of the height: how far back the next character begins
@@ -120,30 +122,60 @@ def _strip(string: str, span: Span) -> Span:
 
 
 def break_lines(reader: LineReader, lines: list[Line]) -> list[Line]:
-    """Break where PDFium goes on in the line below, as it does on pages of few and short lines."""
-    if not any(line.last[1] > line.first[3] for line in lines):
+    """Break where PDFium goes on in another line, as it does on pages of few and short ones."""
+    if not any(map(_runs_off, lines)):
         return lines  # the usual case, and quick to check
     broken: list[Line] = []
     for line in lines:
-        broken += _break(reader, line) if line.last[1] > line.first[3] and len(line.spans) == 1 else [line]
+        broken += _break(reader, line) if _runs_off(line) else [line]
     return broken
 
 
+def _runs_off(line: Line) -> bool:
+    return (line.last[1] > line.first[3] or line.last[3] < line.first[1]) and len(line.spans) == 1
+
+
 def _break(reader: LineReader, line: Line) -> list[Line]:
-    words = [match.span() for match in re.finditer(r"\S+", reader.text.string[slice(*line.spans[0])])]
-    start = line.spans[0][0]
-    places = [(start + first, start + last) for first, last in words]
+    start, stop = line.spans[0]
+    string = reader.text.string
+    places = [match.span() for match in re.compile(r"\S+").finditer(string, start, stop)]
+    breaks: set[int] = set()  # characters that begin a line
+    if _FIGURE.search(string, start, stop):
+        parted = [part for place in places for part in _part_figures(reader, place)]
+        breaks = {first for first, _ in parted} - {first for first, _ in places}
+        places = parted
     boxes = reader.read_boxes([place for first, last in places for place in (first, last - 1)])
     ends = list(zip(boxes[::2], boxes[1::2], strict=True))
-    breaks = [number for number, (one, other) in enumerate(pairwise(ends), start=1) if _begins_line(one, other)]
+    numbers = [
+        number
+        for number, (one, other) in enumerate(pairwise(ends), start=1)
+        if places[number][0] in breaks or _begins_line(one, other)
+    ]
     parts = [
         Line([(places[first][0], places[last - 1][1])], ends[first][0], ends[last - 1][1], BREAK)
-        for first, last in pairwise([0, *breaks, len(places)])
+        for first, last in pairwise([0, *numbers, len(places)])
     ]
     for part, follower in pairwise(parts):
         part.next = follower
     parts[-1].end, parts[-1].next = line.end, line.next
     return parts
+
+
+def _part_figures(reader: LineReader, word: Span) -> Iterator[Span]:
+    """Part a word at figures above or below each other: numbers are not written downwards, as other signs may be."""
+    start, stop = word
+    boxes = reader.read_boxes(range(start, stop))
+    for place, (before, after) in enumerate(pairwise(boxes), start=word[0] + 1):
+        shared = min(before[3], after[3]) - max(before[1], after[1])
+        is_stacked = before[0] < after[2] and after[0] < before[2]
+        if (
+            is_stacked
+            and shared < SHARED_HEIGHT * (after[3] - after[1])
+            and _FIGURE.search(reader.text.string, place - 1, place + 1)
+        ):
+            yield start, place
+            start = place
+    yield start, stop
 
 
 def _begins_line(last: tuple[Box, Box], word: tuple[Box, Box]) -> bool:

@@ -132,3 +132,17 @@ def test_words_drawn_out_of_order_stand_from_left_to_right(reader: FileReader) -
     drawn += at(220, 686, b"2011") + at(74, 686, b"2009") + at(150, 686, b"2010") + at(74, 666, b"years")
 
     assert read_table(reader, drawn) == [["2009 2010 2011"], ["years"]]
+
+
+def test_a_word_written_large_over_a_table_is_in_no_cell(reader: FileReader) -> None:
+    drawn = rule_grid([72, 220, 300], [700, 680, 660]) + at(74, 686, b"Pen") + at(224, 686, b"1.20")
+    drawn += at(74, 666, b"Ink") + at(224, 666, b"3.50") + b"0.8 g\n" + at(80, 664, b"DRAFT", 60)
+
+    assert read_table(reader, drawn) == [["Pen", "1.20"], ["Ink", "3.50"]]
+
+
+def test_single_figures_drawn_column_by_column_stand_in_their_rows(reader: FileReader) -> None:
+    drawn = rule_grid([72, 132, 192], [700, 680, 660, 640])
+    drawn += b"".join(at(x, y, b"%d" % (x % 7 + y // 20 % 3)) for x in (76, 136) for y in (686, 666, 646))
+
+    assert read_table(reader, drawn) == [[str(x % 7 + y // 20 % 3) for x in (76, 136)] for y in (686, 666, 646)]

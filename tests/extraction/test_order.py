@@ -66,6 +66,14 @@ def test_few_and_short_lines_are_lines(reader: FileReader) -> None:
     assert read_lines(reader, drawn) == [" ".join(row) for row in rows]
 
 
+@pytest.mark.parametrize("step", [12, 20, -20])
+def test_figures_above_each_other_are_no_number(reader: FileReader, step: int) -> None:
+    drawn = b"".join(at(x, 600 - step * row, str(row + 3), 12) for x in (72, 132) for row in range(4))
+    column = ["3", "4", "5", "6"][:: 1 if step > 0 else -1]
+
+    assert read_lines(reader, drawn) == column * 2 if step > 0 else [figure for figure in column for _ in range(2)]
+
+
 def test_cells_drawn_by_column_stay_so(reader: FileReader) -> None:
     drawn = b"".join(at(x, 700 - 12 * row, f"{x} {row}") for x in (72, 200) for row in range(4))
 

@@ -44,6 +44,21 @@ def test_a_field_between_two_labels_of_a_line_stands_between_them(reader: FileRe
     assert reader.read_text(file) == "Name: Jane Date:\nNext line"
 
 
+@pytest.mark.parametrize("value", ["DE8937040044", "AB 12 C"])
+def test_a_field_with_a_place_for_each_character_holds_words(reader: FileReader, value: str) -> None:
+    comb = write_field(b"Tx", 0, b"(%s)" % value.encode(), b"/Ff 16777216 /MaxLen 14")
+
+    file = write_annotated(LABELS, comb, form=b"/NeedAppearances true")
+
+    assert reader.read_text(file).split("\n")[0] == f"Name: {value}"
+
+
+def test_blanks_that_were_typed_between_digits_stay(reader: FileReader) -> None:
+    file = write_annotated(LABELS, write_field(b"Tx", 0, b"(1 2 3 4)"), form=b"/NeedAppearances true")
+
+    assert reader.read_text(file).split("\n")[0] == "Name: 1 2 3 4"
+
+
 def test_a_ticked_box_is_drawn(reader: FileReader) -> None:
     tick = write_appearance(b"2 w 2 2 m 16 16 l 2 16 m 16 2 l S", 18, 18)
     states = b"/AS /%s /AP <</N <</Yes 7 0 R /Off 8 0 R>>>>"
