@@ -2,7 +2,7 @@
 
 `folder PATH…` compares extraction alone, over all PDFs in the given folders; it needs no servers.
 `client` measures the web client in Chromium, `nodes` chat across several processes by NOTIFY and by Redis,
-`scale` across 1 to 16.
+`scale` across 1 to 16, `sockets` the memory of 10,000 idle ones, `celery` extraction by Celery workers.
 """
 
 import argparse
@@ -15,13 +15,19 @@ from pathlib import Path
 
 import uvloop
 
-from bench import client, folder, nodes, scale
+from bench import celery_workers, client, folder, nodes, scale, sockets
 from bench.measure import LONG, MEASUREMENTS, QUICK, Effort, prepare
 from bench.servers import HOUSE, Server, running_servers
 from bench.table import Row, format_table
 
 RESULTS = HOUSE / "bench" / "results"
-ALONE = {"client": client.main, "nodes": nodes.main, "scale": scale.main}  # these start what they measure
+ALONE = {
+    "celery": celery_workers.main,
+    "client": client.main,
+    "nodes": nodes.main,
+    "scale": scale.main,
+    "sockets": sockets.main,
+}  # these start what they measure
 
 
 async def measure(servers: tuple[Server, Server], names: list[str], effort: Effort) -> list[Row]:

@@ -38,11 +38,15 @@ class ChatSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
+        path, header = self.sign_in(self._token)
         self._transport.write(
-            f"GET /ws/{self.user_id} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-            f"Authorization: Bearer {self._token}\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{header}\r\n\r\n".encode()
         )
+
+    def sign_in(self, token: str) -> tuple[str, str]:
+        """The path that is asked for, and the header that says who asks."""
+        return f"/ws/{self.user_id}", f"Authorization: Bearer {token}"
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -58,18 +62,18 @@ class ChatSocket(asyncio.Protocol):
         while (frame := self._take_frame()) is not None:
             kind, payload = frame
             if kind == 9:
-                self._write(10, payload)
+                self.write(10, payload)
             elif kind == 1:
                 self._crowd.received(json.loads(payload))
 
     def send(self, recipient_id: int, content: str) -> None:
-        self._write(1, json.dumps({"recipient_id": recipient_id, "content": content}).encode())
+        self.write(1, json.dumps({"recipient_id": recipient_id, "content": content}).encode())
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
-    def _write(self, kind: int, payload: bytes) -> None:
+    def write(self, kind: int, payload: bytes) -> None:
         size = len(payload)
         head = (
             struct.pack("!BB", 0x80 | kind, 0x80 | size) if size < 126 else struct.pack("!BBH", 0x80 | kind, 0xFE, size)

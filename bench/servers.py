@@ -30,6 +30,7 @@ RATE_LIMITS = (
     "REQUEST_RATE_LIMIT",
 )
 PAGEWIRE = (sys.executable, str(HOUSE / "main.py"))
+CELERY_WORKER = (str(Path(sys.executable).parent / "celery"), "--workdir", str(HOUSE), "-A", "worker", "worker")
 PAGEWIRE_ENVIRONMENT = {"PORT": "0", **dict.fromkeys(RATE_LIMITS, "off")}
 
 
@@ -163,7 +164,17 @@ def _server(
 ) -> Iterator[Server]:
     home.mkdir()
     with _process(command, home, DATABASE_URL=database_url, **environment) as process:
-        yield Server(name, _wait_for_port(process, home / "log"), process.pid, postmaster_pid, database_url)
+        port = int(_wait_for_words(process, home / "log", r"Uvicorn running on http://127\.0\.0\.1:(\d+)"))
+        yield Server(name, port, process.pid, postmaster_pid, database_url)
+
+
+@contextlib.contextmanager
+def running_worker(home: Path, **environment: str) -> Iterator[int]:
+    """Run a Celery worker; its process id."""
+    home.mkdir()
+    with _process(CELERY_WORKER, home, **environment) as process:
+        _wait_for_words(process, home / "log", r"(works) for ")
+        yield process.pid
 
 
 @contextlib.contextmanager
@@ -184,12 +195,13 @@ def _process(command: Sequence[str], home: Path, **environment: str) -> Iterator
             process.wait()
 
 
-def _wait_for_port(process: "subprocess.Popen[bytes]", log: Path) -> int:
+def _wait_for_words(process: "subprocess.Popen[bytes]", log: Path, words: str) -> str:
+    """What the group of *words*, a regular expression, is in the log."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         said = log.read_text(errors="replace")
-        if found := re.search(r"Uvicorn running on http://127\.0\.0\.1:(\d+)", said):
-            return int(found[1])
+        if found := re.search(words, said):
+            return found[1]
         if process.poll() is not None:
             break
         time.sleep(0.05)

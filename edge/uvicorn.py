@@ -14,6 +14,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import CloseCode, Frame
 from websockets.protocol import State
 
+from chat import Signal
 from edge.answers import error_response
 from edge.browsers import protect
 from edge.connections import Connections
@@ -169,10 +170,39 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         transport.abort()
 
 
+class _Inbox:
+    """As asyncio.Queue, for one reader, which is to be a little behind at most: its lines take 3 KB of each socket."""
+
+    __slots__ = ("_items", "_more")
+
+    def __init__(self) -> None:
+        self._items: list[Any] = []
+        self._more = Signal()
+
+    def put_nowait(self, item: Any) -> None:
+        self._items.append(item)
+        self._more.set()
+
+    def empty(self) -> bool:
+        return not self._items
+
+    async def get(self) -> Any:
+        while not self._items:
+            self._more.clear()
+            await self._more.wait()
+        return self._items.pop(0)
+
+
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """One WebSocket."""
+    """One WebSocket. An idle one takes little memory: people leave it open all day."""
 
     _discarded_bytes = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = _Inbox()  # type: ignore[assignment]
+        self.writable = Signal()  # type: ignore[assignment]
+        self.writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if BoundedHttpProtocol.counted is not None:
@@ -191,6 +221,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             or not self.handshake_complete
         ):
             await super().send(message)
+            if message["type"] == "websocket.accept":
+                self._forget_handshake()
             return
         data = text.encode()
         size = len(data)
@@ -201,6 +233,12 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             head = struct.pack("!BBQ", 0x81, 127, size)
         self.transport.write(head + data)
+
+    def _forget_handshake(self) -> None:
+        """Its headers, which the parser and the tasks of the app would keep."""
+        self.request.headers.clear()
+        self.response.headers.clear()
+        self.scope["headers"].clear()  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
         if self.conn.parser_exc is not None:

@@ -11,7 +11,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 from auth import Caller, authenticate, authenticate_browser, check_still_signed_in
-from chat import CLOSE_SECONDS, SOCKETS_PER_USER, CloseCode, Connection
+from chat import CLOSE_SECONDS, SOCKETS_PER_USER, CloseCode, Connection, Signal
 from delivery.feed import Feed
 from delivery.protocol import (
     ABSURD_FRAME_BYTES,
@@ -194,7 +194,7 @@ class Session:
         self._user = caller.user
         self._is_read_only = caller.session.is_read_only
         self._unstored = 0  # messages of this socket on their way to the table
-        self._one_less = asyncio.Event()
+        self._one_less = Signal()
         self._replay = Replay(connection, get_engine(websocket, Feed), partial(self._send_ready, resumed=True))
 
     async def run(self) -> None:

@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import chat
-from chat import CloseCode, Connection, ConnectionManager, NumberedEvent, TooManySocketsError
+from chat import CloseCode, Connection, ConnectionManager, NumberedEvent, Signal, TooManySocketsError
 from delivery.events import Event, EventFrames, MessageRow
 from delivery.protocol import error_frame
 from errors import DatabaseUnavailableError
@@ -595,3 +595,21 @@ def test_all_sockets_of_a_user_hold_the_same_frame() -> None:
 
     assert frames.durable(1, 7) is frames.durable(1, 7)
     assert frames.durable(1, 7) != frames.durable(2, 9)
+
+
+# Signals
+
+
+def test_a_signal_wakes_all_who_wait_and_lets_pass_who_comes_later() -> None:
+    async def play() -> None:
+        signal = Signal()
+        waiting = [asyncio.create_task(signal.wait()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        signal.set()
+        signal.clear()  # who was waiting is awake all the same
+        await asyncio.gather(*waiting[1:])
+        signal.set()
+        await signal.wait()
+
+    asyncio.run(asyncio.wait_for(play(), 30))
