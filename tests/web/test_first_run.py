@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from support.accounts import address
 from support.browser import Visit
-from support.servers import Person, Server, register
+from support.servers import PASSWORD, Person, Server, register
 
 
 def test_the_first_visitor_makes_the_first_account_and_tries_the_sample(visit: Visit, empty_server: Server) -> None:
@@ -40,6 +40,19 @@ def test_a_wrong_password_is_one_line_and_moves_nothing(visit: Visit, alice: Per
     assert button.bounding_box() == before
     visitor.assert_accessible()
     visitor.picture("sign-in")
+
+
+def test_one_signs_in_by_typing(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.go()
+    expect(visitor.page.get_by_label("E-mail address")).to_be_focused()
+
+    visitor.page.keyboard.type(alice.email)
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.type(PASSWORD)
+    visitor.page.keyboard.press("Enter")
+
+    expect(visitor.page.get_by_role("heading", name="Library")).to_be_visible()
 
 
 def test_a_link_that_was_opened_signed_out_is_where_one_arrives(visit: Visit, alice: Person, book: int) -> None:

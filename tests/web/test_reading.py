@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from support.browser import Visit, Visitor
 from support.pdfs import make_book, make_pdf, make_table_pdf
@@ -67,6 +67,23 @@ def test_a_document_opens_at_the_last_page_that_was_read(visit: Visit, alice: Pe
     visitor.page.get_by_role("link", name="Book.pdf").first.click()
 
     expect(page).to_have_value("9")
+    visitor.see_page(9)
+
+
+def test_a_page_is_blank_until_its_own_picture_is_there(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}/1")
+    visitor.see_page(1)
+    held: list[Route] = []
+    visitor.page.route("**/pages/12/image?width=700*", lambda route: held.append(route))
+
+    visitor.page.keyboard.press("End")
+    visitor.see_page(11)
+
+    expect(visitor.page.locator("[data-page='12'] canvas")).to_be_hidden()
+    held[0].continue_()
+    visitor.see_page(12)
 
 
 def select(visitor: Visitor, person: Person, document_id: int, first: str, last: str) -> None:

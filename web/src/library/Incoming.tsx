@@ -16,7 +16,7 @@ export function Incoming() {
   const sending = uploads.use();
   const { data: documents = [] } = useQuery({ queryKey: ["coming-in"], queryFn: () => upToDate(listComingIn) });
   const [open, setOpen] = useState(true);
-  const shown = documents.filter((document) => !sending.some((upload) => upload.twin === document.id && upload.state === "twin"));
+  const shown = documents.filter((document) => !sending.some((upload) => isSame(upload, document)));
   const total = sending.length + shown.length;
   if (!total) return null;
   const needy = shown.filter(({ status }) => status === "failed").length + sending.filter(({ state }) => state === "refused" || state === "twin").length;
@@ -44,6 +44,13 @@ export function Incoming() {
       )}
     </section>
   );
+}
+
+/** A file has one row, also while its answer is under way. */
+function isSame({ state, twin, document: own, file, sent }: Upload, document: Document): boolean {
+  if (state === "twin") return twin === document.id;
+  if (own !== undefined) return own === document.id;
+  return state === "sending" && sent >= file.size && document.status === "processing" && document.filename === file.name && document.file_size === file.size;
 }
 
 interface RowProps {
@@ -114,6 +121,7 @@ function Sending({ upload }: { upload: Upload }) {
   }
   const percent = Math.round((100 * sent) / Math.max(file.size, 1));
   const icon = <span className={s.blank}><FileUp className="i" /></span>;
+  if (state === "sending" && percent === 100) return <Row name={file.name} icon={icon} said={t.coming.waitingToRead} percent={0}>{stop}</Row>;
   if (state !== "sending") return <Row name={file.name} icon={icon} said={t.coming.waiting}>{stop}</Row>;
   return (
     <Row name={file.name} icon={icon} said={t.coming.sending(bytes(sent), bytes(file.size))} percent={percent}>

@@ -201,8 +201,8 @@ export default function Library() {
         {list.isPending && <Loading what={t.loading} />}
         {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
         {isNew ? (
-          <Welcome choose={() => input.current?.click()} />
-        ) : isEmpty ? (
+          <Welcome wide={wide} choose={() => input.current?.click()} />
+        ) : isEmpty && show === "all" && !q ? null : isEmpty ? (
           <Empty icon={<SearchX className="i" />} title={q ? t.library.noneNamed(q) : t.library.none[show]}>
             {(q || show !== "all") && (
               <button type="button" className="b" onClick={() => change({ q: "", show: "all" })}>
@@ -267,7 +267,7 @@ function step(event: KeyboardEvent, by: number): void {
 }
 
 /** An empty library does the next thing. */
-function Welcome({ choose }: { choose: () => void }) {
+function Welcome({ wide, choose }: { wide: boolean; choose: () => void }) {
   const trySample = async () => {
     const { makeSample } = await import("./sample");
     addFiles([makeSample()]);
@@ -276,8 +276,8 @@ function Welcome({ choose }: { choose: () => void }) {
     <div className={s.welcome}>
       <button type="button" className={s.dropzone} onClick={choose}>
         <FileUp className="i" />
-        <b>{t.library.welcome}</b>
-        <span className="muted">{t.library.welcomeHow(limitMegabytes)}</span>
+        <b>{wide ? t.library.welcome : t.library.choose}</b>
+        <span className="muted">{wide ? t.library.welcomeHow(limitMegabytes) : t.library.chooseHow(limitMegabytes)}</span>
       </button>
       <p className="muted">
         {t.library.or}{" "}

@@ -5,7 +5,7 @@ import { t } from "../ui/words";
 import type { Found, Hit } from "./found";
 import { type Quote, Selected } from "./Selected";
 import { Sheet } from "./Sheet";
-import { type Range, pageAt, place, useNear } from "./places";
+import { type Place, type Range, pageAt, place, useNear } from "./places";
 import s from "./reading.module.css";
 
 export interface StageHandle {
@@ -123,9 +123,9 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
 
   const now = hit ? found.hits[hit - 1] : undefined;
   const [from, to] = withSelected(near, box.current);
+  const end = (place: Place | undefined) => (place ? place.top + place.height + GAP : 0);
   const above = places[from]?.top ?? 0;
-  const whole = places.length ? places.at(-1)!.top + places.at(-1)!.height + GAP : 0;
-  const below = places[to] ? whole - places[to].top - places[to].height - GAP : 0;
+  const below = end(places.at(-1)) - end(places[to]);
   return (
     <div className={s.stagebox}>
       <div className={s.stage} ref={box} role="region" tabIndex={0} aria-label={t.reading.pageOf(page, sizes.length)} style={{ paddingTop: padding }} onScroll={follow}>

@@ -134,6 +134,7 @@ function SignIn({ email, setEmail, installation, go, expired }: FormProps & { ex
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
   const [wait, setWait] = useCountdown();
+  const [isKnown] = useState(email !== ""); // at first: the focus stays where one types
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (busy || wait) return;
@@ -150,7 +151,7 @@ function SignIn({ email, setEmail, installation, go, expired }: FormProps & { ex
   };
   return (
     <Frame title={t.door.welcome} lead={expired ? t.door.expired : location.host} onSubmit={(event) => void submit(event)}>
-      <Field id="email" label={t.email} type="email" complete="username" value={email} change={setEmail} focus={!email} />
+      <Field id="email" label={t.email} type="email" complete="username" value={email} change={setEmail} focus={!isKnown} />
       <Field
         id="password"
         label={t.password}
@@ -163,7 +164,7 @@ function SignIn({ email, setEmail, installation, go, expired }: FormProps & { ex
         }}
         bad={Boolean(error) || wait > 0}
         note={wait ? t.door.wait(wait) : error}
-        focus={Boolean(email)}
+        focus={isKnown}
       />
       <label className={s.keep}>
         <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />

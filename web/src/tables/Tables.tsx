@@ -82,7 +82,7 @@ function Desk({ document, tables, join, setJoin }: DeskProps) {
   const write = useOwnAddress();
   const wanted = new URLSearchParams(useSearch()).get("table");
   const [trim, setTrim] = useState(true);
-  const [openFragments, setOpenFragments] = useState(false);
+  const [openFragments, setOpenFragments] = useState(() => tables.some((table) => table.fragment && String(table.table_index) === wanted));
   const whole = tables.filter((table) => !table.fragment);
   const fragments = tables.filter((table) => table.fragment);
   const shown = openFragments || whole.length === 0 ? tables : whole;

@@ -15,6 +15,7 @@ export function Picture({ src, alt, later = false }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const lent = spare.pop() ?? document.createElement("canvas");
+    lent.style.visibility = "hidden"; // it still shows what it was used for
     place.current!.append(lent);
     canvas.current = lent;
     return () => {
@@ -40,8 +41,11 @@ async function paint(canvas: HTMLCanvasElement, src: string, how: RequestInit & 
       if (answer.ok) {
         const bitmap = await createImageBitmap(await answer.blob());
         if (!how.signal.aborted) {
+          canvas.width = bitmap.width;
+          canvas.height = bitmap.height;
           canvas.getContext("bitmaprenderer")!.transferFromImageBitmap(bitmap);
           canvas.dataset["shown"] = src;
+          canvas.style.visibility = "";
         }
         bitmap.close();
         return;

@@ -185,6 +185,8 @@ export const de: Words = {
     deleted: (count, name) => (count === 1 ? `${name} ist gelöscht.` : `${n(count)} Dokumente sind gelöscht.`),
     drop: "PDFs irgendwo ins Fenster ziehen oder einfügen.",
     welcome: "PDFs hierher ziehen",
+    choose: "PDFs wählen",
+    chooseHow: (megabytes) => `Je bis zu ${n(megabytes)} MB. Text, Tabellen und Bilder werden von selbst gelesen.`,
     welcomeHow: (megabytes) => `oder klicken, um sie zu wählen, je bis zu ${n(megabytes)} MB. Text, Tabellen und Bilder werden von selbst gelesen.`,
     or: "Kein PDF zur Hand?",
     sample: "Dieses Beispiel nehmen",

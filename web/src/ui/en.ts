@@ -184,6 +184,8 @@ export const en = {
     deleted: (count: number, name: string) => (count === 1 ? `${name} is deleted.` : `${n(count)} documents are deleted.`),
     drop: "Drop PDFs anywhere in the window, or paste them.",
     welcome: "Drop your PDFs here",
+    choose: "Choose your PDFs",
+    chooseHow: (megabytes: number) => `Up to ${n(megabytes)} MB each. Text, tables and pictures are read by themselves.`,
     welcomeHow: (megabytes: number) => `or press to choose them, up to ${n(megabytes)} MB each. Text, tables and pictures are read by themselves.`,
     or: "No PDF at hand?",
     sample: "Try this sample",
