@@ -131,6 +131,7 @@ def test_a_hit_is_shared_and_its_card_opens_there(visit: Visit, alice: Person, b
     expect(one.page.locator(".ring")).to_be_visible()
 
     one.press("Share")
+    expect(one.page.get_by_role("dialog").get_by_label("Find people")).to_be_focused()
     one.page.get_by_role("dialog").get_by_label("Find people").fill(bob.email)
     one.page.get_by_role("dialog").get_by_role("button", name=bob.email).click()
     one.page.get_by_label("Say something about it").fill("Look at this")

@@ -86,7 +86,7 @@ export function ShareDialog({ documents, page, match, onClose }: Props) {
         )}
         <label className="field">
           <Search className="i i-s" />
-          <input value={words} placeholder={t.findPeople} aria-label={t.findPeople} onChange={(event) => setWords(event.target.value)} />
+          <input autoFocus value={words} placeholder={t.findPeople} aria-label={t.findPeople} onChange={(event) => setWords(event.target.value)} />
         </label>
         <ul className="people" aria-label={t.people}>
           {people.isPending && <li><Loading what={t.loading} /></li>}
