@@ -22,6 +22,8 @@ _FIGURE = re.compile(r"[0-9]")
 
 # A raised or lowered character beside a line is part of it (tried on a book of 117 pages)
 SHARED_HEIGHT = 0.35  # of the lower of two boxes that stand on one line
+HALF_LINE = 0.6  # of the height, that a word far to the left may share with the line before
+FAR = 5.0  # times the height
 MOST_OVERLAP = -0.15  # of the height: how far back the next character begins
 MOST_GAP = 0.6
 WORD_GAP = 0.2  # of the height: a wider gap parts words
@@ -182,12 +184,13 @@ def _begins_line(last: tuple[Box, Box], word: tuple[Box, Box]) -> bool:
     """Whether a word stands below the last one and begins no further right; signs that run downwards do not."""
     (first, final), (begin, finish) = last, word
     height = min(final[3] - final[1], begin[3] - begin[1])
+    shared = final[3] - begin[1]
+    if not begin[1] > final[1]:
+        return False
+    if begin[0] < first[0] - FAR * height:  # as lines of two columns that stand half a line apart go by turns
+        return shared < HALF_LINE * height
     is_level = final[0] > first[0] or finish[0] > begin[0]
-    return (
-        begin[1] > final[1]
-        and final[3] - begin[1] < SHARED_HEIGHT * height
-        and (begin[0] < first[0] - height or (is_level and begin[0] <= first[0]))
-    )
+    return shared < SHARED_HEIGHT * height and (begin[0] < first[0] - height or (is_level and begin[0] <= first[0]))
 
 
 def join_raised(lines: list[Line]) -> list[Line]:

@@ -66,6 +66,18 @@ def test_few_and_short_lines_are_lines(reader: FileReader) -> None:
     assert read_lines(reader, drawn) == [" ".join(row) for row in rows]
 
 
+def test_columns_half_a_line_apart_that_are_drawn_by_turns_are_broken(reader: FileReader) -> None:
+    drawn = b"".join(
+        at(x, 700 - 12 * row - down, f"line {row} of the {name} column of this page", 10)
+        for row in range(4)
+        for x, down, name in ((72, 0, "left"), (320, 6, "right"))
+    )
+
+    lines = read_lines(reader, drawn)
+
+    assert all(line.count("left") < 2 and line.count("right") < 2 for line in lines)
+
+
 @pytest.mark.parametrize("step", [12, 20, -20])
 def test_figures_above_each_other_are_no_number(reader: FileReader, step: int) -> None:
     drawn = b"".join(at(x, 600 - step * row, str(row + 3), 12) for x in (72, 132) for row in range(4))
