@@ -6,6 +6,7 @@ UV = 0.13.9
 ARGS =
 PATH ?= /usr/local/bin:/usr/bin:/bin
 export PATH
+unexport PYTHONDONTWRITEBYTECODE  # each of the tests' processes would compile all of them anew
 
 .PHONY: help run test test-web check bench lock web web-check clean runtime dev venv node
 .NOTPARALLEL:

@@ -24,6 +24,7 @@ from support.engines import FileReader, Run, open_engine
 from support.mail import MailServer
 from support.pdfs import make_book, make_pdf
 from support.servers import WAIT_SECONDS, Person, Server, register, wait_until
+from support.stores import S3Server, run_s3_server
 from support.tabs import SECRET_KEY
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from support.browser import Visit
     from support.redis import RedisServer
-    from support.stores import S3Server
 
 _database_numbers = count(1)
 
@@ -63,9 +63,7 @@ def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator["S3Server"]:
-    from support.stores import run_s3_server  # here: it takes a second to import
-
+def s3() -> Iterator[S3Server]:
     with run_s3_server() as server:
         yield server
 

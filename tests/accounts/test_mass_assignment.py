@@ -75,19 +75,20 @@ RIGHT: dict[tuple[str, str], Callable[[Person, Person], Body]] = {
     ("POST", "/send-notification"): lambda alice, bob: {"email": bob.email, "message": "hi"},
     ("POST", "/admin/broadcast"): lambda alice, bob: {"content": "hi"},
 }
-TAKING_JSON = sorted(
-    (method.upper(), path)
-    for path, methods in create_app(Settings()).openapi()["paths"].items()
-    for method, operation in methods.items()
-    if "application/json" in operation.get("requestBody", {}).get("content", {})
-)
 
 
 def test_every_route_that_takes_json_is_asked() -> None:
-    assert sorted(RIGHT) == TAKING_JSON
+    taking_json = {
+        (method.upper(), path)
+        for path, methods in create_app(Settings()).openapi()["paths"].items()
+        for method, operation in methods.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    }
+
+    assert set(RIGHT) == taking_json
 
 
-@pytest.mark.parametrize(("method", "path"), TAKING_JSON, ids=str)
+@pytest.mark.parametrize(("method", "path"), RIGHT, ids=str)
 def test_nobody_sets_what_is_not_theirs(
     alice: Person, bob: Person, database: TestDatabase, hello: bytes, method: str, path: str
 ) -> None:

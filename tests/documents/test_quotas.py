@@ -20,7 +20,7 @@ from support.pdfs import make_pdf, make_table_pdf
 from support.servers import PASSWORD, Person, Server, register, wait_until
 
 MEGABYTE = 1024 * 1024
-WORDY = make_pdf(*["words and words " * 200] * 350)  # 1.1 million characters in less than a megabyte
+MORE_TEXT = 100_000  # characters, than there is room for beside the file
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,12 @@ def strict(
     made = Server(tmp_path_factory.mktemp("strict"), database.url, **environment).start()
     yield made, database
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def wordy() -> bytes:
+    """A file that is within the quota, but not with its text."""
+    return make_pdf(*["words and words " * 200] * (2 * MORE_TEXT // 3200)).ljust(MEGABYTE - MORE_TEXT)
 
 
 @pytest.fixture
@@ -81,26 +87,26 @@ def test_a_file_over_the_quota_is_a_507_that_tells_it_and_leaves_nothing(frugal:
     assert stored_bytes(frugal) < MEGABYTE
 
 
-def test_a_text_over_the_quota_is_refused_as_its_file_would_be(frugal: Person) -> None:
+def test_a_text_over_the_quota_is_refused_as_its_file_would_be(frugal: Person, wordy: bytes) -> None:
     files = frugal.server.files()
 
-    answer = frugal.upload(WORDY)
+    answer = frugal.upload(wordy)
 
-    assert len(WORDY) < MEGABYTE
+    assert len(wordy) < MEGABYTE
     assert refusal(answer) == (507, "quota_exceeded")
     wait_until(lambda: frugal.server.files() == files)
     assert (documents_of(frugal), stored_bytes(frugal)) == ([], 0)
 
 
-def test_a_text_over_the_quota_that_nobody_waited_for_fails_and_says_why(frugal: Person) -> None:
-    files = {"file": ("wordy.pdf", WORDY, "application/pdf")}
+def test_a_text_over_the_quota_that_nobody_waited_for_fails_and_says_why(frugal: Person, wordy: bytes) -> None:
+    files = {"file": ("wordy.pdf", wordy, "application/pdf")}
 
     answer = frugal.client.post("/upload-pdf", files=files, headers={"Prefer": "respond-async"})
 
     path = answer.headers["Location"]
     wait_until(lambda: frugal.client.get(path).json()["status"] == "failed")
     assert frugal.client.get(path).json()["error"]["code"] == "quota_exceeded"
-    assert stored_bytes(frugal) == len(WORDY)
+    assert stored_bytes(frugal) == len(wordy)
 
 
 def test_deleting_makes_room_again(frugal: Person) -> None:

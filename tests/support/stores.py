@@ -14,9 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
-
 from documents.storage import Storage
 from settings import Settings
 
@@ -70,11 +67,15 @@ class Bucket:
         return bytes(self._objects()[key].value)
 
     def _objects(self) -> Any:
+        from moto.s3.models import s3_backends
+
         return s3_backends["123456789012"]["aws"].buckets[self.name].keys
 
 
 @contextmanager
 def run_s3_server(address: str = "127.0.0.1") -> Iterator[S3Server]:
+    from moto.server import ThreadedMotoServer  # here: it takes a second to import
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
     server.start()
