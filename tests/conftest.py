@@ -18,7 +18,7 @@ from pdf import PdfEngine
 from postgres.embedded import EmbeddedServer
 from postgres.postmaster import OPTIONS
 from postgres.roles import APPLICATION
-from support.databases import TestDatabase
+from support.databases import EMPTY, TestDatabase
 from support.documents import documents_of, locked
 from support.engines import FileReader, Run, open_engine
 from support.mail import MailServer
@@ -51,13 +51,23 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 
 @pytest.fixture(scope="session")
 def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
-    def make(options: str = "") -> TestDatabase:
-        """*options* as CREATE DATABASE has them."""
+    def create(options: str) -> TestDatabase:
         name = f"test_{os.getpid()}_{next(_database_numbers)}"
         with contextlib.closing(psycopg2.connect(make_dsn(**postgres.superuser_kwargs))) as connection:
             connection.autocommit = True
             connection.cursor().execute(f"CREATE DATABASE {name} OWNER {APPLICATION} STRATEGY file_copy {options}")
         return TestDatabase({**postgres.connect_kwargs, "dbname": name}, {**postgres.superuser_kwargs, "dbname": name})
+
+    template = create(EMPTY)
+    asyncio.run(template.update())
+
+    def make(options: str = "") -> TestDatabase:
+        """One with our schema, as a first start leaves it; or without, with *options* as CREATE DATABASE has them."""
+        if options:
+            return create(options)
+        copy = create(f"TEMPLATE {template.keywords['dbname']}")
+        copy.query("DELETE FROM installation; INSERT INTO installation DEFAULT VALUES")  # it is no other's twin
+        return copy
 
     return make
 
@@ -121,9 +131,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 def tables(make_database: Callable[[], TestDatabase]) -> TestDatabase:
     """A database with our schema, and no server on it."""
-    made = make_database()
-    asyncio.run(made.update())
-    return made
+    return make_database()
 
 
 @pytest.fixture(scope="session")

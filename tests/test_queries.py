@@ -32,7 +32,6 @@ from messages import portion_queries as portions
 from messages import presence_queries as presence
 from messages import queries as messages
 from messages.queries import MessageDraft
-from postgres.migration import apply_schema
 from search import page_queries as found_pages
 from search import queries as search
 from support.databases import TestDatabase
@@ -339,7 +338,6 @@ def promises() -> list[tuple[str, str]]:
 async def crowded(make_database: Callable[[], TestDatabase]) -> Any:
     made = make_database()
     database = Database(made.keywords, size=2)
-    await apply_schema(database)
     made.administer(FILL)
     yield database
     await database.close()
@@ -405,7 +403,6 @@ async def test_a_quiet_conversation_is_found_without_walking_the_others(
     """Three pairs, one of them long silent: the planner was tempted to walk back through all messages."""
     made = make_database()
     database = Database(made.keywords, size=2)
-    await apply_schema(database)
     made.administer(
         """
         SET LOCAL session_replication_role = replica;

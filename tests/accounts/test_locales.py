@@ -11,7 +11,7 @@ from errors import StartupError
 from postgres.migration import apply_schema
 from support.accounts import problem, sign_in, sign_up, unique
 from support.classic import CLASSIC
-from support.databases import TestDatabase
+from support.databases import EMPTY, TestDatabase
 from support.servers import Person, Server, register
 
 PLAIN = "TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'"  # lower() leaves all but A to Z as they are
@@ -148,7 +148,7 @@ def test_accounts_that_would_become_one_are_named_and_kept(older: TestDatabase) 
 
 
 def test_classic_accounts_that_would_become_one_are_named(make_database: Callable[..., TestDatabase]) -> None:
-    classic = make_database()
+    classic = make_database(EMPTY)
     classic.query(CLASSIC)
     classic.query("INSERT INTO users (email, password_hash) VALUES ('alice@example.com', '$2b$12$')")
 

@@ -351,8 +351,6 @@ def test_what_an_older_version_kept_twice_is_kept_once_after_the_update(
     make_database: Callable[[], TestDatabase], run: Run
 ) -> None:
     old = make_database()
-
-    run(old.update())
     old.query('DROP TRIGGER "A_documents_keep_shared_content" ON documents')
     old.query("ALTER TABLE documents DROP COLUMN copy_of, DROP COLUMN names")
     old.query("DELETE FROM schema_version")

@@ -140,8 +140,6 @@ def test_a_shared_document_counts_for_its_owner_alone(frugal: Person) -> None:
 
 def test_an_update_counts_what_is_there(make_database: Callable[[], TestDatabase], run: Run) -> None:
     old = make_database()
-
-    run(old.update())
     old.query("INSERT INTO users (id, email, password_hash, name) VALUES (1, 'a@example.com', '', 'Alice')")
     old.query(
         "INSERT INTO documents (id, user_id, filename, file_path, file_size) VALUES (1, 1, 'a.pdf', 'a.pdf', 1000)"

@@ -14,7 +14,7 @@ from documents import queries as documents
 from messages import queries as messages
 from postgres.migration import apply_schema
 from support.classic import CLASSIC
-from support.databases import TestDatabase
+from support.databases import EMPTY, TestDatabase
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ def anyio_backend() -> Any:
 
 @pytest.fixture
 def fresh(make_database: Callable[..., TestDatabase]) -> TestDatabase:
-    return make_database()
+    return make_database(EMPTY)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ VARIANTS = {
 @pytest.fixture(scope="module", params=list(VARIANTS.values()), ids=list(VARIANTS))
 def moved(make_database: Callable[..., TestDatabase], request: pytest.FixtureRequest) -> TestDatabase:
     """A classic database of each kind, after a start; the tests add to it."""
-    made = make_database()
+    made = make_database(EMPTY)
     made.query(CLASSIC + request.param)
     asyncio.run(start_on(made))
     return made

@@ -11,7 +11,7 @@ from db import Database
 from errors import StartupError
 from postgres.expected import read_schema
 from postgres.migration import apply_schema
-from support.databases import TestDatabase
+from support.databases import EMPTY, TestDatabase
 from support.servers import HOUSE, WAIT_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -40,8 +40,8 @@ def anyio_backend() -> Any:
 
 
 @pytest.fixture
-def fresh(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    return make_database()
+def fresh(make_database: Callable[..., TestDatabase]) -> TestDatabase:
+    return make_database(EMPTY)
 
 
 @pytest.fixture

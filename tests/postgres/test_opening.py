@@ -12,7 +12,7 @@ from postgres import opening
 from postgres.embedded import EmbeddedServer
 from postgres.opening import open_schema
 from postgres.postmaster import stop_postmaster
-from support.databases import TestDatabase
+from support.databases import EMPTY, TestDatabase
 from support.outages import fragile_postgres
 from support.poolers import PGBOUNCER, pooled, relayed
 from support.servers import wait_until
@@ -29,7 +29,7 @@ needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason="needs PgBouncer"
 
 @pytest.fixture
 def fresh(make_database: Callable[..., TestDatabase]) -> TestDatabase:
-    return make_database()
+    return make_database(EMPTY)
 
 
 @pytest.fixture

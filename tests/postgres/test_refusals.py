@@ -12,7 +12,7 @@ from errors import StartupError
 from postgres.embedded import EmbeddedServer
 from postgres.opening import open_schema
 from support.classic import CLASSIC
-from support.databases import TestDatabase
+from support.databases import EMPTY, TestDatabase
 from support.outages import open_folder
 
 HERE = "PostgreSQL at h:5432/d"
@@ -48,7 +48,7 @@ def remedy(line: str) -> str:
 
 @pytest.fixture
 def fresh(make_database: Callable[..., TestDatabase]) -> TestDatabase:
-    return make_database()
+    return make_database(EMPTY)
 
 
 @pytest.fixture

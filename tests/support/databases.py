@@ -11,6 +11,8 @@ from db import Database
 from delivery.queries import notify_nodes
 from postgres.migration import apply_schema
 
+EMPTY = "TEMPLATE template1"  # as CREATE DATABASE makes one
+
 
 class TestDatabase:
     """A database of its own on the run's PostgreSQL."""

@@ -1,11 +1,12 @@
 """Servers that start without importing: one process imports `main`, and forks a server each time it is asked.
 
 A start by `python main.py` takes a second of processor time, nearly all of it to import, and the tests start hundreds.
-Each server is a process of its own, as by that command; only its modules were imported before. What is about the
-command itself starts it: `Server.start(*COMMAND)`.
+Each server is a process of its own, as by that command; only its modules were imported before, and its PDF workers
+start with the first PDF. What is about the command itself starts it: `Server.start(*COMMAND)`.
 """
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -152,6 +153,9 @@ if __name__ == "__main__":
     sys.path[0] = str(HOUSE)
     import main
     from edge import uvicorn  # noqa: F401
+    from pdf import PdfEngine
 
+    PdfEngine.start = lambda self: None  # type: ignore[method-assign]
+    gc.freeze()  # else each server's first collection copies all that was imported
     _fork_until_closed(socket.socket(fileno=0))
     main.serve()

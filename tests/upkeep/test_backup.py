@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_moving import run
 
-from support.databases import TestDatabase
+from support.databases import EMPTY, TestDatabase
 from support.pdfs import make_encrypted_pdf, make_pdf
 from support.servers import PASSWORD, Person, Server, register
 from support.stores import S3Server
@@ -28,6 +28,18 @@ def server(make_server: Callable[..., Server], database: TestDatabase) -> Server
 @pytest.fixture
 def alice(server: Server) -> Person:
     return register(server, "alice")
+
+
+@pytest.fixture
+def make_copy(make_server: Callable[..., Server], make_database: Callable[..., TestDatabase]) -> Callable[..., Server]:
+    """Installations to restore into, of which nothing is there yet."""
+
+    def make(database: TestDatabase | None = None, **environment: str) -> Server:
+        copy = make_server("copy", database or make_database(EMPTY), **environment)
+        copy.folder.mkdir()
+        return copy
+
+    return make
 
 
 @pytest.fixture
@@ -51,7 +63,7 @@ def back_up(server: Server, file: Path) -> str:
 
 
 def test_what_was_backed_up_is_restored_in_another_database_and_another_kind_of_storage(
-    alice: Person, server: Server, database: TestDatabase, make_server: Callable[..., Server], s3: S3Server, file: Path
+    alice: Person, server: Server, database: TestDatabase, make_copy: Callable[..., Server], s3: S3Server, file: Path
 ) -> None:
     bob = register(server, "bob")
     data = make_pdf("a page about marmalade")
@@ -60,8 +72,7 @@ def test_what_was_backed_up_is_restored_in_another_database_and_another_kind_of_
 
     told = back_up(server, file)
     later = alice.upload(make_pdf("after the backup")).json()["document_id"]
-    copy = make_server("copy", **s3.make_bucket().variables)
-    copy.folder.mkdir()
+    copy = make_copy(**s3.make_bucket().variables)
     restored = run(copy, "restore", str(file))
     copy.start()
 
@@ -78,13 +89,12 @@ def test_what_was_backed_up_is_restored_in_another_database_and_another_kind_of_
 
 
 def test_with_the_same_secret_key_the_passwords_of_encrypted_files_are_still_known(
-    alice: Person, server: Server, make_server: Callable[..., Server], file: Path
+    alice: Person, server: Server, make_copy: Callable[..., Server], file: Path
 ) -> None:
     protected = make_encrypted_pdf("a secret page", user_password="open sesame")
     document_id = alice.upload(protected, password="open sesame").json()["document_id"]
     back_up(server, file)
-    copy = make_server("copy", SECRET_KEY=(server.folder / "data" / "secret_key").read_text().strip())
-    copy.folder.mkdir()
+    copy = make_copy(SECRET_KEY=(server.folder / "data" / "secret_key").read_text().strip())
 
     assert run(copy, "restore", str(file)).returncode == 0
     copy.start()
@@ -97,16 +107,15 @@ def test_a_restored_copy_is_another_history_and_another_installation(
     alice: Person,
     server: Server,
     database: TestDatabase,
-    make_server: Callable[..., Server],
+    make_copy: Callable[..., Server],
     file: Path,
-    make_database: Callable[[], TestDatabase],
+    make_database: Callable[..., TestDatabase],
 ) -> None:
     alice.upload(make_pdf("x"))
     before = alice.client.get("/events", params={"after": 0}).json()
     back_up(server, file)
-    other = make_database()
-    copy = make_server("copy", other)
-    copy.folder.mkdir()
+    other = make_database(EMPTY)
+    copy = make_copy(other)
 
     assert run(copy, "restore", str(file)).returncode == 0
     copy.start()
@@ -123,7 +132,7 @@ def test_a_restored_copy_is_another_history_and_another_installation(
 
 
 def test_a_backup_that_was_interrupted_goes_on_as_of_its_beginning(
-    alice: Person, server: Server, make_server: Callable[..., Server], file: Path
+    alice: Person, server: Server, make_copy: Callable[..., Server], file: Path
 ) -> None:
     documents = [alice.upload(make_pdf(word)).json()["document_id"] for word in ("one", "two", "three")]
     back_up(server, file)
@@ -136,8 +145,7 @@ def test_a_backup_that_was_interrupted_goes_on_as_of_its_beginning(
     alice.client.delete(f"/documents/{documents[1]}")
 
     told = back_up(server, file)
-    copy = make_server("copy")
-    copy.folder.mkdir()
+    copy = make_copy()
     assert run(copy, "restore", str(file)).returncode == 0
     copy.start()
 
@@ -149,13 +157,12 @@ def test_a_backup_that_was_interrupted_goes_on_as_of_its_beginning(
 
 
 def test_a_restore_that_was_interrupted_goes_on(
-    alice: Person, server: Server, make_server: Callable[..., Server], file: Path
+    alice: Person, server: Server, make_copy: Callable[..., Server], file: Path
 ) -> None:
     for word in ("one", "two"):
         alice.upload(make_pdf(word))
     back_up(server, file)
-    copy = make_server("copy")
-    copy.folder.mkdir()
+    copy = make_copy()
     read_only = copy.environment["DATABASE_URL"] + " options='-c default_transaction_read_only=on'"
     wrong = run(copy, "restore", str(file), DATABASE_URL=read_only)
     stored = copy.files()
@@ -197,7 +204,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], 
 
 @pytest.mark.parametrize("harm", ["cut", "no backup", "a file", "the database"])
 def test_an_archive_that_is_not_whole_is_refused(
-    whole: bytes, make_server: Callable[..., Server], database: TestDatabase, file: Path, harm: str
+    whole: bytes, make_copy: Callable[..., Server], make_database: Callable[..., TestDatabase], file: Path, harm: str
 ) -> None:
     content = bytearray(whole)
     members = {member.name: member for member in list_members(io.BytesIO(whole))}
@@ -208,15 +215,15 @@ def test_an_archive_that_is_not_whole_is_refused(
     else:
         content[members["files/0" if harm == "a file" else "database.dump"].first + 100] ^= 1
     file.write_bytes(content)
-    copy = make_server("copy", database)
-    copy.folder.mkdir()
+    empty = make_database(EMPTY)
+    copy = make_copy(empty)
 
     refused = run(copy, "restore", str(file))
 
     assert refused.returncode == 3
     reason = refused.stderr.splitlines()[-1]
     assert ("is no backup" in reason) if harm in ("cut", "no backup") else ("is damaged" in reason)
-    assert database.query("SELECT to_regclass('users')") == [(None,)]
+    assert empty.query("SELECT to_regclass('users')") == [(None,)]
 
 
 def test_a_backup_is_never_written_over_and_says_what_is_missing(alice: Person, server: Server, file: Path) -> None:
