@@ -226,10 +226,15 @@ def callers(server: Server, database: TestDatabase) -> Callers:
     return Callers(server, database)
 
 
+@pytest.fixture(scope="module")
+def schema(server: Server) -> Any:
+    return schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+
+
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
-def test_generated_requests_are_answered_as_described(name: str, server: Server, callers: Callers) -> None:
+def test_generated_requests_are_answered_as_described(name: str, schema: Any, callers: Callers) -> None:
     """From users, admins, keys and browsers in turn. CASES=75 asks 5,000 times in all."""
-    operation = schemathesis.openapi.from_url(f"{server.url}/openapi.json").find_operation_by_id(name)
+    operation = schema.find_operation_by_id(name)
     excluded: list[Any] = [ignored_auth]  # a cookie is not in the description: it stands where the token would
     if name in TOLD_BY_MORE_THAN_THE_SCHEMA:
         excluded.append(positive_data_acceptance)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from errors import ExtractionLimitError
+from extraction import workers
 from extraction.budget import PAGE_SECONDS
 from pdf import PdfEngine, PdfFile
 from support import pdfs
@@ -20,9 +21,15 @@ SLOWER = b"0 0 m 9 9 l S " * 60_000  # half a second
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[PdfEngine]:
-    """An engine with a second of processor time for opening."""
-    with open_engine(workers=1, opening_seconds=1, deadline_seconds=60, max_pages=1000) as opened:
+    """An engine with half a second of processor time for opening."""
+    with open_engine(workers=1, opening_seconds=0.5, deadline_seconds=60, max_pages=1000) as opened:
         yield opened
+
+
+@pytest.fixture
+def quick_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first attempt is given half a second."""
+    monkeypatch.setattr(workers, "QUICK_SECONDS", 0.5)
 
 
 @pytest.fixture
@@ -33,17 +40,17 @@ def save(tmp_path: Path) -> Save:
 @pytest.mark.parametrize("name", ["references of no width", "a tree that laughs without pages"])
 @pytest.mark.parametrize("ask", ["extract", "inspect", "extract_json"])
 def test_a_file_that_is_costly_to_open_is_refused(run: Run, engine: PdfEngine, save: Save, name: str, ask: str) -> None:
-    with pytest.raises(ExtractionLimitError, match="1 seconds to open it"):
+    with pytest.raises(ExtractionLimitError, match=r"0\.5 seconds to open it"):
         run(getattr(engine, ask)(save(COSTLY[name]())))
 
 
 def test_pages_earn_processor_time(run: Run, engine: PdfEngine, save: Save) -> None:
-    file = save(pdfs.write_pages([SLOW] * 40))  # more than a second in all, less than what they earn
+    file = save(pdfs.write_pages([SLOW] * 30))  # more than half a second in all, less than what they earn
 
     whole = run(engine.extract(file))
 
-    assert len(whole.pages) == 40
-    assert run(engine.extract_json(file)).count(b"page_number") == 40
+    assert len(whole.pages) == 30
+    assert run(engine.extract_json(file)).count(b"page_number") == 30
 
 
 def test_late_pages_may_take_no_more_than_was_earned(run: Run, engine: PdfEngine, save: Save) -> None:
@@ -56,7 +63,7 @@ def test_late_pages_may_take_no_more_than_was_earned(run: Run, engine: PdfEngine
 def test_what_one_file_has_earned_is_not_the_next_ones(run: Run, engine: PdfEngine, save: Save) -> None:
     run(engine.extract(save(pdfs.write_pages([b""] * 500))))
 
-    with pytest.raises(ExtractionLimitError, match="1 seconds to open it"):
+    with pytest.raises(ExtractionLimitError, match=r"0\.5 seconds to open it"):
         run(engine.extract(save(COSTLY["references of no width"]())))
 
 
@@ -66,6 +73,7 @@ def test_a_file_that_needs_too_much_memory_is_refused(run: Run, engine: PdfEngin
         run(engine.extract(save(COSTLY[name]())))
 
 
+@pytest.mark.usefixtures("quick_openings")
 def test_who_needs_long_to_open_a_file_leaves_room_for_others_meanwhile(run: Run, save: Save) -> None:
     async def crowd(engine: PdfEngine) -> list[str]:
         good, bomb = save(pdfs.make_pdf("good")), save(COSTLY["a tree that laughs without pages"]())
@@ -83,15 +91,16 @@ def test_who_needs_long_to_open_a_file_leaves_room_for_others_meanwhile(run: Run
                 await ask("good", good._replace(user_id=3))
         return done
 
-    with open_engine(opening_seconds=6) as engine:
+    with open_engine(opening_seconds=1.5) as engine:
         assert run(crowd(engine)) == ["good", "good", "good", "bomb", "bomb"]
 
 
+@pytest.mark.usefixtures("quick_openings")
 def test_a_file_that_needs_long_to_open_is_read_at_the_second_attempt(run: Run, save: Save) -> None:
     with open_engine(workers=1, cpu_seconds=60, deadline_seconds=60) as engine:
-        whole = run(engine.extract(save(pdfs.write_pages([SLOWER] * 6), user_id=1)))
+        whole = run(engine.extract(save(pdfs.write_pages([SLOWER] * 4), user_id=1)))
 
-    assert len(whole.pages) == 6
+    assert len(whole.pages) == 4
 
 
 def test_the_owner_of_a_file_that_costs_too_much_waits_longest(run: Run, save: Save) -> None:
@@ -110,5 +119,5 @@ def test_the_owner_of_a_file_that_costs_too_much_waits_longest(run: Run, save: S
                 await asyncio.sleep(0)
         return done
 
-    with open_engine(workers=1, opening_seconds=1) as engine:
+    with open_engine(workers=1, opening_seconds=0.5) as engine:
         assert run(crowd(engine)) == ["bomb", "alice", "bob", "alice", "mallory"]

@@ -38,7 +38,6 @@ STARTERS = {
     "python main.py": [str(HOUSE / "main.py")],
     "uvicorn": UVICORN,
     "uvicorn --reload": [*UVICORN, "--reload"],
-    "uvicorn --workers 4": [*UVICORN, "--workers", "4"],
     "uvicorn --workers 2": [*UVICORN, "--workers", "2"],
     "gunicorn -w 2": [*GUNICORN, "-w", "2"],
 }
@@ -101,7 +100,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 each_way_once = pytest.mark.parametrize(
     "running",
-    ["python main.py", "uvicorn", "uvicorn --reload", "uvicorn --workers 4", "gunicorn -w 2"],
+    ["python main.py", "uvicorn", "uvicorn --reload", "uvicorn --workers 2", "gunicorn -w 2"],
     indirect=True,
     scope="module",
 )
