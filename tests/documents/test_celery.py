@@ -99,12 +99,12 @@ def test_who_does_not_wait_sees_a_document_fail(alice: Person) -> None:
 @pytest.mark.usefixtures("worker")
 def test_the_first_pages_progress_and_the_end_of_a_long_document_are_announced(alice: Person) -> None:
     with Tab(alice) as tab:
-        document_id = upload_later(alice, make_book(400))
+        document_id = upload_later(alice, make_book(120))
 
         assert tab.expect("document.progress")["document_id"] == document_id
         assert pages_of(alice, document_id)
         assert tab.expect("document.ready")["document_id"] == document_id
-    assert len(pages_of(alice, document_id)) == 400
+    assert len(pages_of(alice, document_id)) == 120
 
 
 @pytest.mark.usefixtures("worker")
@@ -156,14 +156,14 @@ def test_what_a_killed_worker_left_is_extracted_by_another(
     tmp_path: Path, server: Server, worker: Server, alice: Person
 ) -> None:
     with Tab(alice) as tab:
-        document_id = upload_later(alice, make_book(800))
+        document_id = upload_later(alice, make_book(400))
         tab.expect("document.progress")
         worker.kill()
 
         other = start_worker(tmp_path / "other", server)
         try:
             assert tab.expect("document.ready")["document_id"] == document_id
-            assert len(pages_of(alice, document_id)) == 800
+            assert len(pages_of(alice, document_id)) == 400
         finally:
             other.stop()
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ def make_book(page_count: int) -> bytes:
     words = "It was the best of times, it was the worst of times, it was the age of wisdom"
     for number in range(1, page_count + 1):
         document.add_page()
-        document.multi_cell(0, 14, f"Chapter {number}\n" + f"{words}, on page {number}. " * 18, new_x="LMARGIN")
+        for line in [f"Chapter {number}", *textwrap.wrap(f"{words}, on page {number}. " * 18, 100)]:
+            document.cell(0, 14, line, new_x="LMARGIN", new_y="NEXT")  # not multi_cell: it takes five times as long
         if number % 5 == 0:
             with document.table() as table:
                 for row in range(8):

@@ -1,4 +1,4 @@
-"""Servers that start without importing: one process imports `main`, and forks a server each time it is asked.
+"""Servers and commands that start without importing: one process imports `main`, and forks each time it is asked.
 
 A start by `python main.py` takes a second of processor time, nearly all of it to import, and the tests start hundreds.
 Each server is a process of its own, as by that command; only its modules were imported before, and its PDF workers
@@ -14,7 +14,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 HOUSE = Path(__file__).parent.parent.parent
@@ -38,12 +40,27 @@ class Preloaded:
 
     def fork(self, folder: Path, environment: dict[str, str]) -> "ForkedServer":
         """A server in *folder*, with *environment* alone."""
+        with Path(os.devnull).open("wb") as nothing:
+            return self._fork(folder, environment, (), nothing.fileno())
+
+    def run(
+        self, folder: Path, environment: dict[str, str], words: Sequence[str]
+    ) -> "subprocess.CompletedProcess[str]":
+        """`python main.py` with *words*: a command, from its beginning to its end."""
+        with tempfile.TemporaryFile("w+") as output:
+            process = self._fork(folder, environment, words, output.fileno())
+            with process.stderr as log:
+                complaints = log.read()
+            output.seek(0)
+            return subprocess.CompletedProcess(words, process.wait(), output.read(), complaints)
+
+    def _fork(self, folder: Path, environment: dict[str, str], words: Sequence[str], output: int) -> "ForkedServer":
         log, far_log = os.pipe()
         status, far_status = socket.socketpair()
         with far_status:
-            order = json.dumps([str(folder), environment]).encode()
+            order = json.dumps([str(folder), environment, words]).encode()
             with self._ordering:
-                socket.send_fds(self._control, [len(order).to_bytes(4)], [far_log, far_status.fileno()])
+                socket.send_fds(self._control, [len(order).to_bytes(4)], [output, far_log, far_status.fileno()])
                 self._control.sendall(order)
         os.close(far_log)
         return ForkedServer(status, log)
@@ -93,8 +110,8 @@ def _receive(channel: socket.socket, length: int) -> bytes:
     return received
 
 
-def _fork_until_closed(control: socket.socket) -> None:
-    """Fork as asked; return in each child, and exit when the tests are through."""
+def _fork_until_closed(control: socket.socket) -> list[str]:
+    """Fork as asked; return in each child, with the words of its command, and exit when the tests are through."""
     waking, woken = socket.socketpair()
     for end in (waking, woken):
         end.setblocking(False)
@@ -108,11 +125,11 @@ def _fork_until_closed(control: socket.socket) -> None:
             _tell_who_ended(children)
         if control not in ready:
             continue
-        length, descriptors, _, _ = socket.recv_fds(control, 4, 2)
+        length, descriptors, _, _ = socket.recv_fds(control, 4, 3)
         if not length:
             os._exit(0)
-        folder, environment = json.loads(_receive(control, int.from_bytes(length)))
-        log, status = descriptors
+        folder, environment, words = json.loads(_receive(control, int.from_bytes(length)))
+        output, log, status = descriptors
         told = socket.socket(fileno=status)
         pid = os.fork()
         if pid == 0:
@@ -121,8 +138,9 @@ def _fork_until_closed(control: socket.socket) -> None:
             control.detach()  # its number becomes the standard input's
             for each in (waking, woken, told, *children.values()):
                 each.close()
-            _become(log, folder, environment)
-            return
+            _become(output, log, folder, environment)
+            return list(words)
+        os.close(output)
         os.close(log)
         children[pid] = told
         told.sendall(pid.to_bytes(4))
@@ -136,14 +154,12 @@ def _tell_who_ended(children: dict[int, socket.socket]) -> None:
                 told.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
 
 
-def _become(log: int, folder: str, environment: dict[str, str]) -> None:
+def _become(output: int, log: int, folder: str, environment: dict[str, str]) -> None:
     """Be a process as a shell would have started it."""
     os.setsid()
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor, number in ((nothing, 0), (nothing, 1), (log, 2)):
+    for descriptor, number in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (log, 2)):
         os.dup2(descriptor, number)
-    os.close(nothing)
-    os.close(log)
+        os.close(descriptor)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -157,5 +173,5 @@ if __name__ == "__main__":
 
     PdfEngine.start = lambda self: None  # type: ignore[method-assign]
     gc.freeze()  # else each server's first collection copies all that was imported
-    _fork_until_closed(socket.socket(fileno=0))
-    main.serve()
+    words = _fork_until_closed(socket.socket(fileno=0))
+    main.command(words) if words else main.serve()

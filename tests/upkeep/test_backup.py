@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_moving import run
 
 from support.databases import EMPTY, TestDatabase
 from support.pdfs import make_encrypted_pdf, make_pdf
@@ -57,7 +56,7 @@ def signed_in(server: Server, person: Person) -> Person:
 
 
 def back_up(server: Server, file: Path) -> str:
-    done = run(server, "backup", str(file))
+    done = server.command("backup", str(file))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -73,7 +72,7 @@ def test_what_was_backed_up_is_restored_in_another_database_and_another_kind_of_
     told = back_up(server, file)
     later = alice.upload(make_pdf("after the backup")).json()["document_id"]
     copy = make_copy(**s3.make_bucket().variables)
-    restored = run(copy, "restore", str(file))
+    restored = copy.command("restore", str(file))
     copy.start()
 
     assert "the database and 1 files" in told
@@ -96,7 +95,7 @@ def test_with_the_same_secret_key_the_passwords_of_encrypted_files_are_still_kno
     back_up(server, file)
     copy = make_copy(SECRET_KEY=(server.folder / "data" / "secret_key").read_text().strip())
 
-    assert run(copy, "restore", str(file)).returncode == 0
+    assert copy.command("restore", str(file)).returncode == 0
     copy.start()
 
     picture = signed_in(copy, alice).client.get(f"/documents/{document_id}/pages/1/image")
@@ -117,7 +116,7 @@ def test_a_restored_copy_is_another_history_and_another_installation(
     other = make_database(EMPTY)
     copy = make_copy(other)
 
-    assert run(copy, "restore", str(file)).returncode == 0
+    assert copy.command("restore", str(file)).returncode == 0
     copy.start()
 
     after = signed_in(copy, alice).client.get("/events", params={"after": 0}).json()
@@ -146,7 +145,7 @@ def test_a_backup_that_was_interrupted_goes_on_as_of_its_beginning(
 
     told = back_up(server, file)
     copy = make_copy()
-    assert run(copy, "restore", str(file)).returncode == 0
+    assert copy.command("restore", str(file)).returncode == 0
     copy.start()
 
     assert "the database and 2 files" in told
@@ -164,10 +163,10 @@ def test_a_restore_that_was_interrupted_goes_on(
     back_up(server, file)
     copy = make_copy()
     read_only = copy.environment["DATABASE_URL"] + " options='-c default_transaction_read_only=on'"
-    wrong = run(copy, "restore", str(file), DATABASE_URL=read_only)
+    wrong = copy.command("restore", str(file), DATABASE_URL=read_only)
     stored = copy.files()
 
-    again = run(copy, "restore", str(file))
+    again = copy.command("restore", str(file))
 
     assert wrong.returncode == 3
     assert "read-only" in wrong.stderr
@@ -181,9 +180,9 @@ def test_a_restore_into_an_installation_that_is_used_is_refused(
 ) -> None:
     back_up(server, file)
 
-    running = run(server, "restore", str(file))
+    running = server.command("restore", str(file))
     server.stop()
-    stopped = run(server, "restore", str(file))
+    stopped = server.command("restore", str(file))
 
     assert (running.returncode, stopped.returncode) == (3, 3)
     assert "is in use" in running.stderr
@@ -218,7 +217,7 @@ def test_an_archive_that_is_not_whole_is_refused(
     empty = make_database(EMPTY)
     copy = make_copy(empty)
 
-    refused = run(copy, "restore", str(file))
+    refused = copy.command("restore", str(file))
 
     assert refused.returncode == 3
     reason = refused.stderr.splitlines()[-1]
@@ -233,7 +232,7 @@ def test_a_backup_is_never_written_over_and_says_what_is_missing(alice: Person, 
     paths[1].write_bytes(b"%PDF- damaged")
 
     told = back_up(server, file)
-    again = run(server, "backup", str(file))
+    again = server.command("backup", str(file))
 
     assert f"document {lost} has no file" in told
     assert f"the file of document {damaged} is not the one that was uploaded" in told

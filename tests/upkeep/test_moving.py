@@ -1,7 +1,5 @@
 """Files move from a folder to an S3 store and back: all of them, whole, and again where it was left."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,20 +7,10 @@ import pytest
 
 from support.databases import TestDatabase
 from support.pdfs import make_pdf
-from support.servers import HOUSE, Person, Server, register
+from support.servers import Person, Server, register
 from support.stores import KEYS, Bucket, S3Server
 
 NAMES = "ABC"
-
-
-def run(server: Server, *words: str, **changes: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(HOUSE / "main.py"), *words],
-        cwd=server.folder,
-        env=server.environment | changes,
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.fixture
@@ -57,8 +45,8 @@ def test_files_move_to_a_store_while_the_server_runs_and_are_read_from_there(
 ) -> None:
     before = contents(server)
 
-    moved = run(server, "move-files", bucket.url)
-    again = run(server, "move-files", bucket.url)
+    moved = server.command("move-files", bucket.url)
+    again = server.command("move-files", bucket.url)
 
     assert (moved.returncode, moved.stderr.count("Traceback")) == (0, 0)
     assert moved.stdout.startswith("3 files were copied to s3://")
@@ -76,9 +64,9 @@ def test_files_move_to_a_store_while_the_server_runs_and_are_read_from_there(
 
 def test_files_move_back_to_a_folder(alice: Person, server: Server, bucket: Bucket, tmp_path: Path) -> None:
     before = contents(server)
-    run(server, "move-files", bucket.url)
+    server.command("move-files", bucket.url)
 
-    back = run(server, "move-files", f"file://{tmp_path}/back", STORAGE_URL=bucket.url)
+    back = server.command("move-files", f"file://{tmp_path}/back", STORAGE_URL=bucket.url)
 
     assert back.returncode == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "back").iterdir()} == before
@@ -92,8 +80,8 @@ def test_a_file_of_a_classic_installation_moves_there_and_back(
     (server.uploads / name).rename(server.uploads / "old" / "a report.pdf")
     database.query("UPDATE documents SET file_path = 'old/a report.pdf', sha256 = NULL WHERE file_path = %s", name)
 
-    there = run(server, "move-files", bucket.url)
-    back = run(server, "move-files", f"file://{tmp_path}/back", STORAGE_URL=bucket.url)
+    there = server.command("move-files", bucket.url)
+    back = server.command("move-files", f"file://{tmp_path}/back", STORAGE_URL=bucket.url)
 
     assert (there.returncode, back.returncode) == (0, 0)
     moved = (tmp_path / "back" / "old" / "a report.pdf").read_bytes()
@@ -107,7 +95,7 @@ def test_a_damaged_file_is_not_moved_and_a_missing_one_is_counted(
     (server.uploads / damaged).write_bytes(b"%PDF- damaged")
     (server.uploads / missing).unlink()
 
-    moved = run(server, "move-files", bucket.url)
+    moved = server.command("move-files", bucket.url)
 
     assert moved.returncode == 3
     assert "1 files were copied" in moved.stderr
@@ -120,14 +108,14 @@ def test_a_wrong_target_is_one_clear_line(make_server: Callable[..., Server], ur
     server = make_server()  # it need not run
     server.folder.mkdir()
 
-    refused = run(server, "move-files", url)
+    refused = server.command("move-files", url)
 
     assert (refused.returncode, refused.stdout) == (3, "")
     assert refused.stderr.splitlines()[-1].startswith(f"{url}: ")
 
 
 def test_a_store_that_does_not_answer_is_one_clear_line(alice: Person, server: Server) -> None:
-    refused = run(server, "move-files", "s3://bucket?endpoint=http://127.0.0.1:1")
+    refused = server.command("move-files", "s3://bucket?endpoint=http://127.0.0.1:1")
 
     assert refused.returncode == 3
     assert "3 could not be copied: run the same command again." in refused.stderr.splitlines()[-1]
