@@ -180,8 +180,8 @@ def _talk(browser: Browser, url: str) -> tuple[float, float]:
             page.evaluate(WHEN_SEEN, words)
         ann.evaluate("addEventListener('keydown', () => window.pressed = Date.now(), {once: true, capture: true})")
         box.press("Enter")
-        pressed = ann.wait_for_function("window.pressed").json_value()
-        seen = [page.wait_for_function("window.seen").json_value() for page in (ann, ben)]
+        pressed = ann.wait_for_function("() => window.pressed").json_value()
+        seen = [page.wait_for_function("() => window.seen").json_value() for page in (ann, ben)]
         times.append((seen[0] - pressed, seen[1] - pressed))
     ann.close()
     ben.close()
