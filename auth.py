@@ -42,7 +42,7 @@ from errors import (
     StartupError,
     TokenExpiredError,
 )
-from extraction.turns import Turns
+from extraction.workers.turns import Turns
 from settings import MINIMUM_SECRET_KEY_BYTES, Settings
 
 ALGORITHM = "HS256"

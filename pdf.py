@@ -21,12 +21,10 @@ from typing import NamedTuple, Self, TypeVar
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError, StartupError
 from extraction import pictures, search, tasks
-from extraction.answers import BadAnswerError
 from extraction.budget import PAGE_SECONDS
 from extraction.notices import Finding, Notice, to_warnings
-from extraction.pool import WorkerDiedError
 from extraction.recent import RecentAnswers, SharedAnswers
-from extraction.tabular import to_csv
+from extraction.tables.tabular import to_csv
 from extraction.tasks import TableQuery
 from extraction.values import (
     DAMAGED,
@@ -48,8 +46,10 @@ from extraction.values import (
     most_text_chars,
     too_much_text,
 )
-from extraction.warming import warm_up
-from extraction.workers import Limits, Workers
+from extraction.workers.answers import BadAnswerError
+from extraction.workers.pool import WorkerDiedError
+from extraction.workers.queue import Limits, Workers
+from extraction.workers.warming import warm_up
 from settings import Settings, load_settings
 
 SHARED_MODULES = ("pypdfium2.raw", "pdfplumber", "xlsxwriter")  # imported once for all workers

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import pdfplumber
 
 from bench import pdfs
-from extraction.forkserver import settle
 from extraction.search import search
 from extraction.tasks import extract_part, load_readers
 from extraction.values import Source
 from extraction.waiting import keep_own_account
+from extraction.workers.forkserver import settle
 from settings import Settings
 
 ROUNDS = 3  # of the product's reader; the plain one is slow

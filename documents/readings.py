@@ -28,8 +28,8 @@ from documents.renewals import Renewals
 from documents.storage import Storage
 from edge.background import cancel, repeat
 from errors import BadPdfError, ExtractionLimitError, PagewireError, QuotaExceededError
-from extraction.turns import Turns
 from extraction.values import DAMAGED, READER_VERSION, Part
+from extraction.workers.turns import Turns
 from pdf import PdfEngine, PdfFile
 
 RECOVER_EVERY_SECONDS = 30.0

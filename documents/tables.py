@@ -27,7 +27,7 @@ from errors import (
     ExtractionLimitError,
     TableNotFoundError,
 )
-from extraction.tabular import FileFormat, Look
+from extraction.tables.tabular import FileFormat, Look
 from extraction.tasks import TableQuery
 from extraction.values import TableKind
 from pdf import PdfEngine

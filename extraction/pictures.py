@@ -23,7 +23,7 @@ def render_page(
 ) -> bytes | None:
     from PIL import Image, ImageChops
 
-    from extraction import pdfium
+    from extraction.page import pdfium
 
     try:
         with pdfium.Document(*source) as document:

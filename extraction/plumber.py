@@ -12,8 +12,8 @@ from pdfminer import cmapdb
 from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
-from extraction.chunks import Token
-from extraction.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth
+from extraction.page.chunks import Token
+from extraction.page.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth
 from extraction.values import MAXIMUM_WORDS, Box, CellWord, Note, Point, open_file
 
 _maps: dict[str, tuple[int, int]] = {}  # where a map is held, as compressed JSON

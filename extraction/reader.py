@@ -12,8 +12,6 @@ from typing import Protocol, Self
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from extraction import budget
-from extraction.chunks import Token
-from extraction.geometry import Edges
 from extraction.notices import (
     FONTS_MISSING,
     NO_TEXT,
@@ -23,7 +21,9 @@ from extraction.notices import (
     TEXT_UNREADABLE,
     Finding,
 )
-from extraction.text import clean_text, is_gibberish
+from extraction.page.chunks import Token
+from extraction.page.geometry import Edges
+from extraction.page.text import clean_text, is_gibberish
 from extraction.values import (
     MAXIMUM_TABLE_CELLS,
     NO_PAGES,
@@ -122,7 +122,7 @@ class Reader:
             )
 
     def _open(self) -> Document:
-        from extraction import pdfium
+        from extraction.page import pdfium
 
         try:
             return self._resources.enter_context(pdfium.Document(*self._source))
@@ -203,10 +203,11 @@ class Reader:
         return page
 
     def read_tables(self, page_number: int, page: Page, wanted: TableSet = "all") -> list[Table]:
-        from extraction import edges, ruled, tables
+        from extraction.page import edges
+        from extraction.tables import finding, ruled
 
         try:
-            found = tables.read_tables(page, wanted)
+            found = finding.read_tables(page, wanted)
         except (edges.TooManyPathsError, ruled.TooManyLinesError):
             self.findings.append(Finding(TABLES_TRUNCATED, page_number))
             return []

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from errors import PagewireError
 from extraction.guard import guarded
 from extraction.matching import MAXIMUM_EXCERPTS, find_matches
+from extraction.page.text import trace_text
 from extraction.reader import open_pdf
-from extraction.text import trace_text
 from extraction.values import Box, PageMatches, Source
 
 if TYPE_CHECKING:
-    from extraction import pdfium
+    from extraction.page import pdfium
 
 ENOUGH_EXCERPTS = 2000  # in one answer; after that a page has one, up to
 MOST_EXCERPTS = 3000  # and then none: 100,000 would stop the event loop for two seconds
@@ -53,7 +53,7 @@ def search_pages(
     """Return the number of matches in *pages* (number and text), and the matching pages from *first_page* on, at most
     *limit*, with boxes from the file.
     """
-    from extraction import pdfium
+    from extraction.page import pdfium
 
     found = _Found(pages, term, first_page=first_page, limit=limit)
     with contextlib.suppress(pdfium.UnreadableError, PagewireError, OSError), pdfium.Document(*source) as document:

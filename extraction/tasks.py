@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from extraction.guard import guarded
-from extraction.joining import join_tables
 from extraction.notices import to_warnings
+from extraction.page.text import clean_text
 from extraction.reader import open_pdf
-from extraction.tabular import PLAIN, FileFormat, FoundTable, Look, take_tables, to_file
-from extraction.text import clean_text
+from extraction.tables.joining import join_tables
+from extraction.tables.tabular import PLAIN, FileFormat, FoundTable, Look, take_tables, to_file
 from extraction.tokens import make_message_vector, make_page_vector
 from extraction.values import (
     RESCUE_SECONDS,
@@ -31,7 +31,9 @@ from extraction.waiting import waited_seconds
 
 def load_readers() -> None:
     """Import what `Reader` imports on first use, so that no task waits for it."""
-    from extraction import pdfium, plumber, tables  # noqa: F401
+    from extraction import plumber  # noqa: F401
+    from extraction.page import pdfium  # noqa: F401
+    from extraction.tables import finding  # noqa: F401
 
 
 @guarded

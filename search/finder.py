@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from db import Database
 from errors import DatabaseUnavailableError, SearchTimeoutError
-from extraction.turns import Turns
+from extraction.workers.turns import Turns
 from search import queries
 from search.cursors import Cursor, first_after
 from search.queries import MessageText, PageText

@@ -26,11 +26,16 @@ FLOORS = [
 ]
 DOORS = {
     "psycopg2": {"db", "postgres.dumping", "postgres.embedded", "postgres.location", "postgres.roles"},
-    "pypdfium2": {"extraction.annotations", "extraction.native", "extraction.pdfium", "extraction.textpage"},
-    "pdfplumber": {"extraction.chars", "extraction.plumber"},
-    "pikepdf": {"extraction.layers", "extraction.structure"},
+    "pypdfium2": {
+        "extraction.page.annotations",
+        "extraction.page.native",
+        "extraction.page.pdfium",
+        "extraction.page.textpage",
+    },
+    "pdfplumber": {"extraction.page.chars", "extraction.plumber"},
+    "pikepdf": {"extraction.page.layers", "extraction.page.structure"},
     "PIL": {"extraction.pictures"},
-    "xlsxwriter": {"extraction.tabular"},
+    "xlsxwriter": {"extraction.tables.tabular"},
     "smtplib": {"delivery.smtp"},
     "limits": {"edge.limits", "edge.redis_limits", "settings"},
     "celery": {"delivery.task_queue", "worker"},
@@ -41,6 +46,7 @@ DOORS = {
     "obstore": {"documents.s3"},
     "uvicorn": {"main", "edge.uvicorn", "edge.draining"},
 }
+INNER_FLOORS = ["extraction.page", "extraction.tables", "extraction.workers"]  # none imports those after it
 OTHER_LOGGERS = {"edge.logs"}  # configures uvicorn's loggers, besides our own
 FLOOR_OF = {place: floor for floor, places in enumerate(FLOORS) for place in places}
 
@@ -49,10 +55,10 @@ def find_modules(house: Path) -> dict[str, Path]:
     """Every module of the product by its dotted name."""
     roots = {path.stem: path for path in house.glob("*.py")}
     inner = {
-        f"{path.parent.name}.{path.stem}": path
+        ".".join(path.relative_to(house).with_suffix("").parts): path
         for folder in house.iterdir()
         if (folder / "__init__.py").exists() and folder.name != "bench"
-        for path in folder.glob("*.py")
+        for path in folder.rglob("*.py")
         if path.stem != "__init__"
     }
     return roots | inner
@@ -74,6 +80,12 @@ def place_of(module: str) -> str:
     return module.partition(".")[0]
 
 
+def inner_floor_of(module: str) -> int:
+    """Which of INNER_FLOORS; -1 for every other place."""
+    package = module.rpartition(".")[0]
+    return INNER_FLOORS.index(package) if package in INNER_FLOORS else -1
+
+
 def find_climbs(house: Path) -> Iterator[str]:
     """Each import of a place beside or above the one that imports."""
     modules = find_modules(house)
@@ -81,6 +93,8 @@ def find_climbs(house: Path) -> Iterator[str]:
         for name in find_imports(path, modules):
             here, there = place_of(module), place_of(name)
             if here != there and there in FLOOR_OF and FLOOR_OF[there] >= FLOOR_OF.get(here, 0):
+                yield f"{module} imports {name}"
+            if inner_floor_of(name) > inner_floor_of(module) >= 0:
                 yield f"{module} imports {name}"
 
 

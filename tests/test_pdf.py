@@ -12,11 +12,12 @@ from typing import Any, cast
 import pytest
 
 from errors import BadPdfError, BusyError, ExtractionLimitError, PasswordRequiredError
-from extraction import pdfium, plumber
+from extraction import plumber
 from extraction.matching import Excerpt
+from extraction.page import pdfium
 from extraction.tasks import TableQuery
 from extraction.values import PageMatches, Part
-from extraction.workers import Limits
+from extraction.workers.queue import Limits
 from pdf import SHARED_MODULES, PdfEngine, _Total
 from support import pdfs
 from support.engines import Run, Save, loading, open_engine, save_pdf

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from errors import ExtractionLimitError
-from extraction import workers
 from extraction.budget import PAGE_SECONDS
+from extraction.workers import queue
 from pdf import PdfEngine, PdfFile
 from support import pdfs
 from support.engines import Run, Save, open_engine, save_pdf
@@ -29,7 +29,7 @@ def engine() -> Iterator[PdfEngine]:
 @pytest.fixture
 def quick_openings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A first attempt is given half a second."""
-    monkeypatch.setattr(workers, "QUICK_SECONDS", 0.5)
+    monkeypatch.setattr(queue, "QUICK_SECONDS", 0.5)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageOps
 
-from extraction.text import clean_text, trace_text
+from extraction.page.text import clean_text, trace_text
 from support.databases import TestDatabase
 from support.documents import refusal, upload
 from support.pdfs import make_book, make_labelled_pdf, make_pdf, write_page

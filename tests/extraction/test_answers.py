@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from errors import BadPdfError, ExtractionLimitError, PagewireError, PasswordRequiredError
-from extraction import answers, search, tasks
-from extraction.answers import BadAnswerError, TaskFailedError, pack, pack_error, unpack
+from extraction import search, tasks
 from extraction.notices import Finding
 from extraction.values import Note, PageText, Part, Table, Word
+from extraction.workers import answers
+from extraction.workers.answers import BadAnswerError, TaskFailedError, pack, pack_error, unpack
 
 PART = Part(
     page_count=3,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from extraction.answers import TaskFailedError
-from extraction.pool import KEPT_VARIABLES
-from extraction.seccomp import ARCHITECTURES
-from extraction.workers import Workers
+from extraction.workers.answers import TaskFailedError
+from extraction.workers.pool import KEPT_VARIABLES
+from extraction.workers.queue import Workers
+from extraction.workers.seccomp import ARCHITECTURES
 from support.engines import Run
 from support.servers import HOUSE
 
@@ -161,7 +161,7 @@ import asyncio, logging, sys
 from support.kernels import lose
 lose(sys.argv[1])
 logging.basicConfig(format="%(message)s")
-from extraction.workers import Workers
+from extraction.workers.queue import Workers
 
 async def main():
     for _ in range(2):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from extraction.fonts import FONT_FOLDERS
+from extraction.page.fonts import FONT_FOLDERS
 from support.pdfs import write_page
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,8 @@ TEXTS = {
 CHILD = """
 import json, sys
 from pathlib import Path
-from extraction import native, pictures, reader
+from extraction.page import native
+from extraction import pictures, reader
 from extraction.values import Source
 
 native.use_fonts(json.loads(sys.argv[1]))

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import pytest
 
-from extraction.joining import join_tables
-from extraction.tabular import Rows, Spans, take_tables
+from extraction.tables.joining import join_tables
+from extraction.tables.tabular import Rows, Spans, take_tables
 
 HEIGHTS = dict.fromkeys(range(1, 10), 800.0)
 HEAD: list[str | None] = ["item", "price"]

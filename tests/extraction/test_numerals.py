@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from extraction.numerals import Number, find_habits, read_cell
+from extraction.tables.numerals import Number, find_habits, read_cell
 
 
 def read(*column: str | None) -> list[object]:

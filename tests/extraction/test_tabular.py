@@ -8,8 +8,8 @@ import zipfile
 import pytest
 
 from errors import ExtractionLimitError
-from extraction import tabular
-from extraction.tabular import Look, Table, to_csv, to_file, to_xlsx
+from extraction.tables import tabular
+from extraction.tables.tabular import Look, Table, to_csv, to_file, to_xlsx
 from support.workbooks import Cell, read_workbook
 
 HEAD: list[str | None] = ["item", "price"]

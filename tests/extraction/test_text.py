@@ -2,7 +2,7 @@
 
 import pytest
 
-from extraction.text import clean_text, is_gibberish
+from extraction.page.text import clean_text, is_gibberish
 
 # Hyphens at line ends
 

@@ -7,7 +7,7 @@ import pytest
 
 from auth import Passwords
 from errors import BusyError, RateLimitedError
-from extraction.turns import Turns
+from extraction.workers.turns import Turns
 
 pytestmark = pytest.mark.anyio
 

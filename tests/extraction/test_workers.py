@@ -19,11 +19,11 @@ import pytest
 import uvloop
 
 from errors import BusyError
-from extraction.answers import TaskFailedError
-from extraction.forkserver import NICE
-from extraction.pool import WorkerDiedError
-from extraction.turns import MAXIMUM_WAITING, MAXIMUM_WAITING_EACH
-from extraction.workers import Limits, Workers
+from extraction.workers.answers import TaskFailedError
+from extraction.workers.forkserver import NICE
+from extraction.workers.pool import WorkerDiedError
+from extraction.workers.queue import Limits, Workers
+from extraction.workers.turns import MAXIMUM_WAITING, MAXIMUM_WAITING_EACH
 from support.outages import children_of
 from support.servers import HOUSE, wait_until
 
@@ -346,7 +346,7 @@ def test_a_worker_is_polite_and_leaves_no_core_file(run: Run, workers: Workers) 
 PROGRAM = r"""
 import asyncio, signal, sys
 import fastapi
-from extraction.workers import Workers
+from extraction.workers.queue import Workers
 
 async def main():
     workers = Workers(2, deadline_seconds=600, cpu_seconds=600, memory_bytes=2**29, shared_modules=[], warm_up=int)

@@ -2,8 +2,8 @@
 
 import ctypes
 
-from extraction import landlock, seccomp
-from extraction.confinement import PR_SET_NO_NEW_PRIVS
+from extraction.workers import landlock, seccomp
+from extraction.workers.confinement import PR_SET_NO_NEW_PRIVS
 
 CALLS = {  # on x86-64, and what makes it the one that is lost: an argument's number and value
     "landlock": (landlock.CREATE_RULESET, None),

@@ -1,0 +1,234 @@
+"""A page's text in reading order, whichever way each stretch of it is turned."""
+
+import itertools
+import struct
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from extraction.page.bidi import attach_marks, mend_right_to_left
+from extraction.page.geometry import UPRIGHT, Matrix, multiply, transform
+from extraction.page.native import get_text_object
+from extraction.page.objects import PageObjects
+from extraction.page.order import place_added, put_in_order
+from extraction.page.prose import part_columns
+from extraction.page.textlines import BREAK, Line, LineReader, Span, Stretch, break_lines, join_raised, write_lines
+from extraction.page.textpage import NoTextError, TextPage
+from extraction.values import Box
+
+
+class Piece(NamedTuple):
+    """Consecutive characters of a text page."""
+
+    text: TextPage
+    start: int  # in *text*
+    length: int
+    place: int  # in the arranged text
+
+
+_Stretch = tuple[str, TextPage, int, int]  # what stands before it, its text page, its start there, and its length
+
+
+class ArrangedText:
+    """The text in the order in which it is read: that of drawing, unless the geometry is clear."""
+
+    def __init__(self, page: Any, objects: PageObjects, to_display: Matrix) -> None:
+        """Raise NoTextError if PDFium cannot make the text."""
+        self._page = page
+        self._objects = objects
+        self._to_display = to_display
+        self._turned = objects.turned
+        self.turn, self._strays = objects.find_turn()
+        self.main = TextPage(page, self.turn)  # turned so that most of the text is upright
+        self._others: dict[int, TextPage] = {}  # by turn, for the rest of the text
+
+    def close(self) -> None:
+        for text in (self.main, *self._others.values()):
+            text.close()
+
+    @property
+    def string(self) -> str:
+        return self._arranged[0]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The pieces of the string: one, if nearly all of it is written in one direction."""
+        return self._arranged[1]
+
+    @cached_property
+    def _arranged(self) -> tuple[str, list[Piece]]:
+        main = self.main
+        if not main.is_exact:
+            return main.string, [Piece(main, 0, main.char_count, 0)]
+        string = ""
+        pieces: list[Piece] = []
+        for glue, text, start, count in _join_lines(self._list_stretches_glued()):
+            string += glue
+            if count:
+                pieces.append(Piece(text, start, count, len(string)))
+                string += text.string[start : start + count]
+        return string, pieces
+
+    @property
+    def has_strays(self) -> bool:
+        """Whether some of the main text is turned otherwise than most of it."""
+        return self._strays > 0
+
+    def is_stray(self, place: int) -> bool:
+        """Whether this character of the main text is turned otherwise than most of it."""
+        item = get_text_object(self.main.address, place)
+        return item is not None and self._turned.get(item, 0) != self.turn
+
+    def list_glued(self) -> Iterator[tuple[str, Piece]]:
+        """Yield each piece with what stands before it."""
+        place = 0
+        for piece in self.pieces:
+            yield self.string[place : piece.place], piece
+            place = piece.place + piece.length
+
+    def _list_stretches_glued(self) -> Iterator[_Stretch]:
+        """Yield each piece with what stands before it."""
+        if self._strays < 2:
+            for glue, start, stop in self._list_lines():
+                yield glue, self.main, start, stop - start
+            return
+        hidden = self._find_hidden()
+        last = "\n"
+        for text, start, count in self._list_stretches():
+            glue = "" if last.endswith("\n") else BREAK
+            for first, stop in _split(start, start + count, hidden if text is self.main else []):
+                yield glue, text, first, stop - first
+                glue = ""
+                last = text.string[stop - 1 : stop]
+
+    def _list_lines(self) -> list[Stretch]:
+        """Return the lines of a page in one direction."""
+        reader = LineReader(self.main, multiply(self._to_display, UPRIGHT[self.turn]))
+        lines = reader.read_lines()
+        if not lines:
+            return [("", 0, self.main.char_count)]
+        added: list[Line] = []
+        if self._objects.clipped:
+            hidden = self._find_hidden()
+            shown = [list(_split(*line.spans[0], hidden)) for line in lines]
+            cut = [
+                line if spans == line.spans else reader.cut(line, spans)
+                for line, spans in zip(lines, shown, strict=True)
+            ]
+            lines = [line for line in cut if line is not None]
+        if self._objects.added:
+            lines, added = self._part_added(reader, lines)
+        mend_right_to_left(reader, lines)
+        if lines:
+            lines = join_raised(break_lines(reader, attach_marks(reader, lines)))
+            lines = put_in_order(part_columns(reader, lines))
+        return list(write_lines(place_added(reader, lines, added) if added else lines))
+
+    def _find_hidden(self) -> list[int]:
+        """Return the characters of the main text that are clipped away, in order, of objects that are shown in part."""
+        clipped = self._objects.clipped
+        if not clipped:
+            return []
+        objects = self.main.objects
+        places = [place for place, item in enumerate(objects) if item in clipped]
+        boxes = struct.iter_unpack("4f", self.main.read_boxes(places))
+        hidden: list[int] = []
+        for place, (left, top, right, bottom) in zip(places, boxes, strict=True):
+            limit = clipped[objects[place] or 0]
+            x, y = transform(self._to_display, ((left + right) / 2, (top + bottom) / 2))
+            if not (limit[0] <= x <= limit[2] and limit[1] <= y <= limit[3]):
+                hidden.append(place)
+        return hidden
+
+    def _part_added(self, reader: LineReader, lines: list[Line]) -> tuple[list[Line], list[Line]]:
+        """Return the lines that the page draws, and those that fields and notes do."""
+        numbers = [self._objects.added.get(item or 0) for item in self.main.objects]
+        drawn: list[Line] = []
+        added: list[Line] = []
+        for line in lines:
+            groups: dict[int | None, list[Span]] = {}
+            for start, stop in line.spans:
+                number = numbers[start]
+                for place in range(start, stop):
+                    if self.main.objects[place] is not None:
+                        number = numbers[place]
+                    spans = groups.setdefault(number, [])
+                    if spans and spans[-1][1] == place:
+                        spans[-1] = (spans[-1][0], place + 1)
+                    else:
+                        spans.append((place, place + 1))
+            if groups.keys() == {None}:
+                drawn.append(line)
+                continue
+            for number, spans in groups.items():
+                part = reader.cut(line, spans)
+                if part is not None:
+                    (drawn if number is None else added).append(part)
+        return drawn, added
+
+    def _list_stretches(self) -> Iterator[tuple[TextPage, int, int]]:
+        """Yield each stretch of one direction: the page's text turned for it, its start and its length."""
+        objects = self.main.objects
+        turns: list[int] = []
+        for item in objects:
+            turns.append(turns[-1] if item is None and turns else self._turned.get(item or 0, 0))
+        start = 0
+        for turn, group in itertools.groupby(turns):
+            count = sum(1 for _ in group)
+            stretch, other = None, self.main
+            items = {item for item in objects[start : start + count] if item is not None}
+            if turn != self.turn and len(items) > 1:
+                other = self._turn_text(turn)
+                # the limit keeps the time for all stretches in proportion to the page
+                stretch = other.find_stretch(items, 4 * count)
+            yield (self.main, start, count) if stretch is None else (other, *stretch)
+            start += count
+
+    def _turn_text(self, turn: int) -> TextPage:
+        try:
+            other = self._others.get(turn) or self._others.setdefault(turn, TextPage(self._page, turn))
+        except NoTextError:
+            return self.main
+        return other if other.is_exact else self.main
+
+    def find_boxes(self, start: int, count: int) -> Iterator[Box]:
+        """Yield the boxes, in page space, of these characters of the string, one a line; none if it is not exact."""
+        if not self.main.is_exact:
+            return
+        for piece in self.pieces:
+            first, last = max(start, piece.place), min(start + count, piece.place + piece.length)
+            if first < last:
+                yield from piece.text.find_rects(first - piece.place + piece.start, last - first)
+
+
+def _join_lines(stretches: Iterable[_Stretch]) -> Iterator[_Stretch]:
+    """Join stretches with nothing but a line break between them in their text page: most of a page is one."""
+    joined: _Stretch | None = None
+    stop = 0
+    for glue, text, start, count in stretches:
+        if (
+            joined is not None
+            and glue == BREAK
+            and text is joined[1]
+            and start == stop + len(BREAK)
+            and text.string.startswith(BREAK, stop)
+        ):
+            stop = start + count
+            continue
+        if joined is not None:
+            yield (*joined[:3], stop - joined[2])
+        joined, stop = (glue, text, start, count), start + count
+    if joined is not None:
+        yield (*joined[:3], stop - joined[2])
+
+
+def _split(start: int, stop: int, hidden: Sequence[int]) -> Iterator[Span]:
+    """Yield what is left of these characters without the hidden ones, which are in order."""
+    first = start
+    for place in hidden[bisect_left(hidden, start) : bisect_left(hidden, stop)]:
+        if first < place:
+            yield first, place
+        first = place + 1
+    if first < stop:
+        yield first, stop

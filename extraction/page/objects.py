@@ -1,0 +1,159 @@
+"""The objects of a page and of the forms in it: its paths, and the text that it shows."""
+
+from array import array
+from collections import Counter
+from itertools import repeat
+from typing import Any
+
+from extraction.page.edges import MAXIMUM_SEGMENTS
+from extraction.page.geometry import Matrix, is_apart, is_within, multiply, surround, transform_box, transform_boxes
+from extraction.page.native import (
+    FORM,
+    IMAGE,
+    PATH,
+    TEXT,
+    address_of,
+    count_clip_paths,
+    count_form_objects,
+    count_page_objects,
+    get_clip,
+    get_form_object,
+    get_object_matrix,
+    get_object_type,
+    get_page_object,
+    get_render_mode,
+    read_matrix,
+    run_all,
+    set_active,
+)
+from extraction.page.shown import INVISIBLE, OVERHANG, Clips, is_on_hidden_layer, read_bounds
+from extraction.values import Box
+
+MAXIMUM_FORM_DEPTH = 30
+REACH = 24.0  # points that the middle of a glyph without a shape may stand away from where PDFium places it
+
+
+class PageObjects:
+    """What is not shown is left out, and made inactive, so that PDFium leaves it out of the page's text too."""
+
+    def __init__(
+        self,
+        page: Any,
+        to_display: Matrix,
+        shown: Box,
+        *,
+        added_from: int | None = None,
+        has_hidden_layers: bool = False,
+    ) -> None:
+        """*to_display* is the matrix from page space to the displayed page, *shown* the part of that which is shown.
+
+        The objects from number *added_from* on are what fields and notes show.
+        """
+        self.text_count = 0
+        self.turned: dict[int, int] = {}  # the text objects that are not upright: their quarter turns, clockwise
+        self.clipped: dict[int, Box] = {}  # the text objects that are shown in part: where, as displayed
+        self.added: dict[int, int] = {}  # the text objects of fields and notes: a number for each form that holds some
+        self.paths: list[tuple[int, Matrix]] = []  # with the matrix from the path's space to the displayed page
+        self.images: list[Box] = []  # as displayed
+        self._has_hidden_layers = has_hidden_layers
+        self._invisible: list[tuple[int, Box]] = []
+        address = address_of(page)
+        count = max(0, count_page_objects(address))
+        items = list(map(get_page_object, repeat(address), range(count)))
+        drawn = count if added_from is None else min(added_from, count)
+        self._sort(items[:drawn], to_display, 0, shown)
+        self._sort(items[drawn:], to_display, 0, shown, is_added=True)
+        if self._invisible:
+            self._drop_invisible()
+
+    def _sort(self, items: list[int], outer: Matrix, depth: int, shown: Box, *, is_added: bool = False) -> None:
+        texts: list[int] = []
+        clips = Clips(outer, shown)
+        for item, kind in zip(items, map(get_object_type, items), strict=True):
+            if self._has_hidden_layers and is_on_hidden_layer(item):
+                set_active(item, 0)
+            elif kind == TEXT:
+                texts.append(item)
+            elif kind == PATH:
+                if len(self.paths) <= MAXIMUM_SEGMENTS:
+                    self.paths.append((item, outer))
+            elif kind == FORM and depth < MAXIMUM_FORM_DEPTH:
+                count = max(0, count_form_objects(item))
+                inner = list(map(get_form_object, repeat(item), range(count)))
+                within = clips.find(item)
+                matrix = multiply(read_matrix(get_object_matrix, item), outer)
+                self._sort(inner, matrix, depth + 1, within, is_added=is_added)
+            elif kind == IMAGE:
+                self.images.append(transform_box(outer, read_bounds([item])[0]))
+        if texts:
+            texts = self._drop_unseen(texts, outer, shown, clips)
+        if texts:
+            self.text_count += len(texts)
+            self._note_turned(texts, outer)
+            if is_added:
+                self.added.update(dict.fromkeys(texts, len(self.added)))
+
+    def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box, clips: Clips) -> list[int]:
+        """Return the objects of which something is shown."""
+        bounds = read_bounds(texts)
+        clipping = list(map(get_clip, texts))
+        counts = list(map(count_clip_paths, clipping))
+        is_clipped = max(counts) > 0
+        modes = list(map(get_render_mode, texts))
+        if not is_clipped and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
+            return texts  # the usual case, and quick to check
+        limits = clips.read(clipping, counts) if is_clipped else repeat(shown, len(texts))
+        kept: list[int] = []
+        for text, box, limit, mode in zip(texts, transform_boxes(outer, bounds), limits, modes, strict=True):
+            x0, top, x1, bottom = box
+            if not (x0 < x1 and top < bottom):  # blanks, or glyphs without a shape
+                if not is_within(box, limit, -REACH):
+                    self.clipped[text] = limit
+            elif not (  # as `is_within`, but for the call
+                x0 >= limit[0] - OVERHANG
+                and top >= limit[1] - OVERHANG
+                and x1 <= limit[2] + OVERHANG
+                and bottom <= limit[3] + OVERHANG
+            ):
+                if is_apart(box, limit, OVERHANG):
+                    set_active(text, 0)
+                    continue
+                self.clipped[text] = limit
+            if mode == INVISIBLE:
+                self._invisible.append((text, box))
+            kept.append(text)
+        return kept
+
+    def _drop_invisible(self) -> None:
+        """Invisible text stays where it lies on a picture, which it spells out, or if the page has no other."""
+        if len(self._invisible) == self.text_count:
+            return
+        for text, box in self._invisible:
+            if all(is_apart(box, image) for image in self.images):
+                set_active(text, 0)
+                self.text_count -= 1
+                self.turned.pop(text, None)
+
+    def _note_turned(self, texts: list[int], outer: Matrix) -> None:
+        matrices = array("f", bytes(24 * len(texts)))
+        start = matrices.buffer_info()[0]
+        run_all(map(get_object_matrix, texts, range(start, start + 24 * len(texts), 24)))
+        along, across = matrices[0::6], matrices[1::6]
+        p, q, r, s, _, _ = outer
+        if p > 0 and q == 0 and not any(across) and min(along) > 0:
+            return  # the usual case, and quick to check
+        for text, a, b in zip(texts, along, across, strict=True):
+            x, y = a * p + b * r, a * q + b * s  # the direction of writing, y downwards
+            if abs(y) > abs(x):
+                self.turned[text] = 1 if y > 0 else 3
+            elif x < 0:
+                self.turned[text] = 2
+
+    def find_turn(self) -> tuple[int, int]:
+        """Return how many quarter turns, clockwise, most text objects have, and how many objects have others."""
+        if not self.turned:
+            return 0, 0
+        turns = Counter(self.turned.values())
+        turns[0] = self.text_count - len(self.turned)
+        turn, count = turns.most_common(1)[0]
+        return turn, self.text_count - count

@@ -1,0 +1,200 @@
+"""The order in which lines are read where that of drawing is not it, and only where the geometry is clear."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+
+from extraction.page.textlines import BREAK, Line, LineReader
+from extraction.values import Box
+
+BELOW = 0.5  # of its height: a line that begins that much higher than the last was drawn out of order
+SAME_HEIGHT = 0.3  # of the lower of two lines that stand side by side
+LEAST_COMB = 3  # characters that stand one by one at equal steps
+UNEVEN = 0.1  # of a step
+SAME_COLUMN = 0.5  # of the width of a line that lies in its column
+
+
+def put_in_order(lines: list[Line]) -> list[Line]:
+    """Return lines that were drawn out of order from top to bottom.
+
+    Lines are drawn in runs, each from top to bottom. Runs that lie above each other are put in order; those beside each
+    other, as columns are, stay as they were drawn, unless their lines are one column's.
+    """
+    if is_vertical(lines):
+        return _put_in_vertical_order(lines)
+    runs = _split_runs(lines)
+    if len(runs) == 1:
+        return lines
+    runs = _split_at_gaps(runs)
+    bands: list[tuple[float, float, list[list[Line]]]] = []  # top, bottom, runs as drawn
+    for run in sorted(runs, key=lambda run: min(line.box[1] for line in run)):
+        top, bottom = min(line.box[1] for line in run), max(line.box[3] for line in run)
+        tolerance = SAME_HEIGHT * min(line.height for line in run)
+        if bands and top < bands[-1][1] - tolerance:
+            upper, lower, members = bands[-1]
+            bands[-1] = (upper, max(lower, bottom), [*members, run])
+        else:
+            bands.append((top, bottom, [run]))
+    places = {id(run): number for number, run in enumerate(runs)}
+    ordered: list[Line] = []
+    for _, _, members in bands:
+        members.sort(key=lambda run: places[id(run)])
+        band = [line for run in members for line in run]
+        ordered += sorted(band, key=lambda line: line.box[1]) if len(members) > 1 and _is_one_column(band) else band
+    return ordered
+
+
+def _split_runs(lines: list[Line]) -> list[list[Line]]:
+    runs = [[lines[0]]]
+    for line in lines[1:]:
+        last = runs[-1][-1]
+        if line.box[1] < last.box[1] - BELOW * min(line.height, last.height):
+            runs.append([])
+        runs[-1].append(line)
+    return runs
+
+
+def _split_at_gaps(runs: list[list[Line]]) -> list[list[Line]]:
+    """Part runs that pass over other lines, as a header and a footer that are drawn together pass over the page."""
+    tops = sorted((line.box[1], line.box[3]) for run in runs for line in run)
+    parted: list[list[Line]] = []
+    for run in runs:
+        parted.append([run[0]])
+        for last, line in pairwise(run):
+            number = bisect_left(tops, (last.box[3], 0.0))
+            if number < len(tops) and tops[number][1] <= line.box[1]:
+                parted.append([])
+            parted[-1].append(line)
+    return parted
+
+
+def _is_one_column(band: list[Line]) -> bool:
+    """Whether no two lines stand side by side, and all lie under each other."""
+    ordered = sorted(band, key=lambda line: line.box[1])
+    for upper, lower in pairwise(ordered):
+        if upper.box[3] - lower.box[1] > SAME_HEIGHT * min(upper.height, lower.height):
+            return False
+    left, right = median(line.box[0] for line in band), median(line.box[2] for line in band)
+    return all(
+        min(line.box[2], right) - max(line.box[0], left) >= SAME_COLUMN * min(line.box[2] - line.box[0], right - left)
+        for line in band
+    )
+
+
+# Vertical writing
+
+
+def is_vertical(lines: Sequence[Line]) -> bool:
+    """Whether most lines run downwards, as Japanese and Chinese may."""
+    long = [line for line in lines if len(line.spans) > 1 or line.spans[0][1] - line.spans[0][0] > 1]
+    return 2 * sum(map(_runs_down, long)) > len(long)
+
+
+def _runs_down(line: Line) -> bool:
+    first, last = line.first, line.last
+    return last[1] >= first[3] - BELOW * (first[3] - first[1]) and min(first[2], last[2]) > max(first[0], last[0])
+
+
+def _put_in_vertical_order(lines: list[Line]) -> list[Line]:
+    """Columns from right to left, in tiers from top to bottom."""
+    tiers: list[list[Line]] = []
+    lowest = 0.0
+    for line in sorted(lines, key=lambda line: line.box[1]):
+        if tiers and line.box[1] < lowest:
+            tiers[-1].append(line)
+            lowest = max(lowest, line.box[3])
+        else:
+            tiers.append([line])
+            lowest = line.box[3]
+    return [line for tier in tiers for line in sorted(tier, key=lambda line: -line.box[2])]
+
+
+# Text of fields and notes, which was drawn after the page
+
+
+def place_added(reader: LineReader, lines: list[Line], added: Sequence[Line]) -> list[Line]:
+    """Put each of *added* where it stands on the page: on the line that it fills in, or between two lines."""
+    placed = list(lines)
+    for chunk in added:
+        _join_comb(reader, chunk)
+        chunk.end, chunk.next = BREAK, None
+        beside = [line for line in placed if _is_beside(line.box, chunk.box)]
+        if beside:
+            # of several columns, the line that ends, or has its gap, nearest before it
+            line = min(beside, key=lambda line: _distance(line.box, chunk.box))
+            placed[placed.index(line)] = _insert(reader, line, chunk)
+            continue
+        above = [number for number, line in enumerate(placed) if line.box[3] <= chunk.box[3]]
+        near = [
+            number for number in above if placed[number].box[0] < chunk.box[2] and placed[number].box[2] > chunk.box[0]
+        ]
+        number = max(near or above, key=lambda number: placed[number].box[3], default=-1)
+        placed.insert(number + 1, chunk)
+    return placed
+
+
+def _join_comb(reader: LineReader, chunk: Line) -> None:
+    """Join the characters of a field that has a place for each; an empty place is a blank."""
+    string = reader.text.string
+    places = [place for start, stop in chunk.spans for place in range(start, stop) if not string[place].isspace()]
+    if len(places) < LEAST_COMB or any(after - before < 2 for before, after in pairwise(places)):
+        return
+    middles = [left + right for left, _, right, _ in reader.read_boxes(places)]
+    steps = [after - before for before, after in pairwise(middles)]
+    step = min(steps)
+    counts = [round(each / step) for each in steps] if step > 0 else []
+    if not counts or any(abs(each - count * step) > UNEVEN * step for each, count in zip(steps, counts, strict=True)):
+        return
+    objects = reader.text.objects
+    gaps = zip(pairwise(places), counts, strict=True)
+    if any(count == 1 and any(objects[before + 1 : after]) for (before, after), count in gaps):
+        return  # blanks that somebody typed
+    chunk.spans = [(place, place + 1) for place in places]
+    chunk.glues = [" " * (count - 1) for count in counts]
+
+
+def _is_beside(line: Box, chunk: Box) -> bool:
+    middle = (line[1] + line[3]) / 2
+    return chunk[1] <= middle <= chunk[3] or line[1] <= (chunk[1] + chunk[3]) / 2 <= line[3]
+
+
+def _distance(line: Box, chunk: Box) -> float:
+    if line[0] <= chunk[0] < line[2]:
+        return 0.0
+    return chunk[0] - line[2] if line[2] <= chunk[0] else 10 * (line[0] - chunk[0])  # rather after than before
+
+
+def _insert(reader: LineReader, line: Line, chunk: Line) -> Line:
+    """Return the line with *chunk* at its place between two words."""
+    before: list[tuple[int, int]] = []
+    after: list[tuple[int, int]] = []
+    for span in line.spans:
+        for word in re.finditer(r"\S+", reader.text.string[slice(*span)]):
+            place = span[0] + word.start(), span[0] + word.end()
+            x0, _, x1, _ = reader.read_boxes([place[0]])[0]
+            (before if (x0 + x1) / 2 < chunk.box[0] else after).append(place)
+    whole = None
+    for part in (_join(before), None, _join(after)):
+        piece = chunk if part is None else reader.cut(line, part)
+        if piece is None:
+            continue
+        if whole is None:
+            whole = piece
+        else:
+            whole.append(" ", piece)
+    assert whole is not None
+    whole.end, whole.next = line.end, line.next
+    return whole
+
+
+def _join(words: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the words as spans, with the blanks between them."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in words:
+        if joined and start - joined[-1][1] <= 1:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return joined

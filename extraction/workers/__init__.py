@@ -1,0 +1,1 @@
+"""The processes that extract PDFs: asked by the server, forked for each task, without powers."""
