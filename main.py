@@ -109,6 +109,7 @@ ROUTERS = (
     polling.router,
     notifications.router,
 )
+KEEP_ALIVE_SECONDS = 75  # of an idle connection: longer than clients keep theirs, who else send into one that closes
 ROUTES = [route for router in ROUTERS for route in router.routes]
 ROUTES += routes_for_head(ROUTES)  # at the end, where a GET is not compared with them
 
@@ -418,6 +419,7 @@ def serve() -> None:
         ws=BoundedWebSocketProtocol,
         ws_max_size=ABSURD_FRAME_BYTES,
         ws_per_message_deflate=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -59,7 +59,8 @@ def make_database(postgres: EmbeddedServer) -> Callable[..., TestDatabase]:
         return TestDatabase({**postgres.connect_kwargs, "dbname": name}, {**postgres.superuser_kwargs, "dbname": name})
 
     template = create(EMPTY)
-    asyncio.run(template.update())
+    with ThreadPoolExecutor(1) as thread:  # in this one, a browser's loop may run
+        thread.submit(asyncio.run, template.update()).result()
 
     def make(options: str = "") -> TestDatabase:
         """One with our schema, as a first start leaves it; or without, with *options* as CREATE DATABASE has them."""
