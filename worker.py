@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from celery import Celery
 from celery.platforms import EX_FAILURE
-from celery.signals import celeryd_after_setup, setup_logging, worker_shutdown
+from celery.signals import celeryd_after_setup, setup_logging, worker_shutdown, worker_shutting_down
 
 from auth import Gatekeeper
 from delivery.feed import Feed
@@ -170,6 +170,12 @@ def _make_app() -> Celery:
         except Exception as error:  # Celery would log it, and go on with a worker that does nothing
             raise _fail(StartupError(f"the worker cannot start: {error or type(error).__name__}")) from None
 
+    @worker_shutting_down.connect(weak=False)
+    def end_in_time(**_: object) -> None:
+        ending = threading.Timer(STOP_SECONDS, _end, [worker])
+        ending.daemon = True
+        ending.start()
+
     @worker_shutdown.connect(weak=False)
     def stop(sender: Any, **_: object) -> None:
         worker.stop()
@@ -181,6 +187,13 @@ def _make_app() -> Celery:
             os.execv(sys.executable, sys.orig_argv)  # noqa: S606
 
     return app
+
+
+def _end(worker: Worker) -> None:
+    """End the process although Celery does not: it waits without a limit for a broker that hangs."""
+    logger.warning("Celery does not stop; ending the worker")
+    worker.stop()
+    os._exit(0)
 
 
 def _fail(error: PagewireError) -> SystemExit:

@@ -188,6 +188,18 @@ def test_a_worker_that_cannot_open_what_it_needs_ends_and_says_why(
     assert "too many connections for database" in ended.stderr.splitlines()[-1]
 
 
+def test_a_worker_ends_in_time_while_its_broker_hangs(
+    server: Server, own_redis: RedisServer, alice: Person, tmp_path: Path
+) -> None:
+    worker = start_worker(tmp_path, server)
+    assert alice.upload(make_pdf("It works")).status_code == 200
+
+    with own_redis.frozen():
+        ended = worker.stop()
+
+    assert ended == 0
+
+
 def test_publishing_waits_for_no_broker_and_is_made_up_for() -> None:
     own = RedisServer().start()
     tasks = TaskQueue(own.url)
