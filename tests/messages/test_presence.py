@@ -156,15 +156,17 @@ def test_after_a_first_message_both_learn_that_the_other_is_there(alice: Person,
     assert [(frame["user_id"], frame["status"]) for frame in seen] == [(bob.id, "online"), (alice.id, "online")]
 
 
-def test_after_a_second_message_presence_is_not_repeated(alice: Person, bob: Person) -> None:
-    send(alice, bob)
-    with Tab(alice) as mine, Tab(bob) as theirs:
-        theirs.everything()
+def test_after_a_second_message_presence_is_not_repeated(alice: Person, bob: Person, carol: Person) -> None:
+    with Tab(alice) as mine, Tab(bob) as first, Tab(carol) as second:
+        first.everything()
+        second.everything()
+        send(alice, bob)
         assert mine.expect("presence")["user_id"] == bob.id
-        mine.everything()
-        send(bob, alice)
-        mine.expect("message")
 
+        send(bob, alice)
+        send(carol, alice)  # strangers: of them is told after what would be told of bob
+
+        assert mine.expect("presence")["user_id"] == carol.id
         assert [frame["type"] for frame in mine.everything() if frame["type"] == "presence"] == []
 
 
