@@ -131,36 +131,12 @@ class _Holding:
             self.whole.characters += count
 
 
-class Signal:
-    """As asyncio.Event, whose line of waiters takes 0.7 KB: a socket has four, for which hardly ever anyone waits."""
-
-    __slots__ = ("_is_set", "_waiters")
+class Signal(asyncio.Event):
+    """An event with a list of waiters: asyncio's deque takes 0.6 KB, and an idle socket has four events."""
 
     def __init__(self) -> None:
-        self._is_set = False
-        self._waiters: tuple[asyncio.Future[None], ...] = ()
-
-    def is_set(self) -> bool:
-        return self._is_set
-
-    def set(self) -> None:
-        self._is_set = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters = ()
-
-    def clear(self) -> None:
-        self._is_set = False
-
-    async def wait(self) -> None:
-        if not self._is_set:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters += (waiter,)
-            try:
-                await waiter
-            finally:
-                self._waiters = tuple(other for other in self._waiters if other is not waiter)
+        super().__init__()
+        self._waiters = []  # type: ignore[assignment]
 
 
 class Connection:

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from edge.redis_client import RedisClient
 
 VERSION = "0.1.0"
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep an idle connection: else a request may meet its end
 DESCRIPTION = "Accounts, a PDF library and live chat in one process."
 TAGS = [
     {"name": "app", "description": "Welcome and health."},
@@ -109,7 +110,6 @@ ROUTERS = (
     polling.router,
     notifications.router,
 )
-KEEP_ALIVE_SECONDS = 75  # of an idle connection: longer than clients keep theirs, who else send into one that closes
 ROUTES = [route for router in ROUTERS for route in router.routes]
 ROUTES += routes_for_head(ROUTES)  # at the end, where a GET is not compared with them
 

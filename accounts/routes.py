@@ -130,15 +130,15 @@ class User(BaseModel):
 
 
 class Person(User):
-    """An account, and for admins whether it is one."""
+    """An account; admins also see whether it is an admin's."""
 
-    is_admin: bool = Field(default=False, description="told to admins alone", examples=[False])
+    is_admin: bool = Field(default=False, description="only in answers to admins", examples=[False])
 
     @classmethod
     def describe(cls, row: UserRow, *, to: UserRow) -> "Person":
         """Where the caller is no admin, `is_admin` is left unset."""
-        told = {"is_admin": row.is_admin} if to.is_admin else {}
-        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at, **told)
+        for_admins = {"is_admin": row.is_admin} if to.is_admin else {}
+        return cls(id=row.id, email=row.email, name=row.name, created_at=row.created_at, **for_admins)
 
 
 class Me(User):

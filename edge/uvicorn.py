@@ -171,7 +171,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 
 class _Inbox:
-    """As asyncio.Queue, for one reader, which is to be a little behind at most: its lines take 3 KB of each socket."""
+    """A queue for one reader; an asyncio.Queue takes 3 KB. It stays short: reading pauses while it holds anything."""
 
     __slots__ = ("_items", "_more")
 
@@ -201,7 +201,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.queue = _Inbox()  # type: ignore[assignment]
-        self.writable = Signal()  # type: ignore[assignment]
+        self.writable = Signal()
         self.writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
