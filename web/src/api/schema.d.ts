@@ -2955,7 +2955,7 @@ export interface components {
         };
         /**
          * Person
-         * @description An account, and for admins whether it is one.
+         * @description An account; admins also see whether it is an admin's.
          */
         Person: {
             /**
@@ -2976,7 +2976,7 @@ export interface components {
             id: number;
             /**
              * Is Admin
-             * @description told to admins alone
+             * @description only in answers to admins
              * @default false
              * @example false
              */
