@@ -28,6 +28,7 @@ PING_AFTER_SECONDS = 30.0  # a firewall on the way may have dropped an idle conn
 PING_SECONDS = 1.0
 STATEMENT_GRACE_SECONDS = 0.5  # the server gives up on a statement this much later than we do
 RETRY_CONNECT_SECONDS = 0.1
+SETTLE_SECONDS = 5.0  # for the nodes to come back to a server that lost them all
 MAX_LOOKS = 100  # at what is there to read, before waiting for more
 MAX_FOLDED_FILENAME_CHARACTERS = 500
 MAX_CALLERS = 1000  # running and waiting; the next one is refused
@@ -528,12 +529,19 @@ async def take_lock(tx: Connection, name: str, *, wait: bool = True) -> bool:
     return row is not None
 
 
-# True of a row whose node is gone: it has none, or one whose lock the server has released.
-NODE_IS_GONE = """
-    (node_id IS NULL OR NOT EXISTS (
-        SELECT 1 FROM pg_locks
-         WHERE locktype = 'advisory' AND classid = (SELECT node_lock FROM installation) AND objid = node_id AND objsubid = 2 AND granted
-           AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
+_NODE_LOCKS = """
+    pg_locks WHERE locktype = 'advisory' AND classid = (SELECT node_lock FROM installation) AND objsubid = 2 AND granted
+               AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+# True of a row whose node is gone: it has none, or one whose lock the server has released. As long as all lines are
+# new, the server has lost every lock, with a restart, a crash or a switch to its standby: that shows nobody's death.
+NODE_IS_GONE = f"""
+    (node_id IS NULL
+     OR (NOT EXISTS (SELECT FROM {_NODE_LOCKS} AND objid = node_id)
+         AND EXISTS (SELECT FROM pg_stat_activity
+                      WHERE pid IN (SELECT pid FROM {_NODE_LOCKS})
+                        AND backend_start < now() - {SETTLE_SECONDS} * interval '1 second')))
 """
 
 

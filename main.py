@@ -171,6 +171,7 @@ async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
         people = People(settings, gatekeeper, database, feed, sign_ins, outbox, audit_trail, farewells)
         vocabulary = Vocabulary()
         indexer = Indexer(database, engine, vocabulary)
+        bus.on_settled(outbox.look)
         await bus.start()
         stack.push_async_callback(bus.close)
         feed.start()

@@ -74,6 +74,7 @@ async def open_work(settings: Settings, queues: frozenset[str]) -> AsyncIterator
         passwords = FilePasswords.of_installation(gatekeeper)
         readings = WorkerReadings(database, engine, storage, feed, Quotas(settings), passwords)
         outbox = Outbox(database, Mailer(settings), node_id=bus.node_id, retry_seconds=settings.smtp_retry_seconds)
+        bus.on_settled(outbox.look)
         await bus.start()
         stack.push_async_callback(bus.close)
         if EXTRACT.queue in queues:

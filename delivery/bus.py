@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import ClassVar
 
-from db import Connection, Database
+from db import SETTLE_SECONDS, Connection, Database
 from delivery.queries import (
     MARK_BYTES,
     Delivery,
@@ -35,6 +35,7 @@ COMPANY_SECONDS = 60.0
 MAX_PROMISED = 10_000  # users
 USERS_PER_NOTE = 200  # of an ephemeral frame; PostgreSQL takes payloads of less than 8,000 bytes
 NOTE_BYTES = 7500  # of several frames
+SETTLED_SECONDS = SETTLE_SECONDS + 0.5  # after the line came up
 ARRIVED = "n"  # the kind of a note without text: a node is here
 
 logger = logging.getLogger("pagewire.bus")
@@ -64,6 +65,8 @@ class Bus:
         self._subscribers: dict[str, Callable[[str], None]] = {}
         self._echoes: set[str] = set()
         self._repairs: list[Repair] = []
+        self._settled: list[Callable[[], None]] = []
+        self._settling: asyncio.TimerHandle | None = None
         self._epoch: Epoch | None = None
         self._promised: dict[int, int] = {}  # by user: the last event that is known to be committed
         self._heard_at = -math.inf  # from another node
@@ -81,6 +84,10 @@ class Bus:
     def on_repair(self, repair: Repair) -> None:
         """Have *repair* awaited, with the id of the epoch before, after notes may be missing; the last one first."""
         self._repairs.append(repair)
+
+    def on_settled(self, look: Callable[[], None]) -> None:
+        """Have *look* called some seconds after the line came up: nodes that have not come back by then are gone."""
+        self._settled.append(look)
 
     def remember(self, user_id: int, seq: int) -> None:
         """The event *seq* of *user_id* is committed: a database without it was put back to an older state."""
@@ -109,6 +116,8 @@ class Bus:
 
     async def close(self) -> None:
         await cancel(self._task)
+        if self._settling is not None:
+            self._settling.cancel()
         if self._connection is not None:
             self._connection.close()
 
@@ -174,6 +183,13 @@ class Bus:
         connection.on_lost = self._lost.set
         connection.on_note = self._hear
         self._connection = connection
+        if self._settling is not None:
+            self._settling.cancel()
+        self._settling = asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._settle)
+
+    def _settle(self) -> None:
+        for look in self._settled:
+            look()
 
     def _hear(self, signed: str) -> None:
         payload, signature = signed[: -2 * MARK_BYTES], signed[-2 * MARK_BYTES :]

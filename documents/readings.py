@@ -134,7 +134,7 @@ class LocalReadings(Readings):
     """The extractions of this node. Every step is safe to run twice.
 
     A node holds a lock in the database while it lives (see Bus); documents whose *node_id* has no such lock are taken
-    over by any other node.
+    over by any other node, once the nodes have had time to come back (db.NODE_IS_GONE).
     """
 
     recover_every_seconds = RECOVER_EVERY_SECONDS
@@ -159,6 +159,8 @@ class LocalReadings(Readings):
         self._refusals: OrderedDict[int, PagewireError] = OrderedDict()  # by document, the last one at the end
         self._turns = Turns(BACKGROUND_EXTRACTIONS, most=MAX_EXTRACTIONS, each=MAX_EXTRACTIONS)
         self._recovery: asyncio.Task[None] | None = None
+        self._may_recover = asyncio.Event()
+        feed.bus.on_settled(self._may_recover.set)
         self._expiry = Expiry(database, storage, feed)
         self._sweeping: asyncio.Task[None] | None = None
         self._swept = asyncio.Event()  # once, well or not
@@ -175,7 +177,13 @@ class LocalReadings(Readings):
             async with asyncio.timeout(SWEEP_SECONDS):
                 await self._swept.wait()
         self._recovery = asyncio.create_task(
-            repeat(self._recover, every_seconds=self.recover_every_seconds, logger=logger, name="resuming extractions")
+            repeat(
+                self._recover,
+                every_seconds=self.recover_every_seconds,
+                logger=logger,
+                name="resuming extractions",
+                sooner=self._may_recover,
+            )
         )
         self._renewals.start()
         self._expiry.start()

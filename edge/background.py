@@ -1,6 +1,7 @@
 """Work that goes on in the background for as long as the server runs."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
@@ -9,9 +10,15 @@ from errors import PagewireError
 
 
 async def repeat(
-    work: Callable[[], Awaitable[object]], *, every_seconds: float, logger: logging.Logger, name: str
+    work: Callable[[], Awaitable[object]],
+    *,
+    every_seconds: float,
+    logger: logging.Logger,
+    name: str,
+    sooner: asyncio.Event | None = None,
 ) -> NoReturn:
-    """Do *work* at once and then every so many seconds after it has ended; whatever it raises is logged.
+    """Do *work* at once and then every so many seconds after it has ended, or when *sooner* is set; whatever it raises
+    is logged.
 
     What the server cannot do for now (a PagewireError) is one line; only the unexpected has a traceback.
     """
@@ -23,7 +30,13 @@ async def repeat(
             logger.log(
                 logging.WARNING if is_expected else logging.ERROR, "%s: %s", name, error, exc_info=not is_expected
             )
-        await asyncio.sleep(every_seconds)
+        if sooner is None:
+            await asyncio.sleep(every_seconds)
+            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(every_seconds):
+                await sooner.wait()
+        sooner.clear()
 
 
 async def cancel(*tasks: "asyncio.Task[object] | asyncio.Task[None] | None") -> None:
