@@ -15,9 +15,11 @@ from functools import partial
 
 from extraction.page.fonts import FONT_FOLDERS
 from extraction.workers import landlock, seccomp
+from extraction.workers.libc import load_libc
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38  # prctl(2)
 NOBODY = 65534
+LAST = "seccomp"
 
 
 class Confinement:
@@ -32,20 +34,27 @@ class Confinement:
         if sys.platform == "linux":
             self._steps["no_new_privs"] = _refuse_privileges
             self._steps["Landlock"] = self._enter_landlock
-            self._steps["seccomp"] = seccomp.restrict
+            self._steps[LAST] = seccomp.restrict
+            seccomp.prepare()
             with contextlib.suppress(OSError):  # the trial finds out, too
                 self.ruleset = landlock.make_ruleset(FONT_FOLDERS)
         self.missing = self._try_all()
         for name in self.missing:
             self._steps.pop(name, None)
 
-    def enter(self) -> None:
-        """Give it all up for good.
+    def enter_early(self) -> None:
+        """Give up for good what it takes no more to wait for a task.
 
         Raises:
             OSError: if a step fails that did not at the trial.
         """
-        for step in self._steps.values():
+        for name, step in self._steps.items():
+            if name != LAST:
+                step()
+
+    def enter(self) -> None:
+        """Give up the rest, too: a process that is filtered receives no file."""
+        if (step := self._steps.get(LAST)) is not None:
             step()
 
     def _enter_landlock(self) -> None:
@@ -88,7 +97,7 @@ def _drop_root(user: int, group: int) -> None:
 
 
 def _refuse_privileges() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = load_libc()
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no_new_privs")
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user had undone it

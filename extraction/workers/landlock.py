@@ -5,6 +5,8 @@ import os
 import struct
 from collections.abc import Iterable
 
+from extraction.workers.libc import load_libc
+
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # system calls, the same on all architectures
 VERSION_FLAG = 1
 PATH_BENEATH = 1
@@ -43,7 +45,7 @@ def restrict(ruleset: int) -> None:
 
 
 def _call(number: int, *arguments: int | bytes | None) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = load_libc()
     libc.syscall.restype = ctypes.c_long
     wide = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
     result: int = libc.syscall(ctypes.c_long(number), *wide)

@@ -9,7 +9,10 @@ import os
 import platform
 import struct
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
+
+from extraction.workers.libc import load_libc
 
 PR_SET_SECCOMP = 22  # prctl(2)
 SECCOMP_MODE_FILTER = 2
@@ -109,6 +112,12 @@ class _Filter(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
+def prepare() -> None:
+    """Make what all processes have in common of their filters, so that those that are forked later need not."""
+    if (architecture := ARCHITECTURES.get(platform.machine())) is not None:
+        _compile(architecture)
+
+
 def restrict() -> None:
     """Filter this process's system calls for good; it must have given up new privileges (PR_SET_NO_NEW_PRIVS).
 
@@ -118,14 +127,19 @@ def restrict() -> None:
     architecture = ARCHITECTURES.get(platform.machine())
     if architecture is None:
         raise OSError(errno.ENOSYS, "no filter for this processor")
-    program = b"".join(_list_instructions(architecture, os.getpid()))
-    libc = ctypes.CDLL(None, use_errno=True)
+    program = _compile(architecture) + b"".join(_list_last_instructions(architecture, os.getpid()))
+    libc = load_libc()
     chosen = _Filter(len(program) // 8, program)
     if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(chosen), 0, 0):
         raise OSError(ctypes.get_errno(), "no filter of system calls")
 
 
-def _list_instructions(architecture: Architecture, process_id: int) -> Iterable[bytes]:
+@cache
+def _compile(architecture: Architecture) -> bytes:
+    return b"".join(_list_instructions(architecture))
+
+
+def _list_instructions(architecture: Architecture) -> Iterable[bytes]:
     audit_value, column = architecture
     yield _instruction(LOAD_WORD, ARCHITECTURE_OFFSET)
     yield _instruction(JUMP_IF_EQUAL, audit_value, if_so=1)
@@ -141,7 +155,10 @@ def _list_instructions(architecture: Architecture, process_id: int) -> Iterable[
     yield from _allow_values(FCNTL[column], 1, HARMLESS_FCNTLS)
     yield from _allow_values(IOCTL[column], 1, HARMLESS_IOCTLS)
     yield from _allow_values(PRLIMIT[column], 0, (0,))  # itself
-    yield from _allow_values(TGKILL[column], 0, (process_id,))  # abort(3)
+
+
+def _list_last_instructions(architecture: Architecture, process_id: int) -> Iterable[bytes]:
+    yield from _allow_values(TGKILL[architecture.column], 0, (process_id,))  # abort(3)
     yield _instruction(RETURN, RET_ENOSYS)
 
 

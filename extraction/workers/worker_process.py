@@ -36,6 +36,9 @@ def work(orders: int, confinement: Confinement, memory_bytes: int) -> NoReturn:
     try:
         _keep_descriptors(orders, confinement)
         waiting.keep_own_account()
+        for kind, most in LIMITS:
+            resource.setrlimit(kind, (most, most))
+        confinement.enter_early()
         if _receive_task():
             _limit_memory(memory_bytes + os.fstat(FILE).st_size)  # the file is mapped
             try:
@@ -74,8 +77,6 @@ def _receive_task() -> bool:
 def _answer(confinement: Confinement) -> list[bytes]:
     task: Task = pickle.loads(read_message(lambda count: os.read(CHANNEL, count)))  # noqa: S301  the server's own
     _write(BEGUN)
-    for kind, most in LIMITS:
-        resource.setrlimit(kind, (most, most))
     _limit_processor_time(math.ceil(task.cpu_seconds))
     confinement.enter()
     try:
