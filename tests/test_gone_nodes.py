@@ -45,7 +45,8 @@ class SlowMailServer(MailServer):
 def test_who_comes_back_first_does_not_send_the_mail_that_another_node_sends(
     tmp_path: Path, restarted: FragilePostgres
 ) -> None:
-    mails = SlowMailServer().start()
+    mails = SlowMailServer()
+    mails.start()
     one, other = (Server(tmp_path / name, restarted.url, **smtp(mails.port)).start() for name in "ab")
     alice, bob = register(one, "alice"), register(other, "bob")
     alice.client.post("/send-notification", json={"email": bob.email, "message": "under way"})
