@@ -21,7 +21,7 @@ _SENTENCES = {
     TEXT_INCOMPLETE: "Text is missing on {pages}, which need fonts that are neither in the file nor on this server.",
     FONTS_MISSING: "Pictures of {pages} lack characters, because fonts are neither in the file nor on this server.",
     TABLES_TRUNCATED: "There are more lines on {pages} than are searched for tables: no tables are listed.",
-    ATTACHMENTS: "The file is a portfolio: the documents attached to it were not read, only its cover page was.",
+    ATTACHMENTS: "Files are attached to the document, as in a portfolio: they were not read, only its own pages were.",
     XFA_FORM: "The file is an XFA form, which only Adobe's programs show: its fields were not read.",
     REPAIRED: "The file is damaged. It was repaired, and what could be rebuilt was read.",
 }

@@ -33,7 +33,7 @@ DOORS = {
         "extraction.page.textpage",
     },
     "pdfplumber": {"extraction.page.chars", "extraction.plumber"},
-    "pikepdf": {"extraction.page.layers", "extraction.page.structure"},
+    "pikepdf": {f"extraction.page.{name}" for name in ("boxes", "layers", "repair", "structure")},
     "PIL": {"extraction.pictures"},
     "xlsxwriter": {"extraction.tables.tabular"},
     "smtplib": {"delivery.smtp"},

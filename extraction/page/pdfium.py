@@ -24,10 +24,12 @@ from extraction.page.directions import ArrangedText
 from extraction.page.edges import find_edges
 from extraction.page.geometry import LIMIT, Edges, Matrix, bounded, is_apart, is_on_earth, transform_box
 from extraction.page.objects import PageObjects
-from extraction.page.structure import read_structure, read_xmp, repair
+from extraction.page.repair import Repaired, repair
+from extraction.page.structure import read_structure
 from extraction.page.textpage import NoTextError
 from extraction.page.wordboxes import read_tokens
 from extraction.page.words import read_words
+from extraction.page.xmp import read_xmp
 from extraction.values import Box, CellWord, Note, Point, open_file
 
 MAXIMUM_PIXELS = 4_000_000  # of a picture
@@ -81,37 +83,60 @@ class Document:
                 raise BadPdfError("Error processing PDF: the file is empty.")
             content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)  # PDFium opens files by name only
             self._held: mmap.mmap | bytes = content  # what PDFium reads
-            self._document = self._open(content, password)
+            self._password = password
+            self._document = self._open(content)
             self.encrypted = self.encrypted or pdfium.FPDF_GetSecurityHandlerRevision(self._document) >= 0
             is_small = len(self._held) <= SMALL
             read = io.BytesIO(self._held[:]) if is_small or isinstance(self._held, bytes) else opened
-            self._structure = read_structure(read, password)
-        self._has_hidden_layers = self._structure.marked is not None
-        if self._structure.marked is not None:
-            pdfium.FPDF_CloseDocument(self._document)
-            self._document = self._load(self._structure.marked, None)
-            if not self._document:
-                raise UnreadableError
+            self._structure = read_structure(read, self._password)
+            if self._structure.is_damaged:
+                self._mend(content)
+        self._has_hidden_layers = self._structure.has_hidden_layers
+        if self._structure.rewritten is not None:
+            self._load_instead(self._structure.rewritten)
         self.page_count: int = max(0, pdfium.FPDF_GetPageCount(self._document))
         self._forms = Forms(self._document)
 
-    def _open(self, content: mmap.mmap, password: str | None) -> Any:
-        for secret in _encodings(password):
+    def _open(self, content: mmap.mmap) -> Any:
+        for password, secret in _list_secrets(self._password):
             document = self._load(content, secret)
             is_refused = not document and pdfium.FPDF_GetLastError() != pdfium.FPDF_ERR_PASSWORD
             if is_refused and (start := content.find(b"%PDF-")) > 0:  # after junk
                 document = self._load(content[start:], secret)
             if document:
+                self._password = password
                 return document
         if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD:
             raise PasswordRequiredError
-        repaired = repair(content[:], password)
+        repaired = repair(content[:], self._password)
         document = repaired and self._load(repaired.content, None)
         if not document:
             raise UnreadableError
-        self._findings.append(REPAIRED)
-        self.encrypted = repaired is not None and repaired.was_encrypted
+        self._note_repair(repaired)
         return document
+
+    def _mend(self, content: mmap.mmap) -> None:
+        """Read the damaged file as qpdf repairs it, which loses less than PDFium does, if it can."""
+        if REPAIRED in self._findings:
+            return
+        try:
+            repaired = repair(content[:], self._password, thoroughly=False)
+        except PasswordRequiredError:
+            repaired = None
+        self._note_repair(repaired)
+        if repaired is not None:
+            self._load_instead(repaired.content)
+            self._structure = read_structure(io.BytesIO(repaired.content), None)
+
+    def _note_repair(self, repaired: Repaired | None) -> None:
+        self._findings.append(REPAIRED)
+        self.encrypted = self.encrypted or (repaired is not None and repaired.was_encrypted)
+
+    def _load_instead(self, content: bytes) -> None:
+        pdfium.FPDF_CloseDocument(self._document)
+        self._document = self._load(content, None)
+        if not self._document:
+            raise UnreadableError
 
     def _load(self, content: mmap.mmap | bytes, secret: bytes | None) -> Any:
         self._held = content  # PDFium keeps its address
@@ -121,7 +146,7 @@ class Document:
     @property
     def findings(self) -> list[str]:
         """The warnings about the file as a whole."""
-        return self._findings + self._structure.warnings
+        return [*self._findings, *self._structure.warnings]
 
     def __enter__(self) -> Self:
         return self
@@ -304,14 +329,14 @@ def _render(page: Any, width: int, forms: Forms) -> Picture:
     return Picture(columns, rows, stride, pixels, columns / page_width, rows / page_height)
 
 
-def _encodings(password: str | None) -> list[bytes | None]:
-    """Return the encodings of a password: UTF-8 in new files, Latin-1 in old ones."""
+def _list_secrets(password: str | None) -> list[tuple[str | None, bytes | None]]:
+    """Return the encodings of a password, UTF-8 in new files, Latin-1 in old ones; and none, which may do as well."""
     if password is None:
-        return [None]
-    encodings: list[bytes | None] = [password.encode("utf-8", "replace")]
+        return [(None, None)]
+    secrets: list[tuple[str | None, bytes | None]] = [(password, password.encode("utf-8", "replace"))]
     if not password.isascii():
-        encodings.append(password.encode("latin-1", "replace"))
-    return encodings
+        secrets.append((password, password.encode("latin-1", "replace")))
+    return [*secrets, (None, None)]
 
 
 def _display_matrix(page: Any) -> Matrix:

@@ -1,7 +1,7 @@
 """What a worker gives up before it reads a file, so that a file that takes it over gains nothing.
 
-Not root, no privileges to regain, no files but fonts, no writing, no sockets, programs, processes, or signals to
-others. It keeps its descriptors: the file, and the socket for its answer.
+Not root, no privileges to regain, no files but fonts and random numbers, no writing, no sockets, programs, processes,
+or signals to others. It keeps its descriptors: the file, and the socket for its answer.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from extraction.page.fonts import FONT_FOLDERS
 from extraction.workers import landlock, seccomp
 from extraction.workers.libc import load_libc
 
+RANDOM_DEVICE = "/dev/urandom"  # qpdf opens no file in AES-256 without it
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38  # prctl(2)
 NOBODY = 65534
 LAST = "seccomp"
@@ -37,7 +38,7 @@ class Confinement:
             self._steps[LAST] = seccomp.restrict
             seccomp.prepare()
             with contextlib.suppress(OSError):  # the trial finds out, too
-                self.ruleset = landlock.make_ruleset(FONT_FOLDERS)
+                self.ruleset = landlock.make_ruleset([*FONT_FOLDERS, RANDOM_DEVICE])
         self.missing = self._try_all()
         for name in self.missing:
             self._steps.pop(name, None)

@@ -1,4 +1,4 @@
-"""Landlock (landlock(7)): a process that may read some folders and do nothing else with files, ports and signals."""
+"""Landlock (landlock(7)): a process that may read some places and do nothing else with files, ports and signals."""
 
 import ctypes
 import os
@@ -16,8 +16,8 @@ ALL_PORTS = 0b11  # bind, connect; from version 4
 ALL_SCOPES = 0b11  # abstract UNIX sockets, signals; from version 6
 
 
-def make_ruleset(folders: Iterable[str]) -> int:
-    """Return the descriptor of rules by which files in *folders* may be read, and nothing else.
+def make_ruleset(places: Iterable[str]) -> int:
+    """Return the descriptor of rules by which *places*, files or all that is in folders, may be read, and nothing else.
 
     Raises:
         OSError: if the kernel has no Landlock.
@@ -27,13 +27,14 @@ def make_ruleset(folders: Iterable[str]) -> int:
     handled = [files, *([ALL_PORTS] if version >= 4 else []), *([ALL_SCOPES] if version >= 6 else [])]
     attributes = struct.pack(f"={len(handled)}Q", *handled)
     ruleset = _call(CREATE_RULESET, attributes, len(attributes), 0)
-    for folder in folders:
+    for place in places:
         try:
-            descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-        except OSError:  # this system has no such folder
+            descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
+        except OSError:  # this system has no such place
             continue
+        rights = READ_FILE | READ_DIR if os.path.isdir(place) else READ_FILE  # noqa: PTH112
         try:
-            _call(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", READ_FILE | READ_DIR, descriptor), 0)
+            _call(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
         finally:
             os.close(descriptor)
     return ruleset

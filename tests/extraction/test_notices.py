@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from pikepdf import Array, Dictionary, Name, Pdf, Stream
+from pikepdf import Array, Dictionary, Encryption, Name, ObjectStreamMode, Pdf, Stream
 
 from errors import BadPdfError
 from extraction.notices import Finding, to_warnings
@@ -71,6 +71,54 @@ def test_a_file_with_a_wrong_cross_reference_table_is_told(reader: FileReader) -
     assert reader.read_text(broken) == "Hello"
 
 
+@pytest.mark.parametrize("last", [b"endobj", b"endstream"])
+def test_the_last_object_of_a_file_cut_off_is_read(reader: FileReader, last: bytes) -> None:
+    whole = write_page(HELLO)
+
+    assert reader.read_text(whole[: whole.rindex(last)]) == "Hello"
+
+
+def test_objects_without_an_end_are_read(reader: FileReader) -> None:
+    assert reader.read_text(write_page(HELLO).replace(b"endobj\n", b"")) == "Hello"
+
+
+def test_objects_in_object_streams_are_read_though_the_file_is_cut_off(reader: FileReader) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        whole = save(pdf, object_stream_mode=ObjectStreamMode.generate)
+    extraction = reader.extract(whole[: whole.rindex(b"/XRef")])
+
+    assert extraction.pages[0].text == "Hello"
+    assert [warning.code for warning in extraction.warnings] == ["repaired"]
+
+
+def test_pages_are_read_though_their_list_is_cut_off(reader: FileReader) -> None:
+    page = b"<</Type /Page /Parent 9 0 R /MediaBox [0 0 612 792] /Contents 2 0 R /Resources <<%s>>>>" % FONT
+    whole = write_pdf([page, stream(HELLO), CATALOG])
+
+    assert reader.read_text(whole[: whole.rindex(b"3 0 obj")]) == "Hello"
+
+
+def test_an_encrypted_file_that_is_cut_off_opens_with_its_password(reader: FileReader) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        new = save(pdf, encryption=Encryption(owner="b", user="", R=6))
+        old = save(pdf, encryption=Encryption(owner="b", user="", R=4))
+
+    extraction = reader.extract(new[: new.rindex(b"xref\n0")])
+    assert (extraction.pages[0].text, extraction.encrypted) == ("Hello", True)
+    with pytest.raises(BadPdfError):  # its key needs the trailer
+        reader.extract(old[: old.rindex(b"xref\n0")])
+
+
+def test_a_damaged_file_tells_what_else_it_holds(reader: FileReader) -> None:
+    with Pdf.open(io.BytesIO(write_with_xmp(XMP.encode()))) as pdf:
+        pdf.Root.Collection = Dictionary(Type=Name.Collection)
+        whole = save(pdf)
+    extraction = reader.extract(whole[: whole.rindex(b"xref\n0")])
+
+    assert [warning.code for warning in extraction.warnings] == ["repaired", "attachments"]
+    assert extraction.metadata["Title"] == "Title by XMP"
+
+
 def test_a_repaired_file_has_pictures(reader: FileReader) -> None:
     whole = write_page(HELLO)
 
@@ -94,6 +142,28 @@ def test_what_cannot_be_repaired_is_a_bad_pdf(reader: FileReader) -> None:
 # What else a file holds
 
 
+@pytest.mark.parametrize("revision", [2, 3, 4, 6])
+def test_an_encrypted_file_that_needs_no_password_is_read_with_any(reader: FileReader, revision: int) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        how = Encryption(owner="b", user="", R=revision, aes=revision > 3, metadata=revision > 3)  # type: ignore[arg-type]
+        locked = save(pdf, encryption=how)
+
+    for password in (None, "another", "b"):
+        extraction = reader.extract(locked, password=password)
+        assert (extraction.pages[0].text, extraction.encrypted, extraction.warnings) == ("Hello", True, [])
+
+
+def test_layers_are_off_in_an_encrypted_file_with_xmp_too(reader: FileReader) -> None:
+    content = HELLO + b" /OC /P BDC BT /F1 12 Tf 72 700 Td (unseen) Tj ET EMC"
+    page = write_page(content, b"<</Type /OCG /Name (a)>>", resources=b"/Properties <</P 5 0 R>>")
+    with Pdf.open(io.BytesIO(page)) as pdf:
+        pdf.Root.OCProperties = Dictionary(OCGs=[pdf.get_object(5, 0)], D=Dictionary(OFF=[pdf.get_object(5, 0)]))
+        pdf.Root.Metadata = Stream(pdf, XMP.encode())
+        locked = save(pdf, encryption=Encryption(owner="b", user="a", R=6))
+
+    assert reader.extract(locked, password="a").pages[0].text == "Hello"
+
+
 def test_a_portfolio_is_told(reader: FileReader) -> None:
     with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
         pdf.attachments["inside.pdf"] = write_page(HELLO)
@@ -103,10 +173,18 @@ def test_a_portfolio_is_told(reader: FileReader) -> None:
     assert reader.list_warnings(portfolio) == [("attachments", [])]
 
 
-def test_an_xfa_form_is_told(reader: FileReader) -> None:
+def test_attached_files_are_told(reader: FileReader) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        pdf.attachments["sheet.csv"] = b"1,2"
+
+        assert reader.list_warnings(save(pdf)) == [("attachments", [])]
+
+
+@pytest.mark.parametrize("rendering", [True, False])
+def test_an_xfa_form_is_told(reader: FileReader, rendering: bool) -> None:
     with Pdf.open(io.BytesIO(write_page(b"BT /F1 12 Tf 72 720 Td (Please wait...) Tj ET"))) as pdf:
         pdf.Root.AcroForm = Dictionary(Fields=Array([]), XFA=Stream(pdf, b"<xdp:xdp xmlns:xdp='x'/>"))
-        pdf.Root.NeedsRendering = True
+        pdf.Root.NeedsRendering = rendering
         form = save(pdf)
 
     assert reader.list_warnings(form) == [("xfa_form", [])]
@@ -139,6 +217,24 @@ def test_metadata_come_from_xmp_where_the_information_dictionary_has_none(reader
         "CreationDate": "2024-03-05T10:00:00Z",
         "Creator": "Another tool",
     }
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-8-sig"])
+def test_xmp_comes_in_any_encoding(reader: FileReader, encoding: str) -> None:
+    packet = write_with_xmp(XMP.replace("Title by XMP", "Übersicht").encode(encoding))
+
+    assert reader.extract(packet).metadata["Title"] == "Übersicht"
+
+
+def test_the_default_language_of_xmp_is_taken_wherever_it_stands(reader: FileReader) -> None:
+    languages = XMP.replace('"x-default"', '"en"').replace('xml:lang="de"', 'xml:lang="x-default"')
+
+    assert reader.extract(write_with_xmp(languages.encode())).metadata["Title"] == "Titel"
+
+
+@pytest.mark.parametrize("damaged", [XMP.replace("by XMP", "& more"), XMP[: XMP.index("<dc:creator>")]])
+def test_damaged_xmp_is_read_up_to_where_it_is_damaged(reader: FileReader, damaged: str) -> None:
+    assert reader.extract(write_with_xmp(damaged.encode())).metadata["Title"].startswith("Title")
 
 
 @pytest.mark.parametrize("xmp", [b"", b"<no xml", b"<a>" * 5000, b"\xff\xfe\0\0"])

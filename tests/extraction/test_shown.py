@@ -74,6 +74,18 @@ def test_a_ticked_box_is_drawn(reader: FileReader) -> None:
     assert reader.count_dark(open_box, box) == 0
 
 
+@pytest.mark.parametrize(("sign", "shown"), [(b"4", "✔"), (b"8", "✘"), (b"l", "●")])
+def test_a_ticked_box_without_an_appearance_is_drawn_and_read(reader: FileReader, sign: bytes, shown: str) -> None:
+    about = b"/AS /%s /MK <</CA (%s)>>"
+    files = [
+        write_annotated(LABELS, write_field(b"Btn", 2, b"/Yes", about % (state, sign)), form=b"/NeedAppearances true")
+        for state in (b"Yes", b"Off")
+    ]
+
+    assert [shown in reader.read_text(file) for file in files] == [True, False]
+    assert [reader.count_dark(file, (130, 792 - 656, 330, 792 - 634)) > 10 for file in files] == [True, False]
+
+
 def test_hidden_fields_and_the_letters_of_passwords_are_not_shown(reader: FileReader) -> None:
     hidden = write_field(b"Tx", 0, b"(unseen)").replace(b"/F 4", b"/F 6")
     password = write_field(b"Tx", 1, b"(secret)", b"/Ff 8192")
