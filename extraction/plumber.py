@@ -13,7 +13,7 @@ from pdfminer.pdfdocument import PDFPasswordIncorrect
 
 from errors import BadPdfError, PasswordRequiredError
 from extraction.page.chunks import Token
-from extraction.page.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth
+from extraction.page.geometry import MINIMUM_LINE_LENGTH, Edges, is_on_earth, surround
 from extraction.values import MAXIMUM_WORDS, Box, CellWord, Note, Point, open_file
 
 _maps: dict[str, tuple[int, int]] = {}  # where a map is held, as compressed JSON
@@ -97,6 +97,35 @@ class Document:
         return None
 
 
+class _Run:
+    """Characters that stand below each other, or beside each other."""
+
+    def __init__(self, text: str, box: Box) -> None:
+        self.text = text
+        self.box = box
+        self._last = box
+        self._way: bool | None = None  # downwards?
+
+    @property
+    def is_vertical(self) -> bool:
+        return self._way is True
+
+    def append(self, text: str, box: Box) -> bool:
+        """Add the next character, if it goes on the same way; return whether it does."""
+        x0, top, x1, bottom = self._last
+        across, down = (box[0] + box[2] - x0 - x1) / 2, (box[1] + box[3] - top - bottom) / 2
+        size = max(x1 - x0, bottom - top)
+        is_below = 2 * abs(across) < size and 0 < down < 2 * size
+        is_beside = 2 * abs(down) < size and 0 < across < 2 * size
+        if not (is_below or is_beside) or self._way not in (None, is_below):
+            return False
+        self.text += text
+        self._way = is_below
+        self._last = box
+        self.box = surround((self.box, box))
+        return True
+
+
 class Page:
     """A page that pdfplumber has read: a `reader.Page`."""
 
@@ -120,19 +149,29 @@ class Page:
         return "\n".join(columns) if columns else str(self._page.extract_text())
 
     def _find_columns(self) -> list[str]:
-        """Return the columns of vertical writing, as in Japanese, from the right; none if most text is level."""
-        chars = [char for char in self._page.chars if not char["text"].isspace()]
-        columns: list[tuple[float, float, str]] = []
-        last: dict[str, Any] | None = None
-        for char in chars:
-            x, top, text = char["x0"], char["top"], char["text"]
-            is_below = last is not None and abs(x - last["x0"]) < char["width"] / 2 and top > last["top"]
-            if last is not None and is_below and top < last["bottom"] + char["height"]:
-                columns[-1] = (*columns[-1][:2], columns[-1][2] + text)
+        """Return the columns of vertical writing, as in Japanese, from the right, in tiers from top to bottom, with the
+        level lines above, between and below them; none if most text is level.
+        """
+        runs: list[_Run] = []
+        count = 0
+        for char in self._page.chars:
+            if char["text"].isspace():
+                continue
+            box = (char["x0"], char["top"], char["x1"], char["bottom"])
+            count += 1
+            if not runs or not runs[-1].append(char["text"], box):
+                runs.append(_Run(char["text"], box))
+        if 2 * sum(len(run.text) for run in runs if run.is_vertical) <= count:
+            return []
+        tiers: list[list[_Run]] = []
+        lowest = 0.0
+        for run in sorted(runs, key=lambda run: run.box[1]):
+            if tiers and run.box[1] < lowest:
+                tiers[-1].append(run)
             else:
-                columns.append((-x, top, text))
-            last = char
-        return [text for _, _, text in sorted(columns)] if 2 * len(columns) < len(chars) else []
+                tiers.append([run])
+            lowest = max(lowest, run.box[3])
+        return [run.text for tier in tiers for run in sorted(tier, key=lambda run: -run.box[2])]
 
     def read_words(self) -> list[tuple[str, Box]]:
         """Return the words from top to bottom, at most 20,000."""

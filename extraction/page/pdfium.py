@@ -36,6 +36,10 @@ MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text for want of fonts
 SMALL = 1 << 20  # bytes of a file of which a copy costs less than the calls that read it
+MANY_PATHS = 100  # of a page without text: a drawing, or letters as outlines
+MARGINAL_CHARACTERS = 120  # of a header and a footer, that are put on a scan
+MOST_OF_PAGE = 0.7  # of its area, that the pictures of a scan cover
+MARGIN = 0.1  # of its size, in which they stand
 MAX_LABEL_CHARACTERS = 64
 MAX_METADATA_BYTES = 1_000_000  # of UTF-16, of one entry
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
@@ -285,8 +289,20 @@ class Page:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it shows pictures and nothing that can be read."""
-        return bool(self._objects.images) and not self._text.string.strip()
+        """Whether it shows pictures, or is drawn, and there is nothing to read but the header or footer of a scan."""
+        text = self._text.string.strip()
+        if not text:
+            return bool(self._objects.images) or len(self._objects.paths) >= MANY_PATHS
+        if not self._objects.images or len(text) > MARGINAL_CHARACTERS:
+            return False
+        width, height = self.width, self.height
+        covered = sum(map(_area, (_intersect(self._shown, image) for image in self._objects.images)))
+        if covered < MOST_OF_PAGE * _area(self._shown):
+            return False
+        boxes = self.find_boxes(0, len(self._text.string))
+        return bool(boxes) and all(
+            box[3] < MARGIN * height or box[1] > height - MARGIN * height or box[2] < MARGIN * width for box in boxes
+        )
 
     def read_cell_words(self) -> list[CellWord]:
         return read_cell_words(self._text, self._to_display)
@@ -304,6 +320,14 @@ class Page:
         left, top = self.corner
         x0, y0, x1, y1 = self._display(box)
         return (x0 - left, y0 - top, x1 - left, y1 - top)
+
+
+def _intersect(box: Box, other: Box) -> Box:
+    return (max(box[0], other[0]), max(box[1], other[1]), min(box[2], other[2]), min(box[3], other[3]))
+
+
+def _area(box: Box) -> float:
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
 def _render(page: Any, width: int, forms: Forms) -> Picture:

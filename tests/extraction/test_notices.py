@@ -24,6 +24,20 @@ def test_pages_of_pictures_are_told_with_their_numbers(reader: FileReader) -> No
     assert reader.list_warnings(write_pages([HELLO, SCAN, SCAN])) == [("no_text", [2, 3])]
 
 
+def test_a_scan_with_a_page_number_is_a_page_without_text(reader: FileReader) -> None:
+    number, sentence = (b" BT /F1 12 Tf 300 %d Td (Page 3 of 9) Tj ET" % y for y in (20, 400))
+
+    assert reader.list_warnings(write_page(SCAN + number)) == [("no_text", [1])]
+    assert reader.list_warnings(write_page(SCAN + sentence)) == []
+
+
+def test_letters_that_are_drawn_as_outlines_are_told(reader: FileReader) -> None:
+    outlines = b"".join(b"%d 700 m %d 705 l %d 702 l f " % (x, x + 2, x + 4) for x in range(72, 572, 4))
+
+    assert reader.list_warnings(write_page(outlines)) == [("no_text", [1])]
+    assert reader.list_warnings(write_page(outlines + HELLO)) == []
+
+
 def test_a_blank_page_is_no_loss(reader: FileReader) -> None:
     assert reader.list_warnings(write_pages([HELLO, b""])) == []
 

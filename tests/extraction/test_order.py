@@ -188,13 +188,14 @@ def test_a_table_without_rules_is_read_by_rows(reader: FileReader) -> None:
 WRITING = ["吾輩は猫である", "名前はまだ無い", "どこで生れたか"]
 
 
-def draw_vertically(*columns: str) -> bytes:
+def draw_vertically(*columns: str, others: bytes = b"") -> bytes:
     """Return a page of columns from the right, in a font that is not in the file."""
-    drawn = b"".join(
+    drawn = others + b"".join(
         b"BT /F2 14 Tf 1 0 0 1 %d 700 Tm <%s> Tj ET\n" % (400 - 24 * number, text.encode("utf-16-be").hex().encode())
         for number, text in enumerate(columns)
     )
-    font = b"/Font <</F2 <</Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /UniJIS-UCS2-V"
+    font = b"/Font <</F1 <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>"
+    font += b" /F2 <</Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /UniJIS-UCS2-V"
     font += b" /DescendantFonts [5 0 R]>>>>"
     descendant = b"<</Type /Font /Subtype /CIDFontType0 /BaseFont /Ryumin-Light /FontDescriptor 6 0 R"
     descendant += b" /CIDSystemInfo <</Registry (Adobe) /Ordering (Japan1) /Supplement 2>>>>"
@@ -211,7 +212,18 @@ def test_vertical_columns_are_read_from_the_right(reader: FileReader, columns: l
 def test_pdfplumber_reads_vertical_columns_from_the_right_too(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(draw_vertically(*WRITING))
 
-    with plumber.Document(tmp_path / "a.pdf") as document:
+    assert read_by_pdfplumber(tmp_path / "a.pdf") == "\n".join(WRITING)
+
+
+def test_pdfplumber_reads_level_lines_above_and_below_vertical_columns(tmp_path: Path) -> None:
+    level = b"BT /F1 16 Tf 80 740 Td (A title) Tj ET BT /F1 9 Tf 300 40 Td (12) Tj ET\n"
+    (tmp_path / "a.pdf").write_bytes(draw_vertically(*WRITING, others=level))
+
+    assert read_by_pdfplumber(tmp_path / "a.pdf").replace(" ", "") == "\n".join(["Atitle", *WRITING, "12"])
+
+
+def read_by_pdfplumber(path: Path) -> str:
+    with plumber.Document(path) as document:
         page = document.open_page(0)
         assert page is not None
-        assert page.read_text() == "\n".join(WRITING)
+        return page.read_text()
