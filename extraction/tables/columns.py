@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from extraction.page.chunks import Chunk, Line, Token
+from extraction.page.chunks import GAP, Chunk, Line, Token
 
 CROWDED = 0.66  # of the 80th percentile of the lines' chunks: the lines that show all columns
 TOLERANCE = 0.10  # of those lines may cover a gutter
 TOLERANT_LINES = 10  # from as many lines on; fewer must agree
+LEAST_GUTTER = 0.12  # line heights
 OVERHANG = 0.4  # of a chunk, or of the column beside its own, may lie in each other
 WIDE = 0.5  # line heights: a gap inside a chunk where a gutter may part it
 
@@ -37,7 +38,30 @@ def find_columns(lines: Sequence[Line]) -> list[Interval]:
     crowded = [line for line in several if len(line.chunks) >= CROWDED * usual]
     allowed = int(TOLERANCE * len(crowded)) if len(crowded) >= TOLERANT_LINES else 0
     height = sorted(line.height for line in crowded)[len(crowded) // 2]
-    return _covered([Interval(chunk.x0, chunk.x1) for line in crowded for chunk in line.chunks], allowed, 0.12 * height)
+    least = LEAST_GUTTER * height
+    columns = _covered([Interval(chunk.x0, chunk.x1) for line in crowded for chunk in line.chunks], allowed, least)
+    return _add_sparse(columns, crowded, height) if allowed else columns
+
+
+def _add_sparse(columns: list[Interval], lines: Sequence[Line], height: float) -> list[Interval]:
+    """Return the columns with those between them that only a head and few figures, such as totals, fill."""
+    least = LEAST_GUTTER * height
+    lefts = [x0 for x0, _ in columns]
+    rights = [x1 for _, x1 in columns]
+    free: list[Chunk] = []
+    for line in lines:
+        for chunk in line.chunks:
+            place = bisect_right(lefts, chunk.x0)
+            if 0 < place < len(columns) and rights[place - 1] + least < chunk.x0 and chunk.x1 < lefts[place] - least:
+                free.append(chunk)
+    if not free:
+        return columns  # the usual case
+    added = [
+        Interval(x0, x1)
+        for x0, x1 in _covered([Interval(chunk.x0, chunk.x1) for chunk in free], 0, GAP * height)
+        if {chunk.number for chunk in free if x0 <= chunk.x0 <= x1} == {True, False}
+    ]
+    return sorted([*columns, *added])
 
 
 def _covered(intervals: list[Interval], allowed: int, least: float) -> list[Interval]:

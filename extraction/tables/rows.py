@@ -46,6 +46,8 @@ class _HeadCell:
 
 def lay_out(placed: list[PlacedLine], columns: Sequence[Interval], rules: Rules) -> Layout:
     head_count = find_head(placed, columns, rules)
+    if head_count:
+        head_count += _count_lower_heads(placed[head_count:], columns, rules)
     head = _arrange_head(placed[:head_count], columns, rules)
     level_count = 1 + max((cell.level for cell in head), default=-1)
     data: list[list[str | None]] = [[""] * len(columns) for _ in range(level_count)]
@@ -56,11 +58,8 @@ def lay_out(placed: list[PlacedLine], columns: Sequence[Interval], rules: Rules)
         _put(data, spans, "\n".join(top.texts), (top.level, top.first, max(bottom, top.level), top.last))
         below[top.first : top.last + 1] = [top.level] * (top.last + 1 - top.first)
     body = placed[head_count:]
-    lower = _count_lower_heads(body, columns, rules) if head_count else 0
-    head_rows = level_count
     for row in _join_lines(body, columns, rules):
         number = len(data)
-        head_rows += any(line is other for line in row for other in body[:lower])
         data.append([""] * len(columns))
         texts: dict[tuple[int, int], list[str]] = {}
         for line in row:
@@ -71,7 +70,7 @@ def lay_out(placed: list[PlacedLine], columns: Sequence[Interval], rules: Rules)
                 texts.setdefault(key, []).append(cell.chunk.text)
         for (first, last), lines in texts.items():
             _put(data, spans, "\n".join(lines), (number, first, number, last))
-    return Layout(data, sorted(spans), head_rows)
+    return Layout(data, sorted(spans), level_count)
 
 
 def _put(data: list[list[str | None]], spans: list[Span], text: str, span: Span) -> None:
@@ -148,8 +147,7 @@ def _arrange_head(placed: Sequence[PlacedLine], columns: Sequence[Interval], rul
     found: list[_HeadCell] = []
     lowest: list[_HeadCell | None] = [None] * len(columns)
     for number, (line, cells) in enumerate(placed):
-        below = placed[number + 1].line if number + 1 < len(placed) else None
-        for cell in _widen(line, cells, below, columns, rules):
+        for cell in _widen(line, cells, placed[number + 1 :], columns, rules):
             above = [lowest[column] for column in range(cell.first, cell.last + 1)]
             same = above[0]
             if (
@@ -170,68 +168,111 @@ def _arrange_head(placed: Sequence[PlacedLine], columns: Sequence[Interval], rul
 
 
 def _part_stacked(number: int, placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: Rules) -> PlacedLine:
-    """Part the cells in the middle of a stack whose next line above or below has a cell in each of their columns."""
+    """Part the cells in the middle of a stack that have a part for each of their columns."""
     line = placed[number]
     begun = {cell.first for cell in placed[number - 1].cells if cell.first == cell.last} if number else set()
     cells: list[Cell] = []
     for cell in line.cells:
         parts = [cell]
-        if (
-            cell.first < cell.last
-            and begun & set(range(cell.first, cell.last + 1))
-            and any(
-                {other.first for other in near.cells if other.first == other.last}
-                >= set(range(cell.first, cell.last + 1))
-                and not rules.between(
-                    min(near.line.middle, line.line.middle),
-                    max(near.line.middle, line.line.middle),
-                    columns[cell.first].x0,
-                    columns[cell.last].x1,
-                    0.6,
-                )
-                for near in placed[max(0, number - 1) : number + 2]
-                if near is not line
-            )
-        ):
+        own = set(range(cell.first, cell.last + 1))
+        if len(own) > 1 and begun & own and _may_part(cell, number, placed, columns, rules):
             chunks = split_at_gutters(cell.chunk, columns, lambda left, right: True)
-            if len(chunks) == cell.last - cell.first + 1:
+            if len(chunks) == len(own):
                 parts = [Cell(cell.first + place, cell.first + place, chunk) for place, chunk in enumerate(chunks)]
         cells += parts
     return PlacedLine(line.line, cells)
 
 
+def _may_part(
+    cell: Cell, number: int, placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: Rules
+) -> bool:
+    """Whether no rule comes between the cell and the line above, or the next, with a cell for each of its columns.
+
+    A cell that lies over two gutters at least, and has a word for each column, needs no such line.
+    """
+    if cell.last - cell.first > 1 and len(cell.chunk.tokens) == cell.last + 1 - cell.first:
+        return True
+    own = set(range(cell.first, cell.last + 1))
+    line = placed[number].line
+    return any(
+        {other.first for other in near.cells if other.first == other.last} >= own
+        and not rules.between(
+            min(near.line.middle, line.middle),
+            max(near.line.middle, line.middle),
+            columns[cell.first].x0,
+            columns[cell.last].x1,
+            0.6,
+        )
+        for near in placed[max(0, number - 1) : number + 2]
+        if near.line is not line
+    )
+
+
 def _widen(
-    line: Line, cells: Sequence[Cell], below: Line | None, columns: Sequence[Interval], rules: Rules
+    line: Line, cells: Sequence[Cell], lower: Sequence[PlacedLine], columns: Sequence[Interval], rules: Rules
 ) -> list[Cell]:
-    """Return the cells with the columns that they head: over a rule of their own, else as they are centred."""
+    """Return the cells with the columns that they head: between upright rules, over a rule of their own, else as they
+    are centred; *lower* are the lines of the head below.
+    """
     widened: list[Cell] = []
     for number, cell in enumerate(cells):
-        low = cells[number - 1].last + 1 if number else 0
+        low = widened[-1].last + 1 if widened else 0
         high = cells[number + 1].first - 1 if number + 1 < len(cells) else len(columns) - 1
         first, last = cell.first, cell.last
-        rule = _rule_below(line, cell, below, columns, rules) if below is not None else None
-        if rule is not None:
-            covered = [
-                column
-                for column, (x0, x1) in enumerate(columns)
-                if min(rule[2], x1) - max(rule[0], x0) > 0.5 * (x1 - x0) and low <= column <= high
-            ]
+        below = next((other for other in lower if any(low <= held.first <= high for held in other.cells)), None)
+        covered: list[int] = []
+        if below is not None:
+            limits = _rules_beside(line, cell, columns, rules) or _rule_below(line, cell, below.line, columns, rules)
+            if limits is not None:
+                covered = [
+                    column
+                    for column, (x0, x1) in enumerate(columns)
+                    if min(limits[1], x1) - max(limits[0], x0) > 0.5 * (x1 - x0) and low <= column <= high
+                ]
+                if covered and number + 1 < len(cells) and cells[number + 1].chunk.x1 <= limits[1] + 3:
+                    covered = _share(cell, columns, covered)
             if covered:
                 first, last = min(first, covered[0]), max(last, covered[-1])
-        elif first < last and below is not None:
-            first, last = _centre(cell, columns, max(low, 1), high)
+            elif limits is None and first < last:
+                first, last = _centre(cell, columns, max(low, 1), high)
         widened.append(Cell(first, max(first, last), cell.chunk))
     return widened
 
 
-def _rule_below(line: Line, cell: Cell, below: Line, columns: Sequence[Interval], rules: Rules) -> Box | None:
-    """Return the rule between the cell and the next line, if it is wider than the cell's text but not the table's."""
+def _share(cell: Cell, columns: Sequence[Interval], covered: list[int]) -> list[int]:
+    """Return the first of the *covered* columns over which the cell is centred: those after it are another's."""
+    middle = cell.chunk.x0 + cell.chunk.x1
+    ends = [column for column in covered if column >= cell.last] or covered[-1:]
+    last = min(ends, key=lambda column: abs(columns[covered[0]].x0 + columns[column].x1 - middle))
+    return [column for column in covered if column <= last]
+
+
+def _rules_beside(
+    line: Line, cell: Cell, columns: Sequence[Interval], rules: Rules
+) -> tuple[float, float] | None:
+    """Return the places of the upright rules to the left and the right of the cell; None if one is missing, or if they
+    are the frame of the table.
+    """
+    beside = [x for x, top, _, bottom in rules.vertical if top <= line.middle <= bottom]
+    left = max((x for x in beside if x <= cell.chunk.x0 + 3), default=None)
+    right = min((x for x in beside if x >= cell.chunk.x1 - 3), default=None)
+    if left is None or right is None or (left <= columns[0].x0 and right >= columns[-1].x1):
+        return None
+    return left, right
+
+
+def _rule_below(
+    line: Line, cell: Cell, below: Line, columns: Sequence[Interval], rules: Rules
+) -> tuple[float, float] | None:
+    """Return the ends of the rule between the cell and the next line, if it is wider than the cell's text but not the
+    table's.
+    """
     widest = FULL * (columns[-1].x1 - columns[0].x0)
     for x0, y, x1, _ in rules.horizontal:
         if y > below.middle:
             break
         if line.middle < y and x1 - x0 < widest and x0 <= cell.chunk.x0 + 3 and x1 >= cell.chunk.x1 - 3:
-            return (x0, y, x1, y)
+            return x0, x1
     return None
 
 

@@ -34,8 +34,16 @@ def find_title(bbox: Box, lines: Sequence[Line]) -> str:
     if not stack:
         return ""
     nearest = above[-1]
-    is_sentence = any(is_prose(chunk) for chunk in nearest.chunks) and stack[-1].rstrip().endswith((".", ":", ";", ","))
-    return "" if is_sentence or len(nearest.chunks) > 1 else stack[-1][:MAXIMUM_TITLE_CHARS]
+    if len(nearest.chunks) > 1 and not (len(nearest.chunks) == 2 and nearest.chunks[-1].text.startswith("(")):
+        return ""
+    return "" if _is_sentence(nearest, stack) else stack[-1][:MAXIMUM_TITLE_CHARS]
+
+
+def _is_sentence(nearest: Line, stack: Sequence[str]) -> bool:
+    """Whether the line above the table is the end of a sentence, or of a paragraph of such."""
+    if not any(map(is_prose, nearest.chunks)):
+        return False
+    return any(text.rstrip().endswith((".", ":", ";", ",")) for text in stack[-2:])
 
 
 def _text_over(line: Line, x0: float, x1: float) -> str:

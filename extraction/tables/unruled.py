@@ -21,6 +21,8 @@ from extraction.values import Box
 GIVEN = 0.6  # of a bad grid's text must be in the table that takes its place
 FRAME_PLACES = 4  # of rows and columns, at most, of a page's background with a table cut out of it
 HEAD_LINES = 8  # above the first line of several chunks, below a rule
+LEAST_HEADED = 3  # lines: a title, a head, rows
+_UNIT = re.compile(r"\(.*\)")
 _NOTES = re.compile(r"(?:notes?|sources?)\b", re.IGNORECASE)
 
 
@@ -114,7 +116,7 @@ def _read_block(block: list[Line], zone: list[Line], rules: Rules) -> Found | No
     columns = find_columns(block)
     if len(columns) < 2:
         return None
-    block = _extend(block, zone, rules)
+    block = _drop_title(_extend(block, zone, rules), rules)
     placer = Placer(columns)
     placed = [PlacedLine(line, placer.place_chunks(line)) for line in block]
     layout = lay_out(placed, columns, rules)
@@ -133,6 +135,18 @@ def _trim(block: list[Line]) -> list[Line]:
     while last > first and (len(block[last - 1].chunks) == 1 or _NOTES.match(block[last - 1].text)):
         last -= 1
     return block[first:last]
+
+
+def _drop_title(block: list[Line], rules: Rules) -> list[Line]:
+    """Without a first line between two rules over the head: a title, and the unit on its right."""
+    if len(block) <= LEAST_HEADED or len(block[0].chunks) != 2 or not _UNIT.fullmatch(block[0].chunks[1].text):
+        return block
+    x0, x1 = min(line.x0 for line in block), max(line.x1 for line in block)
+    first, second, *others = block
+    is_over = rules.between(first.middle, second.middle, x0, x1, FULL)
+    is_head = rules.between(second.middle, others[min(HEAD_LINES, len(others)) - 1].middle, x0, x1, FULL)
+    is_under = rules.between(first.top - 2 * first.height, first.middle, x0, x1, FULL)
+    return [second, *others] if is_over and is_head and is_under else block
 
 
 def _extend(block: list[Line], zone: list[Line], rules: Rules) -> list[Line]:
