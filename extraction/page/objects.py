@@ -30,6 +30,8 @@ from extraction.page.shown import INVISIBLE, OVERHANG, Clips, is_on_hidden_layer
 from extraction.values import Box
 
 MAXIMUM_FORM_DEPTH = 30
+MANY_SHAPES = 100  # of a page without text
+LARGEST_LETTER = 40.0  # points
 REACH = 24.0  # points that the middle of a glyph without a shape may stand away from where PDFium places it
 
 
@@ -148,6 +150,16 @@ class PageObjects:
                 self.turned[text] = 1 if y > 0 else 3
             elif x < 0:
                 self.turned[text] = 2
+
+    @property
+    def has_outlines(self) -> bool:
+        """Whether it draws so many small shapes that they may be letters."""
+        items = [item for item, _ in self.paths]
+        if len(items) < MANY_SHAPES:
+            return False
+        bounds = read_bounds(items[:: len(items) // MANY_SHAPES])
+        small = sum(all(1 < size < LARGEST_LETTER for size in (x1 - x0, y1 - y0)) for x0, y0, x1, y1 in bounds)
+        return 2 * small > len(bounds)
 
     def find_turn(self) -> tuple[int, int]:
         """Return how many quarter turns, clockwise, most text objects have, and how many objects have others."""

@@ -36,7 +36,6 @@ MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
 LOST_TEXT_RATIO = 0.6  # characters per text object, below which PDFium has lost text for want of fonts
 SMALL = 1 << 20  # bytes of a file of which a copy costs less than the calls that read it
-MANY_PATHS = 100  # of a page without text: a drawing, or letters as outlines
 MARGINAL_CHARACTERS = 120  # of a header and a footer, that are put on a scan
 MOST_OF_PAGE = 0.7  # of its area, that the pictures of a scan cover
 MARGIN = 0.1  # of its size, in which they stand
@@ -289,10 +288,10 @@ class Page:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it shows pictures, or is drawn, and there is nothing to read but the header or footer of a scan."""
+        """Whether it shows pictures, or letters as outlines, and has nothing to read but what is put on a scan."""
         text = self._text.string.strip()
         if not text:
-            return bool(self._objects.images) or len(self._objects.paths) >= MANY_PATHS
+            return bool(self._objects.images) or self._objects.has_outlines
         if not self._objects.images or len(text) > MARGINAL_CHARACTERS:
             return False
         width, height = self.width, self.height

@@ -30,7 +30,7 @@ def read_xmp(packet: bytes) -> dict[str, str]:
         with contextlib.suppress(ElementTree.ParseError):
             for key, text in _list_properties(_decode(packet)):
                 found.setdefault(key, text)
-    return found
+    return {key: found[key] for key in _KEYS.values() if key in found}
 
 
 def _decode(packet: bytes) -> str:

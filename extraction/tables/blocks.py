@@ -14,6 +14,8 @@ from extraction.values import Box
 
 PROSE_STARTS = 5  # lines of prose that start at one place make a column of text
 PROSE_WORDS = 4  # of one chunk; cells of figures have fewer
+PANEL_HEIGHT = 10  # lines, at least
+FIRST_FIGURES = 0.2  # of the lines of a panel may begin with one
 CROSSING = 2  # rules over a gutter: more, and it is a table of text that they hold together
 MEMORY = 4  # lines in which a gutter may be covered (a section's head, a spanning cell) and still go on
 SINGLES = 4  # lines of one chunk between lines of several: heads and wrapped labels
@@ -66,8 +68,13 @@ def is_prose(chunk: Chunk) -> bool:
 
 
 def part_zones(lines: list[Line], rules: Rules, depth: int = 3) -> list[list[Line]]:
-    """Part the stretches of lines that have a column of prose on one side of a gutter from what is beside it."""
-    found = _find_column(lines, rules) if depth and len(lines) >= PROSE_STARTS else None
+    """Part the stretches of lines that have a column of prose on one side of a gutter from what is beside it.
+
+    And panels, as forms have them, from each other.
+    """
+    found = None
+    if depth and len(lines) >= PROSE_STARTS:
+        found = _find_panel(lines, rules) or _find_column(lines, rules)
     if found is None:
         return [lines]
     x, first, last = found
@@ -90,6 +97,32 @@ def _split(lines: Sequence[Line], x: float) -> tuple[list[Line], list[Line]]:
         if after:
             right.append(line.with_chunks(after))
     return left, right
+
+
+def _find_panel(lines: list[Line], rules: Rules) -> tuple[float, int, int] | None:
+    """Return the place of an upright rule between two panels, each of several columns that begin with text, and their
+    first and last line.
+    """
+    for x, top, _, bottom in rules.vertical:
+        if bottom - top < PANEL_HEIGHT * lines[0].height:
+            continue
+        first = next((number for number, line in enumerate(lines) if line.middle > top), len(lines))
+        last = next((number for number in range(len(lines), first, -1) if lines[number - 1].middle < bottom), first)
+        held = lines[first:last]
+        if (
+            len(held) >= PROSE_STARTS
+            and not any(chunk.x0 < x - 1 and chunk.x1 > x + 1 for line in held for chunk in line.chunks)
+            and _cross(rules, x, held[0].middle, held[-1].middle) == 0
+            and all(map(_is_panel, _split(held, x)))
+        ):
+            return x, first, last
+    return None
+
+
+def _is_panel(lines: list[Line]) -> bool:
+    several = sum(len(line.chunks) > 1 for line in lines)
+    figures = sum(line.chunks[0].number for line in lines)
+    return len(lines) >= PROSE_STARTS and 2 * several >= len(lines) and figures <= FIRST_FIGURES * len(lines)
 
 
 def _find_column(lines: list[Line], rules: Rules) -> tuple[float, int, int] | None:

@@ -13,6 +13,7 @@ MIXED = 0.20  # of its chunks may share a line of a cell with others
 STACKED = 0.30  # of its filled cells may hold numbers in several lines
 BESIDE = 0.25  # of its lines may go on beside the grid
 SPARSE = 0.12  # of the places of a chart's lines hold text; a form that nobody filled in has its heads
+PAGE_ROWS, PANEL_LINES = 3, 20
 MANY = 20  # places; fewer do not tell
 MAXIMUM_STEPS = 2_000_000  # comparisons for one grid: half a second
 
@@ -62,6 +63,12 @@ class Judge:
             return False
         chunks = [chunk for _, cell in held for line in cell for chunk in line]
         return sum(map(is_prose, chunks)) >= 0.5 * len(chunks)
+
+    def is_page(self, grid: Grid) -> bool:
+        """Whether these few cells are the panels of a page: most of its lines stand in one row, above each other."""
+        if len(grid.rows) > PAGE_ROWS:
+            return False
+        return any(len(cell) > PANEL_LINES for _, cell in self.hold_chunks(grid))
 
     def hold_chunks(self, grid: Grid) -> Held:
         """Return each cell that holds text.

@@ -45,10 +45,10 @@ class _HeadCell:
 
 
 def lay_out(placed: list[PlacedLine], columns: Sequence[Interval], rules: Rules) -> Layout:
-    head_count = find_head(placed, columns, rules)
+    upper_count = head_count = find_head(placed, columns, rules)
     if head_count:
         head_count += _count_lower_heads(placed[head_count:], columns, rules)
-    head = _arrange_head(placed[:head_count], columns, rules)
+    head = _arrange_head(placed[:head_count], upper_count, columns, rules)
     level_count = 1 + max((cell.level for cell in head), default=-1)
     data: list[list[str | None]] = [[""] * len(columns) for _ in range(level_count)]
     spans: list[Span] = []
@@ -141,12 +141,17 @@ def _is_head_of_text(placed: Sequence[PlacedLine]) -> bool:
     )
 
 
-def _arrange_head(placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: Rules) -> list[_HeadCell]:
-    """Tight stacks become one cell, a spanning cell makes a level."""
+def _arrange_head(
+    placed: Sequence[PlacedLine], upper_count: int, columns: Sequence[Interval], rules: Rules
+) -> list[_HeadCell]:
+    """Tight stacks become one cell, a spanning cell makes a level, and so does the full rule below the upper lines."""
     placed = [_part_stacked(number, placed, columns, rules) for number in range(len(placed))]
     found: list[_HeadCell] = []
     lowest: list[_HeadCell | None] = [None] * len(columns)
+    lower_level = 0  # of the first below that rule
     for number, (line, cells) in enumerate(placed):
+        if number == upper_count:
+            lower_level = 1 + max((cell.level for cell in found), default=-1)
         for cell in _widen(line, cells, placed[number + 1 :], columns, rules):
             above = [lowest[column] for column in range(cell.first, cell.last + 1)]
             same = above[0]
@@ -161,6 +166,8 @@ def _arrange_head(placed: Sequence[PlacedLine], columns: Sequence[Interval], rul
                 same.bottom, same.middle = line.bottom, line.middle
                 continue
             level = max((other.level + 1 for other in above if other is not None), default=0)
+            if number >= upper_count:
+                level = max(level, lower_level)
             new = _HeadCell(cell, level, line)
             found.append(new)
             lowest[cell.first : cell.last + 1] = [new] * (cell.last + 1 - cell.first)
@@ -183,9 +190,7 @@ def _part_stacked(number: int, placed: Sequence[PlacedLine], columns: Sequence[I
     return PlacedLine(line.line, cells)
 
 
-def _may_part(
-    cell: Cell, number: int, placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: Rules
-) -> bool:
+def _may_part(cell: Cell, number: int, placed: Sequence[PlacedLine], columns: Sequence[Interval], rules: Rules) -> bool:
     """Whether no rule comes between the cell and the line above, or the next, with a cell for each of its columns.
 
     A cell that lies over two gutters at least, and has a word for each column, needs no such line.
@@ -247,9 +252,7 @@ def _share(cell: Cell, columns: Sequence[Interval], covered: list[int]) -> list[
     return [column for column in covered if column <= last]
 
 
-def _rules_beside(
-    line: Line, cell: Cell, columns: Sequence[Interval], rules: Rules
-) -> tuple[float, float] | None:
+def _rules_beside(line: Line, cell: Cell, columns: Sequence[Interval], rules: Rules) -> tuple[float, float] | None:
     """Return the places of the upright rules to the left and the right of the cell; None if one is missing, or if they
     are the frame of the table.
     """

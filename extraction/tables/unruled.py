@@ -64,6 +64,8 @@ def find_tables(
         held = [len(_list_held(table.bbox, inside)) for table in found]
         if inside and max(held, default=0) >= GIVEN * len(inside):
             continue
+        if grid in bad and judge.is_page(grid):
+            continue
         kept.append(grid)
         found = [
             table for table, count in zip(found, held, strict=True) if 2 * count < len(_list_held(table.bbox, words))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from extraction.page.chunks import Line, has_letters, is_number
+from extraction.page.chunks import Line, has_letters, is_number, is_years
 from extraction.tables.blocks import Rules, is_prose
 from extraction.tables.columns import Interval
 from extraction.tables.rows import FULL, Layout
@@ -46,7 +46,7 @@ def is_table(lines: Sequence[Line], columns: Sequence[Interval], layout: Layout,
     chunk_count = sum(len(line.chunks) for line in lines)
     ruled = _has_two_rules(lines, columns, rules)
     if ruled and share >= 0.2:
-        return len(body) >= 2 or len(columns) > 2
+        return len(body) >= 2 or (len(columns) > 2 and not _has_figures(layout.data[: layout.header_rows]))
     if ruled and len(columns) > 2 and _has_aligned_columns(lines, columns, 0.6):
         return len(body) >= 2
     if sentences > (0.35 if ruled else 0.15) * chunk_count:
@@ -59,6 +59,12 @@ def is_table(lines: Sequence[Line], columns: Sequence[Interval], layout: Layout,
     if ruled:
         return len(body) >= 2
     return _is_aligned_text(lines, columns, layout)
+
+
+def _has_figures(head: Sequence[Sequence[str | None]]) -> bool:
+    """Whether a head has figures that are no years, as the top of a form has dates and numbers."""
+    words = [word for row in head for cell in row if cell for word in cell.split()]
+    return any(is_number(word) and any(map(str.isdigit, word)) and not is_years(word) for word in words)
 
 
 def _has_two_rules(lines: Sequence[Line], columns: Sequence[Interval], rules: Rules) -> bool:

@@ -144,6 +144,85 @@ def test_the_unit_over_the_first_rule_is_not_all_of_the_head(find: Find) -> None
     assert (table.header_rows, table.data[:2]) == (2, rows[:2])
 
 
+def test_upright_rules_in_a_head_tell_what_its_cells_span(find: Find) -> None:
+    rows = [["", "", "Men", "", "", "Women"], ["Town", "All", "Old", "Young", "Old", "Young"]]
+    rows += [[name, "30", "7", "8", "9", "6"] for name in ("Leeds", "York", "Bath", "Hull")]
+    places = [62, 130, 200, 270, 340, 410]
+    rules = [*level_rules([714, 678, 610], 60, 450), *upright_rules([190, 330, 450], 678, 714)]
+
+    (table,) = find(draw_rows(rows, places, rules=rules))
+
+    assert table.data[:2] == [["Town", "All", "Men", None, "Women", None], [None, None, *rows[1][2:]]]
+    assert [0, 2, 0, 3] in map(list, table.spans)
+
+
+def test_cells_over_one_rule_share_the_columns_below_it(find: Find) -> None:
+    rows = [["", "", "Plan", "", "Other"], ["Town", "New", "Old", "All", "New", "All"]]
+    rows += [[name, "30", "7", "37", "9", "9"] for name in ("Leeds", "York", "Bath", "Hull")]
+    rules = [*level_rules([714, 678, 610], 20, 450), (125, 695, 430, 695)]
+
+    (table,) = find(draw_rows(rows, [20, 130, 200, 270, 340, 410], rules=rules))
+
+    assert table.data[0][1:] == ["Plan", None, None, "Other", None]
+
+
+def test_a_part_for_each_column_of_a_stack_is_its_own(find: Find) -> None:
+    rows = [["", "", "With", "Folk", "Not"], ["Town", "Rhythm", "holding", "method", "using"]]
+    rows += [[name, "11.2", "7.4", "0.4", "3.1"] for name in ("Leeds", "York", "Bath", "Hull")]
+
+    (table,) = find(draw_rows(rows, [62, 130, 167, 203, 280], step=12))
+
+    assert table.data[0] == ["Town", "Rhythm", "With\nholding", "Folk\nmethod", "Not\nusing"]
+
+
+def test_columns_that_only_a_head_and_totals_fill_are_columns(find: Find) -> None:
+    rows = [["Town", "Men", "Lent", "Women"]]
+    rows += [[f"Town {number}", str(number), "", str(number + 3)] for number in range(12)]
+    rows += [["Totals", "66", "0", "102"]]
+
+    (table,) = find(draw_rows(rows, [62, 150, 220, 290]))
+
+    assert (table.data[0], table.data[-1]) == (rows[0], rows[-1])
+
+
+def test_panels_that_an_upright_rule_parts_are_read_one_by_one(find: Find) -> None:
+    left = [
+        ["Mayor", ""],
+        *([name, "247"] for name in ("Miller", "Smith", "Brown", "Jones")),
+        ["Judge", ""],
+        ["Yes", "9"],
+    ]
+    right = [
+        ["Sheriff", ""],
+        ["Poole", "19"],
+        ["Council", ""],
+        *([name, "6"] for name in ("Hill", "Wood", "Fox", "Ray")),
+    ]
+    rows = [[*one, *other] for one, other in zip(left, right, strict=True)]
+
+    found = find(draw_rows(rows, [62, 200, 260, 400], rules=upright_rules([250], 580, 716)))
+
+    assert [table.data[0] for table in found] == [["Miller", "247"], ["Poole", "19"]]
+
+
+def test_the_end_of_a_paragraph_is_no_title(find: Find) -> None:
+    above = ["These are the provisions for the year, net of receipts.", "Further details are on the pages below"]
+
+    (table,) = find(draw_rows(PRICES, PLACES, right=True, above=above))
+
+    assert table.title == ""
+
+
+def test_a_title_in_a_row_of_its_own_is_no_head(find: Find) -> None:
+    rows = [["", "Budget", "", "", "(in crores)"], ["Town", "Plan", "Other", "All", "Pages"]]
+    rows += [[name, "30.1", "7.2", "37.3", "9"] for name in ("Leeds", "York", "Bath", "Hull")]
+    rules = level_rules([712, 696, 680, 620], 60, 450)
+
+    (table,) = find(draw_rows(rows, [62, 130, 200, 270, 360], rules=rules))
+
+    assert (table.title, table.data[0]) == ("Budget (in crores)", rows[1])
+
+
 def test_columns_of_text_between_rules_are_a_table(find: Find) -> None:
     rows = [["Kind", "Meaning", "Example"], ["Major", "Ten tons a year", "Utilities"], ["Area", "Less", "Dry cleaners"]]
 
