@@ -7,7 +7,6 @@ from typing import NamedTuple
 from extraction.page.chunks import Line, has_letters, is_years
 from extraction.tables.blocks import Rules
 from extraction.tables.columns import Cell, Interval, split_at_gutters
-from extraction.values import Box
 
 FULL = 0.8  # of the width: a rule that parts a head or rows; shorter ones part the columns under a spanning cell
 MOST_HEAD_LINES = 10
