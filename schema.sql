@@ -218,7 +218,7 @@ CREATE INDEX IF NOT EXISTS documents_by_page_count ON documents (user_id, coales
 CREATE INDEX IF NOT EXISTS documents_by_file_size ON documents (user_id, file_size, id);                   -- list_documents_by_file_size
 CREATE INDEX IF NOT EXISTS documents_unfinished ON documents (user_id, id) WHERE status <> 'ready';        -- count_documents
 CREATE INDEX IF NOT EXISTS documents_by_file_path ON documents (file_path);                      -- list_known_files
-CREATE INDEX IF NOT EXISTS documents_by_reader ON documents (coalesce(reader_version, 0), id DESC) WHERE status = 'ready';   -- claim_older_extraction
+CREATE INDEX IF NOT EXISTS documents_by_reader ON documents (coalesce(reader_version, 0), id DESC) WHERE status = 'ready';   -- list_older_extractions
 CREATE INDEX IF NOT EXISTS documents_unread ON documents (id) WHERE status = 'processing';       -- claim_documents
 CREATE INDEX IF NOT EXISTS documents_unsealed ON documents (id) WHERE password IS NOT NULL;     -- list_open_passwords
 CREATE INDEX IF NOT EXISTS documents_failed ON documents (failed_at) WHERE status = 'failed';     -- lock_expired

@@ -296,22 +296,41 @@ async def claim_document(conn: Executor, *, document_id: int, node_id: int) -> b
     return touched == 1
 
 
-async def claim_older_extraction(conn: Executor, *, node_id: int, reader_version: int) -> int | None:
-    """Take the newest document that an older reader extracted; None if there is none, or anything else is going on."""
-    row = await conn.fetch_one(
+async def list_older_extractions(
+    conn: Executor, *, node_id: int, reader_version: int, each: int, limit: int
+) -> list[int]:
+    """The documents that an older reader extracted and nobody extracts again; none while anything else is going on.
+
+    Owners take turns: first the newest of each, then the second ones, at most *each* of one owner.
+    """
+    rows = await conn.fetch_all(
         _DocumentId,
         f"""
-        UPDATE documents SET node_id = %(node_id)s
-         WHERE id = (SELECT id FROM documents
-                      WHERE status = 'ready' AND coalesce(reader_version, 0) < %(reader_version)s
-                        AND (node_id IS NULL OR node_id = %(node_id)s OR {NODE_IS_GONE})
-                      ORDER BY coalesce(reader_version, 0), id DESC LIMIT 1 FOR UPDATE SKIP LOCKED)
-           AND NOT EXISTS (SELECT FROM documents WHERE status = 'processing')
-        RETURNING id
+        SELECT id
+          FROM (SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY coalesce(reader_version, 0), id DESC) AS turn
+                  FROM documents
+                 WHERE status = 'ready' AND coalesce(reader_version, 0) < %(reader_version)s
+                   AND (node_id IS NULL OR node_id = %(node_id)s OR {NODE_IS_GONE})) AS turns
+         WHERE turn <= %(each)s AND NOT EXISTS (SELECT FROM documents WHERE status = 'processing')
+         ORDER BY turn, id DESC LIMIT %(limit)s
         """,
-        {"node_id": node_id, "reader_version": reader_version},
+        {"node_id": node_id, "reader_version": reader_version, "each": each, "limit": limit},
     )
-    return None if row is None else row.id
+    return [row.id for row in rows]
+
+
+async def claim_older_extraction(conn: Executor, *, document_id: int, node_id: int, reader_version: int) -> bool:
+    """Take one of them; False if another node has, or anything else is going on."""
+    touched = await conn.execute(
+        f"""
+        UPDATE documents SET node_id = %(node_id)s
+         WHERE id = %(document_id)s AND status = 'ready' AND coalesce(reader_version, 0) < %(reader_version)s
+           AND (node_id IS NULL OR node_id = %(node_id)s OR {NODE_IS_GONE})
+           AND NOT EXISTS (SELECT FROM documents WHERE status = 'processing')
+        """,
+        {"document_id": document_id, "node_id": node_id, "reader_version": reader_version},
+    )
+    return touched == 1
 
 
 async def release_extraction(conn: Executor, *, document_id: int, node_id: int, reader_version: int | None) -> None:

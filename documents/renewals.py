@@ -17,12 +17,17 @@ from pdf import PdfEngine, PdfFile
 
 RENEW_EVERY_SECONDS = 20.0
 SAVE_SECONDS = 60.0
+EACH = 16  # of one owner, until the owners are listed again
+AT_ONCE = 256
 
 logger = logging.getLogger("pagewire.renewals")
 
 
 class Renewals:
-    """One document at a time, the newest first. Until the new text is complete, the old one is shown and found."""
+    """One document at a time, each owner's newest first; owners take turns.
+
+    Until the new text is complete, the old one is shown and found.
+    """
 
     def __init__(
         self,
@@ -52,16 +57,25 @@ class Renewals:
         await cancel(self._task)
 
     async def _renew_all(self) -> None:
-        while True:
-            await self._wait_for_others()
-            document_id = await queries.claim_older_extraction(
-                self._database, node_id=self._node_id, reader_version=READER_VERSION
-            )
-            if document_id is None:
-                return
-            document = await queries.find_document(self._database, document_id=document_id)
-            if document is not None:
-                await self._renew(document)
+        while any([await self._renew_one(document_id) for document_id in await self._list_older()]):
+            pass
+
+    async def _list_older(self) -> list[int]:
+        return await queries.list_older_extractions(
+            self._database, node_id=self._node_id, reader_version=READER_VERSION, each=EACH, limit=AT_ONCE
+        )
+
+    async def _renew_one(self, document_id: int) -> bool:
+        """False if another node has taken it, or extracts something else."""
+        await self._wait_for_others()
+        if not await queries.claim_older_extraction(
+            self._database, document_id=document_id, node_id=self._node_id, reader_version=READER_VERSION
+        ):
+            return False
+        document = await queries.find_document(self._database, document_id=document_id)
+        if document is not None:
+            await self._renew(document)
+        return True
 
     async def _renew(self, document: DocumentRow) -> None:
         try:

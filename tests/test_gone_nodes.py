@@ -9,7 +9,7 @@ import pytest
 
 from db import SETTLE_SECONDS, Connection, Database, hold_node_lock
 from delivery.queries import claim_notification
-from documents.queries import claim_document, claim_documents, claim_older_extraction
+from documents.queries import claim_document, claim_documents, claim_older_extraction, list_older_extractions
 from messages.presence_queries import drop_dead_presence, list_presence
 from support.databases import TestDatabase
 from support.mail import MailServer, smtp
@@ -98,9 +98,12 @@ async def line(pool: Database) -> AsyncIterator[Connection]:
     opened.close()
 
 
-async def claim_older(pool: Database) -> int | None:
+async def claim_older(pool: Database) -> bool:
     await pool.execute("UPDATE documents SET status = 'ready', reader_version = 1")
-    return await claim_older_extraction(pool, node_id=ALIVE, reader_version=2)
+    listed = await list_older_extractions(pool, node_id=ALIVE, reader_version=2, each=1, limit=9)
+    claimed = await claim_older_extraction(pool, document_id=1, node_id=ALIVE, reader_version=2)
+    assert listed == [1] * claimed
+    return claimed
 
 
 async def is_offline(pool: Database) -> bool:

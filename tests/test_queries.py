@@ -145,7 +145,12 @@ QUESTIONS: dict[str, Question] = {
     "list_twins": lambda conn: copies.list_twins(conn, limit=9),
     "claim_documents": lambda conn: documents.claim_documents(conn, node_id=7, busy_with=[1, 2, 3], limit=9),
     "claim_notification": lambda conn: delivery.claim_notification(conn, node_id=7),
-    "claim_older_extraction": lambda conn: documents.claim_older_extraction(conn, node_id=7, reader_version=2),
+    "claim_older_extraction": lambda conn: documents.claim_older_extraction(
+        conn, document_id=7, node_id=7, reader_version=2
+    ),
+    "list_older_extractions": lambda conn: documents.list_older_extractions(
+        conn, node_id=7, reader_version=2, each=2, limit=9
+    ),
     "copy_extraction": lambda conn: copies.copy_extraction(
         cast(Connection, conn), document_id=7, node_id=7, reader_version=1
     ),

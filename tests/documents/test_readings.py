@@ -518,3 +518,25 @@ async def test_owners_take_turns_when_their_documents_are_resumed(make_database:
     await pool.close()
 
     assert claimed == [7, 9, 8, 3]
+
+
+@pytest.mark.anyio
+async def test_owners_take_turns_when_their_older_documents_are_renewed(
+    make_database: Callable[[], TestDatabase],
+) -> None:
+    pool = Database(make_database().keywords, size=1)
+    await apply_schema(pool)
+    await pool.execute("INSERT INTO users (email, password_hash, name) SELECT n, '', n FROM generate_series(1, 3) n")
+    await pool.execute(
+        """
+        INSERT INTO documents (id, user_id, filename, file_path, file_size, status, reader_version)
+        SELECT id, user_id, 'book.pdf', id, 1, 'ready', 1
+          FROM unnest(%(ids)s::bigint[], %(owners)s::bigint[]) AS older (id, user_id)
+        """,
+        {"ids": [*range(1, 8)], "owners": [2, 3, 1, 1, 1, 1, 2]},
+    )
+
+    listed = await queries.list_older_extractions(pool, node_id=7, reader_version=2, each=3, limit=9)
+    await pool.close()
+
+    assert listed == [7, 6, 2, 5, 1, 4]
