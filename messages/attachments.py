@@ -68,13 +68,13 @@ def find_quote(text: str, term: str) -> Quote:
 async def store_messages(
     tx: Connection, drafts: Sequence[MessageDraft], *, node_id: int | None, only_new_readers: bool = False
 ) -> tuple[list[StoredMessage], list[Delivery]]:
-    """Store one sender's *drafts* about one document, and share it with their recipients if the sender is its owner.
+    """Store one sender's *drafts* about one document, and share it with their recipients if the sender is its owner and wants it.
 
     *only_new_readers*: nothing is sent to people who could read it before. Returns what was stored, and the events of
     those with whom the document is now shared. Locked in this order: the document, mailboxes, accounts, shares.
 
     Raises:
-        DocumentNotFoundError: if the sender may not read it, or a recipient may not and the sender cannot share it.
+        DocumentNotFoundError: if the sender may not read it, or a recipient may not and the sender does not share it.
         UserNotFoundError, ClientIdReusedError
     """
     sender_id, document = drafts[0].sender_id, drafts[0].document
@@ -98,7 +98,8 @@ async def store_messages(
         return stored, []
     people = {sender_id, *(row.message.recipient_id for row in new)}
     readers = await queries.list_readers(tx, document_id=document_id, among=people)
-    if sender_id not in readers or (sender_id != owner_id and readers != people):
+    may_share = document.shares and sender_id == owner_id
+    if sender_id not in readers or (readers != people and not may_share):
         raise DocumentNotFoundError
     granted = await queries.insert_shares(tx, document_id=document_id, user_ids=sorted(people - readers))
     shown = await queries.attach_document(tx, message_ids=[row.message.id for row in new], document=document)

@@ -40,6 +40,7 @@ class DocumentPointer(NamedTuple):
     document_id: int
     page: int | None = None
     match: str | None = None  # the term to highlight
+    shares: bool = True  # with a recipient who may not read it yet, if the sender is its owner
     filename: str = ""  # this and the quote are what the sender saw
     quote: tuple[dict[str, object], ...] = ()  # the hit: [{text, hit}]
 

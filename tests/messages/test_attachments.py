@@ -103,6 +103,7 @@ def test_a_quote_stays_as_it_was_sent(alice: Person, bob: Person, book: int) -> 
         ({"document_id": None, "page": 1, "content": "hi"}, "page"),
         ({"document_id": None, "match": "x", "content": "hi"}, "match"),
         ({"document_id": None}, "content"),
+        ({"share": "no"}, "share"),
         ({"content": "a\0"}, "content"),
     ],
 )
@@ -144,6 +145,18 @@ def test_readers_talk_about_a_document_with_each_other(alice: Person, bob: Perso
         assert show(bob, recipient, book, page=2).status_code == 200
     unshare(alice, book, carol)
     assert refusal(show(bob, carol, book)) == (404, "document_not_found")
+
+
+def test_an_answer_about_a_document_shares_nothing_again(alice: Person, bob: Person, book: int) -> None:
+    share(alice, book, bob)
+    assert show(alice, bob, book, page=2, content="as I said", share=False).status_code == 200
+    unshare(alice, book, bob)
+
+    answer = show(alice, bob, book, page=2, content="once more", share=False)
+
+    assert refusal(answer) == (404, "document_not_found")
+    assert talk(bob, alice)[-1]["content"] == "as I said"
+    assert not can_read(bob, book)
 
 
 def test_a_document_is_not_shown_to_nobody(alice: Person, book: int) -> None:
