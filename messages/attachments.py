@@ -68,7 +68,7 @@ def find_quote(text: str, term: str) -> Quote:
 async def store_messages(
     tx: Connection, drafts: Sequence[MessageDraft], *, node_id: int | None, only_new_readers: bool = False
 ) -> tuple[list[StoredMessage], list[Delivery]]:
-    """Store one sender's *drafts* about one document, and share it with their recipients if the sender is its owner and wants it.
+    """Store one sender's *drafts* about one document, and share it with their recipients if its owner wants it.
 
     *only_new_readers*: nothing is sent to people who could read it before. Returns what was stored, and the events of
     those with whom the document is now shared. Locked in this order: the document, mailboxes, accounts, shares.

@@ -51,7 +51,9 @@ def _frames_of(stored: StoredMessage) -> EventFrames:
 
 
 def draft_of(body: MessageBody, *, sender_id: int) -> MessageDraft:
-    document = None if body.document_id is None else DocumentPointer(body.document_id, body.page, body.match, body.share)
+    document = None
+    if body.document_id is not None:
+        document = DocumentPointer(body.document_id, body.page, body.match, body.share)
     return MessageDraft(sender_id, body.recipient_id, body.content, body.client_id, document=document)
 
 

@@ -224,7 +224,7 @@ async def send_message(request: Request) -> Response:
     """The answer comes after the message is stored; open sockets of both users have been handed it by then.
 
     With `document_id` it shows a document that the sender may read. The owner's message shares it with the recipient;
-    anybody else's goes to people who may read it already, and so does one with `share` false: an answer about a document
+    anybody else's, and one with `share` false, goes only to people who may read it already: an answer about a document
     that was taken back meanwhile is a 404. Words may be left out then.
     """
     user = await current_user(request)

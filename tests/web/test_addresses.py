@@ -43,3 +43,59 @@ def test_the_way_to_the_library_clears_its_filter(visit: Visit, alice: Person) -
 
     expect(names).to_have_text(["Birch.pdf", "Alder.pdf"])
     expect(visitor.page.get_by_label("Filter by name")).to_have_value("")
+
+
+def test_back_undoes_a_choice_and_forward_makes_it_again(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    page = visitor.page
+    page.get_by_role("button", name="Mine").click()
+    expect(page).to_have_url(re.compile("show=mine"))
+    page.get_by_role("link", name="Book.pdf").click()
+    visitor.see_page(1)
+    page.get_by_role("button", name="Text").click()
+    expect(page).to_have_url(re.compile("view=text"))
+
+    page.go_back()
+    visitor.see_page(1)
+    page.go_back()
+    expect(page.get_by_role("button", name="Mine")).to_have_attribute("aria-pressed", "true")
+    page.go_back()
+    expect(page.get_by_role("button", name="All")).to_have_attribute("aria-pressed", "true")
+
+    page.go_forward()
+    expect(page.get_by_role("button", name="Mine")).to_have_attribute("aria-pressed", "true")
+
+
+def test_back_closes_what_lies_over_a_screen(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit(wide=False)
+    visitor.sign_in(alice.email)
+    page, dialog = visitor.page, visitor.page.get_by_role("dialog")
+    page.get_by_role("button", name="More for Book.pdf").click()
+    page.get_by_role("menuitem", name="Look").click()
+    expect(dialog).to_be_visible()
+
+    page.go_back()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("heading", name="Library")).to_be_visible()
+    page.get_by_role("link", name="Book.pdf").click()
+    visitor.see_page(1)
+    visitor.press("Open the talk")
+    expect(page.get_by_role("complementary", name="Talk")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("complementary", name="Talk")).to_have_count(0)
+    visitor.see_page(1)
+    page.go_back()
+
+    expect(page.get_by_role("heading", name="Library")).to_be_visible()
+
+
+def test_back_returns_from_the_other_doors(visit: Visit) -> None:
+    visitor = visit()
+    visitor.go()
+    visitor.press("Make an account")
+    expect(visitor.page.get_by_label("Your name")).to_be_visible()
+
+    visitor.page.go_back()
+
+    visitor.see("Welcome back")

@@ -1,10 +1,12 @@
 """The library: files come in, are found, looked at, renamed and deleted."""
 
-from playwright.sync_api import expect
+from collections.abc import Callable
+
+from playwright.sync_api import Dialog, Route, expect
 
 from support.browser import Visit
 from support.pdfs import make_book, make_encrypted_pdf, make_pdf
-from support.servers import Person
+from support.servers import Person, Server, register
 
 
 def test_four_files_come_in_and_each_says_how_it_went(visit: Visit, alice: Person) -> None:
@@ -165,3 +167,63 @@ def test_the_library_is_shown_as_pictures_and_remembers_it(visit: Visit, alice: 
     expect(visitor.page.get_by_role("link", name="Page.pdf")).to_be_visible()
     visitor.assert_accessible()
     visitor.picture("pictures")
+
+
+def test_what_cannot_work_is_said_before_it_is_tried(visit: Visit, make_server: Callable[..., Server]) -> None:
+    server = make_server(MAX_UPLOAD_MB="1")
+    ann = register(server.start(), "ann")
+    server.stop()
+    server.environment["REGISTRATION"] = "closed"
+    server.start()
+    visitor = visit(server=server)
+    visitor.go()
+    visitor.see("New accounts are made by an admin here.")
+    visitor.see("An admin can give you a new one.")
+    visitor.sign_in(ann.email)
+    visitor.see("up to 1 MB")
+    sent: list[str] = []
+    visitor.page.on("request", lambda request: sent.append(request.url))
+
+    visitor.upload(("Large.pdf", b"%PDF-1.7" + bytes(1 << 20)))
+
+    visitor.see("It is larger than the 1 MB that this server takes.")
+    assert not [url for url in sent if url.endswith("/upload-pdf")]
+
+
+def test_leaving_while_a_file_is_sent_warns(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    held: list[Route] = []
+    visitor.page.route("**/upload-pdf", lambda route: held.append(route))
+    visitor.press("List")  # who has touched nothing is not asked
+    visitor.upload(("Slow.pdf", make_pdf("slow")))
+    visitor.see("Sending")
+    asked: list[Dialog] = []
+    visitor.page.on("dialog", lambda dialog: asked.append(dialog))
+    visitor.page.on("dialog", lambda dialog: dialog.accept())
+
+    visitor.page.reload()
+
+    assert [dialog.type for dialog in asked] == ["beforeunload"]
+
+
+def test_a_row_says_who_reads_it_and_what_is_new_until_it_was_read(visit: Visit, alice: Person, bob: Person) -> None:
+    document_id = alice.upload(make_pdf("words"), "Report.pdf").json()["document_id"]
+    alice.upload(make_pdf("mine"), "Diary.pdf")
+    alice.client.put(f"/documents/{document_id}/shares/{bob.id}")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    row = visitor.page.get_by_role("row", name="Report.pdf")
+    expect(visitor.page.get_by_role("row", name="Diary.pdf")).to_contain_text("Only you")
+    expect(row).to_contain_text("Shared with Bob")
+
+    about = {"recipient_id": alice.id, "content": "Is that so?", "document_id": document_id}
+    bob.client.post("/messages", json=about)
+
+    expect(row).to_contain_text("1 new")
+    visitor.page.get_by_role("link", name="Messages").click()
+    visitor.page.get_by_role("link", name="Bob").first.click()
+    visitor.see("Is that so?")
+    expect(visitor.page).to_have_title("Bob · Pagewire")  # nothing is unread
+    visitor.page.get_by_role("link", name="Library").click()
+    expect(row).not_to_contain_text("new")

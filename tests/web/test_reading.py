@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, Route, expect
 
 from support.browser import Visit, Visitor
+from support.databases import TestDatabase
 from support.pdfs import make_book, make_pdf, make_table_pdf
 from support.servers import Person
 
@@ -196,4 +197,84 @@ def test_a_table_is_beside_its_place_and_copied_as_cells(visit: Visit, alice: Pe
 
     assert visitor.page.evaluate("navigator.clipboard.readText()") == "item\tprice\npaper\t12.50\nink\t7.10"
     assert download.value.path().read_text().splitlines()[0].lstrip("\ufeff") == "item,price"
-    expect(visitor.page.get_by_alt_text("Page 1 with the table outlined")).to_be_visible()
+    expect(visitor.page.get_by_role("img", name="Page 1 with the table outlined")).to_be_visible()
+
+
+def test_a_table_over_pages_is_joined_and_parted(visit: Visit, alice: Person) -> None:
+    rows = [["item", "price"], *([f"item {number}", f"{number}.50"] for number in range(1, 81))]
+    document_id = alice.upload(make_table_pdf(rows, text="Prices"), "Prices.pdf").json()["document_id"]
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{document_id}/tables")
+    tables = visitor.page.locator("section[data-table]")
+    expect(tables).to_have_count(1)
+    visitor.press("Show all (81)")
+    expect(visitor.page.get_by_role("cell", name="80.50")).to_be_visible()
+
+    visitor.page.get_by_role("switch", name="Join over pages").click()
+
+    expect(tables).to_have_count(3)
+
+
+def test_the_keys_turn_pages_zoom_and_fold(visit: Visit, alice: Person, book: int) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}")
+    visitor.see_page(1)
+    press = visitor.page.keyboard.press
+    page, zoom = visitor.page.get_by_label("Page", exact=True), visitor.page.get_by_role("toolbar", name="Page")
+    fit = zoom.inner_text()
+
+    for key, number in (("ArrowRight", "2"), ("ArrowLeft", "1"), ("End", "12"), ("Home", "1")):
+        press(key)
+        expect(page).to_have_value(number)
+    press("PageDown")
+    press("PageDown")
+    expect(page).to_have_value("2")
+    press("0")
+    expect(zoom).to_contain_text("100 %")
+    press("+")
+    expect(zoom).to_contain_text("120 %")
+    press("w")
+    expect(zoom).to_have_text(fit, use_inner_text=True)
+    for key, part in (("[", visitor.page.locator("nav[aria-label=Pages]")), ("]", visitor.page.locator("aside"))):
+        press(key)
+        expect(part).to_have_count(0)
+        press(key)
+        expect(part).to_be_visible()
+
+
+def test_the_original_is_saved_and_opened_to_print_and_a_page_is_printed(
+    visit: Visit, alice: Person, book: int
+) -> None:
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{book}/3")
+    visitor.see_page(3)
+    visitor.page.evaluate("() => { window.print = () => window.printed = document.querySelector('img.printed').src; }")
+    choose = visitor.page.get_by_role("menuitem")
+
+    visitor.press("Download")
+    with visitor.page.expect_download() as download:
+        choose.filter(has_text="Download the PDF").click()
+    with visitor.page.context.expect_page() as opened:
+        visitor.page.keyboard.press("Control+p")
+    visitor.press("Download")
+    choose.filter(has_text="Print this page").click()
+
+    assert download.value.suggested_filename == "Book.pdf"
+    assert opened.value.evaluate("location.pathname") in (f"/documents/{book}/file", "blank")
+    visitor.page.wait_for_function("() => window.printed?.includes('/pages/3/image?width=2000')")
+
+
+def test_the_first_pages_are_open_while_the_rest_is_read(
+    visit: Visit, alice: Person, book: int, database: TestDatabase
+) -> None:
+    database.query("UPDATE documents SET status = 'processing' WHERE id = %s RETURNING id", book)
+    visitor = visit()
+    visitor.sign_in(alice.email)
+
+    visitor.go(f"/documents/{book}")
+
+    visitor.see_page(1)
+    visitor.see("Reading page 12 of 12")

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from support.browser import Visit, Visitor
 from support.pdfs import make_pdf, make_table_pdf
-from support.servers import Person, Server, register
+from support.servers import PASSWORD, Person, Server, register
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,80 @@ def test_the_admin_sees_the_people(visit: Visit, empty_server: Server) -> None:
     visitor.page.get_by_role("menuitem", name="Not an admin any more").click()
     visitor.assert_accessible()
     visitor.picture("admin")
+    visitor.press("Add a person")
+    dialog = visitor.page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Cleo")
+    dialog.get_by_label("E-mail address").fill("cleo@example.com")
+    dialog.get_by_role("button", name="Add a person").click()
+    visitor.see("it works once")
+    link = visitor.page.locator("code").inner_text()
+    cleo = visit(server=empty_server)
+    cleo.page.goto(link)
+    cleo.page.get_by_label("New password").fill("chosen by herself")
+    cleo.press("Take this password")
+    cleo.see("Welcome back")
+    cleo.fill_in("cleo@example.com", "chosen by herself")
+    cleo.see("Drop your PDFs here")
+    admin.client.put(f"/users/{admin.id}", json={"email": admin.email, "name": "Ann", "is_admin": True})
+    visitor.go("/you/leave")
+    visitor.page.get_by_label("Password").fill(PASSWORD)
+    visitor.page.get_by_label("Type “delete”").fill("delete")
+    visitor.press("Delete my account")
+    visitor.see("last admin")
+
+
+def test_sessions_are_named_and_ended(visit: Visit, alice: Person) -> None:
+    visitor, phone = visit(), visit(wide=False)
+    visitor.sign_in(alice.email)
+    phone.sign_in(alice.email)
+    visitor.go("/you/sessions")
+    this = visitor.page.get_by_role("listitem").filter(has_text="This one")
+    expect(this).to_contain_text("Chrome, Linux")
+    expect(this.get_by_role("button")).to_have_count(0)
+
+    visitor.press("End all others")
+
+    phone.see("Your session has ended")
+    expect(visitor.page.get_by_role("listitem").filter(has_text="Last used")).to_have_count(1)
+
+
+def test_a_key_is_shown_once_and_revoked(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {})")  # as over plain http
+    visitor.sign_in(alice.email)
+    visitor.go("/you/keys")
+    visitor.page.get_by_label("What is it for?").fill("backup")
+    visitor.press("Make a key")
+    key = visitor.page.locator("code").inner_text()
+    visitor.press("Copy")
+    visitor.page.get_by_label("What is it for?").focus()
+    visitor.page.keyboard.press("Control+v")
+    expect(visitor.page.get_by_label("What is it for?")).to_have_value(key)
+
+    visitor.page.reload()
+
+    visitor.see(f"{key[:8]}")
+    expect(visitor.page.get_by_text(key)).to_have_count(0)
+    visitor.press("Revoke backup")
+    visitor.see("You have no keys.")
+    assert alice.client.get("/me", headers={"Authorization": f"Bearer {key}"}).status_code == 401
+
+
+def test_an_account_is_deleted_with_its_password_and_a_typed_word(visit: Visit, server: Server) -> None:
+    dora = register(server, "dora")
+    visitor = visit()
+    visitor.sign_in(dora.email)
+    visitor.go("/you/leave")
+    visitor.see("everything you wrote go for good")
+    visitor.page.get_by_label("Password").fill(PASSWORD)
+    expect(visitor.page.get_by_role("button", name="Delete my account")).to_have_attribute("aria-disabled", "true")
+
+    visitor.page.get_by_label("Type “delete”").fill("delete")
+    visitor.press("Delete my account")
+
+    visitor.see("Welcome back")
+    visitor.fill_in(dora.email)
+    visitor.see("Address or password is wrong.")
 
 
 def test_the_keyboard_alone_opens_a_document_and_comes_back(visit: Visit, alice: Person) -> None:

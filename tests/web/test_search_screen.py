@@ -34,3 +34,24 @@ def test_results_are_counted_by_kind_and_sorted_by_time(visit: Visit, alice: Per
     expect(results).to_have_count(2)
     expect(filters).to_contain_text(COUNTS)
     visitor.assert_accessible()
+
+
+def test_the_arrows_walk_through_the_results_and_their_pages(visit: Visit, alice: Person) -> None:
+    alice.upload(make_pdf("heating costs, and heating costs", "no more heating costs"), "Costs.pdf")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go("/search?q=heating+costs")
+    preview = visitor.page.get_by_role("complementary", name="Preview")
+    expect(preview).to_contain_text("page 1")
+    expect(preview).to_contain_text("2 hits")  # of both words together
+    expect(preview.locator("canvas[data-shown]")).to_be_visible()
+
+    visitor.page.keyboard.press("ArrowDown")
+
+    expect(preview).to_contain_text("page 2")
+    expect(preview.locator(".ring")).to_have_count(1)
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator(".ring")).to_be_visible()
+    expect(visitor.page).to_have_url(re.compile(r"/2\?q=heating\+costs&hit=3"))
+    visitor.page.go_back()
+    expect(preview).to_contain_text("page 2")

@@ -70,6 +70,7 @@ def test_what_is_written_while_the_server_is_away_goes_out_once(visit: Visit, em
     visitor.page.evaluate("dispatchEvent(new Event('online'))")  # does not wait for the next try
 
     expect(visitor.page.locator(".tick", has_text=re.compile("Goes out|Sending"))).to_have_count(0)
+    expect(visitor.page.get_by_text("No connection.")).to_have_count(0)
     sent = ben.client.get(f"/messages/{ann.id}", headers=ben.headers).json()
     assert [message["content"] for message in sent] == ["before", "while you were away"]
 
@@ -146,3 +147,62 @@ def test_a_hit_is_shared_and_its_card_opens_there(visit: Visit, alice: Person, b
     expect(other.page.get_by_role("complementary", name="Talk about this document")).to_contain_text("Look at this")
     other.assert_accessible()
     other.picture("reading-talk")
+
+
+def test_ticks_tell_the_truth_after_a_reload(visit: Visit, alice: Person, bob: Person) -> None:
+    first = alice.client.post("/messages", json={"recipient_id": bob.id, "content": "the first"}).json()["id"]
+    alice.client.post("/messages", json={"recipient_id": bob.id, "content": "the second"})
+    bob.client.post(f"/messages/{alice.id}/read", json={"up_to_id": first})
+    visitor = visit()
+    visitor.sign_in(alice.email)
+
+    visitor.go(f"/messages/{bob.id}")
+
+    expect(visitor.page.locator("li.m", has_text="the first").locator(".tick")).to_have_text("Read")
+    expect(visitor.page.locator("li.m", has_text="the second").locator(".tick")).to_have_text("Sent")
+
+
+def test_an_answer_in_the_chat_is_in_the_documents_own_talk(visit: Visit, alice: Person, bob: Person) -> None:
+    document_id = alice.upload(make_pdf("the heating costs fell"), "Report.pdf").json()["document_id"]
+    point = {"document_id": document_id, "page": 1, "match": "costs"}
+    alice.client.post("/messages", json={"recipient_id": bob.id, "content": "Is that so?", **point})
+    one, other = visit(), visit()
+    one.sign_in(alice.email)
+    one.go(f"/documents/{document_id}")
+    talk = one.page.get_by_role("complementary", name="Talk about this document")
+    expect(talk).to_contain_text("Is that so?")
+    other.sign_in(bob.email)
+    other.go(f"/messages/{alice.id}")
+    place = other.page.locator("form.say .at")
+    expect(place).to_contain_text("Report.pdf, page 1")
+
+    other.write("It is.")
+    expect(talk).to_contain_text("It is.")
+    expect(other.page.locator(".card")).to_have_count(1)  # the answer stands below it
+    other.assert_accessible()
+    other.picture("answer")
+    other.press("Not about this")
+    other.write("Lunch?")
+
+    expect(other.page.locator("li[data-id]", has_text="Lunch?")).to_be_visible()
+    expect(place).to_have_count(0)
+    about = alice.client.get(f"/documents/{document_id}/messages").json()["messages"]
+    assert [message["content"] for message in about] == ["It is.", "Is that so?"]
+
+
+def test_an_answer_about_what_was_taken_back_meanwhile_goes_without_it(
+    visit: Visit, alice: Person, bob: Person
+) -> None:
+    document_id = alice.upload(make_pdf("words"), "Report.pdf").json()["document_id"]
+    alice.client.put(f"/documents/{document_id}/shares/{bob.id}")
+    bob.client.post("/messages", json={"recipient_id": alice.id, "content": "Thanks", "document_id": document_id})
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/messages/{bob.id}")
+    expect(visitor.page.locator("form.say .at")).to_contain_text("Report.pdf")
+
+    alice.client.delete(f"/documents/{document_id}/shares/{bob.id}")
+    visitor.write("It was the wrong one")
+
+    expect(visitor.page.locator("li[data-id]", has_text="It was the wrong one")).to_be_visible()
+    assert bob.client.get(f"/documents/{document_id}").status_code == 404

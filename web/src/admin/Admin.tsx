@@ -4,6 +4,7 @@ import { Copy, Ellipsis, KeyRound, ShieldCheck, ShieldOff, ShieldX, Trash2, User
 import { type FormEvent, useState } from "react";
 import { ApiError, type Person, broadcast, deletePerson, listPeople, makePerson, resetPerson, setAdmin } from "../api";
 import { useMe } from "../live/session";
+import { copy } from "../ui/clipboard";
 import { Dialog } from "../ui/Dialog";
 import { Face } from "../ui/Face";
 import { Menu } from "../ui/Menu";
@@ -151,7 +152,7 @@ function OneTime({ link }: { link: string }) {
     <div className={s.made} role="status">
       <p className="small">{t.admin.link}</p>
       <code>{link}</code>
-      <button type="button" className="b b-s" onClick={() => void navigator.clipboard?.writeText(link).then(() => tell(t.copied))}>
+      <button type="button" className="b b-s" onClick={() => void copy(link, t.copied)}>
         <Copy className="i i-s" />
         {t.copy}
       </button>
@@ -179,7 +180,7 @@ function Add({ onClose, made }: { onClose: () => void; made: (answer: { link: st
   return (
     <Dialog title={t.admin.make} onClose={onClose}>
       <form className="sharing" onSubmit={(event) => void submit(event)}>
-        <TextField label={t.yourName} value={name} change={setName} autoComplete="off" note={about("name")} bad={Boolean(about("name"))} />
+        <TextField label={t.admin.name} value={name} change={setName} autoComplete="off" note={about("name")} bad={Boolean(about("name"))} />
         <TextField label={t.email} type="email" value={email} change={setEmail} autoComplete="off" note={about("email") ?? general} bad={Boolean(about("email") ?? general)} />
         <TextField label={t.admin.firstPassword} value={password} change={setPassword} autoComplete="off" note={about("password") ?? t.admin.orLink} bad={Boolean(about("password"))} />
         <div className="actions">

@@ -717,7 +717,8 @@ export interface paths {
          * @description The answer comes after the message is stored; open sockets of both users have been handed it by then.
          *
          *     With `document_id` it shows a document that the sender may read. The owner's message shares it with the recipient;
-         *     anybody else's goes to people who may read it already. Words may be left out then.
+         *     anybody else's, and one with `share` false, goes only to people who may read it already: an answer about a document
+         *     that was taken back meanwhile is a 404. Words may be left out then.
          */
         post: operations["send_message"];
         delete?: never;
@@ -7305,6 +7306,12 @@ export interface operations {
                     page?: number | null;
                     /** Recipient Id */
                     recipient_id: number;
+                    /**
+                     * Share
+                     * @description false: only to who may read the document already
+                     * @default true
+                     */
+                    share?: boolean;
                 };
             };
         };

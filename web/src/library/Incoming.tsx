@@ -6,6 +6,7 @@ import { useLocation } from "wouter";
 import { type Document, deleteDocument, listComingIn, picture, readAgain } from "../api";
 import { forgetDocument, progress, reloadLibrary, upToDate } from "../live/cache";
 import { type Upload, addFiles, cancel, dismiss, keepBoth, limitMegabytes, tryAgain, uploads } from "../live/uploads";
+import { Picture } from "../ui/Picture";
 import { bytes, number } from "../ui/format";
 import { sayError } from "../ui/parts";
 import { tell } from "../ui/toasts";
@@ -165,7 +166,7 @@ function Reading({ document }: { document: Document }) {
       name={document.filename}
       icon={
         page > 0 ? (
-          <img className="paper" src={picture(document.id, 1, 160, document.sha256)} alt="" />
+          <Picture className={`paper ${s.first}`} src={picture(document.id, 1, 160, document.sha256)} alt="" />
         ) : (
           <span className={s.blank}><FileUp className="i" /></span>
         )

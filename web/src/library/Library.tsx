@@ -8,6 +8,7 @@ import { useLocation, useSearch } from "wouter";
 import { type Document, type DocumentFilter, deleteDocument, listDocuments } from "../api";
 import { addFiles, limitMegabytes, uploads } from "../live/uploads";
 import { forgetDocument, reloadLibrary, upToDate } from "../live/cache";
+import { Connection } from "../ui/Connection";
 import { ShareDialog } from "../ui/ShareDialog";
 import { Menu } from "../ui/Menu";
 import { useOwnAddress, useTyped } from "../ui/address";
@@ -51,7 +52,7 @@ function useFilter() {
         if (!value || (name === "show" && value === "all") || (name === "sort" && value === "newest")) next.delete(name);
         else next.set(name, value);
       }
-      write(`/${next.size ? `?${next}` : ""}`);
+      write(`/${next.size ? `?${next}` : ""}`, changes.q === undefined || changes.show !== undefined); // Back undoes a choice, not a letter
     },
     [write],
   );
@@ -196,6 +197,7 @@ export default function Library() {
           </button>
         </div>
       </div>
+      <Connection />
       <div className={s.scroll} ref={scroll} onClick={leave}>
         <Incoming />
         {list.isPending && <Loading what={t.loading} />}

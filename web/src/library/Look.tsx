@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { Link } from "wouter";
 import { type Document, picture } from "../api";
 import { Dialog } from "../ui/Dialog";
+import { Picture } from "../ui/Picture";
 import { t } from "../ui/words";
 import s from "./library.module.css";
 
@@ -35,7 +36,7 @@ export function Look({ document, documents, go }: Props) {
     <Dialog title={document.filename} onClose={() => go(null)} wide>
       <figure className={s.look}>
         {document.thumbnail ? (
-          <img key={`${document.id} ${page}`} className="paper" src={picture(document.id, page, 700, document.sha256)} alt={t.page(page)} />
+          <Picture key={`${document.id} ${page}`} className="paper" src={picture(document.id, page, 700, document.sha256)} alt={t.page(page)} />
         ) : (
           <p className="muted">{t.library.noPicture}</p>
         )}
@@ -49,7 +50,7 @@ export function Look({ document, documents, go }: Props) {
           <ChevronRight className="i" />
         </button>
         <span className="grow" />
-        <Link className="b b-1" href={`/documents/${document.id}/${page}`}>
+        <Link className="b b-1" replace href={`/documents/${document.id}/${page}`}>
           {t.open}
         </Link>
       </div>

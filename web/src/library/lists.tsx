@@ -7,6 +7,7 @@ import { changeDocuments } from "../live/cache";
 import { useMe } from "../live/session";
 import { Face } from "../ui/Face";
 import { type Choice, Menu } from "../ui/Menu";
+import { Picture } from "../ui/Picture";
 import { bytes, fullDate, number, shortName, when } from "../ui/format";
 import { sayError } from "../ui/parts";
 import { tell } from "../ui/toasts";
@@ -153,7 +154,7 @@ function Thumb({ document }: { document: Document }) {
   if (!document.thumbnail) return <span className={s.blank} />;
   return (
     <span className={s.thumb}>
-      <img className="paper" src={picture(document.id, 1, 160, document.sha256)} alt="" loading="lazy" decoding="async" width={28} />
+      <Picture className="paper" src={picture(document.id, 1, 160, document.sha256)} alt="" lazy />
     </span>
   );
 }
@@ -244,61 +245,72 @@ function Rename({ document, done }: { document: Document; done: () => void }) {
   );
 }
 
-export function PhoneList({ documents, ...rest }: Rows) {
+const isAsBefore = (was: OneProps, is: OneProps) => was.document === is.document && was.mine === is.mine;
+
+interface OneProps {
+  document: Document;
+  rows: Rows;
+  mine: boolean;
+}
+
+export function PhoneList(rows: Rows) {
   const me = useMe();
-  const rows = { documents, ...rest };
   return (
     <ol className={s.mlist}>
-      {documents.map((document) => (
-        <li key={document.id}>
-          <Link href={`/documents/${document.id}`}>
-            <Thumb document={document} />
-            <span className="grow">
-              <b className="cut">{document.filename}</b>
-              <small className="num">
-                {document.error
-                  ? (t.reasons[document.error.code] ?? document.error.detail)
-                  : [
-                      document.owner.id === me.id ? "" : t.library.from(shortName(document.owner.name)),
-                      t.pages(document.page_count ?? 0),
-                      document.tables_found ? t.tableCount(document.tables_found) : "",
-                      when(document.created_at),
-                    ]
-                      .filter(Boolean)
-                      .join(", ")}
-              </small>
-            </span>
-            <Talk document={document} />
-          </Link>
-          <More document={document} rows={rows} mine={document.owner.id === me.id} />
-        </li>
+      {rows.documents.map((document) => (
+        <PhoneRow key={document.id} document={document} rows={rows} mine={document.owner.id === me.id} />
       ))}
     </ol>
   );
 }
 
-export function PictureGrid({ documents, ...rest }: Rows) {
+const PhoneRow = memo(function PhoneRow({ document, rows, mine }: OneProps) {
+  const facts = [
+    mine ? "" : t.library.from(shortName(document.owner.name)),
+    t.pages(document.page_count ?? 0),
+    document.tables_found ? t.tableCount(document.tables_found) : "",
+    when(document.created_at),
+  ];
+  return (
+    <li>
+      <Link href={`/documents/${document.id}`}>
+        <Thumb document={document} />
+        <span className="grow">
+          <b className="cut">{document.filename}</b>
+          <small className="num">{document.error ? (t.reasons[document.error.code] ?? document.error.detail) : facts.filter(Boolean).join(", ")}</small>
+        </span>
+        <Talk document={document} />
+      </Link>
+      <More document={document} rows={rows} mine={mine} />
+    </li>
+  );
+}, isAsBefore);
+
+export function PictureGrid(rows: Rows) {
   const me = useMe();
-  const rows = { documents, ...rest };
   return (
     <ol className={s.pictures}>
-      {documents.map((document) => (
-        <li key={document.id}>
-          <Link href={`/documents/${document.id}`} data-row={document.id}>
-            <span className={s.picture}>
-              {document.thumbnail && <img className="paper" src={picture(document.id, 1, 240, document.sha256)} alt="" loading="lazy" decoding="async" />}
-            </span>
-            <b className="cut">{document.filename}</b>
-            <small className="num">
-              {t.pages(document.page_count ?? 0)}, {when(document.created_at)}
-            </small>
-          </Link>
-          <span className={s.corner}>
-            <Talk document={document} />
-            <More document={document} rows={rows} mine={document.owner.id === me.id} />
-          </span>
-        </li>
+      {rows.documents.map((document) => (
+        <PictureCell key={document.id} document={document} rows={rows} mine={document.owner.id === me.id} />
       ))}
     </ol>
   );
 }
+
+const PictureCell = memo(function PictureCell({ document, rows, mine }: OneProps) {
+  return (
+    <li>
+      <Link href={`/documents/${document.id}`} data-row={document.id}>
+        <span className={s.picture}>{document.thumbnail && <Picture className="paper" src={picture(document.id, 1, 240, document.sha256)} alt="" lazy />}</span>
+        <b className="cut">{document.filename}</b>
+        <small className="num">
+          {t.pages(document.page_count ?? 0)}, {when(document.created_at)}
+        </small>
+      </Link>
+      <span className={s.corner}>
+        <Talk document={document} />
+        <More document={document} rows={rows} mine={mine} />
+      </span>
+    </li>
+  );
+}, isAsBefore);

@@ -230,6 +230,15 @@ export function takeEvent(frame: Frame): void {
   }
 }
 
+/** What I read was perhaps said about documents that are marked as new. */
+function forgetNewTalk(): void {
+  const lists = queries.getQueriesData<InfiniteData<DocumentList>>({ queryKey: ["documents"] });
+  const known = lists.flatMap(([, data]) => data?.pages.flatMap(({ documents }) => documents) ?? []);
+  const open = queries.getQueriesData<DocumentDetails>({ queryKey: ["document"] });
+  for (const [key, document] of open) if (document?.unread_count) void queries.invalidateQueries({ queryKey: key });
+  if (known.some(({ unread_count }) => unread_count)) reloadLibrary();
+}
+
 /** Cards of a document that I may not read any more say so. */
 function markUnavailable(id: number): void {
   for (const [key, thread] of queries.getQueriesData<Thread>({ queryKey: ["messages"] })) {
@@ -267,6 +276,7 @@ export function takeOther(frame: Frame): void {
       );
     case "unread":
       unread.set(frame["total"] as number);
+      forgetNewTalk();
       return changeConversations((conversation) =>
         conversation.user.id === user
           ? { ...conversation, unread_count: frame["unread_count"], read_up_to_id: frame["read_up_to_id"] }

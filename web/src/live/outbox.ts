@@ -10,6 +10,7 @@ export interface Outgoing {
   document_id?: number;
   page?: number;
   match?: string;
+  share?: false; // an answer about a document, to somebody who may read it
   created_at: string;
   failed?: string; // why: an error code
   detail?: string;
@@ -70,6 +71,9 @@ async function transmit(entry: Outgoing): Promise<void> {
   if (answer.type === "ack") {
     onSent(entry, answer);
     change((entries) => entries.filter((other) => other.client_id !== entry.client_id));
+  } else if (entry.share === false && answer["code"] === "document_not_found") {
+    discard(entry.client_id); // taken back meanwhile: what was written goes without it
+    send({ recipient_id: entry.recipient_id, content: entry.content });
   } else {
     const failed = { failed: String(answer["code"]), detail: String(answer["detail"]) };
     change((entries) => entries.map((other) => (other.client_id === entry.client_id ? { ...other, ...failed } : other)));

@@ -1,19 +1,21 @@
 // Reading one document: pages as pictures or as text, what was found on them, and what is said about them.
 import { useQuery } from "@tanstack/react-query";
 import { ChevronDown, ChevronUp, Download, EllipsisVertical, FileX2, Printer, Search, Sheet as SheetIcon, UserPlus, X } from "lucide-react";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useParams, useSearch } from "wouter";
-import { ApiError, type DocumentDetails, type PageSize, findInDocument, listPages, readDocument } from "../api";
+import { ApiError, type DocumentDetails, type PageSize, findInDocument, listPages, picture, readDocument } from "../api";
 import { progress, upToDate } from "../live/cache";
 import { useMe } from "../live/session";
 import { Connection } from "../ui/Connection";
 import { DocumentHead } from "../ui/DocumentHead";
 import { Menu } from "../ui/Menu";
 import { ShareDialog } from "../ui/ShareDialog";
-import { useOwnAddress } from "../ui/address";
+import { useBackCloses, useOwnAddress } from "../ui/address";
 import { useKeys } from "../ui/keys";
 import { Empty, Failed, Loading, useDebounced, useScreenName, useWide } from "../ui/parts";
 import { preferences, setPreference } from "../ui/preferences";
+import { printPicture } from "../ui/print";
+import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
 import { Pill } from "./Pill";
 import type { Quote } from "./Selected";
@@ -135,7 +137,7 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
   const count = sizes.length;
   const goTo = useCallback((number: number) => stage.current?.showPage(Math.min(Math.max(number, 1), count)), [count]);
   const setView = (to: "pages" | "text") =>
-    navigate(`/documents/${id}/${page}${search({ q: words.trim(), view: to === "text" ? "text" : "" })}`, { replace: true });
+    to !== view && navigate(`/documents/${id}/${page}${search({ q: words.trim(), view: to === "text" ? "text" : "" })}`);
   const pageField = useRef<HTMLInputElement>(null);
   const zoomBy = (factor: number) => setZoom(Math.min(Math.max(shownZoom * factor, 0.25), 4));
   useKeys({
@@ -164,6 +166,10 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
       if (globalThis.document.activeElement === field.current) return; // the second one is the browser's
       event.preventDefault();
       field.current?.select();
+    },
+    "Ctrl+p": (event) => {
+      event.preventDefault(); // only the pages that are near are on this screen
+      openToPrint();
     },
     "[": () => setPreference("strip", !strip),
     "]": () => setPreference("talk", !talk),
@@ -202,9 +208,14 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
     </>
   );
   const file = `/documents/${id}/file`;
+  const openToPrint = () => {
+    window.open(file, "_blank", "noopener");
+    tell(t.reading.printing);
+  };
   const choices = [
     { key: "download", label: t.reading.downloadPdf, icon: <Download className="i" />, href: `${file}?download=1`, download: true },
-    { key: "print", label: t.reading.print, icon: <Printer className="i" />, act: () => void window.open(file, "_blank", "noopener") },
+    { key: "print", label: t.reading.print, icon: <Printer className="i" />, act: openToPrint },
+    { key: "printPage", label: t.reading.printPage, icon: <Printer className="i" />, act: () => void printPicture(picture(id, page, 2000, document.sha256)) },
     ...(document.tables_found
       ? [{ key: "excel", label: t.tables.all, icon: <SheetIcon className="i" />, href: `/documents/${id}/tables.xlsx?download=1`, download: true }]
       : []),
@@ -310,17 +321,27 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
       </div>
       {!wide && <Peek document={document} open={() => setTalking(true)} />}
       {!wide && talking && (
-        <div className={s.sheetup}>
-          <button type="button" className="b b-0 b-i" aria-label={t.close} onClick={() => setTalking(false)}>
-            <X className="i" />
-          </button>
+        <Over close={() => setTalking(false)}>
           <Side document={document} page={page} quote={quote} unquote={() => setQuote(null)} go={goToQuote} />
-        </div>
+        </Over>
       )}
       {sharing && (
         <ShareDialog documents={[document]} page={page} {...sharing} onClose={() => setSharing(null)} />
       )}
     </main>
+  );
+}
+
+/** On a phone, the talk over the page. */
+function Over({ close, children }: { close: () => void; children: ReactNode }) {
+  useBackCloses(close);
+  return (
+    <div className={s.sheetup}>
+      <button type="button" className="b b-0 b-i" aria-label={t.close} onClick={close}>
+        <X className="i" />
+      </button>
+      {children}
+    </div>
   );
 }
 

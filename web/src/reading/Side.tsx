@@ -4,10 +4,11 @@ import { ChevronDown, Quote as QuoteIcon, SendHorizontal, X } from "lucide-react
 import { Fragment, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Attachment, type DocumentDetails, type Message, listShares, listTalk } from "../api";
-import { upToDate } from "../live/cache";
+import { presence, upToDate } from "../live/cache";
 import { outbox, send } from "../live/outbox";
 import { useMe } from "../live/session";
 import { connection } from "../live/socket";
+import { isOver } from "../ui/address";
 import { Composer } from "../ui/Composer";
 import { Face } from "../ui/Face";
 import { Menu } from "../ui/Menu";
@@ -45,6 +46,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
   const people = usePeople(document);
   const waiting = outbox.use().filter((entry) => entry.document_id === document.id);
   const { on } = connection.use();
+  const present = presence.use();
   const shown = (talk.data ?? []).filter((message) => !message.deleted_at && (!onlyPage || message.attachment?.page === page));
   const names = new Map(people.map(({ id, name }) => [id, name]));
   const partner = (message: Message) => (message.sender_id === me.id ? message.recipient_id : message.sender_id);
@@ -98,7 +100,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
                   </li>
                 )}
                 <li className="m">
-                  <Face id={message.sender_id} name={mine ? me.name : message.sender_name} />
+                  <Face id={message.sender_id} name={mine ? me.name : message.sender_name} online={!mine && (present[message.sender_id]?.online ?? false)} />
                   <div>
                     <p className="who">
                       <b>{mine ? t.rail.you : shortName(message.sender_name)}</b> <span>{mine ? t.talk.toPerson(shortName(other)) : t.talk.toYou}</span>
@@ -107,7 +109,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
                     {message.attachment?.page || message.attachment?.match ? (
                       <At attachment={message.attachment} bright={message.attachment.page === page} here={here} />
                     ) : (
-                      message.attachment && <p className="shared">{t.talk.sharedThis}</p>
+                      shown.findIndex((one) => partner(one) === partner(message)) === index && <p className="shared">{t.talk.sharedThis}</p>
                     )}
                     {message.content && <Prose text={message.content}>{message.edited_at && <span className="edited">{t.talk.edited}</span>}</Prose>}
                   </div>
@@ -171,7 +173,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
                   choices={[
                     ...people.map(({ id, name }) => ({ key: String(id), label: name, act: () => setChosen(id) })),
                     null,
-                    { key: "open", label: t.talk.openConversation, act: () => navigate(`/messages/${recipient.id}`) },
+                    { key: "open", label: t.talk.openConversation, act: () => navigate(`/messages/${recipient.id}`, { replace: isOver() }) },
                   ]}
                 >
                   {t.talk.toLabel} <b>{recipient.name}</b>
@@ -214,6 +216,7 @@ export function Peek({ document, open }: { document: DocumentDetails; open: () =
             <span className="muted">{t.talk.title}</span>
           )}
         </span>
+        {Boolean(document.unread_count) && <span className="count">{document.unread_count}</span>}
       </span>
     </button>
   );

@@ -8,6 +8,7 @@ import { useMe } from "../live/session";
 import { useOwnAddress, useTyped } from "../ui/address";
 import { Face } from "../ui/Face";
 import { Menu } from "../ui/Menu";
+import { Picture } from "../ui/Picture";
 import { when } from "../ui/format";
 import { Empty, Failed, Loading, MoreWhenSeen, Snippet, useDebounced, useKeptScroll, useScreenName, useWide } from "../ui/parts";
 import { t } from "../ui/words";
@@ -28,7 +29,7 @@ export default function Search() {
   const change = (changes: Record<string, string>) => {
     const next = new URLSearchParams(location.search);
     for (const [name, value] of Object.entries(changes)) if (value) next.set(name, value); else next.delete(name);
-    write(`/search${next.size ? `?${next}` : ""}`);
+    write(`/search${next.size ? `?${next}` : ""}`, changes["q"] === undefined); // Back undoes a choice, not a letter
   };
   const [words, setWords] = useTyped(q, (typed) => change({ q: typed }));
   useScreenName(q || t.rail.search);
@@ -192,27 +193,36 @@ function placeOf(result: Found, q: string): string {
   return `/messages/${result.user.id}?at=${result.id}`;
 }
 
-/** What to mark on the page: the first words that were found in it, since a query may have more than a phrase. */
-function termOf(result: Extract<Found, { type: "page" }>, q: string): string {
+/** What to mark on the page: of the words that were found, the most that stand together. A query may have more than a phrase. */
+function termOf({ snippet }: Extract<Found, { type: "page" }>, q: string): string {
   const phrase = /"([^"]+)"/.exec(q)?.[1];
-  return phrase ?? result.snippet.find((part) => part.hit)?.text ?? q;
+  if (phrase) return phrase;
+  const together: string[][] = [];
+  let isNext = false;
+  for (const { text, hit } of snippet) {
+    if (hit && isNext) together.at(-1)!.push(text);
+    else if (hit) together.push([text]);
+    isNext = hit || (isNext && !text.trim());
+  }
+  const most = Math.max(...together.map((words) => words.length));
+  return together.find((words) => words.length === most)?.join(" ") ?? q;
 }
 
 function Result({ result, q, current, choose }: { result: Found; q: string; current: boolean; choose: () => void }) {
   const me = useMe();
   const shared = { href: placeOf(result, q), "aria-current": current ? ("true" as const) : undefined, onMouseEnter: choose, onFocus: choose };
   if (result.type === "page") {
+    const onPage = (result.matches ?? 0) - result.snippet.filter(({ hit }) => hit).length;
+    const more = [onPage > 0 ? t.search.moreOnPage(onPage) : "", result.more_on_document ? t.search.moreHere(result.more_on_document) : ""].filter(Boolean);
     return (
       <li>
         <Link {...shared}>
-          <span className={`${s.th} paper`}>
-            <img src={picture(result.document_id, result.page, 160, null)} alt="" loading="lazy" decoding="async" />
-          </span>
+          <Picture className={`${s.th} paper`} src={picture(result.document_id, result.page, 160, null)} alt="" lazy />
           <span>
             <span className={s.l}>
               <b className="cut">{result.filename}</b>
               <span className="muted num">{t.page(result.page)}</span>
-              {Boolean(result.more_on_document) && <span className="muted end">{t.search.moreHere(result.more_on_document!)}</span>}
+              {more.length > 0 && <span className="muted end">{more.join(", ")}</span>}
             </span>
             <span className={s.sn}>
               <Snippet parts={result.snippet} />
@@ -292,7 +302,7 @@ function Preview({ result, q }: { result: Found; q: string }) {
       </header>
       <div className={s.prevscroll}>
         <figure className="sheet paper" style={size && { aspectRatio: `${size.width} / ${size.height}` }}>
-          <img key={`${shown.id} ${shown.page}`} src={picture(shown.id, shown.page, 700, null)} alt={t.page(shown.page)} />
+          <Picture key={`${shown.id} ${shown.page}`} src={picture(shown.id, shown.page, 700, null)} alt={t.page(shown.page)} />
           {size && boxes.map((one, index) => <i key={index} className={`hit${one.first ? " here" : ""}`} style={place(one)} />)}
           {size && boxes.map((one, index) => one.first && <i key={`ring ${index}`} className="ring" style={place(one)} />)}
         </figure>

@@ -2,6 +2,7 @@
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { ApiError, type Boot, boot, confirmEmail, forgotPassword, register, resetPassword, signIn } from "../api";
 import { begin, enter } from "../live/session";
+import { useBackCloses } from "../ui/address";
 import { Logo } from "../ui/Logo";
 import { sayError, useScreenName } from "../ui/parts";
 import { t } from "../ui/words";
@@ -13,6 +14,7 @@ type Way = "in" | "new" | "forgot" | "reset" | "confirm";
 /** The addresses of links that work once; their token is in the hash, which no server or log sees. */
 const LINKS: Record<string, Way> = { "/app/reset-password": "reset", "/app/confirm-email": "confirm" };
 
+const isLink = (way: Way) => way === "reset" || way === "confirm";
 
 interface Props {
   boot: Boot;
@@ -29,6 +31,8 @@ export function Door({ boot: known, email: expected, over }: Props) {
   const [way, setWay] = useState<Way>(installation.first_run ? "new" : over ? "in" : (LINKS[location.pathname] ?? "in"));
   const [email, setEmail] = useState(expected ?? "");
   useScreenName(way === "new" ? (installation.first_run ? t.door.first : t.door.make) : t.door.signIn);
+  const first = installation.first_run ? "new" : "in";
+  useBackCloses(() => setWay(first), way !== first && !isLink(way));
   const shared = { email, setEmail, installation: known.installation, go: setWay };
   return (
     <div className={s.door}>

@@ -5,10 +5,11 @@ import { memo, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useParams, useSearch } from "wouter";
 import { type DocumentDetails, type Table, listPages, listTables, picture, readDocument } from "../api";
 import { useOwnAddress } from "../ui/address";
+import { copy } from "../ui/clipboard";
 import { DocumentHead } from "../ui/DocumentHead";
+import { Picture } from "../ui/Picture";
 import { ShareDialog } from "../ui/ShareDialog";
 import { Empty, Failed, Loading, Toggle, useScreenName, useWide } from "../ui/parts";
-import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
 import { type Grid, columnName, toClipboard, toGrid } from "./grid";
 import s from "./tables.module.css";
@@ -185,14 +186,9 @@ const OneTable = memo(
     const [all, setAll] = useState(false);
     const rows = all ? grid.rows : grid.rows.slice(0, SHOWN_ROWS);
     const options = `download=1${join ? "&merge=true" : ""}${trim ? "&trim=true" : ""}`;
-    const copy = async () => {
+    const copyCells = () => {
       const { text, html } = toClipboard(grid);
-      try {
-        await navigator.clipboard.write([new ClipboardItem({ "text/plain": new Blob([text], { type: "text/plain" }), "text/html": new Blob([html], { type: "text/html" }) })]);
-      } catch {
-        copyByEvent(text, html); // over plain http there is no clipboard to write to
-      }
-      tell(t.tables.copied);
+      void copy(text, t.tables.copied, html);
     };
     return (
       <section className={`${s.tb}${current ? " now" : ""}`} data-table={table.table_index} onFocus={() => choose(table.table_index)}>
@@ -200,7 +196,7 @@ const OneTable = memo(
           <h2 className="cut">{grid.title || t.tables.unnamed}</h2>
           <span className="small muted num nowrap">{t.tables.number(table.table_index + 1, table.page)}</span>
           <span className="grow" />
-          <button type="button" className="b b-s" onClick={() => void copy()}>
+          <button type="button" className="b b-s" onClick={copyCells}>
             <Copy className="i i-s" />
             {t.copy}
           </button>
@@ -259,17 +255,6 @@ const OneTable = memo(
   (was, is) => was.grid === is.grid && was.current === is.current && was.cell === is.cell && was.join === is.join && was.trim === is.trim,
 );
 
-function copyByEvent(text: string, html: string): void {
-  const listen = (event: ClipboardEvent) => {
-    event.preventDefault();
-    event.clipboardData?.setData("text/plain", text);
-    event.clipboardData?.setData("text/html", html);
-  };
-  globalThis.document.addEventListener("copy", listen);
-  globalThis.document.execCommand("copy");
-  globalThis.document.removeEventListener("copy", listen);
-}
-
 /** The page, and where on it the table was found. */
 function Proof({ document, table, grid, cell }: { document: DocumentDetails; table: Table; grid: Grid; cell: { row: number; column: number } | null }) {
   const pages = useQuery({ queryKey: ["pages", document.id, "all"], queryFn: () => listPages(document.id) });
@@ -288,7 +273,7 @@ function Proof({ document, table, grid, cell }: { document: DocumentDetails; tab
       </header>
       {size && (
         <figure className="paper" style={{ aspectRatio: `${size.width} / ${size.height}` }}>
-          <img src={picture(document.id, table.page, 700, document.sha256)} alt={t.tables.alt(table.page)} />
+          <Picture key={table.page} src={picture(document.id, table.page, 700, document.sha256)} alt={t.tables.alt(table.page)} />
           <i style={{ left: percent(x0, size.width), top: percent(top, size.height), width: percent(x1 - x0, size.width), height: percent(bottom - top, size.height) }} />
           {cell && (
             <b

@@ -1,6 +1,6 @@
 // One conversation: it opens at the first unread message, stays where I read, and says what became of what I sent.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { ArrowDown, ArrowLeft, Files, Paperclip, Search, SendHorizontal, X } from "lucide-react";
+import { ArrowDown, ArrowLeft, CornerDownRight, Files, Paperclip, Search, SendHorizontal, X } from "lucide-react";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { type Document, type Message, listMessages, readPerson } from "../api";
@@ -20,6 +20,7 @@ import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
 import { useConversations } from "./Conversations";
 import { Flow } from "./Flow";
+import { placeToAnswer } from "./answers";
 import s from "./talk.module.css";
 
 const NONE: Message[] = [];
@@ -27,6 +28,8 @@ const PAGE = 50;
 const KEPT = 300; // messages
 const NEAR = 400; // pixels from an end, where more is loaded
 const AT_END = 24; // pixels
+
+const isAtEnd = (log: Element, within = AT_END) => log.scrollHeight - log.scrollTop - log.clientHeight < within;
 
 async function load(id: number, around: number | null): Promise<Thread> {
   if (around === null) {
@@ -90,11 +93,20 @@ export function Conversation({ id }: { id: number }) {
       if (target) {
         target.scrollIntoView({ block: at ? "center" : "start" });
         if (!at) log.current.scrollTop -= 60;
+        atEnd.current = isAtEnd(log.current);
       } else toEnd();
       return;
     }
     if (atEnd.current) toEnd();
   }, [lastId, waiting.length, thread.isSuccess, newFrom, at, toEnd]);
+
+  // What grows keeps the end in sight: rows get their true heights as they are drawn, the box below gets lines.
+  useEffect(() => {
+    const observer = new ResizeObserver(() => placed.current && atEnd.current && toEnd());
+    if (log.current) observer.observe(log.current);
+    if (log.current?.lastElementChild) observer.observe(log.current.lastElementChild);
+    return () => observer.disconnect();
+  }, [thread.isSuccess, toEnd]);
 
   const firstId = messages[0]?.id ?? 0;
   useLayoutEffect(() => {
@@ -176,11 +188,10 @@ export function Conversation({ id }: { id: number }) {
   const onScroll = () => {
     const element = log.current;
     if (!element) return;
-    const left = element.scrollHeight - element.scrollTop - element.clientHeight;
-    atEnd.current = left < AT_END && !thread.data?.newer;
+    atEnd.current = isAtEnd(element) && !thread.data?.newer;
     if (atEnd.current) setBelow(0);
     if (element.scrollTop < NEAR) void more("before");
-    if (left < NEAR) void more("after");
+    if (isAtEnd(element, NEAR)) void more("after");
     markRead();
   };
   const goDown = async () => {
@@ -209,6 +220,10 @@ export function Conversation({ id }: { id: number }) {
     setEditing(null);
     setTimeout(() => input.current?.focus());
   };
+  // An answer goes under the document that was spoken of, unless its chip was taken away.
+  const [plain, setPlain] = useState(0); // the last message, answered without its place
+  const asked = useMemo(() => (thread.data?.newer ? null : placeToAnswer(messages, id)), [messages, id, thread.data?.newer]);
+  const about = attached || editing || plain === lastId ? null : asked;
   const submit = (text: string) => {
     if (editing) {
       const message = editing;
@@ -224,7 +239,9 @@ export function Conversation({ id }: { id: number }) {
     }
     atEnd.current = true;
     if (thread.data?.newer) void goDown();
-    send({ recipient_id: id, content: text, ...(attached ? { document_id: attached.id } : {}) });
+    const { document_id = 0, page, match } = about ?? {};
+    const place = about && { document_id, ...(page ? { page } : {}), ...(match ? { match } : {}), share: false as const };
+    send({ recipient_id: id, content: text, ...(attached ? { document_id: attached.id } : place) });
     setAttached(null);
   };
   const documents = useMemo(() => {
@@ -333,6 +350,18 @@ export function Conversation({ id }: { id: number }) {
                 <span className={`at${editing ? "" : " now"}`}>
                   <b>{editing ? t.talk.editing : attached?.filename}</b>
                   <button type="button" className="x" aria-label={editing ? t.talk.stopEditing : t.talk.withoutDocument} onClick={() => (editing ? stopEdit() : setAttached(null))}>
+                    <X className="i i-s" />
+                  </button>
+                </span>
+              </div>
+            )}
+            {about && (
+              <div className={`ctx ${s.ctx}`}>
+                <span className="at now">
+                  <CornerDownRight className="i i-s" />
+                  <b className="cut">{about.page ? t.fileAndPage(about.filename, about.page) : about.filename}</b>
+                  {about.match && <q>{about.match}</q>}
+                  <button type="button" className="x" aria-label={t.talk.withoutPlace} onClick={() => setPlain(lastId)}>
                     <X className="i i-s" />
                   </button>
                 </span>

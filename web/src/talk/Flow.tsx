@@ -1,14 +1,16 @@
 // The messages of a conversation, by day and by author, and after them what has not been acknowledged.
 import { CircleAlert, Copy, Pencil, Undo2 } from "lucide-react";
-import { Fragment, memo, useState } from "react";
+import { Fragment, memo, useMemo, useState } from "react";
 import type { Me, Message } from "../api";
 import { type Outgoing, discard, sendAgain } from "../live/outbox";
 import { connection, request } from "../live/socket";
+import { copy } from "../ui/clipboard";
 import { Face } from "../ui/Face";
 import { day, daysAgo, fullDate, shortName } from "../ui/format";
-import { Card, Moment, Prose, Tick } from "../ui/talk";
+import { Card, Moment, Place, Prose, Tick } from "../ui/talk";
 import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
+import { placesShown } from "./answers";
 import s from "./talk.module.css";
 
 interface Props {
@@ -28,6 +30,7 @@ const TOGETHER_MS = 5 * 60_000;
 export function Flow({ messages, waiting, me, other, newFrom, marked, read, whole, edit }: Props) {
   const lastMine = messages.findLast((message) => message.sender_id === me.id && !message.deleted_at)?.id ?? 0;
   const lastRead = messages.findLast((message) => message.sender_id === me.id && message.id <= read && !message.deleted_at)?.id ?? 0;
+  const places = useMemo(() => placesShown(messages), [messages]);
   return (
     <ol className={s.flow}>
       {messages.map((message, index) => {
@@ -53,6 +56,7 @@ export function Flow({ messages, waiting, me, other, newFrom, marked, read, whol
               mine={message.sender_id === me.id}
               name={message.sender_id === me.id ? me.name : other.name}
               more={more}
+              place={places.get(message.id) ?? "no"}
               marked={message.id === marked}
               tick={!whole ? null : message.id === lastRead ? "read" : message.id === lastMine && message.id > read ? "sent" : null}
               edit={edit}
@@ -72,12 +76,13 @@ interface RowProps {
   mine: boolean;
   name: string;
   more: boolean;
+  place: "card" | "line" | "no";
   marked: boolean;
   tick: "sent" | "read" | null;
   edit: (message: Message) => void;
 }
 
-const Row = memo(function Row({ message, mine, name, more, marked, tick, edit }: RowProps) {
+const Row = memo(function Row({ message, mine, name, more, place, marked, tick, edit }: RowProps) {
   const [hot, setHot] = useState(false);
   const gone = message.deleted_at !== null;
   return (
@@ -109,10 +114,11 @@ const Row = memo(function Row({ message, mine, name, more, marked, tick, edit }:
           </p>
         ) : (
           <>
+            {message.attachment && place === "line" && <Place attachment={message.attachment} />}
             {message.content && (
               <Prose text={message.content}>{message.edited_at && <span className="edited">{t.talk.edited}</span>}</Prose>
             )}
-            {message.attachment && <Card attachment={message.attachment} />}
+            {message.attachment && place === "card" && <Card attachment={message.attachment} />}
             {tick && (
               <p className="tail">
                 <Tick state={tick} />
@@ -132,7 +138,7 @@ function Tools({ message, mine, edit }: { message: Message; mine: boolean; edit:
     });
   return (
     <div className="tools" role="toolbar" aria-label={t.talk.thisMessage}>
-      <button type="button" className="b b-0 b-s b-i" aria-label={t.copy} onClick={() => void navigator.clipboard?.writeText(message.content).then(() => tell(t.copied))}>
+      <button type="button" className="b b-0 b-s b-i" aria-label={t.copy} onClick={() => void copy(message.content, t.copied)}>
         <Copy className="i i-s" />
       </button>
       {mine && (

@@ -13,7 +13,7 @@ export default function Messages() {
   const wide = useWide();
   const open = id === undefined ? null : Number(id);
   const now = session.use();
-  useScreenName(open === null ? t.rail.messages : "");
+  useScreenName(open === null ? t.rail.messages : null);
   return (
     <main className={s.chat}>
       {(wide || open === null) && <Conversations open={open} />}

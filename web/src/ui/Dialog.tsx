@@ -1,6 +1,7 @@
 import { X } from "lucide-react";
 import type { ReactNode } from "react";
 import { Dialog as AriaDialog, Heading, Modal, ModalOverlay } from "react-aria-components";
+import { useBackCloses } from "./address";
 import { t } from "./words";
 
 interface Props {
@@ -11,8 +12,9 @@ interface Props {
   alert?: boolean;
 }
 
-/** A dialog over the page; Esc and a press beside it close it, focus goes back to where it was. */
+/** A dialog over the page; Esc, Back and a press beside it close it, focus goes back to where it was. */
 export function Dialog({ title, onClose, children, wide, alert }: Props) {
+  useBackCloses(onClose);
   return (
     <ModalOverlay className="veil" isOpen isDismissable={!alert} onOpenChange={(open) => !open && onClose()}>
       <Modal className={`modal${wide ? " wide" : ""}`}>

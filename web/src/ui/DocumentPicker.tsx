@@ -3,6 +3,7 @@ import { Search } from "lucide-react";
 import { useState } from "react";
 import { type Document, listDocuments, picture } from "../api";
 import { Dialog } from "./Dialog";
+import { Picture } from "./Picture";
 import { Failed, Loading, useDebounced } from "./parts";
 import { t } from "./words";
 
@@ -29,7 +30,7 @@ export function DocumentPicker({ choose, onClose }: { choose: (document: Documen
         {documents.map((document) => (
           <li key={document.id}>
             <button type="button" onClick={() => choose(document)}>
-              <img className="paper tiny" src={picture(document.id, 1, 160, document.sha256)} alt="" loading="lazy" />
+              <Picture className="paper tiny" src={picture(document.id, 1, 160, document.sha256)} alt="" lazy />
               <span className="grow cut">
                 <b className="cut">{document.filename}</b>
                 <small>{t.pages(document.page_count ?? 0)}</small>

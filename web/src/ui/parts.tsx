@@ -57,8 +57,11 @@ export function Snippet({ parts }: { parts: SnippetPart[] }) {
   return parts.map((part, index) => (part.hit ? <mark key={index}>{part.text}</mark> : <span key={index}>{part.text}</span>));
 }
 
-export function useScreenName(name: string): void {
-  useEffect(() => nameScreen(name), [name]);
+/** Null leaves the name to a part of the screen. */
+export function useScreenName(name: string | null): void {
+  useEffect(() => {
+    if (name !== null) nameScreen(name);
+  }, [name]);
 }
 
 /** Back shows a list where it was left; *key* is what it showed, *ready* that its rows are there. */
@@ -114,9 +117,8 @@ export function MoreWhenSeen({ more }: { more: () => void }) {
   useEffect(() => {
     const element = ref.current;
     if (!element) return;
-    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && latest.current(), {
-      rootMargin: "600px",
-    });
+    const margins = { rootMargin: "600px", scrollMargin: "600px" } as IntersectionObserverInit;
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && latest.current(), margins);
     observer.observe(element);
     return () => observer.disconnect();
   }, []);

@@ -4,6 +4,7 @@ import { Fragment, type MouseEvent, type ReactNode } from "react";
 import { Link } from "wouter";
 import type { Attachment, Message } from "../api";
 import { time } from "./format";
+import { Picture } from "./Picture";
 import { Snippet } from "./parts";
 import { t } from "./words";
 
@@ -40,7 +41,7 @@ export function Card({ attachment }: { attachment: Attachment }) {
   const text = (
     <span className="txt">
       <span>
-        <b className="cut">{page ? t.fileAndPage(filename, page) : filename}</b>
+        <b>{page ? t.fileAndPage(filename, page) : filename}</b>
         {snippet && snippet.length > 0 && (
           <q>
             <Snippet parts={snippet} />
@@ -66,12 +67,22 @@ export function Card({ attachment }: { attachment: Attachment }) {
     <Link className="card" href={placeOf(attachment)}>
       <span className="pic">
         {attachment.thumbnail && (
-          <span className="paper">
-            <img src={`${attachment.thumbnail}&format=webp`} alt="" loading="lazy" decoding="async" />
-          </span>
+          <Picture className="paper" src={`${attachment.thumbnail}&format=webp`} alt="" lazy />
         )}
       </span>
       {text}
+    </Link>
+  );
+}
+
+/** In a line, where a message is about: its card stands above already. */
+export function Place({ attachment }: { attachment: Attachment }) {
+  const { filename, page, match } = attachment;
+  return (
+    <Link className="at" href={placeOf(attachment)}>
+      <CornerDownRight className="i i-s" />
+      <b className="cut">{page ? t.fileAndPage(filename, page) : filename}</b>
+      {match && <q>{match}</q>}
     </Link>
   );
 }

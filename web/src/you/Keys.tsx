@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Copy, KeyRound } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { listKeys, makeKey, revokeKey } from "../api";
+import { copy } from "../ui/clipboard";
 import { when } from "../ui/format";
 import { Failed, Loading, sayError } from "../ui/parts";
 import { TextField } from "../ui/TextField";
@@ -45,7 +46,7 @@ export function Keys() {
         <div className={s.made} role="status">
           <p className="small">{t.you.keyOnce}</p>
           <code>{made}</code>
-          <button type="button" className="b b-s" onClick={() => void navigator.clipboard?.writeText(made).then(() => tell(t.copied))}>
+          <button type="button" className="b b-s" onClick={() => void copy(made, t.copied)}>
             <Copy className="i i-s" />
             {t.copy}
           </button>
