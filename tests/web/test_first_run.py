@@ -103,6 +103,7 @@ def test_somebody_without_an_account_makes_one(visit: Visit, server: Server) -> 
 
     visitor.sign_up("Ben Okafor", address("ben"))
 
-    register(server, "colleague")
+    colleague = register(server, "colleague")
     visitor.go("/messages")
+    visitor.page.get_by_label("Find people").fill(colleague.email)
     visitor.see("Colleague")
