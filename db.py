@@ -538,9 +538,9 @@ _NODE_LOCKS = """
 # new, the server has lost every lock, with a restart, a crash or a switch to its standby: that shows nobody's death.
 NODE_IS_GONE = f"""
     (node_id IS NULL
-     OR (NOT EXISTS (SELECT FROM {_NODE_LOCKS} AND objid = node_id)
-         AND EXISTS (SELECT FROM pg_stat_activity
-                      WHERE pid IN (SELECT pid FROM {_NODE_LOCKS})
+     OR (node_id <> ALL (ARRAY(SELECT objid::bigint FROM {_NODE_LOCKS}))   -- not correlated: it is asked once
+         AND EXISTS (SELECT FROM pg_stat_get_activity(NULL)
+                      WHERE pid = ANY (ARRAY(SELECT pid FROM {_NODE_LOCKS}))
                         AND backend_start < now() - {SETTLE_SECONDS} * interval '1 second')))
 """
 

@@ -261,12 +261,12 @@ async def get_epoch(conn: Executor) -> Epoch:
     cluster = "(SELECT system_identifier FROM pg_control_system())" if may_ask and may_ask.value else "0"
     epoch = await conn.fetch_one(
         Epoch,
-        f"""
+        Prepared(f"""
         SELECT coalesce((SELECT id FROM epochs ORDER BY ordinal DESC LIMIT 1), ''),
                md5(concat_ws(' ', {cluster}, (SELECT oid FROM pg_database WHERE datname = current_database()),
                              'events'::regclass::oid)),
                (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint
-        """,
+        """),
     )
     assert epoch is not None
     return epoch
@@ -276,12 +276,12 @@ async def count_other_nodes(conn: Executor, *, node_id: int) -> int:
     """Those that are alive, by the locks that they hold."""
     row = await conn.fetch_one(
         _Total,
-        """
+        Prepared("""
         SELECT count(*) FROM pg_locks
          WHERE locktype = 'advisory' AND classid = (SELECT node_lock FROM installation)
-           AND objid <> %(node_id)s AND objsubid = 2 AND granted
+           AND objid <> %(node_id)s::integer::oid AND objsubid = 2 AND granted
            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        """,
+        """),
         {"node_id": node_id},
     )
     return 0 if row is None else row.value

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from db import NODE_IS_GONE, Executor
+from db import NODE_IS_GONE, Executor, Prepared
+from delivery.queries import as_array
 
 
 class _UserId(NamedTuple):
@@ -21,7 +22,10 @@ async def list_partners(conn: Executor, *, user_id: int, limit: int) -> list[int
     """The people *user_id* has a conversation with."""
     rows = await conn.fetch_all(
         _UserId,
-        "SELECT other_id FROM conversations WHERE user_id = %(user_id)s AND other_id <> %(user_id)s LIMIT %(limit)s",
+        Prepared("""
+        SELECT other_id FROM conversations
+         WHERE user_id = %(user_id)s::bigint AND other_id <> %(user_id)s::bigint LIMIT %(limit)s::bigint
+        """),
         {"user_id": user_id, "limit": limit},
     )
     return [row.user_id for row in rows]
@@ -69,12 +73,12 @@ async def drop_absent(conn: Executor, *, user_ids: Sequence[int], node_id: int) 
 async def list_presence(conn: Executor, *, user_ids: Sequence[int]) -> list[PresenceRow]:
     return await conn.fetch_all(
         PresenceRow,
-        f"""
+        Prepared(f"""
         SELECT u.id, EXISTS (SELECT 1 FROM presence WHERE user_id = u.id AND NOT {NODE_IS_GONE}), m.last_seen_at
           FROM unnest(%(user_ids)s::bigint[]) AS u (id)
           LEFT JOIN mailboxes m ON m.user_id = u.id
-        """,
-        {"user_ids": list(user_ids)},
+        """),
+        {"user_ids": as_array(user_ids)},
     )
 
 
@@ -82,13 +86,13 @@ async def drop_dead_presence(conn: Executor) -> list[int]:
     """Delete the presence that dead nodes stored; return its users."""
     rows = await conn.fetch_all(
         _UserId,
-        f"""
+        Prepared(f"""
         WITH gone AS (
             DELETE FROM presence WHERE {NODE_IS_GONE} RETURNING user_id
         )
         INSERT INTO mailboxes (user_id, last_seen_at) SELECT DISTINCT user_id, now() FROM gone ORDER BY user_id
         ON CONFLICT (user_id) DO UPDATE SET last_seen_at = now()
         RETURNING user_id
-        """,
+        """),
     )
     return [row.user_id for row in rows]

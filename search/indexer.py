@@ -25,6 +25,7 @@ PATIENT_MESSAGES = TAIL_MESSAGES // 2  # unindexed; then it no longer waits
 CLEANED_PORTIONS = 8  # at once: 512 pages cost less to sort into the index than eight times 64
 MAX_PAUSE_SECONDS = 0.25  # between two portions; else as long as one took
 STATISTICS_SECONDS = 60.0
+CLEAN_SECONDS = 5.0  # between two looks for what others have added
 SETTLING_SECONDS = 0.05  # between two looks at transactions that write messages
 MAX_SETTLING_LOOKS = 20
 HERE_CHARACTERS = 20_000  # of messages that are cut into tokens on this thread; more of them by a worker
@@ -44,6 +45,8 @@ class Indexer:
         self._are_documents_behind = True  # until it is known
         self._are_messages_behind = True
         self._seen: tuple[float, int] | None = None  # the last message id, and when
+        self._mark: int | None = None  # up to which messages were indexed, at the last look
+        self._cleaned_at: float | None = None  # None: there is something to clean
         self._learned_at: float | None = None
         self._has_cleaning_rights = True
         self._is_checked = False
@@ -78,7 +81,8 @@ class Indexer:
         if not self._is_checked:
             await queries.mark_outdated(self._database, tokens_version=TOKENS_VERSION)
             self._is_checked = True
-        await self._clean()
+        if self._cleaned_at is None or time.monotonic() - self._cleaned_at >= CLEAN_SECONDS:
+            await self._clean()
         portions = 0
         has_indexed_pages = False
         has_messages = has_documents = True
@@ -107,6 +111,7 @@ class Indexer:
 
     async def _clean(self) -> None:
         """Only the owner of the index may; without us autovacuum does it, later."""
+        self._cleaned_at = time.monotonic()
         if not self._has_cleaning_rights:
             return
         try:
@@ -126,7 +131,9 @@ class Indexer:
         mark = await queries.get_message_mark(self._database)
         waiting = max(last_id - mark, 0)
         self._are_messages_behind = waiting > TAIL_MESSAGES
-        if not waiting or (self._is_chat_busy(last_id) and waiting < PATIENT_MESSAGES):
+        before, self._mark = self._mark, mark
+        is_other_node_at_it = before is not None and mark > before
+        if not waiting or ((self._is_chat_busy(last_id) or is_other_node_at_it) and waiting < PATIENT_MESSAGES):
             return False
         if not await self._are_settled():
             return False
@@ -142,7 +149,9 @@ class Indexer:
                     tx, user_ids=list(people), message_ids=[row.id for row in rows], vectors=vectors
                 )
             is_full = len(rows) == PORTION_MESSAGES
-            await queries.set_message_mark(tx, messages_up_to=rows[-1].id if is_full else max(last_id, mark))
+            mark = rows[-1].id if is_full else max(last_id, mark)
+            await queries.set_message_mark(tx, messages_up_to=mark)
+        self._mark, self._cleaned_at = mark, None
         return is_full
 
     def _is_chat_busy(self, last_id: int) -> bool:

@@ -324,10 +324,10 @@ async def find_unindexed(conn: Executor) -> UnindexedDocument | None:
     """The newest document that is ready but not indexed."""
     return await conn.fetch_one(
         UnindexedDocument,
-        """
+        Prepared("""
         SELECT id, filename, metadata->>'Title', copy_of FROM documents
          WHERE tokens_version = 0 AND status = 'ready' ORDER BY id DESC LIMIT 1
-        """,
+        """),
     )
 
 
@@ -381,10 +381,10 @@ async def get_last_message_id(conn: Executor) -> int:
     """The last id that was given to a message, committed or not."""
     row = await conn.fetch_one(
         _LastId,
-        """
+        Prepared("""
         SELECT GREATEST(pg_sequence_last_value(pg_get_serial_sequence('messages', 'id')::regclass),
                         (SELECT max(id) FROM messages))
-        """,
+        """),
     )
     return 0 if row is None else row.last_id or 0
 

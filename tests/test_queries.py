@@ -309,13 +309,13 @@ class Explainer:
     async def _plan_for_any_values(self, sql: Prepared, params: Mapping[str, object] | None) -> str:
         name, prepare, _, names = _compile(sql)
         values = {f"v{number}": (params or {})[key] for number, key in enumerate(names)}
-        placeholders = ", ".join(f"%({key})s" for key in values)
+        placeholders = f"({', '.join(f'%({key})s' for key in values)})" if values else ""
         async with self._database.transaction() as tx:
             await self._apply_settings(tx)
             await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             await tx.execute("DEALLOCATE ALL")
             await tx.execute(prepare)
-            return plan_of(await tx.fetch_all(Line, f"EXPLAIN EXECUTE {name} ({placeholders})", values))
+            return plan_of(await tx.fetch_all(Line, f"EXPLAIN EXECUTE {name} {placeholders}", values))
 
     async def fetch_one(self, row: type[Row], sql: str, params: Mapping[str, object] | None = None) -> Row | None:
         await self.fetch_all(row, sql, params)
