@@ -49,13 +49,13 @@ class _Scale(NamedTuple):
 
 
 def read_cell_words(text: ArrangedText, to_display: Matrix) -> list[CellWord]:
-    """Return the words in the order of the text; none of what is slanted.
+    """Return the words in the order of the text; none of what is slanted, or written over others.
 
     Along the line a character's box is PDFium's advance box. Across, it is from the baseline plus font descent as high
     as the font size: pdfminer's rule, which decides to which row a character belongs.
     """
     reader = _WordReader(to_display)
-    glued = list(text.list_glued())
+    glued = [(glue, piece) for glue, piece in text.list_glued() if piece.text is not text.overlay]
     for (glue, piece), (following, _) in zip(glued, [*glued[1:], (BREAK, None)], strict=True):
         if glue:
             reader.pass_glue(glue)

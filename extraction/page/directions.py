@@ -1,5 +1,6 @@
 """A page's text in reading order, whichever way each stretch of it is turned."""
 
+import contextlib
 import itertools
 import struct
 from bisect import bisect_left
@@ -42,9 +43,10 @@ class ArrangedText:
         self.turn, self._strays = objects.find_turn()
         self.main = TextPage(page, self.turn)  # turned so that most of the text is upright
         self._others: dict[int, TextPage] = {}  # by turn, for the rest of the text
+        self.overlay: TextPage | None = None  # what is written over the text, once it is read
 
     def close(self) -> None:
-        for text in (self.main, *self._others.values()):
+        for text in (self.main, *self._others.values(), *filter(None, [self.overlay])):
             text.close()
 
     @property
@@ -68,7 +70,19 @@ class ArrangedText:
             if count:
                 pieces.append(Piece(text, start, count, len(string)))
                 string += text.string[start : start + count]
+        if self._objects.overlays and (over := self._read_overlay()) is not None:
+            string += BREAK if string else ""
+            pieces.append(Piece(over, *_strip(over.string), len(string)))
+            string += over.string.strip()
         return string, pieces
+
+    def _read_overlay(self) -> TextPage | None:
+        """Return what is written over the text, which is read after it; None if it is blank, or cannot be read."""
+        if self.overlay is None:
+            with self._objects.overlays_alone(), contextlib.suppress(NoTextError):
+                self.overlay = TextPage(self._page, self._objects.overlay_turn)
+        over = self.overlay
+        return over if over is not None and over.is_exact and over.string.strip() else None
 
     @property
     def has_strays(self) -> bool:
@@ -200,6 +214,11 @@ class ArrangedText:
             first, last = max(start, piece.place), min(start + count, piece.place + piece.length)
             if first < last:
                 yield from piece.text.find_rects(first - piece.place + piece.start, last - first)
+
+
+def _strip(string: str) -> tuple[int, int]:
+    """Return where the text begins, without the blanks around it, and its length."""
+    return len(string) - len(string.lstrip()), len(string.strip())
 
 
 def _join_lines(stretches: Iterable[_Stretch]) -> Iterator[_Stretch]:

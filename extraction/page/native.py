@@ -50,6 +50,7 @@ get_form_object = _prototype(pdfium.FPDFFormObj_GetObject, _address, _address, c
 get_object_type = _prototype(pdfium.FPDFPageObj_GetType, _int, _address)
 get_object_matrix = _prototype(pdfium.FPDFPageObj_GetMatrix, _int, _address, _address)
 get_bounds = _prototype(pdfium.FPDFPageObj_GetBounds, _int, _address, _address, _address, _address, _address)
+get_fill_color = _prototype(pdfium.FPDFPageObj_GetFillColor, _int, _address, _address, _address, _address, _address)
 set_active = _prototype(pdfium.FPDFPageObj_SetIsActive, _int, _address, _int)
 get_render_mode = _prototype(pdfium.FPDFTextObj_GetTextRenderMode, _int, _address)
 count_marks = _prototype(pdfium.FPDFPageObj_CountMarks, _int, _address)
@@ -93,6 +94,19 @@ get_font = _prototype(pdfium.FPDFTextObj_GetFont, _address, _address)
 is_embedded = _prototype(pdfium.FPDFFont_GetIsEmbedded, _int, _address)
 get_descent = _prototype(pdfium.FPDFFont_GetDescent, _int, _address, ctypes.c_float, _address)
 
+_PALE = 128  # of 255: lighter, or less opaque, is pale
+
+
+def is_pale(item: int) -> bool:
+    """Whether a page object is filled lightly, or lets through what is behind it."""
+    if not get_fill_color(item, *_color_addresses):
+        return False
+    *color, opacity = _color
+    return opacity < _PALE or min(color) > _PALE
+
+
+_color = (ctypes.c_uint * 4)()
+_color_addresses = range(ctypes.addressof(_color), ctypes.addressof(_color) + 16, 4)
 _matrix = (ctypes.c_float * 6)()
 _matrix_address = ctypes.addressof(_matrix)
 

@@ -1,7 +1,9 @@
 """The objects of a page and of the forms in it: its paths, and the text that it shows."""
 
+import contextlib
 from array import array
 from collections import Counter
+from collections.abc import Iterator
 from itertools import repeat
 from typing import Any
 
@@ -26,6 +28,7 @@ from extraction.page.native import (
     run_all,
     set_active,
 )
+from extraction.page.overlays import Level, find_overlays
 from extraction.page.shown import INVISIBLE, OVERHANG, Clips, is_on_hidden_layer, read_bounds
 from extraction.values import Box
 
@@ -59,6 +62,10 @@ class PageObjects:
         self.images: list[Box] = []  # as displayed
         self._has_hidden_layers = has_hidden_layers
         self._invisible: list[tuple[int, Box]] = []
+        self._dropped: set[int] = set()
+        self._levels: list[Level] = []
+        self.overlays: set[int] = set()  # the text objects that are written over others
+        self.overlay_turn = 0  # of most of them
         address = address_of(page)
         count = max(0, count_page_objects(address))
         items = list(map(get_page_object, repeat(address), range(count)))
@@ -67,6 +74,8 @@ class PageObjects:
         self._sort(items[drawn:], to_display, 0, shown, is_added=True)
         if self._invisible:
             self._drop_invisible()
+        if overlays := find_overlays(self._levels) - {text for text, _ in self._invisible}:
+            self._lift(overlays)
 
     def _sort(self, items: list[int], outer: Matrix, depth: int, shown: Box, *, is_added: bool = False) -> None:
         texts: list[int] = []
@@ -88,25 +97,28 @@ class PageObjects:
             elif kind == IMAGE:
                 self.images.append(transform_box(outer, read_bounds([item])[0]))
         if texts:
-            texts = self._drop_unseen(texts, outer, shown, clips)
+            texts, bounds = self._drop_unseen(texts, outer, shown, clips)
         if texts:
             self.text_count += len(texts)
+            self._levels.append(Level(texts, bounds, outer))
             self._note_turned(texts, outer)
             if is_added:
                 self.added.update(dict.fromkeys(texts, len(self.added)))
 
-    def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box, clips: Clips) -> list[int]:
-        """Return the objects of which something is shown."""
+    def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box, clips: Clips) -> tuple[list[int], list[Box]]:
+        """Return the objects of which something is shown, and their boxes."""
         bounds = read_bounds(texts)
         clipping = list(map(get_clip, texts))
         counts = list(map(count_clip_paths, clipping))
         is_clipped = max(counts) > 0
         modes = list(map(get_render_mode, texts))
         if not is_clipped and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
-            return texts  # the usual case, and quick to check
+            return texts, bounds  # the usual case, and quick to check
         limits = clips.read(clipping, counts) if is_clipped else repeat(shown, len(texts))
         kept: list[int] = []
-        for text, box, limit, mode in zip(texts, transform_boxes(outer, bounds), limits, modes, strict=True):
+        places: list[Box] = []
+        displayed = transform_boxes(outer, bounds)
+        for text, place, box, limit, mode in zip(texts, bounds, displayed, limits, modes, strict=True):
             x0, top, x1, bottom = box
             if not (x0 < x1 and top < bottom):  # blanks, or glyphs without a shape
                 if not is_within(box, limit, -REACH):
@@ -124,7 +136,8 @@ class PageObjects:
             if mode == INVISIBLE:
                 self._invisible.append((text, box))
             kept.append(text)
-        return kept
+            places.append(place)
+        return kept, places
 
     def _drop_invisible(self) -> None:
         """Invisible text stays where it lies on a picture, which it spells out, or if the page has no other."""
@@ -133,8 +146,32 @@ class PageObjects:
         for text, box in self._invisible:
             if all(is_apart(box, image) for image in self.images):
                 set_active(text, 0)
+                self._dropped.add(text)
                 self.text_count -= 1
                 self.turned.pop(text, None)
+
+    def _lift(self, overlays: set[int]) -> None:
+        """Take what is written over other text out of it."""
+        self.overlays = overlays
+        self.overlay_turn = Counter(self.turned.get(text, 0) for text in overlays).most_common(1)[0][0]
+        self.text_count -= len(overlays)
+        for text in overlays:
+            set_active(text, 0)
+            self.turned.pop(text, None)
+            self.added.pop(text, None)
+
+    @contextlib.contextmanager
+    def overlays_alone(self) -> Iterator[None]:
+        """Show the overlays and no other text."""
+        others = [text for level in self._levels for text in level.texts]
+        others = [text for text in others if text not in self.overlays and text not in self._dropped]
+        for is_active, texts in ((1, self.overlays), (0, others)):
+            run_all(map(set_active, texts, repeat(is_active)))
+        try:
+            yield
+        finally:
+            for is_active, texts in ((0, self.overlays), (1, others)):
+                run_all(map(set_active, texts, repeat(is_active)))
 
     def _note_turned(self, texts: list[int], outer: Matrix) -> None:
         matrices = array("f", bytes(24 * len(texts)))

@@ -26,6 +26,7 @@ HALF_LINE = 0.6  # of the height, that a word far to the left may share with the
 FAR = 5.0  # times the height
 MOST_OVERLAP = -0.15  # of the height: how far back the next character begins
 MOST_GAP = 0.6
+LEVEL = 0.9  # of the height, that two characters of one line share
 WORD_GAP = 0.2  # of the height: a wider gap parts words
 
 Span = tuple[int, int]  # first character, and the one after the last
@@ -207,6 +208,9 @@ def join_raised(lines: list[Line]) -> list[Line]:
                 and MOST_OVERLAP * height <= gap <= MOST_GAP * height
             ):
                 joined[-1].append(" " if gap > WORD_GAP * height else "", line)
+                continue
+            if gap > 0 and shared >= LEVEL * height > 0:  # PDFium breaks before a single character far away
+                joined[-1].append(" ", line)
                 continue
         joined.append(line)
     return joined

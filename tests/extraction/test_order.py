@@ -6,6 +6,7 @@ import pytest
 
 from extraction import plumber
 from support.engines import FileReader
+from support.layouts import draw_rows
 from support.pdfs import write_page
 
 
@@ -64,6 +65,12 @@ def test_few_and_short_lines_are_lines(reader: FileReader) -> None:
     )
 
     assert read_lines(reader, drawn) == [" ".join(row) for row in rows]
+
+
+def test_a_single_figure_far_from_its_label_is_in_its_line(reader: FileReader) -> None:
+    rows = [["Item", "Pieces"], ["Ink, black", "3"], ["Paper", "12"], ["Staples", "5"]]
+
+    assert reader.read_text(draw_rows(rows, [72, 250])).split("\n") == list(map(" ".join, rows))
 
 
 def test_columns_half_a_line_apart_that_are_drawn_by_turns_are_broken(reader: FileReader) -> None:

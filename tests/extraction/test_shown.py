@@ -234,3 +234,58 @@ def test_invisible_text_is_read_only_where_it_spells_out_a_picture(reader: FileR
     file = write_page(picture + unseen + show(b"Visible", 300), IMAGE, resources=b"/XObject <</X 5 0 R>>")
 
     assert reader.read_text(file) == "recognized\nVisible"
+
+
+# Watermarks
+
+
+LINES = b"".join(b"BT /F1 12 Tf 72 %d Td (%s) Tj ET " % (700 - 14 * n, line) for n, line in enumerate([
+    b"Sales have risen in all regions", b"Ink 3.50 was the price of it", b"Nothing else was found by them",
+]))  # fmt: skip
+GREY = b" q 0.8 g BT /F1 %d Tf %s Tm (DRAFT) Tj ET Q "
+
+
+@pytest.mark.parametrize("place", [b"1 0 0 1 80 660", b".7 .7 -.7 .7 100 620", b"0 1 -1 0 180 600"])
+@pytest.mark.parametrize("rotate", [0, 90])
+def test_a_watermark_is_a_line_of_its_own(reader: FileReader, place: bytes, rotate: int) -> None:
+    first, second, third = (line + b" ET " for line in LINES.split(b" ET ")[:3])
+    page = b"/Rotate %d" % rotate
+
+    for content in (LINES + GREY % (60, place), first + second + GREY % (60, place) + third):
+        assert reader.read_text(write_page(content, page=page)).split("\n") == [
+            "Sales have risen in all regions",
+            "Ink 3.50 was the price of it",
+            "Nothing else was found by them",
+            "DRAFT",
+        ]
+
+
+def test_a_pale_watermark_need_not_be_large(reader: FileReader) -> None:
+    text = reader.read_text(write_page(LINES + GREY % (20, b"1 0 0 1 100 684")))
+
+    assert text.endswith("them\nDRAFT")
+
+
+def test_a_watermark_is_found_where_it_stands(reader: FileReader) -> None:
+    (((x0, _, x1, _),),) = reader.find_boxes(write_page(LINES + GREY % (60, b"1 0 0 1 80 660")), "draft")
+
+    assert [x0, x1] == pytest.approx([80, 280], abs=10)
+
+
+def test_a_watermark_parts_no_cells_of_a_table_without_rules(reader: FileReader) -> None:
+    rows = [["Item", "Pieces", "Price"], ["Pen", "12", "1.20"], ["Ink", "7", "3.50"], ["Paper", "3", "8.00"]]
+    drawn = b"".join(
+        b"BT /F1 12 Tf %d %d Td (%s) Tj ET " % (72 + 130 * column, 700 - 16 * row, cell.encode())
+        for row, cells in enumerate(rows)
+        for column, cell in enumerate(cells)
+    )
+    file = write_page(drawn + GREY % (60, b"1 0 0 1 90 656"))
+
+    assert reader.read_tables(file) == [rows]
+    assert reader.read_text(file).split("\n") == [*map(" ".join, rows), "DRAFT"]
+
+
+def test_a_heading_and_an_initial_are_no_watermarks(reader: FileReader) -> None:
+    heading = b"BT /F1 30 Tf 72 730 Td (A report) Tj ET BT /F1 30 Tf 40 690 Td (W) Tj ET "
+
+    assert reader.read_text(write_page(heading + LINES)).startswith("A report\nW")
