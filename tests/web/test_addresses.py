@@ -73,7 +73,9 @@ def test_back_closes_what_lies_over_a_screen(visit: Visit, alice: Person, book: 
     page, dialog = visitor.page, visitor.page.get_by_role("dialog")
     page.get_by_role("button", name="More for Book.pdf").click()
     page.get_by_role("menuitem", name="Look").click()
-    expect(dialog).to_be_visible()
+    expect(dialog.locator("canvas[data-shown]")).to_be_visible()
+    expect(dialog.get_by_role("link", name="Open")).to_be_in_viewport(ratio=1)
+    visitor.picture("look")
 
     page.go_back()
     expect(dialog).to_have_count(0)

@@ -278,3 +278,16 @@ def test_the_first_pages_are_open_while_the_rest_is_read(
 
     visitor.see_page(1)
     visitor.see("Reading page 12 of 12")
+
+
+def test_a_page_of_the_text_is_where_its_link_says(visit: Visit, alice: Person) -> None:
+    pages = ["short", *("a line\n" * 60 for _ in range(5))]
+    document_id = alice.upload(make_pdf(*pages), "Lines.pdf").json()["document_id"]
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go(f"/documents/{document_id}/3?view=text")
+
+    expect(visitor.page.locator("[data-page='4']")).to_contain_text("a line")
+    visitor.page.wait_for_load_state("networkidle")
+    expect(visitor.page.get_by_role("heading", name="Page 3")).to_be_in_viewport()
+    expect(visitor.page.get_by_label("Page", exact=True)).to_have_value("3")

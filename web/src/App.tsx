@@ -8,7 +8,7 @@ import { Announcement } from "./ui/Announcement";
 import { Frame } from "./ui/Frame";
 import { Help } from "./ui/Help";
 import { useKeys } from "./ui/keys";
-import { Empty, Loading } from "./ui/parts";
+import { Empty, Loading, useScreenName } from "./ui/parts";
 import { Toasts } from "./ui/toasts";
 import { language, t } from "./ui/words";
 import { addFiles } from "./live/uploads";
@@ -73,6 +73,7 @@ function Screens() {
 
 function NotFound() {
   const [, navigate] = useLocation();
+  useScreenName(t.notFound);
   return (
     <main className="plain">
       <Empty top title={t.notFound}>

@@ -9,6 +9,7 @@ import { outbox, send } from "../live/outbox";
 import { useMe } from "../live/session";
 import { connection } from "../live/socket";
 import { isOver } from "../ui/address";
+import { placesShown } from "../ui/answers";
 import { Composer } from "../ui/Composer";
 import { Face } from "../ui/Face";
 import { Menu } from "../ui/Menu";
@@ -48,6 +49,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
   const { on } = connection.use();
   const present = presence.use();
   const shown = (talk.data ?? []).filter((message) => !message.deleted_at && (!onlyPage || message.attachment?.page === page));
+  const places = placesShown(shown);
   const names = new Map(people.map(({ id, name }) => [id, name]));
   const partner = (message: Message) => (message.sender_id === me.id ? message.recipient_id : message.sender_id);
   const last = talk.data?.at(-1);
@@ -106,7 +108,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
                       <b>{mine ? t.rail.you : shortName(message.sender_name)}</b> <span>{mine ? t.talk.toPerson(shortName(other)) : t.talk.toYou}</span>
                       <Moment message={message} />
                     </p>
-                    {message.attachment?.page || message.attachment?.match ? (
+                    {places.get(message.id) === "no" ? null : message.attachment?.page || message.attachment?.match ? (
                       <At attachment={message.attachment} bright={message.attachment.page === page} here={here} />
                     ) : (
                       shown.findIndex((one) => partner(one) === partner(message)) === index && <p className="shared">{t.talk.sharedThis}</p>
@@ -196,6 +198,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
 /** On a phone: the last words of the talk at the foot of the page. */
 export function Peek({ document, open }: { document: DocumentDetails; open: () => void }) {
   const talk = useTalk(document.id);
+  const me = useMe();
   const last = talk.data?.findLast((message) => !message.deleted_at);
   return (
     <button type="button" className={s.peek} onClick={open}>
@@ -210,7 +213,7 @@ export function Peek({ document, open }: { document: DocumentDetails; open: () =
         <span className="grow">
           {last ? (
             <>
-              <b>{shortName(last.sender_name)}</b> <span className="muted">{last.content || t.talk.sharedThis}</span>
+              <b>{last.sender_id === me.id ? t.rail.you : shortName(last.sender_name)}</b> <span className="muted">{last.content || t.talk.sharedThis}</span>
             </>
           ) : (
             <span className="muted">{t.talk.title}</span>

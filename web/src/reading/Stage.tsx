@@ -129,7 +129,7 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
   return (
     <div className={s.stagebox}>
       <div className={s.stage} ref={box} role="region" tabIndex={0} aria-label={t.reading.pageOf(page, sizes.length)} style={{ paddingTop: padding }} onScroll={follow}>
-        <div style={{ height: above }} />
+        <div className={s.away} style={{ height: above }} />
         {sizes.slice(from, to + 1).map((size, index) => (
           <Sheet
             key={size.page_number}
@@ -144,7 +144,7 @@ export function Stage({ ref, document, sizes, start, zoom, onZoom, onPage, found
             now={now?.page === size.page_number ? now.index : -1}
           />
         ))}
-        <div style={{ height: below }} />
+        <div className={s.away} style={{ height: below }} />
         <Selected box={box} talk={talk} share={share} />
       </div>
       {children}

@@ -1,6 +1,6 @@
 // The text of the pages in a readable measure, with the same hits and the same place.
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, type Ref, memo, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
+import { type ReactNode, type Ref, memo, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
 import { type DocumentDetails, type PageSize, readPage } from "../api";
 import { t } from "../ui/words";
 import type { Found, Hit } from "./found";
@@ -22,16 +22,28 @@ export function TextView({ ref, document, sizes, start, onPage, found, hit, chil
   const box = useRef<HTMLDivElement>(null);
   const [near, setNear] = useState<ReadonlySet<number>>(new Set([start]));
   const current = useRef(start);
-  const sheetOf = (number: number) => box.current?.querySelector<HTMLElement>(`[data-page="${number}"]`);
-  const showPage = (number: number) => {
-    const sheet = sheetOf(number);
+  // A page that was asked for stays where it is while the texts around it come, until somebody scrolls.
+  const asked = useRef<number | null>(start);
+  const hold = useCallback(() => {
+    const sheet = box.current?.querySelector<HTMLElement>(`[data-page="${asked.current}"]`);
     if (sheet && box.current) box.current.scrollTop = sheet.offsetTop - 16;
+  }, []);
+  const release = () => {
+    asked.current = null;
   };
-  const [first] = useState(start);
+  const showPage = (number: number) => {
+    asked.current = number;
+    hold();
+    if (number === current.current) return;
+    current.current = number;
+    onPage(number);
+  };
   useLayoutEffect(() => {
-    const sheet = box.current?.querySelector<HTMLElement>(`[data-page="${first}"]`);
-    if (sheet && box.current) box.current.scrollTop = sheet.offsetTop - 16;
-  }, [first]);
+    hold();
+    const observer = new ResizeObserver(hold);
+    for (const sheet of box.current!.children) observer.observe(sheet);
+    return () => observer.disconnect();
+  }, [hold, sizes.length]);
   useEffect(() => {
     const observer = new IntersectionObserver(
       (entries) => {
@@ -43,6 +55,7 @@ export function TextView({ ref, document, sizes, start, onPage, found, hit, chil
     return () => observer.disconnect();
   }, [sizes.length]);
   const follow = () => {
+    if (asked.current !== null) return;
     const element = box.current!;
     const middle = element.scrollTop + element.clientHeight * 0.3;
     const sheets = [...element.querySelectorAll<HTMLElement>("[data-page]")];
@@ -57,17 +70,19 @@ export function TextView({ ref, document, sizes, start, onPage, found, hit, chil
     showPage,
     showHit: ({ page, index }) => {
       showPage(page);
+      release();
       setTimeout(() => box.current?.querySelector(`[data-hit="${index}"]`)?.scrollIntoView({ block: "center" }), 120);
     },
     scrollBy: (by, event) => {
       if (event.target instanceof Element && event.target.closest("aside, nav")) return;
       event.preventDefault();
+      release();
       box.current!.scrollTop += typeof by === "number" ? by : (by === "down" ? 0.9 : -0.9) * box.current!.clientHeight;
     },
   }));
   return (
     <div className={s.stagebox}>
-      <div className={s.textstage} ref={box} role="region" tabIndex={0} aria-label={t.reading.text} onScroll={follow}>
+      <div className={s.textstage} ref={box} role="region" tabIndex={0} aria-label={t.reading.text} onScroll={follow} onWheel={release} onTouchMove={release} onPointerDown={release} onKeyDown={release}>
         {sizes.map(({ page_number: number, label }) => (
           <PageText key={number} id={document.id} number={number} label={label} near={near.has(number)} hits={found.byPage.get(number)} now={now?.page === number ? now.index : -1} />
         ))}

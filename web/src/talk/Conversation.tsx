@@ -8,6 +8,7 @@ import { type Thread, queries, typing, upToDate } from "../live/cache";
 import { keepDraft, outbox, send } from "../live/outbox";
 import { useMe } from "../live/session";
 import { connection, request, say } from "../live/socket";
+import { placeToAnswer } from "../ui/answers";
 import { Composer } from "../ui/Composer";
 import { Connection } from "../ui/Connection";
 import { DocumentPicker } from "../ui/DocumentPicker";
@@ -20,7 +21,6 @@ import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
 import { useConversations } from "./Conversations";
 import { Flow } from "./Flow";
-import { placeToAnswer } from "./answers";
 import s from "./talk.module.css";
 
 const NONE: Message[] = [];

@@ -4,13 +4,13 @@ import { Fragment, memo, useMemo, useState } from "react";
 import type { Me, Message } from "../api";
 import { type Outgoing, discard, sendAgain } from "../live/outbox";
 import { connection, request } from "../live/socket";
+import { placesShown } from "../ui/answers";
 import { copy } from "../ui/clipboard";
 import { Face } from "../ui/Face";
 import { day, daysAgo, fullDate, shortName } from "../ui/format";
 import { Card, Moment, Place, Prose, Tick } from "../ui/talk";
 import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
-import { placesShown } from "./answers";
 import s from "./talk.module.css";
 
 interface Props {
