@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # to extract one file
     pdf_cpu_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of processor time, to extract one file
     pdf_opening_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10  # of these, before it earns more by its pages
-    pdf_memory_mb: Annotated[int, Field(ge=256, le=65536)] = 600
+    pdf_memory_mb: Annotated[int, Field(ge=128, le=65536)] = 600
     pdf_max_pages: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
 
     # E-mail; without SMTP_HOST nothing is sent, and the log says so

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -51,6 +52,11 @@ OTHER_LOGGERS = {"edge.logs"}  # configures uvicorn's loggers, besides our own
 FLOOR_OF = {place: floor for floor, places in enumerate(FLOORS) for place in places}
 
 
+@cache
+def _nodes_of(source: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
+
+
 def find_modules(house: Path) -> dict[str, Path]:
     """Every module of the product by its dotted name."""
     roots = {path.stem: path for path in house.glob("*.py")}
@@ -67,7 +73,7 @@ def find_modules(house: Path) -> dict[str, Path]:
 def find_imports(path: Path, modules: dict[str, Path]) -> set[str]:
     """The dotted names that a module imports: of the product's modules, else of the outside package."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes_of(path.read_text()):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -117,7 +123,7 @@ def find_stray_loggers(house: Path) -> Iterator[str]:
     for module, path in find_modules(house).items():
         if module in OTHER_LOGGERS:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in _nodes_of(path.read_text()):
             if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "getLogger":
                 name = ast.literal_eval(node.args[0]) if node.args and isinstance(node.args[0], ast.Constant) else None
                 if str(name).partition(".")[0] != "pagewire":

@@ -101,7 +101,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[],
         PDF_WORKERS=str(WORKERS),
         PDF_OPENING_SECONDS="0.5",
         PDF_CPU_SECONDS="1",
-        PDF_MEMORY_MB="256",
+        PDF_MEMORY_MB="128",
     ).start()
     yield besieged
     besieged.stop()

@@ -251,9 +251,9 @@ def test_root_whose_folder_and_programs_are_closed_to_other_users_gets_a_place_e
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     installed = programs.find_programs().parent.parent
-    shutil.copytree(installed, closed / installed.name, copy_function=os.link)
+    shutil.copytree(installed, closed / installed.name)
     for libraries in installed.parent.glob(f"{installed.name}.libs"):
-        shutil.copytree(libraries, closed / libraries.name, copy_function=os.link)
+        shutil.copytree(libraries, closed / libraries.name)
     monkeypatch.setattr(programs, "find_programs", lambda: closed / installed.name / "pginstall" / "bin")
     monkeypatch.setattr(folders, "ROOT_PLACE", folder / "place")
     server = server_in(closed / "data")

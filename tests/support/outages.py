@@ -1,6 +1,5 @@
 """A PostgreSQL for a test to break: killed, frozen, or restarted."""
 
-import atexit
 import contextlib
 import functools
 import os
@@ -149,7 +148,6 @@ def _make_folder() -> Path:
 def _stopped_postgres() -> Path:
     """The data folder of a server that was started once: to make one takes four times as long as to copy it."""
     folder = _make_folder()
-    atexit.register(shutil.rmtree, folder)
     server = FragilePostgres(folder / "data")
     server.ensure_started()
     stop_postmaster(server.folders)
