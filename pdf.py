@@ -170,8 +170,8 @@ class PdfEngine:
         """Yield the text and the tables of all pages in parts, in page order; tables are numbered over the document.
         *with_vectors*: and what the search needs of the pages.
 
-        While the caller handles a part, the next ones are extracted: as many as there are workers, and one more; none
-        if it is *in_background*.
+        While the caller handles a part, the next ones are extracted: as many as there are workers, and one more, if
+        the processor time that is left pays for them; none if it is *in_background*.
         """
         total = _Total(self._limits_of(file), most_characters=await _most_characters(file.file))
         part = await self._extract_part(file, 1, FIRST_PAGES, total, with_vectors, wanted)
@@ -181,7 +181,7 @@ class PdfEngine:
         try:
             while True:
                 part = total.add(part)
-                while next_page <= part.page_count and len(ahead) <= most_ahead:
+                while next_page <= part.page_count and len(ahead) <= most_ahead and total.pays_for(len(ahead) + 1):
                     share = math.ceil((part.page_count + 1 - next_page) / self._worker_count)
                     count = min(_next_size(part), max(FIRST_PAGES, share))
                     coming = self._extract_part(file, next_page, count, total, with_vectors, wanted)
@@ -442,6 +442,10 @@ class _Total:
             opening_seconds=max(self._limits.opening_seconds + earned - self._cpu_seconds, 1.0),
             patient=first_page > 1,
         )
+
+    def pays_for(self, count: int) -> bool:
+        """Return whether *count* parts at once may each take the second that is theirs; one always may."""
+        return count <= max(1.0, self._limits.cpu_seconds - self._cpu_seconds)
 
     def add(self, part: Part) -> Part:
         """Return *part* with its tables numbered over the document.

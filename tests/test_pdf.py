@@ -150,6 +150,17 @@ def test_parts_that_are_read_at_the_same_time_count_once_for_the_deadline() -> N
     assert (left.seconds, left.cpu_seconds) == (60 - 5 - 2, 60 - 4 * 2)
 
 
+def test_no_more_parts_are_read_at_once_than_the_processor_time_pays_for() -> None:
+    part = Part(99, {}, False, [], [], [], [], 0, began=0.0, ended=1.0, cpu_seconds=0.9, rescue_seconds=0.0)
+    total = _Total(Limits(seconds=60, cpu_seconds=3))
+    total.add(part)
+
+    assert [total.pays_for(count) for count in (1, 2, 3)] == [True, True, False]  # 2.1 seconds are left
+    total.add(part)
+    total.add(part)
+    assert [total.pays_for(count) for count in (1, 2)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
