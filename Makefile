@@ -18,7 +18,7 @@ run: runtime ## install what is missing, then serve on http://127.0.0.1:8000
 	@exec .venv/bin/python main.py
 
 test: dev ## all tests; ARGS="-k chat" picks some
-	.venv/bin/python -m pytest -n 6 --ignore=tests/web $(ARGS)
+	.venv/bin/python -m pytest -n 6 --dist worksteal --ignore=tests/web $(ARGS)
 
 test-web: dev ## the web client in Debian's Chromium; PICTURES=folder keeps pictures of its screens
 	.venv/bin/python -m pytest -n 2 tests/web $(ARGS)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,14 +37,37 @@ if TYPE_CHECKING:
     from support.browser import Visit
     from support.redis import RedisServer
 
-MEMORY = Path("/dev/shm")  # noqa: S108  a file system in memory, where Linux has one
+TESTS = Path(__file__).parent
+MEMORY = Path("/dev/shm")  # a file system in memory, where Linux has one
 MEMORY_BYTES = 4 << 30  # free in it; a run needs a quarter of that
+
+SLOW = [  # modules that take most of a run's time, the longest first
+    "test_hostile",
+    "test_running",
+    "test_pdf_costs",
+    "messages/test_put_back",
+    "test_faults",
+    "test_openapi",
+    "documents/test_celery",
+    "edge/test_deadlines",
+    "upkeep/test_backup",
+    "documents/test_readings",
+    "postgres/test_embedded",
+    "documents/test_s3",
+    "upkeep/test_moving",
+    "test_cables",
+    "test_pdf",
+    "documents/test_rabbitmq",
+    "test_chaos",
+    "test_chaos_machines",
+]
+AT_ONCE = 80  # tests of a slow module that one worker takes
 
 _database_numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run a folder for all its files, in memory if there is room: on a disk, a database costs ten times more."""
+    """Give the run a folder for its files, in memory if there is room: on a disk, a database costs ten times more."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
     in_memory = "TMPDIR" not in os.environ and _has_room(MEMORY)
@@ -59,6 +83,28 @@ def _has_room(folder: Path) -> bool:
     except OSError:
         return False
     return state.f_bavail * state.f_frsize >= MEMORY_BYTES and not state.f_flag & os.ST_NOEXEC
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with slow modules, so that they run beside each other and quick tests end the run.
+
+    With --dist worksteal, each worker is given an equal share of the tests, in order.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow: dict[str, list[pytest.Item]] = {name: [] for name in SLOW}
+    quick: deque[pytest.Item] = deque()
+    for item in items:
+        name = str(item.path.relative_to(TESTS).with_suffix(""))
+        slow.get(name, quick).append(item)
+    parts = [each[first : first + AT_ONCE] for each in slow.values() for first in range(0, len(each), AT_ONCE)]
+    left, ordered = len(items), []
+    for worker in range(count):
+        share = [item for part in parts[worker::count] for item in part]
+        size = left // (count - worker)
+        share += [quick.popleft() for _ in range(min(size - len(share), len(quick)))]
+        left -= size
+        ordered += share
+    items[:] = [*ordered, *quick]
 
 
 @pytest.fixture(scope="session")
