@@ -1,4 +1,4 @@
-"""Servers, PostgreSQL, Redis and the S3 store on hosts of their own, and cables between them that are cut.
+"""Servers, PostgreSQL, Redis, the broker and the S3 store on hosts of their own, and cables between them that are cut.
 
 Nothing is told that a cable is cut: connections hang. No request hangs for longer than ANSWER_SECONDS.
 """
@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from psycopg2.extensions import make_dsn
 from websockets.sync.client import ClientConnection
 
 from postgres.postmaster import OPTIONS
+from support.celery import start_worker
 from support.chaos import SECONDS, SECRET_KEY
 from support.networks import Host, can_make_networks, made_network
 from support.outages import FragilePostgres, fragile_postgres
@@ -45,9 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with contextlib.ExitStack() as stack:
         hosts = stack.enter_context(made_network("here", "there", "database", "redis", "store"))
         here_host, there_host, database_host, redis_host, store_host = hosts
-        with database_host.entered(), pytest.MonkeyPatch.context() as patch:
-            patch.setitem(OPTIONS, "listen_addresses", "*")
-            postgres = stack.enter_context(fragile_postgres(hba="host all all 198.18.0.0/15 scram-sha-256"))
+        postgres = start_postgres(stack, database_host)
         with redis_host.entered():
             redis = RedisServer(redis_host.address).start()
             stack.callback(redis.stop)
@@ -69,6 +69,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (line,) = (line for line in servers[0].lines if "setup code" in line)
         register(servers[0], "admin", setup_code=line.rpartition(" ")[2])  # it comes from another host
         yield Site(servers[0], servers[1], postgres, database_host, redis_host, store_host, there_host)
+
+
+def start_postgres(stack: contextlib.ExitStack, host: Host) -> FragilePostgres:
+    with host.entered(), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OPTIONS, "listen_addresses", "*")
+        return stack.enter_context(fragile_postgres(hba="host all all 198.18.0.0/15 scram-sha-256"))
 
 
 @pytest.fixture
@@ -166,3 +172,47 @@ def test_a_server_whose_cable_stays_cut_is_taken_as_gone_even_if_it_was_sent_som
             assert time.monotonic() < deadline, "its documents wait for it"
             time.sleep(1)
     wait_until(lambda: count_nodes() == 2)
+
+
+# The broker of Celery
+
+
+@pytest.fixture
+def broker_host(tmp_path: Path) -> Iterator[tuple[Host, Person]]:
+    """The broker's host, and somebody whose server has a worker do the extractions; each is on a host of its own."""
+    with contextlib.ExitStack() as stack:
+        hosts = stack.enter_context(made_network("server", "worker", "database", "broker"))
+        server_host, worker_host, database_host, broker_host = hosts
+        postgres = start_postgres(stack, database_host)
+        with broker_host.entered():
+            broker = RedisServer(broker_host.address).start()
+            stack.callback(broker.stop)
+        url = make_dsn(**{**postgres.connect_kwargs, "host": database_host.address})
+        settings = {"SECRET_KEY": SECRET_KEY, "UPLOAD_DIR": str(tmp_path / "uploads"), "CELERY_BROKER_URL": broker.url}
+        server = Server(tmp_path / "server", url, HOST=server_host.address, **settings)
+        with server_host.entered():
+            stack.callback(server.kill)
+            server.start(*COMMAND)
+        with worker_host.entered():
+            stack.callback(start_worker(tmp_path / "worker", server).kill)
+        (line,) = (line for line in server.lines if "setup code" in line)
+        yield broker_host, register(server, "alice", setup_code=line.rpartition(" ")[2])
+
+
+def test_without_the_cable_of_the_broker_uploads_are_answered_in_time_and_extracted(
+    broker_host: tuple[Host, Person],
+) -> None:
+    host, alice = broker_host
+    alice.client.timeout = httpx.Timeout(ANSWER_SECONDS + 5)  # it waits ten seconds for a worker
+
+    assert alice.upload(make_pdf("before")).status_code == 200
+    with host.cut_off():
+        answers = [alice.upload(make_pdf(f"meanwhile {number}")) for number in range(2)]
+        assert {answer.status_code for answer in answers} <= {200, 202}
+        wait_until(lambda: all(status_of(alice, answer) == "ready" for answer in answers))
+
+    wait_until(lambda: alice.upload(make_pdf("after")).status_code == 200)
+
+
+def status_of(person: Person, answer: httpx.Response) -> str:
+    return str(person.client.get(f"/documents/{answer.json()['document_id']}").json()["status"])

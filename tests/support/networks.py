@@ -72,8 +72,10 @@ def _enter(namespace: int) -> None:
 @contextlib.contextmanager
 def made_network(*names: str) -> Iterator[list[Host]]:
     """Hosts with these names, and this process, on one switch."""
-    mark = f"{os.getpid()}n{next(_numbers)}"
-    net = f"198.18.{os.getpid() % 256}"  # of the addresses that are set aside for measuring networks
+    number = next(_numbers)
+    mark = f"{os.getpid()}n{number}"
+    # Of the addresses that are set aside for measuring networks; a process may have two of these at a time.
+    net = f"198.{18 + number % 2}.{os.getpid() % 256}"
     switch = f"pw{mark}-switch"
     with contextlib.ExitStack() as stack:
         _ip("netns", "add", switch)
@@ -81,8 +83,8 @@ def made_network(*names: str) -> Iterator[list[Host]]:
         _ip("-n", switch, "link", "add", "switch", "type", "bridge")
         _ip("-n", switch, "link", "set", "switch", "up")
         hosts = []
-        for number, name in enumerate(names, 2):
-            host = Host(f"pw{mark}-{name}", f"{net}.{number}", f"port{number}", switch)
+        for place, name in enumerate(names, 2):
+            host = Host(f"pw{mark}-{name}", f"{net}.{place}", f"port{place}", switch)
             _ip("netns", "add", host.name)
             stack.callback(_ip, "netns", "delete", host.name)
             _ip("-n", host.name, "link", "add", "cable", "type", "veth", "peer", "name", host.port, "netns", switch)
