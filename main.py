@@ -45,8 +45,8 @@ from edge import health, metrics
 from edge.answers import add_error_handlers, operation_id, routes_for_head
 from edge.browsers import SessionCookie
 from edge.client import Client
-from edge.connections import Connections, raise_descriptor_limit, reserve_of
-from edge.draining import drain_before_exit
+from edge.connections import raise_descriptor_limit
+from edge.draining import drain_before_exit, find_server
 from edge.engines import Engines
 from edge.envelope import CrashBoundary, Envelope, logger
 from edge.forms import list_paths_with_files
@@ -325,9 +325,18 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             engines = await stack.enter_async_context(open_engines(settings))
         app.state.engines = engines
         _collect_less()
-        raise_descriptor_limit()
+        _limit_server(settings)
         with drain_before_exit(engines[Readiness], engines[Feed].connections):
             yield
+
+
+def _limit_server(settings: Settings) -> None:
+    if (server := find_server()) is None:
+        raise_descriptor_limit()
+        return
+    from edge.uvicorn import limit_server  # here: the app alone needs no httptools
+
+    limit_server(server, connections_each=settings.connections_per_network, frame_bytes=ABSURD_FRAME_BYTES)
 
 
 @contextmanager
@@ -403,14 +412,12 @@ def _create_app_or_exit() -> FastAPI:
 
 def serve() -> None:
     """Run Pagewire under uvicorn, with the limits that only the server can enforce."""
-    from edge.uvicorn import BoundedHttpProtocol, BoundedWebSocketProtocol  # here: the app alone needs no httptools
+    from edge.uvicorn import BoundedHttpProtocol, BoundedWebSocketProtocol, count_connections
 
     app = _create_app_or_exit()
     settings = get_settings()
     configure_logging(settings)
-    descriptors = raise_descriptor_limit()
-    reserve = reserve_of(descriptors)
-    BoundedHttpProtocol.counted = Connections(each=settings.connections_per_network, most=descriptors - reserve)
+    reserve = count_connections(each=settings.connections_per_network)
     uvicorn.run(
         app,
         backlog=reserve // 2,  # so many are accepted before the first of them is counted

@@ -66,8 +66,18 @@ def drain_before_exit(readiness: Readiness, sockets: Sockets) -> Iterator[None]:
             signal.signal(signal_number, handler)
 
 
+def find_server() -> uvicorn.Server | None:
+    """The server that runs this app, if it is uvicorn: it handles the signals."""
+    return _server_of(signal.getsignal(signal.SIGTERM))
+
+
+def _server_of(handler: object) -> uvicorn.Server | None:
+    server = getattr(handler, "__self__", None)
+    return server if isinstance(server, uvicorn.Server) else None
+
+
 def _limit_wait(handler: Handler, seconds: float) -> None:
     """By default uvicorn waits for open requests without limit."""
-    server = getattr(handler, "__self__", None)
-    if isinstance(server, uvicorn.Server) and server.config.timeout_graceful_shutdown is None:
+    server = _server_of(handler)
+    if server is not None and server.config.timeout_graceful_shutdown is None:
         server.config.timeout_graceful_shutdown = max(1, round(seconds))

@@ -7,6 +7,7 @@ import struct
 import uuid
 from typing import Any
 
+import uvicorn
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -17,7 +18,7 @@ from websockets.protocol import State
 from chat import Signal
 from edge.answers import error_response
 from edge.browsers import protect
-from edge.connections import Connections
+from edge.connections import Connections, raise_descriptor_limit, reserve_of
 from edge.limits import network_of
 
 HEAD_SECONDS = 20.0
@@ -311,3 +312,25 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._discarded_bytes += len(data)
         if self._discarded_bytes > MAX_DISCARDED_BYTES:
             self.transport.close()
+
+
+def count_connections(*, each: int) -> int:
+    """Limit the connections of this process; return how many descriptors they leave free."""
+    descriptors = raise_descriptor_limit()
+    reserve = reserve_of(descriptors)
+    BoundedHttpProtocol.counted = Connections(each=each, most=descriptors - reserve)
+    return reserve
+
+
+def limit_server(server: uvicorn.Server, *, connections_each: int, frame_bytes: int) -> None:
+    """Give a server that another command than ours has started (`uvicorn`, gunicorn) the same limits.
+
+    Called before it listens. Each of several processes counts its own connections.
+    """
+    config = server.config
+    if config.http_protocol_class is HttpToolsProtocol:  # else it is ours, or another one was asked for
+        count_connections(each=connections_each)
+        config.http_protocol_class = BoundedHttpProtocol
+        config.ws_max_size = min(config.ws_max_size, frame_bytes)
+        if config.ws_protocol_class is WebSocketsSansIOProtocol:
+            config.ws_protocol_class = BoundedWebSocketProtocol

@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection
 
 from support.databases import TestDatabase
 from support.outages import open_folder
-from support.servers import HOUSE, Person, Server, receive, register, wait_until
+from support.servers import HOUSE, WAIT_SECONDS, Person, Server, receive, register, wait_until
 from support.sockets import closing, deaf, send
 
 STOP_SECONDS = 10  # promised
@@ -130,6 +130,16 @@ def test_chat_is_live_across_its_workers(running: Server) -> None:
 
         expected = [f"by {way} {number}" for number in range(3) for way in ("socket", "REST")]
         assert [[receive(inbox)["content"] for _ in expected] for inbox in inboxes[1:]] == [expected] * 11
+
+
+@each_way_once
+def test_it_gives_up_who_sends_a_head_without_an_end(running: Server) -> None:
+    port = int(running.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS) as peer:
+        with contextlib.suppress(ConnectionError):
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000)
+        with contextlib.suppress(ConnectionError):
+            assert peer.recv(1) == b""
 
 
 @each_way_once
