@@ -4,7 +4,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from extraction.folding import MARKS, fold, fold_character, strip_accents
@@ -28,7 +28,9 @@ class Matches(NamedTuple):
 _SYLLABLE = "[\u1100-\u115f]+[\u1160-\u11a7]*[\u11a8-\u11ff]*"  # of conjoining Hangul letters
 _PARTED = re.compile(r"-(?<=[^\W_]-)[^\S\n]*\n\s*(?=[^\W_])")  # a hyphen at a line end, within a word
 _BLANKS = re.compile(r"\s\s+")
+_OTHER_BLANK = re.compile(r"[^\S ]")
 _FOREIGN = re.compile("[^\x00-\x7f]+")
+_SHORT = 4  # characters of a run that is folded once for all: a quote, a dash, a letter with its accent
 
 _Piece = tuple[int, int, str]  # start and end in the original, and what it becomes
 
@@ -84,7 +86,7 @@ class _FoldedText:
         parts.append(_fold_foreign(text[end:], fold_all))
         self.text = "".join(parts)
         if fold_blanks:
-            self.text = re.sub(r"\s", " ", self.text)
+            self.text = _OTHER_BLANK.sub(" ", self.text.replace("\n", " "))
 
     def original_span(self, start: int, end: int) -> tuple[int, int]:
         return self._locate(start)[0], self._locate(end - 1)[1]
@@ -105,12 +107,21 @@ def _fold_without_accents(text: str) -> str:
 
 def _fold_foreign(text: str, fold_all: Callable[[str], str]) -> str:
     """Return *text* folded; most of it is ASCII, which is quick."""
+    if text.isascii():
+        return text.lower()
     parts: list[str] = []
     end = 0
     for run in _FOREIGN.finditer(text):
-        parts += [text[end : run.start()].lower(), fold_all(run[0])]
+        found = run[0]
+        folded = _fold_short(found, fold_all) if len(found) <= _SHORT else fold_all(found)
+        parts += [text[end : run.start()].lower(), folded]
         end = run.end()
     return "".join([*parts, text[end:].lower()])
+
+
+@lru_cache(maxsize=5_000)
+def _fold_short(run: str, fold_all: Callable[[str], str]) -> str:
+    return fold_all(run)
 
 
 def _find_pieces(text: str, fold_all: Callable[[str], str], *, fold_blanks: bool, hyphen: str) -> list[_Piece]:
@@ -119,15 +130,21 @@ def _find_pieces(text: str, fold_all: Callable[[str], str], *, fold_blanks: bool
     if fold_blanks:
         pieces += [(*found.span(), " ") for found in _BLANKS.finditer(text)]
     if not text.isascii():
-        changing = _changing(keep_accents=fold_all is fold)
         for run in _FOREIGN.finditer(text):
-            for found in changing.finditer(
-                text, max(0, run.start() - 1), run.end()
-            ):  # a mark may follow a plain letter
-                if not found[0].isspace():
-                    pieces.append((*found.span(), fold_all(found[0])))
+            start, stop = max(0, run.start() - 1), run.end()  # a mark may follow a plain letter
+            changed = _find_changed_in_short if stop - start <= _SHORT else _find_changed
+            for first, last, folded in changed(text[start:stop], fold_all):
+                pieces.append((start + first, start + last, folded))
     pieces.sort()
     return pieces
+
+
+def _find_changed(run: str, fold_all: Callable[[str], str]) -> list[_Piece]:
+    changing = _changing(keep_accents=fold_all is fold)
+    return [(*found.span(), fold_all(found[0])) for found in changing.finditer(run) if not found[0].isspace()]
+
+
+_find_changed_in_short = lru_cache(maxsize=5_000)(_find_changed)
 
 
 @cache

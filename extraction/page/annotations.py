@@ -6,13 +6,15 @@ from typing import Any
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from extraction.page.native import (
-    address_of,
+    Handle,
     close_annotation,
     count_annotations,
     get_annotation,
     get_annotation_flags,
     get_annotation_kind,
     get_annotation_string,
+    handle,
+    handle_of,
     has_annotation_key,
 )
 from extraction.values import Note
@@ -72,11 +74,11 @@ class Forms:
 
 def flatten(page: Any, forms: Forms) -> bool:
     """Make what fields, typed notes and stamps show part of the page, in memory; return whether to load it again."""
-    address = address_of(page)
-    count = count_annotations(address)
+    held = handle_of(page)
+    count = count_annotations(held)
     if not 0 < count <= MAXIMUM_ANNOTATIONS:
         return False
-    others = [index for index in range(count) if not _shows_words(address, index)]
+    others = [index for index in range(count) if not _shows_words(held, index)]
     if len(others) == count:
         return False
     forms.welcome(page)
@@ -87,8 +89,8 @@ def flatten(page: Any, forms: Forms) -> bool:
     return bool(result == pdfium.FLATTEN_SUCCESS)
 
 
-def _shows_words(page: int, index: int) -> bool:
-    annotation = get_annotation(page, index)
+def _shows_words(page: Handle, index: int) -> bool:
+    annotation = handle(get_annotation(page, index))
     if not annotation:
         return False
     try:
@@ -100,11 +102,11 @@ def _shows_words(page: int, index: int) -> bool:
 
 def read_notes(page: Any, page_number: int) -> list[Note]:
     """Return the remarks of readers: sticky notes, and comments on what they marked."""
-    address = address_of(page)
-    count = count_annotations(address)
+    held = handle_of(page)
+    count = count_annotations(held)
     notes: list[Note] = []
     for index in range(min(count, MAXIMUM_ANNOTATIONS)):
-        annotation = get_annotation(address, index)
+        annotation = handle(get_annotation(held, index))
         if not annotation:
             continue
         if get_annotation_kind(annotation) in _REMARKS and not has_annotation_key(annotation, b"StateModel"):
@@ -115,7 +117,7 @@ def read_notes(page: Any, page_number: int) -> list[Note]:
     return notes
 
 
-def _read_string(annotation: int, key: bytes) -> str:
+def _read_string(annotation: Handle, key: bytes) -> str:
     size = get_annotation_string(annotation, key, None, 0)
     if not 2 < size <= MAXIMUM_NOTE_BYTES:
         return ""

@@ -14,6 +14,7 @@ from extraction.page.directions import ArrangedText, Piece
 from extraction.page.geometry import LIMIT, Matrix, surround, transform_box
 from extraction.page.hyphens import HYPHEN_MARKS
 from extraction.page.native import (
+    Handle,
     get_descent,
     get_font,
     get_font_size,
@@ -34,8 +35,9 @@ _ODD = re.compile(rf"[\0{HYPHEN_MARKS}{''.join(LIGATURES)}]")  # shown otherwise
 _TWICE = re.compile(r"(.)\1", re.DOTALL)
 
 _x, _y, _descent = ctypes.c_double(), ctypes.c_double(), ctypes.c_float()
-_x_address, _y_address, _descent_address = map(ctypes.addressof, (_x, _y, _descent))
+_x_pointer, _y_pointer, _descent_pointer = map(ctypes.byref, (_x, _y, _descent))
 
+_make = tuple.__new__  # half the time of a call of the class
 _Glyph = tuple[str, Box, int, int]  # shown, as displayed; its text object; and how that is turned
 
 
@@ -71,6 +73,7 @@ class _WordReader:
         self.words: list[CellWord] = []
         self._to_display = to_display
         self._scales: dict[tuple[float, float, int], _Scale | None] = {}  # by two sides of a box, and its text object
+        self._descents: dict[tuple[int, float], float] = {}  # by font and size
         self._glyphs: list[_Glyph] = []  # of a word that has begun
         self._gap = _LINE_END  # before it
 
@@ -130,23 +133,29 @@ class _WordReader:
             if not is_one and not self._is_even(text, first, items, boxes, scale):
                 return False
         lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-        if bottoms.count(bottoms[0]) < len(boxes) and scale.level:  # a high glyph makes its box higher, and no more
-            return False
-        if not scale.level and (lefts.count(lefts[0]) < len(boxes) or rights.count(rights[0]) < len(boxes)):
+        level, low, high, turn = scale
+        if level:
+            if bottoms.count(bottoms[0]) < len(boxes):  # a high glyph makes its box higher, and no more
+                return False
+        elif lefts.count(lefts[0]) < len(boxes) or rights.count(rights[0]) < len(boxes):
             return False
         sides, heights = lefts + rights, tops + bottoms
         left, right, bottom, top = min(sides), max(sides), min(heights), max(heights)
-        if any(map(eq, tops, bottoms)) or not (right - left < LIMIT and top - bottom < LIMIT):
+        if True in map(eq, tops, bottoms) or not (right - left < LIMIT and top - bottom < LIMIT):
             return False
-        if len(boxes) == len(word) and _may_repeat(word, *((lefts, rights) if scale.level else (bottoms, tops))):
+        if len(boxes) == len(word) and _may_repeat(word, *((lefts, rights) if level else (bottoms, tops))):
             return False
-        if scale.level:
-            bottom, top = scale.low, scale.high
+        if level:
+            bottom, top = low, high
         else:
-            left, right = scale.low, scale.high
-        x0, y0, x1, y1 = box = transform_box(self._to_display, (left, bottom, right, top))
+            left, right = low, high
+        a, b, c, d, e, f = self._to_display
+        if b == c == 0.0 and d < 0.0 < a:  # as `transform_box`, without the call; the sides are in order
+            x0, y0, x1, y1 = box = (a * left + e, d * top + f, a * right + e, d * bottom + f)
+        else:
+            x0, y0, x1, y1 = box = transform_box(self._to_display, (left, bottom, right, top))
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-        self.words.append(CellWord(word, box, middle, scale.turn, item, items[-1] or 0, self._gap == _LINE_END))
+        self.words.append(_make(CellWord, (word, box, middle, turn, item, items[-1], self._gap == _LINE_END)))
         self._gap = _NONE
         return True
 
@@ -196,7 +205,7 @@ class _WordReader:
         left, top, right, bottom = box
         scales = self._scales
         if (key := (bottom, top, item)) not in scales and (key := (left, right, item)) not in scales:
-            scale = _read_scale(text.address, index, item, self._to_display)
+            scale = _read_scale(text.handle, index, item, self._to_display, self._descents)
             key = (left, right, item) if scale is not None and not scale.level else (bottom, top, item)
             scales[key] = scale
         return scales[key]
@@ -204,11 +213,13 @@ class _WordReader:
 
 def _may_repeat(word: str, starts: Sequence[float], stops: Sequence[float]) -> bool:
     """Whether two equal neighbours stand so near to each other that one may be the other printed again."""
-    steps = zip(pairwise(word), pairwise(starts), pairwise(stops), strict=True)
-    return any(
-        one == other and abs(after - before) < 2 * SAME_PLACE * max(abs(stop - before), abs(end - after))
-        for (one, other), (before, after), (stop, end) in steps
-    )
+    for number, (one, other) in enumerate(pairwise(word)):
+        if one == other:
+            before, after = starts[number : number + 2]
+            stop, end = stops[number : number + 2]
+            if abs(after - before) < 2 * SAME_PLACE * max(abs(stop - before), abs(end - after)):
+                return True
+    return False
 
 
 def _repeats(glyph: _Glyph, last: _Glyph) -> bool:
@@ -252,7 +263,18 @@ def _to_word(glyphs: list[_Glyph], gap: int) -> CellWord:
     )
 
 
-def _read_scale(text_page: int, index: int, item: int, to_display: Matrix) -> _Scale | None:
+def _find_descent(font: int, size: float, descents: dict[tuple[int, float], float]) -> float:
+    descent = descents.get((font, size))
+    if descent is None:
+        _descent.value = 0.0
+        get_descent(font, size, _descent_pointer)
+        descent = descents[font, size] = _descent.value
+    return descent
+
+
+def _read_scale(
+    text_page: Handle, index: int, item: int, to_display: Matrix, descents: dict[tuple[int, float], float]
+) -> _Scale | None:
     """Return the scale of the character's text object; None if it is slanted."""
     a, b, c, d, _, _ = read_matrix(get_text_matrix, text_page, index)
     if abs(b) <= SLANT * abs(a):
@@ -261,12 +283,12 @@ def _read_scale(text_page: int, index: int, item: int, to_display: Matrix) -> _S
         is_level = False
     else:
         return None
-    _x.value = _y.value = _descent.value = 0.0
+    _x.value = _y.value = 0.0
     size = get_font_size(text_page, index)
-    get_origin(text_page, index, _x_address, _y_address)
-    get_descent(get_font(item), size, _descent_address)
+    get_origin(text_page, index, _x_pointer, _y_pointer)
+    descent = _find_descent(get_font(item), size, descents)
     base, step = (_y.value, d) if is_level else (_x.value, c)
-    low, high = base + step * _descent.value, base + step * (_descent.value + size)
+    low, high = base + step * descent, base + step * (descent + size)
     if not abs(high - low) < LIMIT:
         return None
     p, q = a * to_display[0] + b * to_display[2], a * to_display[1] + b * to_display[3]  # the direction of writing

@@ -4,7 +4,7 @@ import re
 import string
 from collections.abc import Sequence
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from extraction.page.scripts import join_words
@@ -27,6 +27,21 @@ _GROUP_START, _GROUP = re.compile(r"[$€£+\-–−(]*\d{1,3}(?: \d{3})*"), re.
 _LEADERS = re.compile(r"[.…·‧_]{4,}|(?:[.…·] ?){4,}")
 _DASHES = re.compile(rf"[-–—=_]{{{RULE_LENGTH},}}")
 _ODD = re.compile(rf"(?:{_LEADERS.pattern})|{_DASHES.pattern}|^[.…·_]$", re.MULTILINE)  # what only `_part` can part
+_ODD_SIGNS = (
+    "..",
+    ". .",
+    "…",
+    "·",
+    "‧",
+    "_",
+    "–",
+    "—",
+    "--",
+    "==",
+    "-=",
+    "=-",
+    "\n.\n",
+)  # what is odd has one
 _WORD_STARTS = frozenset(string.ascii_letters) - {"n", "N"}  # no number begins so
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -123,12 +138,17 @@ def read_lines(words: Sequence[Token]) -> tuple[list[Line], list[Box]]:
     """Return the lines from top to bottom, and the rules that are written as dashes."""
     rules: list[Box] = []
     lines: list[Line] = []
-    placed = [((word.top + word.bottom) / 2, number, word.bottom - word.top, word) for number, word in enumerate(words)]
-    is_plain = not _ODD.search("\n".join([word.text for word in words]))
-    for group in _group_by_line(sorted(placed)):
-        height = _median(sorted([height for _, _, height, _ in group]))
-        middle = _median([middle for middle, _, _, _ in group])
-        tokens = sorted([word for _, _, _, word in group], key=attrgetter("x0"))
+    placed = [
+        ((top + bottom) / 2, number, bottom - top, word)
+        for number, (word, (_, _, top, _, bottom)) in enumerate(zip(words, words, strict=True))
+    ]
+    text = "\n".join(["", *map(itemgetter(0), words), ""])
+    is_plain = not any(map(text.__contains__, _ODD_SIGNS)) or not _ODD.search(text)
+    placed.sort()
+    for group in _group_by_line(placed):
+        middles, _, heights, own = zip(*group, strict=True)
+        height, middle = _median(sorted(heights)), _median(middles)
+        tokens = sorted(own, key=itemgetter(1))  # by x0
         chunks, has_leaders = (_part_plain(tokens, height), False) if is_plain else _part(tokens, height, rules)
         if chunks:
             lines.append(Line(chunks, middle, height, has_leaders=has_leaders))

@@ -18,6 +18,8 @@ from extraction.page.textlines import BREAK, Line, LineReader, Span, Stretch, br
 from extraction.page.textpage import NoTextError, TextPage
 from extraction.values import Box
 
+FEW = 50  # objects; to ask for the text of one takes as long as to ask for the objects of two hundredths of a page
+
 
 class Piece(NamedTuple):
     """Consecutive characters of a text page."""
@@ -65,7 +67,7 @@ class ArrangedText:
             return main.string, [Piece(main, 0, main.char_count, 0)]
         string = ""
         pieces: list[Piece] = []
-        for glue, text, start, count in _join_lines(self._list_stretches_glued()):
+        for glue, text, start, count in self._list_stretches_glued():
             string += glue
             if count:
                 pieces.append(Piece(text, start, count, len(string)))
@@ -91,7 +93,7 @@ class ArrangedText:
 
     def is_stray(self, place: int) -> bool:
         """Whether this character of the main text is turned otherwise than most of it."""
-        item = get_text_object(self.main.address, place)
+        item = get_text_object(self.main.handle, place)
         return item is not None and self._turned.get(item, 0) != self.turn
 
     def list_glued(self) -> Iterator[tuple[str, Piece]]:
@@ -106,7 +108,11 @@ class ArrangedText:
         if self._strays < 2:
             for glue, start, stop in self._list_lines():
                 yield glue, self.main, start, stop - start
-            return
+        else:
+            yield from _join_lines(self._list_turned())
+
+    def _list_turned(self) -> Iterator[_Stretch]:
+        """Yield the stretches of a page in several directions, each with what stands before it."""
         hidden = self._find_hidden()
         last = "\n"
         for text, start, count in self._list_stretches():
@@ -123,8 +129,7 @@ class ArrangedText:
         if not lines:
             return [("", 0, self.main.char_count)]
         added: list[Line] = []
-        if self._objects.clipped:
-            hidden = self._find_hidden()
+        if hidden := self._find_hidden():
             shown = [list(_split(*line.spans[0], hidden)) for line in lines]
             cut = [
                 line if spans == line.spans else reader.cut(line, spans)
@@ -137,15 +142,17 @@ class ArrangedText:
         if lines:
             lines = join_raised(break_lines(reader, attach_marks(reader, lines)))
             lines = put_in_order(part_columns(reader, lines))
-        return list(write_lines(place_added(reader, lines, added) if added else lines))
+        return write_lines(self.main.string, place_added(reader, lines, added) if added else lines)
 
     def _find_hidden(self) -> list[int]:
         """Return the characters of the main text that are clipped away, in order, of objects that are shown in part."""
         clipped = self._objects.clipped
         if not clipped:
             return []
+        if len(clipped) <= FEW and "\0" not in self.main.string and not self.main.has_characters(clipped):
+            return []  # usual: blanks that PDFium leaves out
         objects = self.main.objects
-        places = [place for place, item in enumerate(objects) if item in clipped]
+        places = [*itertools.compress(range(len(objects)), map(clipped.__contains__, objects))]
         boxes = struct.iter_unpack("4f", self.main.read_boxes(places))
         hidden: list[int] = []
         for place, (left, top, right, bottom) in zip(places, boxes, strict=True):

@@ -2,21 +2,22 @@
 
 import itertools
 import struct
-from array import array
 from collections.abc import Iterator, Sequence
 from itertools import repeat
+from typing import NamedTuple
 
-from extraction.page.geometry import IDENTITY, LIMIT, MINIMUM_LINE_LENGTH, Edges, Matrix, multiply
+from extraction.page.geometry import LIMIT, MINIMUM_LINE_LENGTH, Edges, Matrix, multiply
 from extraction.page.native import (
     BEZIER,
     MOVE,
+    Handle,
     count_segments,
     get_segment,
-    get_segment_point,
     get_segment_type,
+    handle,
     is_closing,
     read_matrices,
-    run_all,
+    read_points,
 )
 from extraction.values import Box, Point
 
@@ -26,6 +27,12 @@ _POINT = struct.Struct("2f")
 _PLAIN = {2: struct.Struct("4f"), 5: struct.Struct("10f")}  # a line, and a rectangle, by their points
 BATCH = 500  # paths that are read at once
 MAXIMUM_SEGMENTS = 1_000_000  # of the paths of one page; the fullest real page seen has 75,088
+
+
+class _Found(NamedTuple):
+    vertical: list[Box]
+    horizontal: list[Box]
+    slanted: list[tuple[Point, Point]]
 
 
 class TooManyPathsError(Exception):
@@ -38,31 +45,31 @@ def find_edges(paths: Sequence[tuple[int, Matrix]]) -> Edges:
     Raises:
         TooManyPathsError: above 1,000,000 path segments.
     """
-    slanted: list[tuple[Point, Point]] = []
-    edges = Edges([], [], slanted)
-    counts = [max(0, count_segments(path)) for path, _ in paths]
+    edges = _Found([], [], [])
+    handles = [handle(path) for path, _ in paths]
+    counts = [max(0, count_segments(path)) for path in handles]
     if sum(counts) > MAXIMUM_SEGMENTS or len(counts) > MAXIMUM_SEGMENTS:
         raise TooManyPathsError
-    matrix = outer_before = inner_before = IDENTITY
     for start in range(0, len(paths), BATCH):
-        batch = [path for path, _ in paths[start : start + BATCH]]
+        batch = handles[start : start + BATCH]
         outers = [outer for _, outer in paths[start : start + BATCH]]
         sizes = counts[start : start + BATCH]
         segments, places = _read_places(batch, sizes)
-        stop = 0
-        for inner, outer, size in zip(read_matrices(batch), outers, sizes, strict=True):
-            first, stop = stop, stop + size
-            if size < 2:
-                continue
-            if inner != inner_before or outer is not outer_before:  # seldom: paths that are drawn together share theirs
-                matrix, inner_before, outer_before = multiply(inner, outer), inner, outer
-            plain = _PLAIN.get(size)
-            if plain is not None and _add_plain(edges, plain.unpack_from(places, _POINT.size * first), matrix):
-                continue  # the usual case, and quick
-            points = list(_POINT.iter_unpack(places[2 * first : 2 * stop]))
-            for figure, is_line in _split_path(segments[first:stop], points):
-                _add_figure(edges, slanted, figure, matrix, is_line=is_line)
-    return Edges(_keep_on_earth(edges.vertical), _keep_on_earth(edges.horizontal), slanted)
+        number = stop = 0
+        matrices = struct.iter_unpack("6f", read_matrices(batch))
+        # paths that are drawn together share their matrix, and often their kind
+        for (inner, _, size), run in itertools.groupby(zip(matrices, map(id, outers), sizes, strict=True)):
+            matrix = multiply(inner, outers[number])
+            count = sum(1 for _ in run)
+            number += count
+            first, stop = stop, stop + count * size
+            own, points = segments[first:stop], places[_POINT.size * first : _POINT.size * stop]
+            if size in _PLAIN:
+                _add_plain(edges, own, points, size, matrix)
+            elif size > 1:
+                for begin in range(0, len(own), size):
+                    _add_odd(edges, own, points, begin, size, matrix)
+    return Edges(_keep_on_earth(edges.vertical), _keep_on_earth(edges.horizontal), edges.slanted)
 
 
 def _keep_on_earth(boxes: list[Box]) -> list[Box]:
@@ -70,34 +77,38 @@ def _keep_on_earth(boxes: list[Box]) -> list[Box]:
     return [box for box in boxes if -LIMIT < box[0] <= box[2] < LIMIT and -LIMIT < box[1] <= box[3] < LIMIT]
 
 
-def _read_places(paths: list[int], counts: list[int]) -> "tuple[list[int], array[float]]":
-    """Return the segments of the paths, one after the other, and x and y of each."""
+def _read_places(paths: list[Handle], counts: list[int]) -> tuple[list[int], bytes]:
+    """Return the segments of the paths, one after the other, and x and y of each, as 32-bit floats."""
     segments = [*itertools.chain.from_iterable(map(map, repeat(get_segment), map(repeat, paths), map(range, counts)))]
-    places = array("f", bytes(8 * len(segments)))
-    start = places.buffer_info()[0]
-    stop = start + 8 * len(segments)
-    run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop + 4, 8)))
-    return segments, places
+    return segments, read_points(segments)
 
 
 def _split_path(segments: list[int], points: list[Point]) -> Iterator[tuple[list[Point], bool]]:
     """Yield the figures of a path, a curve counting by its end point, and whether each is a single line."""
-    figure: list[Point] = []
-    control_points = 0  # of a curve, up to its end
-    closing = False
-    for segment, kind, (x, y) in zip(segments, map(get_segment_type, segments), points, strict=True):
-        if kind == MOVE:
-            yield from _as_figure(figure, closing=closing)
-            figure, control_points, closing = [], 0, False
-        elif kind == BEZIER:
-            control_points = (control_points + 1) % 3
-            if control_points:
-                continue
-        # rounded, because PDFium keeps 32-bit floats: numbers that were written alike are equal again
-        figure.append((round(x, 3), round(y, 3)))
-        if len(figure) == 3:
-            closing = bool(is_closing(segment))
-    yield from _as_figure(figure, closing=closing)
+    kinds = list(map(get_segment_type, segments))
+    kept = list(range(len(kinds)))
+    if BEZIER in kinds:
+        kept = []
+        control_points = 0  # of a curve, up to its end
+        for number, kind in enumerate(kinds):
+            control_points = (control_points + 1) % 3 if kind == BEZIER else 0 if kind == MOVE else control_points
+            if kind != BEZIER or not control_points:
+                kept.append(number)
+    rounded = _round_all([points[number] for number in kept])
+    starts = [place for place, number in enumerate(kept) if kinds[number] == MOVE and place]
+    for start, stop in itertools.pairwise([0, *starts, len(kept)]):
+        closing = stop - start == 3 and bool(is_closing(segments[kept[start + 2]]))
+        yield from _as_figure(rounded[start:stop], closing=closing)
+
+
+def _round_all(points: list[Point]) -> list[Point]:
+    """Return the points as `round` does to three places, at a third of its cost.
+
+    PDFium keeps 32-bit floats: numbers that were written alike are equal again.
+    """
+    written = "%.3f " * (2 * len(points)) % (*itertools.chain.from_iterable(points),)
+    numbers = map(float, written.split())
+    return list(zip(numbers, numbers, strict=True))
 
 
 def _as_figure(points: list[Point], *, closing: bool) -> Iterator[tuple[list[Point], bool]]:
@@ -116,48 +127,60 @@ def is_nearly_straight(width: float, height: float) -> bool:
     )
 
 
-def _add_plain(edges: Edges, numbers: tuple[float, ...], matrix: Matrix) -> bool:
-    """Add a line or a rectangle, by x and y of its points; return whether it was a level or plumb one."""
-    x0, y0, x1, y1 = numbers[:4]
-    others = numbers[4:]  # of a rectangle
-    if others:
-        x2, y2, x3, y3, x4, y4 = others
-        is_down_first = x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0
-        if (x4, y4) != (x0, y0) or not (is_down_first or (y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0)):
-            return False
-        is_down_first = x0 == x1
-        x1, y1 = x2, y2  # the opposite corner
-    elif x0 != x1 and y0 != y1:
-        return False
+def _add_plain(edges: _Found, segments: list[int], places: bytes, size: int, matrix: Matrix) -> None:
+    """Add lines or rectangles, of so many points each: level and plumb ones as quickly as can be, for pages are full
+    of them.
+    """
     a, b, c, d, e, f = matrix
-    if b == c == 0.0:
-        left, top, right, bottom = a * x0 + e, d * y0 + f, a * x1 + e, d * y1 + f
-    elif a == d == 0.0:
-        left, top, right, bottom = c * y0 + e, b * x0 + f, c * y1 + e, b * x1 + f
-        is_down_first = numbers[1] == numbers[3]
-    else:
-        return False
-    low, high = (left, right) if left < right else (right, left)
-    upper, lower = (top, bottom) if top < bottom else (bottom, top)
-    is_wide, is_high = high - low >= MINIMUM_LINE_LENGTH, lower - upper >= MINIMUM_LINE_LENGTH
-    if is_wide and others:  # in the order of its sides
-        first, second = (bottom, top) if is_down_first else (top, bottom)
-        edges.horizontal.extend(((low, first, high, first), (low, second, high, second)))
-    elif is_wide:
-        edges.horizontal.append((low, top, high, top))
-    if is_high and others:
-        first, second = (left, right) if is_down_first else (right, left)
-        edges.vertical.extend(((first, upper, first, lower), (second, upper, second, lower)))
-    elif is_high:
-        edges.vertical.append((left, upper, left, lower))
-    return True
+    is_upright, is_on_side = b == c == 0.0, a == d == 0.0
+    begin = -size
+    for numbers in _PLAIN[size].iter_unpack(places):
+        begin += size
+        if size == 2:
+            x0, y0, x1, y1 = numbers
+            is_plain = x0 == x1 or y0 == y1
+            is_down_first = False
+        else:
+            x0, y0, x2, y2, x1, y1, x3, y3, x4, y4 = numbers  # x1 and y1: the opposite corner
+            is_down_first = x0 == x2
+            is_plain = (
+                (is_down_first and y2 == y1 and x1 == x3 and y3 == y0)
+                or (y0 == y2 and x2 == x1 and y1 == y3 and x3 == x0)
+            ) and (x4 == x0 and y4 == y0)
+        if is_plain and is_upright:
+            left, top, right, bottom = a * x0 + e, d * y0 + f, a * x1 + e, d * y1 + f
+        elif is_plain and is_on_side:
+            left, top, right, bottom = c * y0 + e, b * x0 + f, c * y1 + e, b * x1 + f
+            is_down_first = numbers[1] == numbers[3]
+        else:
+            _add_odd(edges, segments, places, begin, size, matrix)
+            continue
+        low, high = (left, right) if left < right else (right, left)
+        upper, lower = (top, bottom) if top < bottom else (bottom, top)
+        if high - low >= MINIMUM_LINE_LENGTH:
+            if size == 2:
+                edges.horizontal.append((low, top, high, top))
+            else:  # in the order of its sides
+                first, second = (bottom, top) if is_down_first else (top, bottom)
+                edges.horizontal.extend(((low, first, high, first), (low, second, high, second)))
+        if lower - upper >= MINIMUM_LINE_LENGTH:
+            if size == 2:
+                edges.vertical.append((left, upper, left, lower))
+            else:
+                first, second = (left, right) if is_down_first else (right, left)
+                edges.vertical.extend(((first, upper, first, lower), (second, upper, second, lower)))
 
 
-def _add_figure(
-    edges: Edges, slanted: list[tuple[Point, Point]], points: list[Point], matrix: Matrix, *, is_line: bool = False
-) -> None:
+def _add_odd(edges: _Found, segments: list[int], places: bytes, begin: int, size: int, matrix: Matrix) -> None:
+    """Add the path of the *size* segments from *begin* on, by its figures."""
+    points = list(_POINT.iter_unpack(places[_POINT.size * begin : _POINT.size * (begin + size)]))
+    for figure, is_line in _split_path(segments[begin : begin + size], points):
+        _add_figure(edges, figure, matrix, is_line=is_line)
+
+
+def _add_figure(edges: _Found, points: list[Point], matrix: Matrix, *, is_line: bool = False) -> None:
     a, b, c, d, e, f = matrix
-    vertical, horizontal, _ = edges
+    vertical, horizontal, slanted = edges
     placed = [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
     for (x0, y0), (x1, y1) in itertools.pairwise(placed):
         if x0 > x1:

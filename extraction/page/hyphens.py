@@ -5,7 +5,6 @@ from functools import cached_property
 
 HYPHEN_MARKS = "\x02\ufffe"  # what PDFium makes of a hyphen at the end of a line
 
-_LAST_PART = re.compile(r"[^\s]*$")
 _FIRST_PART = re.compile(r"[^\s]*")
 _WORD = re.compile(r"[^\W\d_]+")
 _ADDRESS = re.compile(r"://|www\.|@|\w/\w|\w\.\w", re.IGNORECASE)
@@ -44,7 +43,7 @@ class Witness:
     @cached_property
     def _words(self) -> set[str]:
         """The words and the hyphenated compounds of the text, but those that a line end parts."""
-        whole = re.sub(rf"\S*[{HYPHEN_MARKS}]\n?\S*", " ", self._text).casefold()
+        whole = re.sub(rf"(?<!\S)\S*[{HYPHEN_MARKS}]\n?\S*", " ", self._text).casefold()
         return set(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", whole))
 
     @cached_property
@@ -54,9 +53,9 @@ class Witness:
     def join(self, mark: re.Match[str]) -> str:
         """Return what takes the place of a mark and its line end: a hyphen, nothing, or a hyphen and a blank."""
         text = mark.string
-        before_match = _LAST_PART.search(text[max(0, mark.start() - NEARBY) : mark.start()])
+        nearby = text[max(0, mark.start() - NEARBY) : mark.start()].removesuffix("\n")
         after_match = _FIRST_PART.match(text[mark.end() : mark.end() + NEARBY])
-        before = before_match[0] if before_match else ""
+        before = "" if not nearby or nearby[-1].isspace() else nearby.rsplit(maxsplit=1)[-1]
         after = after_match[0] if after_match else ""
         if after.casefold() in _CONJUNCTIONS and before:
             return "- "

@@ -1,10 +1,9 @@
 """The objects of a page and of the forms in it: its paths, and the text that it shows."""
 
 import contextlib
-from array import array
 from collections import Counter
 from collections.abc import Iterator
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any
 
 from extraction.page.edges import MAXIMUM_SEGMENTS
@@ -14,7 +13,7 @@ from extraction.page.native import (
     IMAGE,
     PATH,
     TEXT,
-    address_of,
+    Handle,
     count_clip_paths,
     count_form_objects,
     count_page_objects,
@@ -24,12 +23,16 @@ from extraction.page.native import (
     get_object_type,
     get_page_object,
     get_render_mode,
+    handle,
+    handle_of,
+    read_bounds,
+    read_matrices,
     read_matrix,
     run_all,
     set_active,
 )
 from extraction.page.overlays import Level, find_overlays
-from extraction.page.shown import INVISIBLE, OVERHANG, Clips, is_on_hidden_layer, read_bounds
+from extraction.page.shown import INVISIBLE, OVERHANG, Clips, is_on_hidden_layer
 from extraction.values import Box
 
 MAXIMUM_FORM_DEPTH = 30
@@ -66,9 +69,9 @@ class PageObjects:
         self._levels: list[Level] = []
         self.overlays: set[int] = set()  # the text objects that are written over others
         self.overlay_turn = 0  # of most of them
-        address = address_of(page)
-        count = max(0, count_page_objects(address))
-        items = list(map(get_page_object, repeat(address), range(count)))
+        held = handle_of(page)
+        count = max(0, count_page_objects(held))
+        items = list(map(get_page_object, repeat(held), range(count)))
         drawn = count if added_from is None else min(added_from, count)
         self._sort(items[:drawn], to_display, 0, shown)
         self._sort(items[drawn:], to_display, 0, shown, is_added=True)
@@ -80,8 +83,15 @@ class PageObjects:
     def _sort(self, items: list[int], outer: Matrix, depth: int, shown: Box, *, is_added: bool = False) -> None:
         texts: list[int] = []
         clips = Clips(outer, shown)
-        for item, kind in zip(items, map(get_object_type, items), strict=True):
-            if self._has_hidden_layers and is_on_hidden_layer(item):
+        kinds = list(map(get_object_type, items))
+        if not self._has_hidden_layers and FORM not in kinds:  # the usual case, and quick: the others are few
+            texts = [item for item, kind in zip(items, kinds, strict=True) if kind == TEXT]
+            room = MAXIMUM_SEGMENTS + 1 - len(self.paths)
+            self.paths += [(item, outer) for item, kind in zip(items, kinds, strict=True) if kind == PATH][:room]
+            items = [item for item, kind in zip(items, kinds, strict=True) if kind == IMAGE] if IMAGE in kinds else []
+            kinds = [IMAGE] * len(items)
+        for item, kind in zip(items, kinds, strict=True):
+            if self._has_hidden_layers and is_on_hidden_layer(handle(item)):
                 set_active(item, 0)
             elif kind == TEXT:
                 texts.append(item)
@@ -89,55 +99,67 @@ class PageObjects:
                 if len(self.paths) <= MAXIMUM_SEGMENTS:
                     self.paths.append((item, outer))
             elif kind == FORM and depth < MAXIMUM_FORM_DEPTH:
-                count = max(0, count_form_objects(item))
-                inner = list(map(get_form_object, repeat(item), range(count)))
-                within = clips.find(item)
-                matrix = multiply(read_matrix(get_object_matrix, item), outer)
+                form = handle(item)
+                count = max(0, count_form_objects(form))
+                inner = list(map(get_form_object, repeat(form), range(count)))
+                within = clips.find(form)
+                matrix = multiply(read_matrix(get_object_matrix, form), outer)
                 self._sort(inner, matrix, depth + 1, within, is_added=is_added)
             elif kind == IMAGE:
-                self.images.append(transform_box(outer, read_bounds([item])[0]))
+                self.images.append(transform_box(outer, read_bounds([handle(item)])[0]))
+        handles = list(map(handle, texts))
         if texts:
-            texts, bounds = self._drop_unseen(texts, outer, shown, clips)
+            texts, handles, bounds = self._drop_unseen(texts, handles, outer, shown, clips)
         if texts:
             self.text_count += len(texts)
             self._levels.append(Level(texts, bounds, outer))
-            self._note_turned(texts, outer)
+            self._note_turned(texts, handles, outer)
             if is_added:
                 self.added.update(dict.fromkeys(texts, len(self.added)))
 
-    def _drop_unseen(self, texts: list[int], outer: Matrix, shown: Box, clips: Clips) -> tuple[list[int], list[Box]]:
-        """Return the objects of which something is shown, and their boxes."""
-        bounds = read_bounds(texts)
-        clipping = list(map(get_clip, texts))
+    def _drop_unseen(
+        self, texts: list[int], handles: list[Handle], outer: Matrix, shown: Box, clips: Clips
+    ) -> tuple[list[int], list[Handle], list[Box]]:
+        """Return the objects of which something is shown, their handles and their boxes."""
+        bounds = read_bounds(handles)
+        clipping = list(map(handle, map(get_clip, handles)))
         counts = list(map(count_clip_paths, clipping))
         is_clipped = max(counts) > 0
-        modes = list(map(get_render_mode, texts))
+        modes = list(map(get_render_mode, handles))
         if not is_clipped and INVISIBLE not in modes and is_within(transform_box(outer, surround(bounds)), shown):
-            return texts, bounds  # the usual case, and quick to check
-        limits = clips.read(clipping, counts) if is_clipped else repeat(shown, len(texts))
-        kept: list[int] = []
-        places: list[Box] = []
-        displayed = transform_boxes(outer, bounds)
-        for text, place, box, limit, mode in zip(texts, bounds, displayed, limits, modes, strict=True):
-            x0, top, x1, bottom = box
+            return texts, handles, bounds  # the usual case, and quick to check
+        limits = clips.read(clipping, counts) if is_clipped else [shown] * len(texts)
+        boxes = transform_boxes(outer, bounds)
+        doubtful = [
+            number
+            for number, ((x0, top, x1, bottom), limit) in enumerate(zip(boxes, limits, strict=True))
+            if not (
+                limit[0] - OVERHANG <= x0 < x1 <= limit[2] + OVERHANG
+                and limit[1] - OVERHANG <= top < bottom <= limit[3] + OVERHANG
+            )
+        ]
+        dropped: set[int] = set()
+        for number in doubtful:
+            x0, top, x1, bottom = box = boxes[number]
+            limit = limits[number]
             if not (x0 < x1 and top < bottom):  # blanks, or glyphs without a shape
                 if not is_within(box, limit, -REACH):
-                    self.clipped[text] = limit
-            elif not (  # as `is_within`, but for the call
-                x0 >= limit[0] - OVERHANG
-                and top >= limit[1] - OVERHANG
-                and x1 <= limit[2] + OVERHANG
-                and bottom <= limit[3] + OVERHANG
-            ):
-                if is_apart(box, limit, OVERHANG):
-                    set_active(text, 0)
-                    continue
-                self.clipped[text] = limit
-            if mode == INVISIBLE:
-                self._invisible.append((text, box))
-            kept.append(text)
-            places.append(place)
-        return kept, places
+                    self.clipped[texts[number]] = limit
+            elif is_apart(box, limit, OVERHANG):
+                set_active(texts[number], 0)
+                dropped.add(number)
+            else:
+                self.clipped[texts[number]] = limit
+        if INVISIBLE in modes:
+            self._invisible += [
+                (text, box)
+                for number, (text, box, mode) in enumerate(zip(texts, boxes, modes, strict=True))
+                if mode == INVISIBLE and number not in dropped
+            ]
+        if dropped:
+            kept = [number not in dropped for number in range(len(texts))]
+            return list(compress(texts, kept)), list(compress(handles, kept)), list(compress(bounds, kept))
+        return texts, handles, bounds
 
     def _drop_invisible(self) -> None:
         """Invisible text stays where it lies on a picture, which it spells out, or if the page has no other."""
@@ -173,11 +195,9 @@ class PageObjects:
             for is_active, texts in ((0, self.overlays), (1, others)):
                 run_all(map(set_active, texts, repeat(is_active)))
 
-    def _note_turned(self, texts: list[int], outer: Matrix) -> None:
-        matrices = array("f", bytes(24 * len(texts)))
-        start = matrices.buffer_info()[0]
-        run_all(map(get_object_matrix, texts, range(start, start + 24 * len(texts), 24)))
-        along, across = matrices[0::6], matrices[1::6]
+    def _note_turned(self, texts: list[int], handles: list[Handle], outer: Matrix) -> None:
+        matrices = memoryview(read_matrices(handles)).cast("f")
+        along, across = matrices[0::6].tolist(), matrices[1::6].tolist()
         p, q, r, s, _, _ = outer
         if p > 0 and q == 0 and not any(across) and min(along) > 0:
             return  # the usual case, and quick to check
@@ -191,10 +211,9 @@ class PageObjects:
     @property
     def has_outlines(self) -> bool:
         """Whether it draws so many small shapes that they may be letters."""
-        items = [item for item, _ in self.paths]
-        if len(items) < MANY_SHAPES:
+        if len(self.paths) < MANY_SHAPES:
             return False
-        bounds = read_bounds(items[:: len(items) // MANY_SHAPES])
+        bounds = read_bounds([handle(item) for item, _ in self.paths[:: len(self.paths) // MANY_SHAPES]])
         small = sum(all(1 < size < LARGEST_LETTER for size in (x1 - x0, y1 - y0)) for x0, y0, x1, y1 in bounds)
         return 2 * small > len(bounds)
 

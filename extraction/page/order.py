@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import le
 from statistics import median
 
 from extraction.page.textlines import BREAK, Line, LineReader
@@ -24,6 +25,9 @@ def put_in_order(lines: list[Line]) -> list[Line]:
     """
     if is_vertical(lines):
         return _put_in_vertical_order(lines)
+    tops = [line.box[1] for line in lines]
+    if all(map(le, tops, tops[1:])):
+        return lines  # the usual case, and quick to check
     runs = _split_runs(lines)
     if len(runs) == 1:
         return lines
@@ -88,13 +92,19 @@ def _is_one_column(band: list[Line]) -> bool:
 
 def is_vertical(lines: Sequence[Line]) -> bool:
     """Whether most lines run downwards, as Japanese and Chinese may."""
-    long = [line for line in lines if len(line.spans) > 1 or line.spans[0][1] - line.spans[0][0] > 1]
-    return 2 * sum(map(_runs_down, long)) > len(long)
+    sunk = [line for line in lines if line.last[1] >= line.first[3] - BELOW * (line.first[3] - line.first[1])]
+    if not sunk:
+        return False  # the usual case, and quick
+    down = [line for line in filter(_is_long, sunk) if _share_width(line.first, line.last)]
+    return 2 * len(down) > sum(map(_is_long, lines))
 
 
-def _runs_down(line: Line) -> bool:
-    first, last = line.first, line.last
-    return last[1] >= first[3] - BELOW * (first[3] - first[1]) and min(first[2], last[2]) > max(first[0], last[0])
+def _is_long(line: Line) -> bool:
+    return len(line.spans) > 1 or line.spans[0][1] - line.spans[0][0] > 1
+
+
+def _share_width(box: Box, other: Box) -> bool:
+    return min(box[2], other[2]) > max(box[0], other[0])
 
 
 def _put_in_vertical_order(lines: list[Line]) -> list[Line]:

@@ -6,23 +6,22 @@ kept, with the box in which it shows.
 
 import ctypes
 import itertools
-import struct
 from array import array
 from collections.abc import Sequence
 from itertools import repeat
 
 from extraction.page.geometry import Matrix, bounds_of, transform, transform_box
 from extraction.page.native import (
+    Handle,
     count_clip_paths,
     count_clip_segments,
     count_marks,
-    get_bounds,
     get_clip,
     get_clip_segment,
     get_mark,
     get_mark_number,
-    get_segment_point,
-    run_all,
+    handle,
+    read_points,
 )
 from extraction.values import Box
 
@@ -34,23 +33,13 @@ OVERHANG = 1.0  # points that an object may stand out and still count as shown i
 _Paths = tuple[int | None, ...]  # of a clip, by the first segment of each
 
 _number = ctypes.c_int()
-_number_address = ctypes.addressof(_number)
+_number_pointer = ctypes.byref(_number)
 
 
-def is_on_hidden_layer(item: int) -> bool:
+def is_on_hidden_layer(item: Handle) -> bool:
     return any(
-        get_mark_number(get_mark(item, number), HIDDEN_MARK, _number_address) for number in range(count_marks(item))
+        get_mark_number(get_mark(item, number), HIDDEN_MARK, _number_pointer) for number in range(count_marks(item))
     )
-
-
-def read_bounds(items: list[int]) -> list[Box]:
-    """Return the boxes of page objects, in the space that holds them: left, bottom, right, top."""
-    boxes = array("f", bytes(16 * len(items)))
-    start = boxes.buffer_info()[0]
-    stop = start + 16 * len(items)
-    sides = (range(start + offset, stop + offset, 16) for offset in (0, 4, 8, 12))
-    run_all(map(get_bounds, items, *sides))
-    return list(struct.iter_unpack("4f", boxes))
 
 
 class Clips:
@@ -64,22 +53,27 @@ class Clips:
         self._path_boxes: dict[int | None, Box] = {}  # by the first segment: clips that are nested share their paths
         self._figures: dict[bytes, Box] = {}  # by their points: pages draw the same path over and over
 
-    def find(self, item: int) -> Box:
+    def find(self, item: Handle) -> Box:
         """Return what is shown of what is inside the clip of *item*."""
-        clip = get_clip(item)
+        clip = handle(get_clip(item))
         return self.read([clip], [count_clip_paths(clip)])[0]
 
-    def read(self, clips: Sequence[int], counts: Sequence[int]) -> list[Box]:
+    def read(self, clips: Sequence[Handle], counts: Sequence[int]) -> list[Box]:
         """Return what is shown of what is inside each clip; *counts* are those of their paths, negative for none."""
         found: list[_Paths] = []
-        unread: dict[int | None, tuple[int, int]] = {}  # clip and number of a path
+        known: dict[tuple[int, int], _Paths] = {}  # by their number, and the last: a page adds paths to those it has
+        unread: dict[int | None, tuple[Handle, int]] = {}  # clip and number of a path
         for clip, count in zip(clips, counts, strict=True):
-            firsts = tuple(map(get_clip_segment, repeat(clip, count), range(count), repeat(0))) if count > 0 else ()
+            last = get_clip_segment(clip, count - 1, 0) if count > 0 else 0
+            firsts = () if last == 0 else known.get((count, last))
+            if firsts is None:
+                firsts = tuple(map(get_clip_segment, repeat(clip, count), range(count), repeat(0)))
+                if last is not None:  # a path without segments
+                    known[count, last] = firsts
+                for number, first in enumerate(firsts):
+                    if first not in self._path_boxes:
+                        unread[first] = clip, number
             found.append(firsts)
-            if firsts not in self._boxes:
-                unread.update(
-                    (first, (clip, number)) for number, first in enumerate(firsts) if first not in self._path_boxes
-                )
         if unread:
             self._path_boxes.update(zip(unread, self._read_paths(*zip(*unread.values(), strict=True)), strict=True))
         return list(map(self._intersect, found))
@@ -95,18 +89,14 @@ class Clips:
             box = self._boxes[firsts] = (left, top, right, bottom)
         return box
 
-    def _read_paths(self, clips: Sequence[int], numbers: Sequence[int]) -> list[Box]:
+    def _read_paths(self, clips: Sequence[Handle], numbers: Sequence[int]) -> list[Box]:
         sizes = [size if 0 < size <= MAXIMUM_CLIP_SEGMENTS else 0 for size in map(count_clip_segments, clips, numbers)]
         segments = [
             *itertools.chain.from_iterable(
                 map(map, repeat(get_clip_segment), map(repeat, clips), map(repeat, numbers), map(range, sizes))
             )
         ]
-        places = array("f", bytes(8 * len(segments)))
-        start = places.buffer_info()[0]
-        stop = start + 8 * len(segments)
-        run_all(map(get_segment_point, segments, range(start, stop, 8), range(start + 4, stop + 4, 8)))
-        coordinates = places.tobytes()
+        coordinates = read_points(segments)
         boxes: list[Box] = []
         end = 0
         for size in sizes:
@@ -114,7 +104,7 @@ class Clips:
             figure = coordinates[begin:end]
             box = self._figures.get(figure)
             if box is None:
-                box = self._figures[figure] = self._surround(places[begin // 4 : end // 4]) if size else self._shown
+                box = self._figures[figure] = self._surround(array("f", figure)) if size else self._shown
             boxes.append(box)
         return boxes
 

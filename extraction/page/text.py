@@ -65,9 +65,10 @@ class _Draft:
 
 def clean_text(raw: str) -> str:
     """Return *raw* as stored: LF line ends, hyphenated words joined, nothing that PostgreSQL or JSON refuses."""
-    if _is_clean(raw):
-        return raw
-    return _clean(_Draft(raw, traced=False)).text
+    text = raw.replace("\r\n", "\n").replace("\r", "\n")
+    if _is_clean(text):
+        return text
+    return _clean(_Draft(text, traced=False)).text
 
 
 def clean_rows(rows: Iterable[Sequence[str | None]]) -> list[list[str | None]]:
@@ -86,7 +87,11 @@ def trace_text(raw: str) -> tuple[str, list[int]]:
 
 def _is_clean(text: str) -> bool:
     """Whether there is nothing to do, as for most pages, words and cells."""
-    return not _SPECIAL.search(text) and " \n" not in text and "\t\n" not in text
+    if " \n" in text or "\t\n" in text:
+        return False
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return True  # quicker than the search
+    return not _SPECIAL.search(text)
 
 
 def _clean(draft: _Draft) -> _Draft:

@@ -126,16 +126,13 @@ def _strip(string: str, span: Span) -> Span:
 
 def break_lines(reader: LineReader, lines: list[Line]) -> list[Line]:
     """Break where PDFium goes on in another line, as it does on pages of few and short ones."""
-    if not any(map(_runs_off, lines)):
+    running_off = [line.last[1] > line.first[3] or line.last[3] < line.first[1] for line in lines]
+    if True not in running_off:
         return lines  # the usual case, and quick to check
     broken: list[Line] = []
-    for line in lines:
-        broken += _break(reader, line) if _runs_off(line) else [line]
+    for line, runs_off in zip(lines, running_off, strict=True):
+        broken += _break(reader, line) if runs_off and len(line.spans) == 1 else [line]
     return broken
-
-
-def _runs_off(line: Line) -> bool:
-    return (line.last[1] > line.first[3] or line.last[3] < line.first[1]) and len(line.spans) == 1
 
 
 def _break(reader: LineReader, line: Line) -> list[Line]:
@@ -200,6 +197,9 @@ def join_raised(lines: list[Line]) -> list[Line]:
     for line in lines:
         if joined and joined[-1].end == BREAK:
             before, after = joined[-1].last, line.first
+            if after[1] >= before[3] or before[1] >= after[3]:
+                joined.append(line)  # the usual case, and quick
+                continue
             height = max(before[3] - before[1], after[3] - after[1])
             shared = min(before[3], after[3]) - max(before[1], after[1])
             gap = after[0] - before[2]
@@ -216,17 +216,26 @@ def join_raised(lines: list[Line]) -> list[Line]:
     return joined
 
 
-def write_lines(lines: Iterable[Line]) -> Iterator[Stretch]:
-    """Yield the spans of the lines, each with what stands before it."""
+def write_lines(string: str, lines: Iterable[Line]) -> list[Stretch]:
+    """Return the spans of the lines in *string*, each with what stands before it.
+
+    Spans with nothing but a line break between them there are one: most of a page is.
+    """
+    written: list[Stretch] = []
     last: Line | None = None
+    end = 0
     for line in lines:
         glue = "" if last is None else _glue_between(last, line)
-        for span, after in zip(line.spans, [*line.glues, ""], strict=True):
-            yield (glue, *span)
-            glue = after
+        for (start, stop), after in zip(line.spans, (*line.glues, ""), strict=True):
+            if glue == BREAK and written and start == end + len(BREAK) and string.startswith(BREAK, end):
+                written[-1] = (*written[-1][:2], stop)
+            else:
+                written.append((glue, start, stop))
+            end, glue = stop, after
         last = line
     if last is not None and last.end != BREAK:
-        yield ("-", 0, 0)
+        written.append(("-", 0, 0))
+    return written
 
 
 def _glue_between(line: Line, follower: Line) -> str:

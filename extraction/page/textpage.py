@@ -3,7 +3,7 @@
 import ctypes
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
 from typing import Any
@@ -11,20 +11,22 @@ from typing import Any
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from extraction.page.native import (
-    address_of,
     get_font,
-    get_loose_box,
+    get_object_text,
     get_render_mode,
     get_text_object,
     get_tight_box,
     get_unicode,
+    handle,
+    handle_of,
     has_map_error,
     is_embedded,
-    run_all,
+    read_loose_boxes,
 )
 from extraction.page.shown import INVISIBLE
 from extraction.values import Box
 
+NO_TEXT = 2  # bytes, of the zero at its end
 FLAT = 0.01  # of its width: no letter is as low, not even the Chinese one
 _FAR_LETTER = re.compile("[\u0590-\u1fff\u2e80-\ud7ff\uf900-\ufaff]")  # of scripts that a system may lack fonts for
 
@@ -47,7 +49,7 @@ class TextPage:
             self._handle = pdfium.FPDFText_LoadPage(page)
         if not self._handle:
             raise NoTextError
-        self.address: int = address_of(self._handle)
+        self.handle = handle_of(self._handle)
         self.char_count: int = max(0, pdfium.FPDFText_CountChars(self._handle))
         self._units = ctypes.create_string_buffer(4 * self.char_count + 4)  # enough even if each is a surrogate pair
         units = ctypes.cast(self._units, ctypes.POINTER(ctypes.c_ushort))
@@ -77,7 +79,7 @@ class TextPage:
         """All characters, at their positions."""
         if self.is_exact:
             return self.string
-        return "".join(chr(min(get_unicode(self.address, index), 0x10FFFF)) for index in range(self.char_count))
+        return "".join(chr(min(get_unicode(self.handle, index), 0x10FFFF)) for index in range(self.char_count))
 
     @property
     def is_unmapped(self) -> bool:
@@ -89,7 +91,7 @@ class TextPage:
         return 2 * self._count_unmapped(sample) > len(sample)
 
     def _count_unmapped(self, sample: range) -> int:
-        return list(map(has_map_error, repeat(self.address), sample)).count(1)
+        return list(map(has_map_error, repeat(self.handle), sample)).count(1)
 
     @property
     def lacks_glyphs(self) -> bool:
@@ -101,19 +103,16 @@ class TextPage:
         return 2 * sum(map(self._lacks_glyph, sample)) > len(sample)
 
     def _lacks_glyph(self, place: int) -> bool:
-        item = get_text_object(self.address, place)
-        if item is None or get_render_mode(item) == INVISIBLE or is_embedded(get_font(item)):
+        item = get_text_object(self.handle, place)
+        if item is None or get_render_mode(handle(item)) == INVISIBLE or is_embedded(get_font(item)):
             return False
         left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-        get_tight_box(self.address, place, *map(ctypes.addressof, (left, right, bottom, top)))
+        get_tight_box(self.handle, place, *map(ctypes.byref, (left, right, bottom, top)))
         return top.value - bottom.value < FLAT * (right.value - left.value)
 
-    def read_boxes(self, places: Sequence[int]) -> "array[float]":
-        """Return left, top, right and bottom of the advance box, in page space, of each of these characters."""
-        boxes = array("f", bytes(16 * len(places)))
-        address = boxes.buffer_info()[0]
-        run_all(map(get_loose_box, repeat(self.address), places, range(address, address + 16 * len(places), 16)))
-        return boxes
+    def read_boxes(self, places: Sequence[int]) -> bytes:
+        """Return left, top, right and bottom of the advance box, in page space, of each of these characters: floats."""
+        return read_loose_boxes(self.handle, places)
 
     def find_rects(self, start: int, count: int) -> list[Box]:
         """Return the boxes, in page space, that these characters fill, one a line."""
@@ -127,7 +126,7 @@ class TextPage:
     @cached_property
     def objects(self) -> list[int | None]:
         """The text object of each character; None for characters that PDFium put in."""
-        return list(map(get_text_object, repeat(self.address), range(self.char_count)))
+        return list(map(get_text_object, repeat(self.handle), range(self.char_count)))
 
     @cached_property
     def _spans(self) -> dict[int, tuple[int, int]]:
@@ -136,6 +135,10 @@ class TextPage:
             if item is not None:
                 spans[item] = (spans[item][0] if item in spans else index, index)
         return spans
+
+    def has_characters(self, items: Iterable[int]) -> bool:
+        """Whether a character comes from one of these text objects; PDFium looks at all characters for each."""
+        return any(get_object_text(handle(item), self.handle, None, 0) > NO_TEXT for item in items)
 
     def find_stretch(self, objects: set[int], limit: int) -> tuple[int, int] | None:
         """Return the start and the length of the characters of these text objects, if they stand together.

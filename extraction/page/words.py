@@ -22,7 +22,7 @@ def read_words(text: ArrangedText, show: Callable[[Box], Box]) -> list[tuple[str
     for glue, piece in text.list_glued():
         string += glue + piece.text.chars[piece.start : piece.start + piece.length]
         boxes.extend(array("f", bytes(16 * len(glue))))
-        boxes.extend(piece.text.read_boxes(range(piece.start, piece.start + piece.length)))
+        boxes.frombytes(piece.text.read_boxes(range(piece.start, piece.start + piece.length)))
     words: list[tuple[str, Box]] = []
     for word in _WORD.finditer(string):
         own = boxes[4 * word.start() : 4 * word.end()]

@@ -17,6 +17,8 @@ from extraction.tables.titles import find_title
 from extraction.tables.unruled import find_tables, merge_rules
 from extraction.values import Box, CellWord, TableKind, TableSet
 
+_make = tuple.__new__  # half the time of a call of the class
+
 
 class PageTable(NamedTuple):
     data: list[list[str | None]]
@@ -70,7 +72,8 @@ def _read_all(page: Page, edges: Edges) -> list[PageTable]:
     if not words:
         return _read_grids(page, grids)
     if turn:
-        words = [Token(word.text, *_turn(word[1:], turn)) for word in words]
+        places = _turn_all([word[1:] for word in words], turn)
+        words = [_make(Token, (word[0], *place)) for word, place in zip(words, places, strict=True)]
         joined = join_edges(_turn_edges(edges, turn))
         grids = [_turn_grid(grid, turn) for grid in grids]
     rules = Rules(joined.horizontal, joined.vertical)
@@ -115,8 +118,17 @@ def _turn(box: Sequence[float], turn: int) -> Box:
     return (x0, top, x1, bottom)
 
 
+def _turn_all(boxes: list[Box], turn: int) -> list[Box]:
+    """Return what `_turn` makes of each box, without a call for each."""
+    if turn == 1:
+        return [(top, -x1, bottom, -x0) for x0, top, x1, bottom in boxes]
+    if turn == 3:
+        return [(-bottom, x0, -top, x1) for x0, top, x1, bottom in boxes]
+    return [_turn(box, turn) for box in boxes]
+
+
 def _turn_edges(edges: Edges, turn: int) -> Edges:
-    sides = [[_turn(box, turn) for box in side] for side in (edges.vertical, edges.horizontal)]
+    sides = [_turn_all(side, turn) for side in (edges.vertical, edges.horizontal)]
     vertical, horizontal = sides if turn == 2 else sides[::-1]
     return Edges(vertical, horizontal)
 

@@ -65,7 +65,9 @@ def lay_out(placed: list[PlacedLine], columns: Sequence[Interval], rules: Rules)
             begun = list(texts)  # by lines above; the cells of one line have no column in common
             for cell in line.cells:
                 last = cell.last if cell.first and len(line.cells) > 1 else cell.first
-                key = next((key for key in begun if key[0] <= last and cell.first <= key[1]), (cell.first, last))
+                key = (cell.first, last)
+                if begun:
+                    key = next((key for key in begun if key[0] <= last and cell.first <= key[1]), key)
                 texts.setdefault(key, []).append(cell.chunk.text)
         for (first, last), lines in texts.items():
             _put(data, spans, "\n".join(lines), (number, first, number, last))

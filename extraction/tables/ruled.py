@@ -148,6 +148,8 @@ def _find_smallest_cell(
     x, top = point
     corner = crossings[point]
     right = bisect_right(row, x)
+    if right == len(row):
+        return None
     for below in range(bisect_right(column, top), len(column)):
         bottom = column[below]
         lower = crossings[x, bottom]

@@ -106,8 +106,8 @@ def _list_held(bbox: Box, words: Sequence[Token], *, others: bool = False) -> li
     left, top, right, bottom = bbox[0] - 1, bbox[1] - 1, bbox[2] + 1, bbox[3] + 1
     return [
         word
-        for word in words
-        if (top <= (word.top + word.bottom) / 2 <= bottom and left <= (word.x0 + word.x1) / 2 <= right) is not others
+        for word, (_, x0, upper, x1, lower) in zip(words, words, strict=True)
+        if (top <= (upper + lower) / 2 <= bottom and left <= (x0 + x1) / 2 <= right) is not others
     ]
 
 

@@ -113,7 +113,13 @@ def _is_index(texts: Sequence[str]) -> bool:
 
 
 def _is_code(lines: Sequence[Line]) -> bool:
-    return sum(1 for line in lines if _CODE.search(line.text)) >= 0.4 * len(lines)
+    least = 0.4 * len(lines)
+    count = 0
+    for number, line in enumerate(lines):
+        if count + len(lines) - number < least:
+            return False  # the usual case, when the rest are too few
+        count += _CODE.search(line.text) is not None
+    return count >= least
 
 
 def _is_formulas(texts: Sequence[str]) -> bool:
