@@ -206,3 +206,21 @@ def test_an_answer_about_what_was_taken_back_meanwhile_goes_without_it(
 
     expect(visitor.page.locator("li[data-id]", has_text="It was the wrong one")).to_be_visible()
     assert bob.client.get(f"/documents/{document_id}").status_code == 404
+
+
+def test_what_is_seen_beside_the_page_is_read(visit: Visit, alice: Person, bob: Person) -> None:
+    document_id = alice.upload(make_pdf("words"), "Report.pdf").json()["document_id"]
+    alice.client.put(f"/documents/{document_id}/shares/{bob.id}")
+    bob.client.post("/messages", json={"recipient_id": alice.id, "content": "Look!", "document_id": document_id})
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    expect(visitor.page).to_have_title("(1) Library · Pagewire")
+
+    visitor.page.get_by_role("link", name="Report.pdf").click()
+
+    visitor.see("Look!")
+    expect(visitor.page).to_have_title("Report.pdf · Pagewire")
+    bob.client.post("/messages", json={"recipient_id": alice.id, "content": "and elsewhere"})
+    bob.client.post("/messages", json={"recipient_id": alice.id, "content": "here", "document_id": document_id})
+    visitor.see("here")
+    expect(visitor.page).to_have_title("(2) Report.pdf · Pagewire")

@@ -1,13 +1,14 @@
 // What is said about this document or page, and a place to say more.
 import { useQuery } from "@tanstack/react-query";
 import { ChevronDown, Quote as QuoteIcon, SendHorizontal, X } from "lucide-react";
-import { Fragment, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { Fragment, type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type Attachment, type DocumentDetails, type Message, listShares, listTalk } from "../api";
 import { presence, upToDate } from "../live/cache";
+import { useConversations } from "../live/conversations";
 import { outbox, send } from "../live/outbox";
 import { useMe } from "../live/session";
-import { connection } from "../live/socket";
+import { connection, say } from "../live/socket";
 import { isOver } from "../ui/address";
 import { placesShown } from "../ui/answers";
 import { Composer } from "../ui/Composer";
@@ -28,6 +29,8 @@ interface Props {
   go: (page: number, match: string) => void;
 }
 
+const NONE: Message[] = [];
+
 function useTalk(id: number) {
   return useQuery({ queryKey: ["talk", id], queryFn: () => upToDate(() => listTalk(id)) });
 }
@@ -37,6 +40,27 @@ function usePeople(document: DocumentDetails) {
   const me = useMe();
   const shares = useQuery({ queryKey: ["shares", document.id], queryFn: () => listShares(document.id) });
   return useMemo(() => [document.owner, ...(shares.data ?? [])].filter(({ id }) => id !== me.id), [document.owner, shares.data, me.id]);
+}
+
+/** What is new here is read once it is seen, if nothing else of its conversation is new. */
+function useRead({ unread_count }: DocumentDetails, talk: Message[], log: RefObject<HTMLElement | null>) {
+  const { on } = connection.use();
+  const conversations = useConversations(Boolean(unread_count));
+  const look = useCallback(() => {
+    const top = log.current?.getBoundingClientRect().top ?? 0;
+    if (!on || !unread_count || !document.hasFocus() || document.visibilityState !== "visible") return;
+    for (const { user, unread_count: count, read_up_to_id } of conversations.data?.pages.flatMap((page) => page.conversations) ?? []) {
+      const fresh = talk.filter(({ sender_id, id }) => sender_id === user.id && id > read_up_to_id);
+      const first = log.current?.querySelector(`[data-said="${fresh[0]?.id}"]`);
+      if (fresh.length !== count || !first || first.getBoundingClientRect().top < top) continue;
+      say({ type: "read", user_id: user.id, up_to_id: fresh.at(-1)!.id });
+    }
+  }, [on, unread_count, conversations.data, talk, log]);
+  useEffect(() => {
+    look();
+    window.addEventListener("focus", look);
+    return () => window.removeEventListener("focus", look);
+  }, [look]);
 }
 
 export function Side({ document, page, quote, unquote, go }: Props) {
@@ -65,6 +89,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
   useLayoutEffect(() => {
     if (log.current) log.current.scrollTop = log.current.scrollHeight;
   }, [shown.length, waiting.length, onlyPage]);
+  useRead(document, talk.data ?? NONE, log);
   const point = quote ?? (withPage ? { page, text: "" } : null);
   const here = (attachment: Attachment) => {
     if (attachment.page) go(attachment.page, attachment.match ?? "");
@@ -101,7 +126,7 @@ export function Side({ document, page, quote, unquote, go }: Props) {
                     <span>{day(message.created_at)}</span>
                   </li>
                 )}
-                <li className="m">
+                <li className="m" data-said={message.id}>
                   <Face id={message.sender_id} name={mine ? me.name : message.sender_name} online={!mine && (present[message.sender_id]?.online ?? false)} />
                   <div>
                     <p className="who">

@@ -5,6 +5,7 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { Link, useLocation, useSearch } from "wouter";
 import { type Document, type Message, listMessages, readPerson } from "../api";
 import { type Thread, queries, typing, upToDate } from "../live/cache";
+import { useConversations } from "../live/conversations";
 import { keepDraft, outbox, send } from "../live/outbox";
 import { useMe } from "../live/session";
 import { connection, request, say } from "../live/socket";
@@ -19,7 +20,6 @@ import { shortName, when } from "../ui/format";
 import { placeOf } from "../ui/talk";
 import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
-import { useConversations } from "./Conversations";
 import { Flow } from "./Flow";
 import s from "./talk.module.css";
 

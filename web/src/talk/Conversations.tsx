@@ -1,10 +1,11 @@
 // Whom I talk with, the newest first; with words in the field, everybody whose name has them.
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Check, CheckCheck, FileText, Search, SquarePen } from "lucide-react";
 import { memo, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { type Conversation, type Person, listConversations, listPeople } from "../api";
-import { typing, upToDate } from "../live/cache";
+import { type Conversation, type Person, listPeople } from "../api";
+import { typing } from "../live/cache";
+import { useConversations } from "../live/conversations";
 import { drafts, outbox } from "../live/outbox";
 import { useMe } from "../live/session";
 import { Face, usePresence } from "../ui/Face";
@@ -12,15 +13,6 @@ import { when } from "../ui/format";
 import { Failed, Loading, MoreWhenSeen, useDebounced } from "../ui/parts";
 import { t } from "../ui/words";
 import s from "./talk.module.css";
-
-export function useConversations() {
-  return useInfiniteQuery({
-    queryKey: ["conversations"],
-    queryFn: ({ pageParam }) => upToDate(() => listConversations(pageParam)),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
-  });
-}
 
 export function Conversations({ open }: { open: number | null }) {
   const [words, setWords] = useState("");
