@@ -15,7 +15,7 @@ _MARKER = re.compile(r"[•·▪▫◦‣●○■□➢✓*–—-]|\(?[0-9]{1,
 _MATHS = re.compile(r"[=+∑∫∏√≈≡∂∇∈∀∃→⇒×·∞α-ωΓ-Ω^{}|]")
 _CODE = re.compile(
     r"[{};]\s*$|^\s*[#%]|^\w+=|\b0x[0-9a-f]{3,}|\b0x\b|^[0-9a-f]{4,8}:?(?:\s[0-9a-f]{2,4}){4}\b|\w\(.*\)|[=!]=|->|::|&&"
-    r"|^\s*(?://|#include|def |class |import |return\b|if\s*\(|for\s*\(|[$>]\s)"
+    r"|^\s*(?://|#include|def |class |import |return\b|if\s*\(|for\s*\(|[$>]\s)|\s;\s"
 )
 _PAGES = re.compile(r"[^\d]+,\s*\d+(?:[-–]\d+)?(?:,\s*\d+(?:[-–]\d+)?)*,?")
 GOING_ON = 0.3  # of the cells of a table of text may begin or end in the middle of a sentence
@@ -176,6 +176,9 @@ def _is_aligned_text(lines: Sequence[Line], columns: Sequence[Interval], layout:
     texts = [cell for row in body for cell in row if cell]
     if len(texts) < 0.6 * len(body) * len(columns):
         return False
+    heights = [{(cell or "").count("\n") for cell in row} for row in body]
+    if 2 * sum(len(own) == 1 and own != {0} for own in heights) > len(body):
+        return False  # blocks of as many lines beside each other, such as addresses
     return _has_aligned_columns(lines, columns, 0.75)
 
 

@@ -375,3 +375,18 @@ def _signatures(canvas: Canvas, chance: random.Random) -> None:
     for x, name in ((72, "Alice Miller"), (330, "Bob Smith")):
         canvas.line(x, 400, x + 180, 400)
         _write(canvas, [name, "Director", "Date:"], x, 386)
+
+
+@lookalike
+def _addresses_in_four_columns(canvas: Canvas, chance: random.Random) -> None:
+    for x in (40, 180, 320, 460):
+        for number in range(16):
+            name = f"{chance.choice(WORDS).title()} {chance.choice(WORDS).title()}"
+            street, phone = f"{chance.choice(WORDS)} street", f"tel. {chance.randint(100, 999)}"
+            _write(canvas, [name, street, phone], x, 740 - 36 * number, step=10)
+
+
+@lookalike
+def _code_in_assembler(canvas: Canvas, chance: random.Random) -> None:
+    lines = (f"        mov     eax, {chance.randint(1, 99)}        ; {chance.choice(WORDS)}" for _ in range(30))
+    _code(canvas, "\n".join(f"L{n}:     push    ebp" if n % 3 == 0 else line for n, line in enumerate(lines)))
