@@ -31,6 +31,10 @@ _CONJUNCTIONS = frozenset(
         "and/or",
     ]
 )
+# "mother-in-law", "Stratford-upon-Avon", "step-by-step": what links the parts of such words
+_LINKS = frozenset(
+    "in of to the up on upon by and for at de la le les sur sous en du am an im der und et con del y van aan".split()
+)
 NEARBY = 200  # characters on each side that are looked at: no word and no address is longer
 
 
@@ -67,6 +71,8 @@ class Witness:
             return "-"
         first, second = _last_word(before), _first_word(after)
         if any(char.isdigit() for char in before + after) or len(first) == 1 or len(second) == 1:
+            return "-"
+        if ("-" in after and second.casefold() in _LINKS) or ("-" in before and first.casefold() in _LINKS):
             return "-"
         return "-" if self._is_compound(first, second) else ""
 

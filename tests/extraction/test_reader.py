@@ -142,9 +142,12 @@ def test_a_word_parted_at_a_line_end_is_joined(run: Run, engine: PdfEngine, save
         (b"a COVID-", b"19 case", "a COVID-19 case"),
         (b"the Franco-", b"Prussian war", "the Franco-Prussian war"),
         (b"IN CAPI-", b"TAL LETTERS", "IN CAPITAL LETTERS"),
+        (b"a mother-", b"in-law", "a mother-in-law"),
+        (b"a step-by-", b"step guide", "a step-by-step guide"),
+        (b"an infor-", b"mation-based one", "an information-based one"),
     ],
 )
-def test_a_hyphen_before_a_number_or_a_name_stays(
+def test_a_hyphen_before_a_number_or_a_name_or_in_a_chain_of_words_stays(
     run: Run, engine: PdfEngine, save: Save, first: bytes, second: bytes, joined: str
 ) -> None:
     content = b"BT /F1 12 Tf 14 TL 72 700 Td (%s) Tj T* (%s) Tj ET" % (first, second)
