@@ -32,8 +32,9 @@ _CONJUNCTIONS = frozenset(
     ]
 )
 # "mother-in-law", "Stratford-upon-Avon", "step-by-step": what links the parts of such words
-_LINKS = frozenset(
-    "in of to the up on upon by and for at de la le les sur sous en du am an im der und et con del y van aan".split()
+_LINK = re.compile(
+    "in|of|to|the|up|on|upon|by|and|for|at|de|la|le|les|sur|sous|en|du|am|an|im|der|und|et|con|del|y|van|aan",
+    re.IGNORECASE,
 )
 NEARBY = 200  # characters on each side that are looked at: no word and no address is longer
 
@@ -72,7 +73,7 @@ class Witness:
         first, second = _last_word(before), _first_word(after)
         if any(char.isdigit() for char in before + after) or len(first) == 1 or len(second) == 1:
             return "-"
-        if ("-" in after and second.casefold() in _LINKS) or ("-" in before and first.casefold() in _LINKS):
+        if ("-" in after and _LINK.fullmatch(second)) or ("-" in before and _LINK.fullmatch(first)):
             return "-"
         return "-" if self._is_compound(first, second) else ""
 
