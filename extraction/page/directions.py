@@ -114,17 +114,26 @@ class ArrangedText:
     def _list_turned(self) -> Iterator[_Stretch]:
         """Yield the stretches of a page in several directions, each with what stands before it."""
         hidden = self._find_hidden()
+        reader = self._make_reader()
+        lines = reader.read_lines()
         last = "\n"
         for text, start, count in self._list_stretches():
             glue = "" if last.endswith("\n") else BREAK
-            for first, stop in _split(start, start + count, hidden if text is self.main else []):
-                yield glue, text, first, stop - first
-                glue = ""
+            if text is self.main and lines and self._turned.get(text.objects[start] or 0, 0) == self.turn:
+                spans = write_lines(text.string, _mend(reader, _cut_out(reader, lines, start, start + count, hidden)))
+            else:
+                shown = _split(start, start + count, hidden if text is self.main else [])
+                spans = [("", first, stop) for first, stop in shown]
+            for number, (before, first, stop) in enumerate(spans):
+                yield before if number else glue, text, first, stop - first
                 last = text.string[stop - 1 : stop]
+
+    def _make_reader(self) -> LineReader:
+        return LineReader(self.main, multiply(self._to_display, UPRIGHT[self.turn]))
 
     def _list_lines(self) -> list[Stretch]:
         """Return the lines of a page in one direction."""
-        reader = LineReader(self.main, multiply(self._to_display, UPRIGHT[self.turn]))
+        reader = self._make_reader()
         lines = reader.read_lines()
         if not lines:
             return [("", 0, self.main.char_count)]
@@ -138,9 +147,8 @@ class ArrangedText:
             lines = [line for line in cut if line is not None]
         if self._objects.added:
             lines, added = self._part_added(reader, lines)
-        mend_right_to_left(reader, lines)
+        lines = _mend(reader, lines)
         if lines:
-            lines = join_raised(break_lines(reader, attach_marks(reader, lines)))
             lines = put_in_order(part_columns(reader, lines))
         return write_lines(self.main.string, place_added(reader, lines, added) if added else lines)
 
@@ -221,6 +229,25 @@ class ArrangedText:
             first, last = max(start, piece.place), min(start + count, piece.place + piece.length)
             if first < last:
                 yield from piece.text.find_rects(first - piece.place + piece.start, last - first)
+
+
+def _mend(reader: LineReader, lines: list[Line]) -> list[Line]:
+    """Put right what PDFium does to lines."""
+    mend_right_to_left(reader, lines)
+    return join_raised(break_lines(reader, attach_marks(reader, lines))) if lines else lines
+
+
+def _cut_out(reader: LineReader, lines: Iterable[Line], start: int, stop: int, hidden: Sequence[int]) -> list[Line]:
+    """Return what the lines have between these two characters, without the hidden ones."""
+    found: list[Line] = []
+    for line in lines:
+        first, last = max(start, line.spans[0][0]), min(stop, line.spans[-1][1])
+        if first < last:
+            spans = list(_split(first, last, hidden))
+            part = line if spans == line.spans else reader.cut(line, spans)
+            if part is not None:
+                found.append(part)
+    return found
 
 
 def _strip(string: str) -> tuple[int, int]:

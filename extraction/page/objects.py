@@ -209,6 +209,11 @@ class PageObjects:
                 self.turned[text] = 2
 
     @property
+    def has_ink(self) -> bool:
+        """Whether some of the text has a shape."""
+        return any(x0 < x1 and y0 < y1 for level in self._levels for x0, y0, x1, y1 in level.bounds)
+
+    @property
     def has_outlines(self) -> bool:
         """Whether it draws so many small shapes that they may be letters."""
         if len(self.paths) < MANY_SHAPES:

@@ -23,6 +23,7 @@ from extraction.page.chunks import Token
 from extraction.page.directions import ArrangedText
 from extraction.page.edges import find_edges
 from extraction.page.geometry import LIMIT, Edges, Matrix, bounded, is_on_earth, transform_box
+from extraction.page.hyphens import HYPHEN_MARKS
 from extraction.page.objects import PageObjects
 from extraction.page.repair import Repaired, repair
 from extraction.page.structure import read_structure
@@ -268,7 +269,12 @@ class Page:
 
     @property
     def is_unmapped(self) -> bool:
-        return self._text.main.is_unmapped
+        main = self._text.main
+        if main.is_unmapped:
+            return True
+        if not main.string.strip():
+            return self._objects.has_ink  # letters that are said to be blanks
+        return 2 * sum(map(main.string.count, HYPHEN_MARKS)) > len(main.string)  # or nothing at all
 
     def read_text(self) -> str:
         """Return the text in the order it was drawn, and within a line as it is read, whichever way it is turned."""

@@ -73,6 +73,16 @@ def test_a_single_figure_far_from_its_label_is_in_its_line(reader: FileReader) -
     assert reader.read_text(draw_rows(rows, [72, 250])).split("\n") == list(map(" ".join, rows))
 
 
+def test_lines_are_mended_on_a_page_with_turned_text_too(reader: FileReader) -> None:
+    turned = b"".join(b"BT /F1 10 Tf 0 1 -1 0 %d 700 Tm (Turned) Tj ET\n" % x for x in (20, 40, 60))
+    rows = [["Ink, black", "3"], ["Paper", "12"], ["Staples", "5"]]
+    drawn = b"".join(
+        at(x, 600 - 20 * y, cell) for y, row in enumerate(rows) for x, cell in zip((90, 250), row, strict=True)
+    )
+
+    assert read_lines(reader, turned + drawn) == ["Turned"] * 3 + list(map(" ".join, rows))
+
+
 def test_columns_half_a_line_apart_that_are_drawn_by_turns_are_broken(reader: FileReader) -> None:
     drawn = b"".join(
         at(x, 700 - 12 * row - down, f"line {row} of the {name} column of this page", 10)
