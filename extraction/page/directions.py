@@ -12,7 +12,7 @@ from extraction.page.bidi import attach_marks, mend_right_to_left
 from extraction.page.geometry import UPRIGHT, Matrix, multiply, transform
 from extraction.page.native import get_text_object
 from extraction.page.objects import PageObjects
-from extraction.page.order import place_added, put_in_order
+from extraction.page.order import is_vertical, join_columns, place_added, put_in_order
 from extraction.page.prose import part_columns
 from extraction.page.textlines import BREAK, Line, LineReader, Span, Stretch, break_lines, join_raised, write_lines
 from extraction.page.textpage import NoTextError, TextPage
@@ -105,11 +105,18 @@ class ArrangedText:
 
     def _list_stretches_glued(self) -> Iterator[_Stretch]:
         """Yield each piece with what stands before it."""
-        if self._strays < 2:
+        if self._strays < 2 or self._is_vertical():
             for glue, start, stop in self._list_lines():
                 yield glue, self.main, start, stop - start
         else:
             yield from _join_lines(self._list_turned())
+
+    def _is_vertical(self) -> bool:
+        """Whether this is vertical writing, as in Japanese, with words of Latin letters on their side."""
+        if self.main.string.isascii() or any(turn != 1 for turn in self._turned.values()):
+            return False
+        lines = self._make_reader().read_lines()
+        return bool(lines) and is_vertical(lines)
 
     def _list_turned(self) -> Iterator[_Stretch]:
         """Yield the stretches of a page in several directions, each with what stands before it."""
@@ -149,6 +156,8 @@ class ArrangedText:
             lines, added = self._part_added(reader, lines)
         lines = _mend(reader, lines)
         if lines:
+            if not self.main.string.isascii() and is_vertical(lines):
+                lines = join_columns(reader, lines)
             lines = put_in_order(part_columns(reader, lines))
         return write_lines(self.main.string, place_added(reader, lines, added) if added else lines)
 

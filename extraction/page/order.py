@@ -14,6 +14,8 @@ BELOW = 0.5  # of its height: a line that begins that much higher than the last 
 SAME_HEIGHT = 0.3  # of the lower of two lines that stand side by side
 LEAST_COMB = 3  # characters that stand one by one at equal steps
 UNEVEN = 0.1  # of a step
+FIRST_WIDE = "\u2e80"  # of the characters of Chinese and Japanese, which have no blanks
+SLACK = 1.0  # points that two characters of a column may overlap
 SAME_COLUMN = 0.5  # of the width of a line that lies in its column
 
 
@@ -105,6 +107,45 @@ def _is_long(line: Line) -> bool:
 
 def _share_width(box: Box, other: Box) -> bool:
     return min(box[2], other[2]) > max(box[0], other[0])
+
+
+def join_columns(reader: LineReader, lines: Sequence[Line]) -> list[Line]:
+    """Join what goes on below in a column of vertical writing, as words of Latin letters and figures do in it.
+
+    The blanks beside them that PDFium puts in are none of such scripts.
+    """
+    joined: list[Line] = []
+    for line in lines:
+        _drop_blanks(reader, line)
+        if joined:
+            left, top, right, bottom = joined[-1].last
+            x0, y0, x1, _ = line.first
+            middle = (x0 + x1) / 2
+            if left < middle < right and 0 <= y0 - bottom + SLACK <= BELOW * (bottom - top):
+                joined[-1].append("", line)
+                continue
+        joined.append(line)
+    return joined
+
+
+def _drop_blanks(reader: LineReader, line: Line) -> None:
+    string, objects = reader.text.string, reader.text.objects
+    spans: list[tuple[int, int]] = []
+    glues: list[str] = []
+    for (start, stop), glue in zip(line.spans, (*line.glues, ""), strict=True):
+        first = start
+        for place in range(start + 1, stop - 1):
+            if (
+                string[place] == " "
+                and objects[place] is None
+                and max(string[place - 1], string[place + 1]) >= FIRST_WIDE
+            ):
+                spans.append((first, place))
+                glues.append("")
+                first = place + 1
+        spans.append((first, stop))
+        glues.append(glue)
+    line.spans, line.glues = spans, glues[:-1]
 
 
 def _put_in_vertical_order(lines: list[Line]) -> list[Line]:

@@ -205,12 +205,13 @@ def test_a_table_without_rules_is_read_by_rows(reader: FileReader) -> None:
 WRITING = ["吾輩は猫である", "名前はまだ無い", "どこで生れたか"]
 
 
+def write_down(x: int, y: int, text: str) -> bytes:
+    return b"BT /F2 14 Tf 1 0 0 1 %d %d Tm <%s> Tj ET\n" % (x, y, text.encode("utf-16-be").hex().encode())
+
+
 def draw_vertically(*columns: str, others: bytes = b"") -> bytes:
     """Return a page of columns from the right, in a font that is not in the file."""
-    drawn = others + b"".join(
-        b"BT /F2 14 Tf 1 0 0 1 %d 700 Tm <%s> Tj ET\n" % (400 - 24 * number, text.encode("utf-16-be").hex().encode())
-        for number, text in enumerate(columns)
-    )
+    drawn = others + b"".join(write_down(400 - 24 * number, 700, text) for number, text in enumerate(columns))
     font = b"/Font <</F1 <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>"
     font += b" /F2 <</Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /UniJIS-UCS2-V"
     font += b" /DescendantFonts [5 0 R]>>>>"
@@ -224,6 +225,25 @@ def draw_vertically(*columns: str, others: bytes = b"") -> bytes:
 @pytest.mark.parametrize("columns", [WRITING, WRITING[:2], list(reversed(WRITING))])
 def test_vertical_columns_are_read_from_the_right(reader: FileReader, columns: list[str]) -> None:
     assert reader.read_text(draw_vertically(*columns)) == "\n".join(columns)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_latin_letters_on_their_side_stay_in_their_column(reader: FileReader, count: int) -> None:
+    columns = [400 - 24 * number for number in range(count)]
+    drawn = b"".join(
+        write_down(x, 700, "吾輩は")
+        + b"BT /F1 14 Tf 0 -1 1 0 %d 654 Tm (PDF) Tj ET\n" % (x - 4)
+        + write_down(x, 620, "である")
+        for x in columns
+    )
+
+    assert reader.read_text(draw_vertically(others=drawn)) == "\n".join(["吾輩はPDFである"] * count)
+
+
+def test_upright_figures_stay_in_their_column(reader: FileReader) -> None:
+    drawn = write_down(400, 700, "名前") + b"BT /F1 12 Tf 393 660 Td (21) Tj ET\n" + write_down(400, 656, "年まだ無い")
+
+    assert reader.read_text(draw_vertically(others=drawn)) == "名前21年まだ無い"
 
 
 def test_pdfplumber_reads_vertical_columns_from_the_right_too(tmp_path: Path) -> None:
