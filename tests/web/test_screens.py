@@ -58,6 +58,24 @@ def test_every_screen_is_accessible(visit: Visit, team: tuple[Person, Person, in
         assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
 
 
+def test_letters_twice_as_large_have_room(visit: Visit, team: tuple[Person, Person, int]) -> None:
+    amelia, ben, document_id = team
+    visitor = visit()
+    visitor.sign_in(amelia.email)
+    browser = visitor.context.new_cdp_session(visitor.page)
+    browser.send("Page.enable")
+    browser.send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+    for name in ("library", "reading", "chat", "search", "sessions"):
+        path, shown = SCREENS[name]
+        visitor.go(path.format(document=document_id, other=ben.id))
+        visitor.see(shown)
+        cut = visitor.page.locator("button:visible").evaluate_all(
+            "all => all.filter(one => one.scrollHeight > one.clientHeight + 4)"
+        )
+        assert not cut, name
+        assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
+
+
 def settle(visitor: Visitor) -> None:
     """Wait until the pictures that are on the screen are there."""
     visitor.page.wait_for_load_state("networkidle")

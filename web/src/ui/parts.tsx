@@ -81,9 +81,9 @@ export function useKeptScroll<T extends HTMLElement>(key: string, ready: boolean
 }
 
 export function useWide(): boolean {
-  const [wide, setWide] = useState(() => matchMedia("(min-width: 721px)").matches);
+  const [wide, setWide] = useState(() => matchMedia("(min-width: 45.01em)").matches);
   useEffect(() => {
-    const query = matchMedia("(min-width: 721px)");
+    const query = matchMedia("(min-width: 45.01em)");
     const listen = () => setWide(query.matches);
     query.addEventListener("change", listen);
     return () => query.removeEventListener("change", listen);
