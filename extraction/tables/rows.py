@@ -10,6 +10,7 @@ from extraction.tables.columns import Cell, Interval, split_at_gutters
 
 FULL = 0.8  # of the width: a rule that parts a head or rows; shorter ones part the columns under a spanning cell
 MOST_HEAD_LINES = 10
+CENTRED = 0.08  # of the width between two upright rules: how far the middle of a head may stand from theirs
 TIGHT = 0.9  # line heights of white between the lines of one head cell
 PEAKS = 1.35  # times the white inside rows is the least between them, if line distances tell rows
 Span = tuple[int, int, int, int]  # row, column, last row, last column
@@ -228,7 +229,9 @@ def _widen(
         below = next((other for other in lower if any(low <= held.first <= high for held in other.cells)), None)
         covered: list[int] = []
         if below is not None:
-            limits = _rules_beside(line, cell, columns, rules) or _rule_below(line, cell, below.line, columns, rules)
+            limits = _rules_beside(line, cell, below.line, columns, rules) or _rule_below(
+                line, cell, below.line, columns, rules
+            )
             if limits is not None:
                 covered = [
                     column
@@ -253,14 +256,21 @@ def _share(cell: Cell, columns: Sequence[Interval], covered: list[int]) -> list[
     return [column for column in covered if column <= last]
 
 
-def _rules_beside(line: Line, cell: Cell, columns: Sequence[Interval], rules: Rules) -> tuple[float, float] | None:
-    """Return the places of the upright rules to the left and the right of the cell; None if one is missing, or if they
-    are the frame of the table.
+def _rules_beside(
+    line: Line, cell: Cell, below: Line, columns: Sequence[Interval], rules: Rules
+) -> tuple[float, float] | None:
+    """Return the places of the upright rules to the left and the right of the cell, if it is centred between them or
+    others begin under it; None if one is missing, or if they are the frame of the table.
     """
     beside = [x for x, top, _, bottom in rules.vertical if top <= line.middle <= bottom]
     left = max((x for x in beside if x <= cell.chunk.x0 + 3), default=None)
     right = min((x for x in beside if x >= cell.chunk.x1 - 3), default=None)
     if left is None or right is None or (left <= columns[0].x0 and right >= columns[-1].x1):
+        return None
+    aside = abs(left + right - cell.chunk.x0 - cell.chunk.x1) / 2
+    if aside > CENTRED * (right - left) and not any(
+        left < x < right and line.middle < top <= below.middle for x, top, _, _ in rules.vertical
+    ):
         return None
     return left, right
 

@@ -145,15 +145,26 @@ def test_the_unit_over_the_first_rule_is_not_all_of_the_head(find: Find) -> None
 
 
 def test_upright_rules_in_a_head_tell_what_its_cells_span(find: Find) -> None:
-    rows = [["", "", "Men", "", "", "Women"], ["Town", "All", "Old", "Young", "Old", "Young"]]
+    rows = [["", "", "Grown men", "", "Grown women"], ["Town", "All", "Old", "Young", "Old", "Young"]]
     rows += [[name, "30", "7", "8", "9", "6"] for name in ("Leeds", "York", "Bath", "Hull")]
     places = [62, 130, 200, 270, 340, 410]
     rules = [*level_rules([714, 678, 610], 60, 450), *upright_rules([190, 330, 450], 678, 714)]
+    rules += upright_rules([260, 400], 678, 696)
 
     (table,) = find(draw_rows(rows, places, rules=rules))
 
-    assert table.data[:2] == [["Town", "All", "Men", None, "Women", None], [None, None, *rows[1][2:]]]
+    assert table.data[:2] == [["Town", "All", "Grown men", None, "Grown women", None], [None, None, *rows[1][2:]]]
     assert [0, 2, 0, 3] in map(list, table.spans)
+
+
+def test_a_head_of_two_lines_spans_no_column_beside_it(find: Find) -> None:
+    rows = [["", "", "", "Unit", ""], ["Town", "All", "Item", "price", "Total"]]
+    rows += [[name, "30", "7", "8", "9"] for name in ("Leeds", "York", "Bath", "Hull")]
+    rules = [*level_rules([714, 684, 610], 60, 400), *upright_rules([190, 330], 684, 714)]
+
+    (table,) = find(draw_rows(rows, [62, 130, 200, 270, 340], step=12, rules=rules))
+
+    assert table.data[0] == ["Town", "All", "Item", "Unit\nprice", "Total"]
 
 
 def test_cells_over_one_rule_share_the_columns_below_it(find: Find) -> None:
