@@ -103,16 +103,15 @@ def _find_panel(lines: list[Line], rules: Rules) -> tuple[float, int, int] | Non
     """Return the place of an upright rule between two panels, each of several columns that begin with text, and their
     first and last line.
     """
+    middles = [line.middle for line in lines]
     for x, top, _, bottom in rules.vertical:
-        if bottom - top < PANEL_HEIGHT * lines[0].height:
+        first, last = bisect_right(middles, top), bisect_left(middles, bottom)
+        if bottom - top < PANEL_HEIGHT * lines[0].height or last - first < PROSE_STARTS:
             continue
-        first = next((number for number, line in enumerate(lines) if line.middle > top), len(lines))
-        last = next((number for number in range(len(lines), first, -1) if lines[number - 1].middle < bottom), first)
         held = lines[first:last]
-        if (
-            len(held) >= PROSE_STARTS
+        if (  # first what tells most rules of tables
+            not _is_crossed(rules, x, middles[first], middles[last - 1])
             and not any(chunk.x0 < x - 1 and chunk.x1 > x + 1 for line in held for chunk in line.chunks)
-            and _cross(rules, x, held[0].middle, held[-1].middle) == 0
             and all(map(_is_panel, _split(held, x)))
         ):
             return x, first, last
@@ -171,6 +170,13 @@ def _open_runs(lines: list[Line], x: float) -> list[tuple[int, int]]:
     if start is not None:
         runs.append((start, len(lines)))
     return runs
+
+
+def _is_crossed(rules: Rules, x: float, top: float, bottom: float) -> bool:
+    """Whether a rule crosses the gutter."""
+    first = bisect_left(rules.horizontal, top, key=itemgetter(1))
+    last = bisect_right(rules.horizontal, bottom, key=itemgetter(1))
+    return any(rule[0] < x - 9 and rule[2] > x + 9 for rule in rules.horizontal[first:last])
 
 
 def _cross(rules: Rules, x: float, top: float, bottom: float) -> int:
