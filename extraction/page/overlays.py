@@ -76,10 +76,11 @@ def find_overlays(levels: Sequence[Level]) -> set[int]:
 
 
 def _weigh(samples: Sequence[tuple[float, float]]) -> float:
-    """Return how high most of the text is: the heights of texts, and their lengths."""
-    left = sum(length for _, length in samples) / 2
-    for size, length in sorted(samples):
-        left -= length
+    """Return how high most letters are, by the heights of texts and their lengths."""
+    weighed = sorted((size, length / size) for size, length in samples if size > 0)
+    left = sum([letters for _, letters in weighed]) / 2
+    for size, letters in weighed:
+        left -= letters
         if left <= 0:
             return size
     return 0.0

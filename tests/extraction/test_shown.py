@@ -285,6 +285,15 @@ def test_a_watermark_parts_no_cells_of_a_table_without_rules(reader: FileReader)
     assert reader.read_text(file).split("\n") == [*map(" ".join, rows), "DRAFT"]
 
 
+@pytest.mark.parametrize("place", [b"1 0 0 1 10 45", b".9 .43 -.43 .9 40 20"])
+def test_a_stamp_over_few_words_parts_none_of_them(reader: FileReader, place: bytes) -> None:
+    stamp = b"<</Type /Annot /Subtype /Stamp /Rect [60 600 360 760] /F 4 /AP <</N 7 0 R>>>>"
+    drawn = write_appearance(b"1 0 0 rg BT /F1 60 Tf %s Tm (PAID) Tj ET" % place, 300, 160)
+    lines = b"BT /F1 12 Tf 72 720 Td (Invoice 1001) Tj 0 -50 Td (Total 99.00) Tj ET"
+
+    assert reader.read_text(write_annotated(lines, stamp, others=[drawn])) == "Invoice 1001\nTotal 99.00\nPAID"
+
+
 def test_a_heading_and_an_initial_are_no_watermarks(reader: FileReader) -> None:
     heading = b"BT /F1 30 Tf 72 730 Td (A report) Tj ET BT /F1 30 Tf 40 690 Td (W) Tj ET "
 
