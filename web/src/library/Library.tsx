@@ -3,7 +3,7 @@ import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import {
   ArrowDownWideNarrow, ChevronDown, FileUp, LayoutGrid, List, MousePointer2, Search as SearchIcon, SearchX, Trash2, Upload as UploadIcon, UserPlus,
 } from "lucide-react";
-import { type ChangeEvent, type MouseEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type ChangeEvent, type MouseEvent, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { type Document, type DocumentFilter, deleteDocument, listDocuments } from "../api";
 import { addFiles, limitMegabytes, uploads } from "../live/uploads";
@@ -82,6 +82,8 @@ export default function Library() {
     const all = list.data?.pages.flatMap((page) => page.documents) ?? [];
     return all.filter((document) => !gone.has(document.id) && (show === "failed" || document.status === "ready"));
   }, [list.data, gone, show]);
+  const shown = useDeferredValue(documents); // many new rows are made in small steps
+  const ready = list.isSuccess && (shown.length > 0 || documents.length === 0);
   const counts = list.data?.pages[0]?.counts;
   const picked = picks.use();
   const setPicked = picks.set;
@@ -89,12 +91,12 @@ export default function Library() {
   const [sharing, setSharing] = useState<Document[] | null>(null);
   const coming = uploads.use();
   useScreenName(t.rail.library);
-  const scroll = useKeptScroll<HTMLDivElement>(`library ${show} ${sort} ${q} ${layout}`, list.isSuccess);
+  const scroll = useKeptScroll<HTMLDivElement>(`library ${show} ${sort} ${q} ${layout}`, ready);
   useEffect(() => {
-    if (!list.isSuccess || opened === undefined) return;
+    if (!ready || opened === undefined) return;
     scroll.current?.querySelector<HTMLElement>(`[data-row="${opened}"]`)?.focus({ preventScroll: true });
     opened = undefined;
-  }, [list.isSuccess, scroll]);
+  }, [ready, scroll]);
   const leave = ({ target }: MouseEvent) => {
     opened = (target as Element).closest<HTMLElement>("[data-row]")?.dataset["row"];
   };
@@ -133,7 +135,7 @@ export default function Library() {
   });
   const isEmpty = list.isSuccess && documents.length === 0;
   const isNew = isEmpty && show === "all" && !q && (counts?.all ?? 0) === 0 && coming.length === 0;
-  const rows = { documents, sort, picked, setPicked, look: setLooking, remove, share: (document: Document) => setSharing([document]) };
+  const rows = { documents: shown, sort, picked, setPicked, look: setLooking, remove, share: (document: Document) => setSharing([document]) };
   const chosen = documents.filter(({ id }) => picked.has(id));
   return (
     <main className={s.lib}>
