@@ -71,7 +71,7 @@ class Conversation:
             answer = await client.ask(recipient_id=recipient.id, content="Did you notice anything?")
             assert answer["type"] == "ack", answer
             self._acknowledged[recipient.id].add(answer["id"])
-            await asyncio.sleep(0.03)  # the pace of the conversation
+            await asyncio.sleep(0.1)  # the pace of the conversation
 
     def catch_up(self) -> None:
         """Return when both have received what was acknowledged so far, and something new."""
