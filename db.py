@@ -534,11 +534,11 @@ _NODE_LOCKS = """
                AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
-# True of a row whose node is gone: it has none, or one whose lock the server has released. As long as all lines are
-# new, the server has lost every lock, with a restart, a crash or a switch to its standby: that shows nobody's death.
+# True of a row whose node is gone: it has none, or one whose lock PostgreSQL has released. A missing lock shows nothing
+# while all connections that hold one are new: a restart, a crash or a failover has just released every lock.
 NODE_IS_GONE = f"""
     (node_id IS NULL
-     OR (node_id <> ALL (ARRAY(SELECT objid::bigint FROM {_NODE_LOCKS}))   -- not correlated: it is asked once
+     OR (node_id <> ALL (ARRAY(SELECT objid::bigint FROM {_NODE_LOCKS}))   -- not correlated: it runs once
          AND EXISTS (SELECT FROM pg_stat_get_activity(NULL)
                       WHERE pid = ANY (ARRAY(SELECT pid FROM {_NODE_LOCKS}))
                         AND backend_start < now() - {SETTLE_SECONDS} * interval '1 second')))

@@ -72,7 +72,9 @@ class MessageBody(BaseModel):
     match: Annotated[
         Match | None, AfterValidator(_check_pointer), Field(description="a term to highlight; quoted from `page`")
     ] = None
-    share: Annotated[bool, Field(strict=True, description="false: only to who may read the document already")] = True
+    share: Annotated[
+        bool, Field(strict=True, description="false: only to people who may already read the document")
+    ] = True
     content: Annotated[Storable, AfterValidator(_check_content), Field(validate_default=True)] = ""
     client_id: ClientId | None = None
 

@@ -171,7 +171,7 @@ def test_after_a_second_message_presence_is_not_repeated(alice: Person, bob: Per
         assert mine.expect("presence")["user_id"] == bob.id
 
         send(bob, alice)
-        send(carol, alice)  # strangers: of them is told after what would be told of bob
+        send(carol, alice)  # carol's presence comes after what would come about bob
 
         assert mine.expect("presence")["user_id"] == carol.id
         assert [frame["type"] for frame in mine.everything() if frame["type"] == "presence"] == []

@@ -7308,7 +7308,7 @@ export interface operations {
                     recipient_id: number;
                     /**
                      * Share
-                     * @description false: only to who may read the document already
+                     * @description false: only to people who may already read the document
                      * @default true
                      */
                     share?: boolean;
