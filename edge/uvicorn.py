@@ -1,7 +1,8 @@
-"""uvicorn's protocols, with the limits they lack: on the head of a request, on stuck peers, and on floods."""
+"""uvicorn's protocols, with the limits they lack: on the head of a request, on trailers, on stuck peers, and on floods."""
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 import uuid
@@ -22,7 +23,9 @@ from edge.connections import Connections, raise_descriptor_limit, reserve_of
 from edge.limits import network_of
 
 HEAD_SECONDS = 20.0
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024  # also of what comes between two parts of a body, and of trailers
+HTTP_VERSIONS = ("1.0", "1.1")
+HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(:[0-9]{0,5})?", re.ASCII)  # RFC 3986, 3.2.2 and 3.2.3
 READ_IDLE_SECONDS = 30.0  # for a peer to read what waits for it,
 READ_BYTES_PER_SECOND = 1024  # and a second for so much of it
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # then the peer is considered gone
@@ -85,10 +88,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self.give_up()
 
     def on_message_begin(self) -> None:
@@ -96,7 +98,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self._in_head:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else a trailer, which is no header (RFC 9110, 6.5.1)
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
+        """Raises ValueError, of which the parser makes a 400."""
+        if not self._names_one_host():
+            raise ValueError
         self._head_arrived()
         if self.counted is not None:
             self.counted.begin(self.transport)
@@ -104,6 +117,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not cycle:
             self.cycle.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
+
+    def _names_one_host(self) -> bool:
+        """As RFC 9112, 3.2 wants it: proxies and browsers would take different ones for meant. HTTP/1.0 needs none."""
+        version = self.parser.get_http_version()
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts:
+            return version == "1.0"
+        return version in HTTP_VERSIONS and len(hosts) == 1 and HOST.fullmatch(hosts[0]) is not None
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

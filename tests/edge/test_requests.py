@@ -25,7 +25,19 @@ def test_the_front_door_welcomes(client: httpx.Client) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: example.com\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: example.com\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1:80@example.com\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: [::1].example.com\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost:80:80\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost/x\r\n\r\n",
+        b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /?\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -157,6 +169,30 @@ def test_an_endless_head_is_cut_by_its_size(server: Server) -> None:
             for _ in range(1000):
                 connection.sendall(b"X-Filler: " + b"y" * 1000 + b"\r\n")
             assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("trailers", [b"X-Filler: " + b"y" * 1000 + b"\r\n", b"y" * 1000], ids=["many", "one"])
+def test_endless_trailers_are_cut_by_their_size(server: Server, trailers: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(head("POST", "/login", Transfer_Encoding="chunked") + b"2\r\n{}\r\n0\r\n")
+        with pytest.raises(ConnectionError):
+            for _ in range(100_000):
+                connection.sendall(trailers)
+
+
+def test_a_trailer_is_no_header(server: Server, shared_alice: Person) -> None:
+    with connected(server) as connection:
+        connection.sendall(head("POST", "/me/password", Transfer_Encoding="chunked", Content_Type="application/json"))
+        connection.sendall(f"2\r\n{{}}\r\n0\r\nAuthorization: Bearer {shared_alice.token}\r\n\r\n".encode())
+        status, _, _ = read_answer(connection)
+
+    assert status == 401
+
+
+def test_http_1_0_names_no_host(server: Server) -> None:
+    status, _, _ = exchange(server, b"GET /healthz HTTP/1.0\r\n\r\n")
+
+    assert status == 200
 
 
 def test_two_requests_in_one_packet_are_answered_in_turn(server: Server, shared_alice: Person) -> None:
