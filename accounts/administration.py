@@ -7,7 +7,7 @@ from accounts import queries
 from accounts.addresses import Email
 from accounts.audit_queries import insert_audit
 from accounts.audit_trail import actor_of
-from accounts.me import CurrentPassword, Persons
+from accounts.me import CurrentPassword, Persons, count_mails
 from accounts.people import INVITATION_SECONDS, check_not_oneself
 from accounts.routes import Me, Name, Password, Signing
 from auth import Caller, CurrentCaller, CurrentPerson, Db, Gate, Limits, check_person
@@ -128,6 +128,7 @@ async def put_user(
     if is_self and (body.password is not None or body.email != before.email):
         await limits.hit(limits.login, fold_address(before.email))
         known = await people.check_password(user_id, body.current_password or "", actor_of(caller))
+        await count_mails(limits, caller, new_email=None if body.email == before.email else body.email)
     actor = actor_of(caller)
     new_email = None if body.email == before.email else body.email
     new_role = None if body.is_admin == before.is_admin else body.is_admin

@@ -9,14 +9,14 @@ from accounts.addresses import Email, as_registered
 from accounts.audit_trail import actor_of, stranger
 from accounts.people import People
 from accounts.routes import Me, Name, Password
-from auth import MAX_PASSWORD_BYTES, CurrentCaller, CurrentPerson, Limits, check_person
+from auth import MAX_PASSWORD_BYTES, Caller, CurrentCaller, CurrentPerson, Limits, check_person
 from db import fold_address
 from edge.answers import MAY_WRITE, WITH_BODY, may_fail, operation_id
 from edge.browsers import SessionCookie
 from edge.engines import opened
 from edge.fields import Storable, check_storable
 from edge.health import Greeting
-from edge.limits import client_network
+from edge.limits import RateLimits, client_network
 from errors import (
     DatabaseUnavailableError,
     EmailTakenError,
@@ -87,6 +87,19 @@ class EmailConfirmation(BaseModel):
     token: LinkToken
 
 
+async def count_mails(limits: RateLimits, caller: Caller, *, new_email: str | None = None) -> None:
+    """Before a change that is told by mail, to a new address too: nobody has asked for it at one that is not confirmed.
+
+    Raises:
+        RateLimitedError
+    """
+    if new_email is not None:
+        await limits.hit(limits.reset_ip, caller.network)
+        await limits.hit(limits.notification_unconfirmed, fold_address(new_email))
+    if not caller.user.is_verified:
+        await limits.hit(limits.notification_unconfirmed, fold_address(caller.user.email))
+
+
 @router.patch(
     "/me",
     summary="Change my name or address",
@@ -102,6 +115,7 @@ async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body
         check_person(caller)
         await limits.hit(limits.login, fold_address(user.email))
         known = await people.check_password(user.id, body.current_password or "", actor_of(caller))
+        await count_mails(limits, caller, new_email=body.email)
     changed, pending = await people.change(user, actor_of(caller), name=body.name, email=body.email, known=known)
     return MeChanged(**Me.from_row(changed).model_dump(), pending_email=pending)
 
@@ -116,6 +130,7 @@ async def change_password(people: Persons, limits: Limits, caller: CurrentPerson
     """All my other sessions end, and all API keys and pending links."""
     await limits.hit(limits.login, fold_address(caller.user.email))
     known = await people.check_password(caller.user.id, body.current_password, actor_of(caller))
+    await count_mails(limits, caller)
     await people.change_password(
         caller.user.id, actor_of(caller), body.new_password, session_id=caller.session.id, known=known
     )

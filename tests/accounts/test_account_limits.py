@@ -9,7 +9,7 @@ import pytest
 
 from support.accounts import address, problem, sign_in, sign_up
 from support.databases import TestDatabase
-from support.servers import PASSWORD, WAIT_SECONDS, Person, Server
+from support.servers import PASSWORD, WAIT_SECONDS, Person, Server, register
 
 _hosts = count(1)
 
@@ -125,3 +125,58 @@ def test_limits_that_are_off_limit_nothing(client: httpx.Client, alice: Person) 
     answers = {sign_in(client, alice.email, "wrong horse battery").status_code for _ in range(70)}
 
     assert answers == {401}
+
+
+# Mails that a change brings about
+
+
+@pytest.fixture(scope="module")
+def careful_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
+    return make_database()
+
+
+@pytest.fixture(scope="module")
+def careful(tmp_path_factory: pytest.TempPathFactory, careful_database: TestDatabase) -> Iterator[Server]:
+    """A server that limits the mails to an address that nobody has confirmed: six an hour."""
+    server = Server(tmp_path_factory.mktemp("careful"), careful_database.url, NOTIFICATION_RATE_LIMIT="60/hour").start()
+    yield server
+    server.stop()
+
+
+def to_new_address(person: Person, email: str) -> int:
+    return person.client.patch("/me", json={"email": email, "current_password": PASSWORD}).status_code
+
+
+def test_whoever_changes_their_address_to_mine_i_get_few_mails(careful: Server) -> None:
+    email = address()
+    people = [register(careful, name) for name in ("alice", "bob", "carol", "dave")]
+
+    # Each is two mails to it: here no mail is sent, and an address counts at once.
+    statuses = [(to_new_address(person, email), to_new_address(person, address())) for person in people]
+
+    assert statuses == [(200, 200)] * 3 + [(429, 200)]
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_who_takes_my_address_sends_me_few_mails_about_passwords(careful: Server, method: str) -> None:
+    alice = register(careful, "alice")
+    path = f"/users/{alice.id}" if method == "PUT" else "/me/password"
+    new = (
+        {"email": alice.email, "name": "Alice", "password": PASSWORD} if method == "PUT" else {"new_password": PASSWORD}
+    )
+
+    statuses = [
+        alice.client.request(method, path, json={**new, "current_password": PASSWORD}).status_code for _ in range(7)
+    ]
+
+    assert (set(statuses[:6]), statuses[6]) == ({200 if method == "PUT" else 204}, 429)
+
+
+def test_a_confirmed_address_hears_of_every_change(careful: Server, careful_database: TestDatabase) -> None:
+    alice = register(careful, "alice")
+    careful_database.query("UPDATE users SET verified_at = now() WHERE id = %s", alice.id)
+    change = {"current_password": PASSWORD, "new_password": PASSWORD}
+
+    statuses = [alice.client.post("/me/password", json=change).status_code for _ in range(7)]
+
+    assert statuses == [204] * 7
