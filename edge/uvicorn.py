@@ -1,4 +1,4 @@
-"""uvicorn's protocols, with the limits they lack: on the head of a request, on trailers, on stuck peers, and on floods."""
+"""uvicorn's protocols, with the limits they lack: on heads and trailers, on stuck peers, and on floods."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from edge.limits import network_of
 HEAD_SECONDS = 20.0
 MAX_HEAD_BYTES = 64 * 1024  # also of what comes between two parts of a body, and of trailers
 HTTP_VERSIONS = ("1.0", "1.1")
-HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(:[0-9]{0,5})?", re.ASCII)  # RFC 3986, 3.2.2 and 3.2.3
+HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]{0,5})?", re.ASCII)  # RFC 3986, 3.2.2 and 3.2.3
 READ_IDLE_SECONDS = 30.0  # for a peer to read what waits for it,
 READ_BYTES_PER_SECOND = 1024  # and a second for so much of it
 UNACKNOWLEDGED_MILLISECONDS = 30_000  # then the peer is considered gone

@@ -29,7 +29,6 @@ def test_the_front_door_welcomes(client: httpx.Client) -> None:
         b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: example.com\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.0\r\nHost: example.com\r\nHost: localhost\r\n\r\n",
@@ -37,6 +36,8 @@ def test_the_front_door_welcomes(client: httpx.Client) -> None:
         b"GET / HTTP/1.1\r\nHost: [::1].example.com\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost:80:80\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost/x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: example.com#localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: fe80::1%lo\r\n\r\n",
         b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -176,8 +177,7 @@ def test_endless_trailers_are_cut_by_their_size(server: Server, trailers: bytes)
     with connected(server) as connection:
         connection.sendall(head("POST", "/login", Transfer_Encoding="chunked") + b"2\r\n{}\r\n0\r\n")
         with pytest.raises(ConnectionError):
-            for _ in range(100_000):
-                connection.sendall(trailers)
+            connection.sendall(trailers * 100_000)
 
 
 def test_a_trailer_is_no_header(server: Server, shared_alice: Person) -> None:
