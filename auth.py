@@ -29,6 +29,7 @@ from starlette.requests import HTTPConnection
 from db import Database, Executor, Prepared
 from edge.browsers import SAFE_METHODS, SessionCookie
 from edge.engines import get_engine, opened
+from edge.envelope import KNOWN
 from edge.fields import MAX_ID
 from edge.limits import RateLimits, client_address, network_of
 from errors import (
@@ -156,6 +157,7 @@ async def find_caller(connection: HTTPConnection) -> Caller:
     caller = await _find_caller(connection)
     limits = get_engine(connection, RateLimits)
     await limits.hit(limits.request, str(caller.user.id))
+    connection.scope[KNOWN] = True
     return caller
 
 

@@ -19,16 +19,14 @@ from edge.logs import cut_path
 from edge.metrics import count_request
 from errors import CompressedBodyError, MisdirectedError, StartupError
 
-MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 400 * 1024  # 32,000 characters in any script, escaped
 FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
 BODY_IDLE_SECONDS = 30.0  # without a byte of the body
 BODY_BYTES_PER_SECOND = 1024  # on average, after the first BODY_IDLE_SECONDS
-# Requests without credentials, and paths that need none: a stranger's body is small, and has to arrive soon.
-OPEN_PATHS = frozenset(
-    ("/login", "/token", "/register", "/session", "/refresh", "/forgot-password", "/reset-password", "/confirm-email")
-)
+# A body that is read before anybody has looked who sends it is small, and has to arrive soon.
 MAX_OPEN_BODY_BYTES = 16 * 1024
 OPEN_BODY_SECONDS = 10.0
+KNOWN = "pagewire.known"  # in the scope of a request whose caller is known
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 KNOWN_REASON = f"{StartupError.__module__}.{StartupError.__qualname__}: "  # in the last line of a traceback
@@ -85,14 +83,13 @@ class Envelope:
         _log(scope, status, request_id, seconds)
 
     def _bounded(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
-        """Refuse a body that is compressed (415), is too large (413) or arrives too slowly (408)."""
+        """Refuse a body that is compressed (415), is too large (413) or arrives too slowly (408).
+
+        FastAPI reads the body of a route's parameter before it asks who sends it, so such a body is a stranger's, too.
+        """
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
-        limit, patience = MAX_BODY_BYTES, BODY_IDLE_SECONDS
-        if scope["path"] in self._large_bodies:
-            limit = self._max_upload_bytes
-        elif scope["path"] in OPEN_PATHS or (b"authorization" not in headers and b"cookie" not in headers):
-            limit, patience = MAX_OPEN_BODY_BYTES, OPEN_BODY_SECONDS
+        most = self._max_upload_bytes if scope["path"] in self._large_bodies else MAX_BODY_BYTES
         announced = int(headers.get(b"content-length", b"0") or 0)
         is_encoded = b"content-encoding" in headers and _is_encoded(scope)
         clock = asyncio.get_running_loop().time
@@ -104,6 +101,9 @@ class Envelope:
             nonlocal began, received, complete
             if complete:
                 return await receive()
+            limit, patience = MAX_OPEN_BODY_BYTES, OPEN_BODY_SECONDS
+            if KNOWN in scope:
+                limit, patience = most, BODY_IDLE_SECONDS
             if is_encoded:
                 error = CompressedBodyError()
                 raise HTTPException(error.status, error.detail)

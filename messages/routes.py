@@ -21,7 +21,7 @@ from delivery.protocol import MessageBody
 from edge.answers import MAY_WRITE, SIGNED_IN, WITH_BODY, DirectRoute, may_fail, operation_id
 from edge.engines import get_engine, opened
 from edge.fields import MAX_ID, Id, IdParameter, NotBlank, refusal
-from edge.forms import read_json
+from edge.forms import described_json, read_json
 from edge.portions import first_portion, portions
 from errors import (
     AdminRequiredError,
@@ -243,10 +243,7 @@ router.add_api_route(
     response_model=MessageSent,
     openapi_extra={
         **FOR_USERS,
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": MessageCreate.model_json_schema()}},
-        },
+        **described_json(MessageCreate),
     },
     responses=may_fail(
         *MAY_WRITE,
@@ -378,9 +375,15 @@ def _message_fields(row: MessageRow, reader: UserRow) -> dict[str, object]:
 CHANGE_ERRORS = may_fail(*MAY_WRITE, *WITH_BODY, MessageNotFoundError, ForbiddenError, RateLimitedError)
 
 
-@router.patch("/message/{message_id}", summary="Change what my message says", responses=CHANGE_ERRORS)
-async def edit_message(messenger: Chat, user: CurrentUser, message_id: IdParameter, body: MessagePatch) -> Message:
+@router.patch(
+    "/message/{message_id}",
+    summary="Change what my message says",
+    openapi_extra=described_json(MessagePatch),
+    responses=CHANGE_ERRORS,
+)
+async def edit_message(request: Request, messenger: Chat, user: CurrentUser, message_id: IdParameter) -> Message:
     """Both people receive the change; the message keeps its place."""
+    body = await read_json(request, MessagePatch)
     row, _ = await messenger.edit(message_id=message_id, author_id=user.id, content=body.content)
     return Message.from_row(row, user)
 
@@ -443,10 +446,12 @@ async def mark_read(messenger: Chat, user: CurrentUser, user_id: IdParameter, bo
 @router.post(
     "/admin/broadcast",
     summary="Announce something to every user",
+    openapi_extra=described_json(AnnouncementCreate),
     responses=may_fail(*MAY_WRITE, *WITH_BODY, AdminRequiredError, RateLimitedError),
 )
-async def broadcast(messenger: Chat, admin: CurrentAdmin, body: AnnouncementCreate) -> AnnouncementSent:
+async def broadcast(request: Request, messenger: Chat, admin: CurrentAdmin) -> AnnouncementSent:
     """An `announcement` frame to every user, now or when they are back."""
+    body = await read_json(request, AnnouncementCreate)
     return AnnouncementSent(id=await messenger.announce(sender_id=admin.id, content=body.content))
 
 

@@ -7,6 +7,7 @@ import pytest
 from support.raw_http import MEGABYTE, ORIGIN, assert_error, exchange, head
 from support.servers import Person, Server
 
+JSON = {"Content-Type": "application/json"}
 JSON_ROUTES = [
     ("POST", "/register"),
     ("POST", "/login"),
@@ -115,12 +116,50 @@ def test_a_large_body_is_refused_before_it_is_sent(server: Server, length: str) 
     assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("PATCH", "/me"), ("POST", "/api-keys"), ("POST", "/messages/1/read"), ("POST", "/login")]
-)
-def test_who_does_not_say_who_they_are_sends_little(server: Server, method: str, path: str) -> None:
-    request = head(method, path, None, Content_Type="application/json", Content_Length="20000")
+NOBODY = [{}, {"Authorization": "Bearer x"}, {"Authorization": "Bearer pw_x"}, {"Cookie": "a=b"}]
+SMALL = [("PATCH", "/me"), ("POST", "/api-keys"), ("POST", "/messages/1/read"), ("POST", "/login"), ("POST", "/logout")]
+LARGE = [
+    ("POST", "/messages"),
+    ("PATCH", "/message/1"),
+    ("POST", "/admin/broadcast"),
+    ("POST", "/send-notification"),
+    ("POST", "/upload-pdf"),
+]
+
+
+@pytest.mark.parametrize("who", NOBODY, ids=str)
+@pytest.mark.parametrize(("method", "path"), SMALL)
+def test_who_is_not_known_sends_little(server: Server, method: str, path: str, who: dict[str, str]) -> None:
+    request = head(method, path, None, Content_Type="application/json", Content_Length="20000", **who)
 
     status, _, body = exchange(server, request)
 
     assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize("who", NOBODY, ids=str)
+@pytest.mark.parametrize(("method", "path"), LARGE)
+def test_what_may_be_long_is_not_read_before_it_is_known_who_sends_it(
+    server: Server, method: str, path: str, who: dict[str, str]
+) -> None:
+    request = head(method, path, None, Content_Type="application/json", Content_Length="20000", **who)
+
+    status, _, _ = exchange(server, request)
+
+    assert status == 401
+
+
+@pytest.mark.parametrize(("method", "path"), SMALL)
+def test_a_body_that_is_never_long_is_refused_before_it_is_parsed(shared_alice: Person, method: str, path: str) -> None:
+    answer = shared_alice.client.request(method, path, content=b"[" * 20_000, headers=JSON)
+
+    assert_error(answer, 413)
+
+
+def test_the_longest_words_may_be_escaped(alice: Person, bob: Person) -> None:
+    body = {"content": "\N{GRINNING FACE}" * 32_000}  # twelve bytes each, as JSON escapes them
+
+    sent = alice.client.post("/messages", content=json.dumps({**body, "recipient_id": bob.id}), headers=JSON)
+    edited = alice.client.patch(f"/message/{sent.json()['id']}", content=json.dumps(body), headers=JSON)
+
+    assert (sent.status_code, edited.status_code) == (200, 200)
