@@ -1246,20 +1246,6 @@ export interface components {
             password: string;
         };
         /**
-         * AnnouncementCreate
-         * @description An announcement to every user.
-         * @example {
-         *       "content": "Pagewire moves to a new machine at six."
-         *     }
-         */
-        AnnouncementCreate: {
-            /**
-             * Content
-             * @description at most 32,000 characters
-             */
-            content: string;
-        };
-        /**
          * AnnouncementSent
          * @description The announcement is stored; every user receives it.
          */
@@ -2540,20 +2526,6 @@ export interface components {
             page: number;
         };
         /**
-         * MessagePatch
-         * @description What a message is to say instead.
-         * @example {
-         *       "content": "Page 58 has the figures."
-         *     }
-         */
-        MessagePatch: {
-            /**
-             * Content
-             * @description at most 32,000 characters
-             */
-            content: string;
-        };
-        /**
          * MessageSent
          * @description The message is stored; nothing can lose it now.
          */
@@ -3719,7 +3691,13 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AnnouncementCreate"];
+                "application/json": {
+                    /**
+                     * Content
+                     * @description at most 32,000 characters
+                     */
+                    content: string;
+                };
             };
         };
         responses: {
@@ -7110,7 +7088,13 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MessagePatch"];
+                "application/json": {
+                    /**
+                     * Content
+                     * @description at most 32,000 characters
+                     */
+                    content: string;
+                };
             };
         };
         responses: {
