@@ -1,8 +1,9 @@
 """Servers and commands that start without importing: one process imports `main`, and forks each time it is asked.
 
 A start by `python main.py` takes a second of processor time, nearly all of it to import, and the tests start hundreds.
-Each server is a process of its own, as by that command; only its modules were imported before, and its PDF workers
-start with the first PDF. What is about the command itself starts it: `Server.start(*COMMAND)`.
+Each server is a process of its own, as by that command; only its modules were imported before. Its PDF workers start
+with the first PDF, and their first forkserver was forked with the server, warm. What is about the command itself starts
+it: `Server.start(*COMMAND)`.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 HOUSE = Path(__file__).parent.parent.parent
 
@@ -165,13 +168,74 @@ def _become(output: int, log: int, folder: str, environment: dict[str, str]) -> 
     os.chdir(folder)
 
 
+class _WarmForkserver:
+    """A forkserver that was forked with its server, and waits until that starts one.
+
+    One of its own program takes a third of a second of processor time until it is warm.
+    """
+
+    def __init__(self) -> None:
+        self._orders, orders = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._orders.close()
+            self._work(orders)
+        orders.close()
+
+    def _work(self, orders: socket.socket) -> None:
+        """Be the program that the server runs when it starts one; end with the server."""
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for output in (1, 2):
+            os.dup2(nothing, output)
+        with contextlib.suppress(OSError, ValueError):
+            environment, (control,), _, _ = socket.recv_fds(orders, 1 << 16, 1)
+            os.setsid()
+            os.dup2(control, 0)
+            os.close(control)
+            orders.close()
+            os.environ.clear()
+            os.environ.update(json.loads(environment))
+            os.chdir("/")
+            warming.warm_up = lambda: None
+            forkserver.main()
+        os._exit(0)
+
+    def run(self, command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes] | _WarmForkserver":
+        """What `subprocess.Popen` does; the first time without starting anything."""
+        if self._orders.fileno() < 0:
+            return subprocess.Popen(command, **options)
+        socket.send_fds(self._orders, [json.dumps(options["env"]).encode()], [options["stdin"]])
+        self._orders.close()
+        return self
+
+    def poll(self) -> int | None:
+        return self.wait(os.WNOHANG)
+
+    def wait(self, options: int = 0) -> int | None:
+        with contextlib.suppress(ChildProcessError):  # it was waited for
+            if os.waitpid(self._pid, options) == (0, 0):
+                return None
+        return 0
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self._pid, signal.SIGKILL)
+
+
 if __name__ == "__main__":
     sys.path[0] = str(HOUSE)
     import main
     from edge import uvicorn  # noqa: F401
+    from extraction.workers import forkserver, pool, warming
     from pdf import PdfEngine
 
     PdfEngine.start = lambda self: None  # type: ignore[method-assign]
+    warming.warm_up()
     gc.freeze()  # else each server's first collection copies all that was imported
     words = _fork_until_closed(socket.socket(fileno=0))
-    main.command(words) if words else main.serve()
+    if words:
+        main.command(words)
+    else:
+        programs = SimpleNamespace(Popen=_WarmForkserver().run, DEVNULL=subprocess.DEVNULL)
+        pool.subprocess = programs  # type: ignore[assignment]
+        main.serve()
