@@ -150,7 +150,7 @@ class Settings(BaseSettings):
     min_free_disk_mb: Annotated[int, Field(ge=0, le=1_000_000_000)] = 500  # below that no uploads are taken
     pdf_workers: Annotated[int, Field(ge=1, le=64)] = 2
     pdf_deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # to extract one file
-    pdf_cpu_seconds: Annotated[int, Field(ge=1, le=3600)] = 60  # of processor time, to extract one file
+    pdf_cpu_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 60  # of processor time, to extract one file
     pdf_opening_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10  # of these, before it earns more by its pages
     pdf_memory_mb: Annotated[int, Field(ge=128, le=65536)] = 600
     pdf_max_pages: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000

@@ -99,8 +99,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[],
         make_database().url,
         TMPDIR=str(folder / "temporary"),
         PDF_WORKERS=str(WORKERS),
-        PDF_OPENING_SECONDS="0.5",
-        PDF_CPU_SECONDS="1",
+        PDF_OPENING_SECONDS="0.25",
+        PDF_CPU_SECONDS="0.5",
         PDF_MEMORY_MB="128",
     ).start()
     yield besieged

@@ -61,8 +61,8 @@ CONTENTS: Makers = {
     "two million line segments": lambda: write_page(
         zlib.compress(b"0 0 m " + b"9 9 l 0 9 l " * 1_000_000 + b"S"), content_dictionary=FLATE
     ),
-    "a hundred thousand boxes": lambda: write_page(
-        zlib.compress(b"".join(b"%d %d 9 9 re S " % (i % 997, i % 991) for i in range(100_000))),
+    "fifty thousand boxes": lambda: write_page(
+        zlib.compress(b"".join(b"%d %d 9 9 re S " % (i % 997, i % 991) for i in range(50_000))),
         content_dictionary=FLATE,
     ),
     "lines of no length": lambda: write_page(b"5 5 m 5 5 l S " * 5000 + b"0 0 0 0 re S " * 5000),
@@ -96,9 +96,9 @@ CONTENTS: Makers = {
     "a million fonts": lambda: deflated(b"BT " + b"/F1 9 Tf /F2 7 Tf " * 500_000 + b"(a) Tj ET"),
     "words on one spot": lambda: deflated(b"BT /F1 12 Tf 72 720 Td " + b"(hello world) Tj 0 0 Td " * 30_000 + b"ET"),
     "a million marks": lambda: deflated(b"/Span <</ActualText (x)>> BDC " * 300_000 + HELLO + b" EMC" * 300_000),
-    "a million clips": lambda: deflated(b"0 0 600 700 re W n " * 300_000 + HELLO),
+    "two hundred thousand clips": lambda: deflated(b"0 0 600 700 re W n " * 200_000 + HELLO),
     "a million curves": lambda: deflated(b"0 0 m " + b"9 900 900 9 500 500 c " * 400_000 + b"S"),
-    "a hundred thousand wide lines": lambda: deflated(b"1e7 w 1 J 1 j " + b"0 0 m 600 700 l 0 700 l S " * 100_000),
+    "fifty thousand wide lines": lambda: deflated(b"1e7 w 1 J 1 j " + b"0 0 m 600 700 l 0 700 l S " * 50_000),
     "dashes finer than dots": lambda: write_page(b"[0.00001 0.00001] 0 d 1 w 0 0 m 10000 10000 l S " * 50 + HELLO),
     "dashes without end": lambda: write_page(b"[1e-38 0 -1] 1e38 d 0 0 m 1e7 1e7 l S [0 0] 0 d 0 0 m 9 9 l S " + HELLO),
     "a grid of slanted lines": lambda: deflated(
@@ -210,13 +210,13 @@ TEXT_AND_METADATA: Makers = {
         stream(b"/Loop usecmap begincmap endcmap", b"/Type /CMap /CMapName /Loop /UseCMap 6 0 R"),
         b"<</Type /Font /Subtype /CIDFontType2 /BaseFont /X /W [0 2147483647 1e38] /DW2 [7] /CIDToGIDMap 6 0 R>>",
     ),
-    "a font with a million widths": lambda: packed(
+    "a font with half a million widths": lambda: packed(
         [
             CATALOG,
             PAGES,
             b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 5 0 R /Resources <</Font <</F1 4 0 R>>>>>>",
-            b"<</Type /Font /Subtype /TrueType /BaseFont /A /FirstChar -9 /LastChar 999999 /Widths [%s]"
-            b" /Encoding <</Differences [0 %s]>>>>" % (b"9 " * 1_000_000, b"/a " * 500_000),
+            b"<</Type /Font /Subtype /TrueType /BaseFont /A /FirstChar -9 /LastChar 499999 /Widths [%s]"
+            b" /Encoding <</Differences [0 %s]>>>>" % (b"9 " * 500_000, b"/a " * 250_000),
         ],
         stream(HELLO),
     ),

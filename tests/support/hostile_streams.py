@@ -84,7 +84,7 @@ STREAMS: Makers = {
         b"/Width 65500 /Height 65500 /BitsPerComponent 8 /ColorSpace /DeviceRGB /Filter /DCTDecode", jpeg(65500, 65500)
     ),
     "a jpeg larger than its image": lambda: image(
-        b"/Width 1 /Height 1 /BitsPerComponent 8 /ColorSpace /DeviceGray /Filter /DCTDecode", jpeg(20000, 20000)
+        b"/Width 1 /Height 1 /BitsPerComponent 8 /ColorSpace /DeviceGray /Filter /DCTDecode", jpeg(14000, 14000)
     ),
     "a jpeg 2000 of four thousand million by as many": lambda: image(
         b"/Width 9 /Height 9 /Filter /JPXDecode", jpeg2000(2**32 - 1, 2**32 - 1)
@@ -115,7 +115,7 @@ STREAMS: Makers = {
         b"/Width 2 /Height 2 /BitsPerComponent 8 /ColorSpace /DeviceGray /SMask 5 0 R /Mask 5 0 R /Alternates [5 0 R]",
         bytes(4),
     ),
-    "a hundred thousand inline images": lambda: deflated(b"BI /W 1 /H 1 /BPC 8 /CS /G ID x EI " * 100_000 + HELLO),
+    "fifty thousand inline images": lambda: deflated(b"BI /W 1 /H 1 /BPC 8 /CS /G ID x EI " * 50_000 + HELLO),
     "an inline image of a bomb": lambda: write_page(
         b"BI /W 30000 /H 30000 /BPC 8 /CS /G /F /Fl ID " + flate_bomb(ZEROS, 900) + b" EI " + HELLO
     ),

@@ -4,6 +4,7 @@ import io
 import math
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from fpdf import FPDF
@@ -60,6 +61,7 @@ def make_encrypted_pdf(text: str, *, user_password: str = "", owner_password: st
     return bytes(document.output())
 
 
+@cache
 def make_book(page_count: int) -> bytes:
     """Return a PDF of many pages of prose; every fifth page has a ruled table too."""
     document = _start_document()

@@ -237,5 +237,5 @@ if __name__ == "__main__":
         main.command(words)
     else:
         programs = SimpleNamespace(Popen=_WarmForkserver().run, DEVNULL=subprocess.DEVNULL)
-        pool.subprocess = programs  # type: ignore[assignment]
+        pool.subprocess = programs  # type: ignore[assignment, attr-defined]
         main.serve()
