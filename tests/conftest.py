@@ -74,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="pagewire-", dir=MEMORY if in_memory else None)
     Path(folder).chmod(0o711)  # PostgreSQL's user may enter
     os.environ["TMPDIR"] = tempfile.tempdir = folder  # for the processes that it starts, and for itself
+    os.environ.pop("SSL_CERT_FILE", None)
     os.environ["SSL_CERT_DIR"] = folder  # httpx need not read all certificates for each client: 40 ms
     config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
 

@@ -56,6 +56,10 @@ class TestDatabase:
         with contextlib.closing(psycopg2.connect(make_dsn(**self._superuser))) as connection, connection:
             connection.cursor().execute(sql)
 
+    def close(self) -> None:
+        """Close what `query` keeps open, so that nobody is connected."""
+        _kept_connection.cache_clear()
+
     def query(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         connection = _kept_connection(self.url, get_ident())
         try:

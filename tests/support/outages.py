@@ -112,9 +112,10 @@ def wait_for_the_end_of(pids: Iterable[int]) -> None:
 def children_of(pid: int) -> list[int]:
     """The process ids of all descendants of *pid*."""
     parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    for entry in os.scandir("/proc"):  # not Path.glob: that takes twice as long
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int(Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()[1])
     found: list[int] = []
     generation = {pid}
     while generation:

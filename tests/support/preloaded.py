@@ -231,11 +231,13 @@ if __name__ == "__main__":
 
     PdfEngine.start = lambda self: None  # type: ignore[method-assign]
     warming.warm_up()
+    tempfile.tempdir = None  # each server has its own
     gc.freeze()  # else each server's first collection copies all that was imported
     words = _fork_until_closed(socket.socket(fileno=0))
     if words:
         main.command(words)
-    else:
+        sys.exit()
+    if "CELERY_BROKER_URL" not in os.environ:  # else it may need none
         programs = SimpleNamespace(Popen=_WarmForkserver().run, DEVNULL=subprocess.DEVNULL)
         pool.subprocess = programs  # type: ignore[assignment, attr-defined]
-        main.serve()
+    main.serve()

@@ -182,6 +182,7 @@ def test_a_restore_into_an_installation_that_is_used_is_refused(
 
     running = server.command("restore", str(file))
     server.stop()
+    database.close()
     stopped = server.command("restore", str(file))
 
     assert (running.returncode, stopped.returncode) == (3, 3)
