@@ -54,7 +54,7 @@ def test_pages_earn_processor_time(run: Run, engine: PdfEngine, save: Save) -> N
 
 
 def test_late_pages_may_take_no_more_than_was_earned(run: Run, engine: PdfEngine, save: Save) -> None:
-    file = save(pdfs.write_pages([b""] * 17 + [SLOWER] * 20))
+    file = save(pdfs.write_pages([b""] * 7 + [SLOWER] * 10))
 
     with pytest.raises(ExtractionLimitError, match=f"{PAGE_SECONDS:g} more for each page"):
         run(engine.extract(file))
@@ -91,16 +91,16 @@ def test_who_needs_long_to_open_a_file_leaves_room_for_others_meanwhile(run: Run
                 await ask("good", good._replace(user_id=3))
         return done
 
-    with open_engine(opening_seconds=1.5) as engine:
+    with open_engine(opening_seconds=1) as engine:
         assert run(crowd(engine)) == ["good", "good", "good", "bomb", "bomb"]
 
 
 @pytest.mark.usefixtures("quick_openings")
 def test_a_file_that_needs_long_to_open_is_read_at_the_second_attempt(run: Run, save: Save) -> None:
     with open_engine(workers=1, cpu_seconds=60, deadline_seconds=60) as engine:
-        whole = run(engine.extract(save(pdfs.write_pages([SLOWER] * 4), user_id=1)))
+        whole = run(engine.extract(save(pdfs.write_pages([SLOWER] * 2), user_id=1)))
 
-    assert len(whole.pages) == 4
+    assert len(whole.pages) == 2
 
 
 def test_the_owner_of_a_file_that_costs_too_much_waits_longest(run: Run, save: Save) -> None:

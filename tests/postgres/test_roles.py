@@ -69,6 +69,15 @@ def test_nobody_else_can_read_its_password(server: FragilePostgres) -> None:
     assert stat.S_IMODE(server.folders.passfile.stat().st_mode) == 0o600
 
 
+def test_its_password_cannot_be_guessed_and_is_checked_quickly(server: FragilePostgres) -> None:
+    password = server.folders.passfile.read_text().strip().rpartition(":")[2]
+
+    ((kept,),) = server.ask(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{APPLICATION}'")
+
+    assert len(bytes.fromhex(password)) == 32
+    assert kept.startswith("SCRAM-SHA-256$1:")
+
+
 def test_the_database_of_an_older_version_is_handed_over_at_the_next_start(server: FragilePostgres) -> None:
     as_superuser = server.ask
     as_superuser(f"DROP OWNED BY {APPLICATION}")
