@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Dialog, Route, expect
 
 from support.browser import Visit
@@ -59,8 +60,11 @@ def test_what_is_no_pdf_is_refused_before_a_byte_is_sent(visit: Visit, alice: Pe
     assert not [url for url in sent if url.endswith("/upload-pdf")]
 
 
-def test_the_same_file_again_is_asked_about(visit: Visit, alice: Person) -> None:
+@pytest.mark.parametrize("secure", [True, False], ids=["https", "http"])
+def test_the_same_file_again_is_asked_about(visit: Visit, alice: Person, secure: bool) -> None:
     visitor = visit()
+    if not secure:
+        visitor.page.add_init_script("Object.defineProperty(crypto, 'subtle', {})")
     visitor.sign_in(alice.email)
     data = make_pdf("only once")
     visitor.upload(("Once.pdf", data))
@@ -167,6 +171,24 @@ def test_the_library_is_shown_as_pictures_and_remembers_it(visit: Visit, alice: 
     expect(visitor.page.get_by_role("link", name="Page.pdf")).to_be_visible()
     visitor.assert_accessible()
     visitor.picture("pictures")
+
+
+def test_a_picture_of_the_library_is_looked_at_and_deleted_by_its_keys(visit: Visit, alice: Person) -> None:
+    alice.upload(make_pdf("a page"), "Page.pdf")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.press("Pictures")
+    picture = visitor.page.get_by_role("link", name="Page.pdf")
+    picture.focus()
+
+    visitor.page.keyboard.press("Space")
+
+    expect(visitor.page.get_by_role("dialog", name="Page.pdf")).to_be_visible()
+    visitor.page.keyboard.press("Space")
+    expect(visitor.page.get_by_role("dialog")).to_have_count(0)
+    picture.focus()
+    visitor.page.keyboard.press("Delete")
+    expect(picture).to_have_count(0)
 
 
 def test_what_cannot_work_is_said_before_it_is_tried(visit: Visit, make_server: Callable[..., Server]) -> None:

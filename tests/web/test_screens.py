@@ -81,6 +81,17 @@ def settle(visitor: Visitor) -> None:
     visitor.page.wait_for_load_state("networkidle")
 
 
+def test_an_admin_who_is_alone_can_add_a_person(visit: Visit, empty_server: Server) -> None:
+    admin = register(empty_server, "ann")
+    visitor = visit(server=empty_server)
+    visitor.sign_in(admin.email)
+    visitor.go("/messages")
+
+    visitor.page.get_by_role("link", name="Add a person").click()
+
+    expect(visitor.page.get_by_role("button", name="Add a person")).to_be_visible()
+
+
 def test_the_admin_sees_the_people(visit: Visit, empty_server: Server) -> None:
     admin = register(empty_server, "ann")
     register(empty_server, "ben")
@@ -108,7 +119,7 @@ def test_the_admin_sees_the_people(visit: Visit, empty_server: Server) -> None:
     cleo.page.goto(link)
     cleo.page.get_by_label("New password").fill("chosen by herself")
     cleo.press("Take this password")
-    cleo.see("Welcome back")
+    cleo.see("Your password is set.")
     cleo.fill_in("cleo@example.com", "chosen by herself")
     cleo.see("Drop your PDFs here")
     admin.client.put(f"/users/{admin.id}", json={"email": admin.email, "name": "Ann", "is_admin": True})
@@ -245,3 +256,37 @@ def test_right_to_left_turns_the_library_round(visit: Visit, alice: Person) -> N
     assert rail["x"] > 1000
     visitor.picture("rtl")
     assert re.search("Page.pdf", visitor.page.inner_text("main"))
+
+
+def test_what_people_wrote_runs_its_own_way_on_any_screen(visit: Visit, alice: Person, bob: Person) -> None:
+    bob.client.put(f"/users/{bob.id}", json={"email": bob.email, "name": "W" * 100})
+    bob.client.post("/messages", json={"recipient_id": alice.id, "content": "שלום, Pagewire!"})
+    visitor = visit(wide=False)
+    visitor.sign_in(alice.email)
+
+    visitor.go(f"/messages/{bob.id}")
+
+    words = visitor.see("שלום")
+    expect(words).to_have_css("unicode-bidi", "plaintext")
+    expect(words).to_have_css("text-align", "left")
+    time = visitor.page.locator(".who time").bounding_box()
+    assert time is not None
+    assert time["height"] < 25, "a long name leaves the time its line"
+    assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_an_admin_sees_more_people_than_fit_a_page(visit: Visit, empty_server: Server) -> None:
+    admin = register(empty_server, "ann")
+    for number in range(51):
+        admin.client.post("/users", json={"email": f"p{number}@example.com", "name": f"Person {number}"})
+    visitor = visit(server=empty_server)
+    visitor.sign_in(admin.email)
+    visitor.go("/admin")
+    last = visitor.page.get_by_role("button", name="Actions for Person 50")
+    expect(visitor.page.get_by_role("button", name="Actions for Person 49")).to_be_visible()
+    expect(last).to_have_count(0)
+
+    visitor.press("Show more people")
+
+    expect(last).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Show more people")).to_have_count(0)

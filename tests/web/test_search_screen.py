@@ -55,3 +55,31 @@ def test_the_arrows_walk_through_the_results_and_their_pages(visit: Visit, alice
     expect(visitor.page).to_have_url(re.compile(r"/2\?q=heating\+costs&hit=3"))
     visitor.page.go_back()
     expect(preview).to_contain_text("page 2")
+
+
+def test_any_document_and_any_person_is_found_to_search_in(visit: Visit, alice: Person, bob: Person) -> None:
+    alice.upload(make_pdf("heating"), "Costs.pdf")
+    alice.upload(make_pdf("heating"), "Birch.pdf")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    visitor.go("/search?q=heating")
+    items = visitor.page.get_by_role("menuitemradio")
+
+    visitor.press("In which document: Any document")
+    expect(items).to_have_text(["Any document", "Birch.pdf", "Costs.pdf"])
+    visitor.page.keyboard.type("cos")
+    expect(items).to_have_text(["Costs.pdf"])
+    visitor.assert_accessible()
+    visitor.picture("search-filter")
+    visitor.page.keyboard.press("ArrowDown")
+    visitor.page.keyboard.press("Enter")
+
+    expect(visitor.page).to_have_url(re.compile(r"in=\d+"))
+    expect(visitor.page.get_by_role("list", name="Results").get_by_role("link")).to_have_count(1)
+    visitor.page.reload()
+    expect(visitor.page.get_by_role("button", name="In which document: Costs.pdf")).to_be_visible()
+    visitor.press("Whose messages: Anyone")
+    visitor.page.keyboard.type(bob.email)
+    expect(items).to_have_text(["Bob"])
+    visitor.page.keyboard.type("nobody")
+    visitor.see("Nobody is called")

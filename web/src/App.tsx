@@ -12,17 +12,10 @@ import { Empty, Loading, useScreenName } from "./ui/parts";
 import { Toasts } from "./ui/toasts";
 import { language, t } from "./ui/words";
 import { addFiles } from "./live/uploads";
+import { SCREENS } from "./screens";
 
 // A screen that is left goes at once, also while the next one's code is on its way: each has a Suspense of its own.
-const SCREENS = [
-  ["/", lazy(() => import("./library/Library"))],
-  ["/documents/:id/tables", lazy(() => import("./tables/Tables"))],
-  ["/documents/:id/:page?", lazy(() => import("./reading/Reading"))],
-  ["/messages/:id?", lazy(() => import("./talk/Messages"))],
-  ["/search", lazy(() => import("./search/Search"))],
-  ["/you/:part?", lazy(() => import("./you/You"))],
-  ["/admin", lazy(() => import("./admin/Admin"))],
-] as const;
+const PARTS = SCREENS.map(([address, load]) => [address, lazy(load)] as const);
 
 export default function App() {
   return (
@@ -52,8 +45,8 @@ function Screens() {
       <Frame deep={deep} help={() => setHelping(true)}>
         <Boundary place={path}>
           <Switch>
-            {SCREENS.map(([address, Screen]) => (
-              <Route key={address} path={address}>
+            {PARTS.map(([address, Screen]) => (
+              <Route key={address.source} path={address}>
                 <Suspense fallback={<main><Loading what={t.loading} /></main>}>
                   <Screen />
                 </Suspense>

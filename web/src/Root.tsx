@@ -3,11 +3,16 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { Suspense, lazy } from "react";
 import { queries } from "./live/cache";
 import { begin, session } from "./live/session";
+import { loadAhead, loadApp, part } from "./screens";
+import { Boundary } from "./ui/Boundary";
 import { Empty, Loading } from "./ui/parts";
 import { t } from "./ui/words";
 
-const App = lazy(() => import("./App"));
-const Door = lazy(() => import("./session/Door").then((module) => ({ default: module.Door })));
+const App = lazy(() => {
+  loadAhead(); // its screen together with it
+  return loadApp();
+});
+const Door = lazy(part(() => import("./session/Door")));
 
 /** A link of a mail or of an admin is for the one who opens it, whoever is signed in here. */
 const isLink = () => ["/app/reset-password", "/app/confirm-email"].includes(location.pathname);
@@ -27,21 +32,23 @@ export function Root() {
     );
   }
   return (
-    <Suspense fallback={<Loading what={t.loading} />}>
-      {now.state === "out" || isLink() ? (
-        <Door boot={now.boot} />
-      ) : (
-        <QueryClientProvider client={queries}>
-          <div inert={now.expired} className="behind">
-            <App />
-          </div>
-          {now.expired && (
-            <div className="over">
-              <Door boot={{ ...now.boot, user: null }} email={now.me.email} over />
+    <Boundary place="">
+      <Suspense fallback={<Loading what={t.loading} />}>
+        {now.state === "out" || isLink() ? (
+          <Door boot={now.boot} onSubmit={loadAhead} />
+        ) : (
+          <QueryClientProvider client={queries}>
+            <div inert={now.expired} className="behind">
+              <App />
             </div>
-          )}
-        </QueryClientProvider>
-      )}
-    </Suspense>
+            {now.expired && (
+              <div className="over">
+                <Door boot={{ ...now.boot, user: null }} email={now.me.email} over />
+              </div>
+            )}
+          </QueryClientProvider>
+        )}
+      </Suspense>
+    </Boundary>
   );
 }

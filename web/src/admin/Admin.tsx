@@ -2,7 +2,7 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Copy, Ellipsis, KeyRound, ShieldCheck, ShieldOff, ShieldX, Trash2, UserPlus } from "lucide-react";
 import { type FormEvent, useState } from "react";
-import { ApiError, type Person, broadcast, deletePerson, listPeople, makePerson, resetPerson, setAdmin } from "../api";
+import { ApiError, type Person, broadcast, deletePerson, listPeopleFrom, makePerson, resetPerson, setAdmin } from "../api";
 import { useMe } from "../live/session";
 import { copy } from "../ui/clipboard";
 import { Dialog } from "../ui/Dialog";
@@ -39,12 +39,12 @@ function People() {
   const q = useDebounced(words, 200);
   const list = useInfiniteQuery({
     queryKey: ["people", q, "admin"],
-    queryFn: () => listPeople(q),
-    initialPageParam: null,
-    getNextPageParam: () => null,
+    queryFn: ({ pageParam }) => listPeopleFrom(q, pageParam),
+    initialPageParam: null as number | null,
+    getNextPageParam: (page) => page.next_cursor,
     staleTime: 0,
   });
-  const people = (list.data?.pages.flat() ?? []);
+  const people = list.data?.pages.flatMap((page) => page.people) ?? [];
   const reload = () => void cache.invalidateQueries({ queryKey: ["people"] });
   const [adding, setAdding] = useState(false);
   const [link, setLink] = useState<string | null>(null);
@@ -109,6 +109,11 @@ function People() {
               </li>
             ))}
           </ul>
+          {list.hasNextPage && (
+            <button type="button" className="b" aria-disabled={list.isFetchingNextPage} onClick={() => !list.isFetchingNextPage && void list.fetchNextPage()}>
+              {t.admin.morePeople}
+            </button>
+          )}
         </section>
         <Announce />
         <History />

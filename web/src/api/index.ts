@@ -110,6 +110,11 @@ export function picture(document: number, page: number, width: number, version: 
 
 export const listPeople = (q: string) =>
   ask(api.GET("/users", { params: { query: { q: q || undefined, limit: 50 } } })) as Promise<T.Person[]>;
+export async function listPeopleFrom(q: string, cursor: number | null): Promise<{ people: T.Person[]; next_cursor: number | null }> {
+  const asked = api.GET("/users", { params: { query: { q: q || undefined, limit: 50, cursor } } });
+  const people = (await ask(asked)) as T.Person[];
+  return { people, next_cursor: Number((await asked).response.headers.get("X-Next-Cursor")) || null };
+}
 export const readPerson = (user_id: number) =>
   ask(api.GET("/users/{user_id}", { params: { path: { user_id } } })) as Promise<T.Person>;
 export const listConversations = (cursor: string | null) =>

@@ -298,9 +298,15 @@ export function PictureGrid(rows: Rows) {
 }
 
 const PictureCell = memo(function PictureCell({ document, rows, mine }: OneProps) {
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === " ") rows.look(document);
+    else if (event.key === "Delete" && mine) rows.remove([document]);
+    else return;
+    event.preventDefault();
+  };
   return (
     <li>
-      <Link href={`/documents/${document.id}`} data-row={document.id}>
+      <Link href={`/documents/${document.id}`} data-row={document.id} onKeyDown={onKeyDown}>
         <span className={s.picture}>{document.thumbnail && <Picture className="paper" src={picture(document.id, 1, 240, document.sha256)} alt="" lazy />}</span>
         <b className="cut">{document.filename}</b>
         <small className="num">

@@ -1,5 +1,6 @@
 // What I wrote and the server has not acknowledged, and what I have not sent yet. Kept by user, so that a crash or a
 // closed tab loses nothing; every entry has its own client_id, so that nothing is stored twice.
+import { keep, recall, recallAll } from "../ui/storage";
 import { createStore } from "../ui/store";
 import { type Frame, request } from "./socket";
 
@@ -27,7 +28,7 @@ const draftsKey = () => `pagewire.${userId}.draft.`;
 
 function read(): Outgoing[] {
   try {
-    return JSON.parse(localStorage.getItem(outboxKey()) ?? "[]") as Outgoing[];
+    return JSON.parse(recall(outboxKey()) ?? "[]") as Outgoing[];
   } catch {
     return [];
   }
@@ -36,25 +37,17 @@ function read(): Outgoing[] {
 /** Change what all tabs share, then what this one shows. */
 function change(by: (entries: Outgoing[]) => Outgoing[]): void {
   const entries = by(read());
-  try {
-    localStorage.setItem(outboxKey(), JSON.stringify(entries));
-  } catch {
-    // full, or refused: it is kept in memory alone
-  }
+  keep(outboxKey(), entries.length ? JSON.stringify(entries) : null);
   outbox.set(entries);
 }
 
 /** Whose outbox this is from now on. */
 export function openOutbox(user: number, whenSent: (entry: Outgoing, ack: Frame) => void): void {
   userId = user;
+  underWay.clear(); // of an earlier connection, which answers no more
   onSent = whenSent;
   outbox.set(read());
-  const kept: Record<string, string> = {};
-  for (let index = 0; index < localStorage.length; index++) {
-    const key = localStorage.key(index)!;
-    if (key.startsWith(draftsKey())) kept[key.slice(draftsKey().length)] = localStorage.getItem(key) ?? "";
-  }
-  drafts.set(kept);
+  drafts.set(recallAll(draftsKey()));
 }
 
 /** Send what waits; *again* also what was refused. */
@@ -110,12 +103,7 @@ export function arrived(client_id: string | null | undefined): void {
 /** *place* is a conversation (a user's id) or a document ("d7"). */
 export function keepDraft(place: string, text: string): void {
   drafts.set(({ [place]: _, ...others }) => (text ? { ...others, [place]: text } : others));
-  try {
-    if (text) localStorage.setItem(draftsKey() + place, text);
-    else localStorage.removeItem(draftsKey() + place);
-  } catch {
-    // kept in memory alone
-  }
+  keep(draftsKey() + place, text || null);
 }
 
 window.addEventListener("storage", ({ key, newValue }) => {

@@ -1,17 +1,21 @@
 // Who is signed in, from one question at the start; and what begins and ends with it.
 import { type Boot, type Me, boot, onSignedOut } from "../api";
+import { keep } from "../ui/storage";
 import { createStore } from "../ui/store";
 import { type Thread, followAs, insert, queries, reloadEverything, takeEvent, takeOther, unread } from "./cache";
 import { announce } from "./notify";
 import { arrived, openOutbox, sendWaiting } from "./outbox";
 import { close, open } from "./socket";
-import { limitUploads } from "./uploads";
+import { dropUploads, limitUploads } from "./uploads";
 
 export type Session =
   | { state: "loading" }
   | { state: "unreachable" }
   | { state: "out"; boot: Boot }
   | { state: "in"; me: Me; boot: Boot; expired: boolean };
+
+/** Who was signed in here last; tells the other tabs of somebody else. */
+export const USER = "pagewire.user";
 
 export const session = createStore<Session>({ state: "loading" });
 
@@ -31,10 +35,8 @@ export function enter(answer: Boot): void {
     return;
   }
   const me = answer.user;
-  if (was.state === "in" && was.me.id !== me.id) {
-    close(true);
-    queries.clear();
-  }
+  if (was.state === "in" && was.me.id !== me.id) return makeWay();
+  keep(USER, String(me.id));
   limitUploads(answer.installation.max_upload_mb);
   unread.set(answer.unread.messages);
   followAs(me.id, announce);
@@ -57,12 +59,13 @@ export function enter(answer: Boot): void {
     });
   });
   session.set({ state: "in", me, boot: answer, expired: false });
-  open(answer.seq, {
+  open(me.id, answer.seq, {
     onEvent: takeEvent,
     onOther: takeOther,
     onReload: reloadEverything,
     onReady: sendWaiting,
     onSignedOut: expire,
+    onSomebodyElse: makeWay,
   });
   if (was.state === "in" && was.expired) reloadEverything();
 }
@@ -73,10 +76,31 @@ export function expire(): void {
 }
 
 export function leave(): void {
+  keep(USER, null);
+  makeWay();
+}
+
+/** This browser is somebody else's now: nothing of the one before stays in memory, or is sent any more. */
+function makeWay(): void {
   close(true);
+  dropUploads();
   queries.clear();
   location.assign("/app/");
 }
+
+/** Out of the browser's memory by Back or Forward; or somebody signed in in another tab. */
+async function lookAgain(): Promise<void> {
+  const now = session.get();
+  if (now.state !== "in") return begin();
+  const answer = await boot().catch(() => null); // without an answer, the socket will tell
+  if (answer && answer.user?.id !== now.me.id) makeWay();
+}
+
+window.addEventListener("pageshow", ({ persisted }) => persisted && void lookAgain());
+window.addEventListener("storage", ({ key, newValue }) => {
+  const now = session.get();
+  if (key === USER && newValue !== null && now.state === "in" && newValue !== String(now.me.id)) makeWay();
+});
 
 export function changeSelf(me: Me): void {
   session.set((was) => (was.state === "in" ? { ...was, me } : was));

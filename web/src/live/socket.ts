@@ -16,6 +16,7 @@ interface Handlers {
   onReload: () => void; // what was missed cannot be replayed
   onReady: () => void;
   onSignedOut: () => void;
+  onSomebodyElse: () => void; // another account has the cookie by now
 }
 
 export interface Connection {
@@ -30,6 +31,7 @@ const PONG_MS = 8_000;
 export const connection = createStore<Connection>({ on: false, since: Date.now(), retryAt: null });
 
 let handlers: Handlers | null = null;
+let userId: number | undefined;
 let socket: WebSocket | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let pulse: ReturnType<typeof setTimeout> | undefined;
@@ -67,6 +69,7 @@ function settle(frame: Frame): void {
 }
 
 function take(frame: Frame): void {
+  if (frame.type === "ready" && frame["user_id"] !== userId) return handlers?.onSomebodyElse();
   if ("epoch" in frame) epoch = frame["epoch"] as string;
   if ("prev" in frame) {
     if (lastSeq === undefined || frame["seq"] <= lastSeq) return;
@@ -138,9 +141,10 @@ function connect(): void {
   mine.onclose = ({ code, reason }) => drop(mine, code, reason);
 }
 
-/** Begin after event *seq*; null starts from what `ready` says. */
-export function open(from: number | null, by: Handlers): void {
+/** Begin after event *seq* of *user*; null starts from what `ready` says. */
+export function open(user: number, from: number | null, by: Handlers): void {
   handlers = by;
+  userId = user;
   isOver = false;
   lastSeq ??= from ?? undefined;
   connect();

@@ -60,6 +60,13 @@ export function dismiss(key: string): void {
   startNext();
 }
 
+/** None of them is sent any more. */
+export function dropUploads(): void {
+  uploads.set([]);
+  for (const request of requests.values()) request.abort();
+  requests.clear();
+}
+
 export function addFiles(files: Iterable<File>): void {
   const added = Array.from(files, (file): Upload => ({ key: crypto.getRandomValues(new Uint32Array(4)).join("-"), file, state: "waiting", sent: 0 }));
   if (!added.length) return;
@@ -67,7 +74,13 @@ export function addFiles(files: Iterable<File>): void {
   for (const upload of added) void check(upload);
 }
 
-/** Refuse before a byte is sent; ask about the same bytes where the browser can hash. */
+async function hash(file: File): Promise<string> {
+  if (!crypto.subtle) return (await import("./sha256")).sha256(file); // over plain http
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Refuse before a byte is sent; ask about bytes that are here already. */
 async function check(upload: Upload): Promise<void> {
   const { file, key } = upload;
   if (file.size > limitMegabytes * 1024 * 1024) return update(key, { state: "refused", why: "too_large" });
@@ -77,9 +90,8 @@ async function check(upload: Upload): Promise<void> {
     if (!new TextDecoder("latin1").decode(head).includes("%PDF-")) {
       return update(key, { state: "refused", why: "not_pdf" });
     }
-    if (crypto.subtle && file.size <= HASHED_BYTES) {
-      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-      const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    if (file.size <= HASHED_BYTES) {
+      const hex = await hash(file);
       const [same] = (await findSame(hex).catch(() => ({ documents: [] }))).documents;
       if (same && (same as { sha256?: string }).sha256 !== undefined ? (same as { sha256?: string }).sha256 === hex : same) {
         return update(key, { state: "twin", twin: same!.id });

@@ -15,6 +15,7 @@ import { useKeys } from "../ui/keys";
 import { Empty, Failed, Loading, useDebounced, useScreenName, useWide } from "../ui/parts";
 import { preferences, setPreference } from "../ui/preferences";
 import { printPicture } from "../ui/print";
+import { keep, recall } from "../ui/storage";
 import { tell } from "../ui/toasts";
 import { t } from "../ui/words";
 import { Pill } from "./Pill";
@@ -65,7 +66,7 @@ export default function Reading() {
 }
 
 function keptPage(user: number, id: number): number {
-  return Number(localStorage.getItem(`pagewire.${user}.page.${id}`) ?? 1) || 1;
+  return Number(recall(`pagewire.${user}.page.${id}`) ?? 1) || 1;
 }
 
 function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[] }) {
@@ -131,7 +132,7 @@ function Open({ document, sizes }: { document: DocumentDetails; sizes: PageSize[
   const write = useOwnAddress();
   useEffect(() => {
     const timer = setTimeout(() => write(place), 200);
-    localStorage.setItem(`pagewire.${me.id}.page.${id}`, String(page));
+    keep(`pagewire.${me.id}.page.${id}`, String(page));
     return () => clearTimeout(timer);
   }, [place, write, me.id, id, page]);
   const count = sizes.length;

@@ -3,14 +3,16 @@ import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-qu
 import { ArrowRight, ChevronDown, CornerDownRight, Search as SearchIcon, SearchX, X } from "lucide-react";
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { type Found, type SearchFilter, type Totals, findInDocument, listDocuments, listPages, listPeople, picture, search } from "../api";
+import { type Found, type SearchFilter, type Totals, findInDocument, listDocuments, listPages, listPeople, picture, readDocument, readPerson, search } from "../api";
 import { useMe } from "../live/session";
 import { useOwnAddress, useTyped } from "../ui/address";
 import { Face } from "../ui/Face";
+import { FindMenu } from "../ui/FindMenu";
 import { Menu } from "../ui/Menu";
 import { Picture } from "../ui/Picture";
 import { when } from "../ui/format";
 import { Empty, Failed, Loading, MoreWhenSeen, Snippet, useDebounced, useKeptScroll, useScreenName, useWide } from "../ui/parts";
+import { keep, recall } from "../ui/storage";
 import { t } from "../ui/words";
 import s from "./search.module.css";
 
@@ -37,14 +39,11 @@ export default function Search() {
   const found = useFound(type ? { ...everything, type } : everything);
   const totals = useFound(everything).data?.pages[0]?.totals; // kept from before a kind was chosen
   const results = useMemo(() => (q ? (found.data?.pages.flatMap((page) => page.results) ?? []) : []), [found.data, q]);
-  const [at, setAt] = useState(() => Number(sessionStorage.getItem(`at ${location.search}`)) || 0);
+  const [at, setAt] = useState(() => Number(recall(`at ${location.search}`, "sessionStorage")) || 0);
   const current = results[Math.min(at, results.length - 1)];
-  useEffect(() => sessionStorage.setItem(`at ${location.search}`, String(at)), [at]);
-  const people = useQuery({ queryKey: ["people", ""], queryFn: () => listPeople("") });
-  const documents = useQuery({
-    queryKey: ["picker", ""],
-    queryFn: ({ signal }) => listDocuments({ show: "all", sort: "created_at", order: "desc", q: "" }, null, signal),
-  });
+  useEffect(() => keep(`at ${location.search}`, String(at), "sessionStorage"), [at]);
+  const who = useQuery({ queryKey: ["person", person], queryFn: () => readPerson(person!), enabled: person !== undefined, retry: false });
+  const which = useQuery({ queryKey: ["document", document], queryFn: () => readDocument(document!), enabled: document !== undefined, retry: false });
   const list = useKeptScroll<HTMLOListElement>(`search ${q} ${type} ${person} ${document} ${newest}`, found.isSuccess && q !== "");
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus({ preventScroll: true }), []);
@@ -61,8 +60,6 @@ export default function Search() {
     else return;
     event.preventDefault();
   };
-  const who = people.data?.find(({ id }) => id === person);
-  const which = documents.data?.documents.find(({ id }) => id === document);
   const indexing = found.data?.pages[0]?.indexing;
   return (
     <main className={`${s.hunt}${current && wide ? "" : ` ${s.alone}`}`}>
@@ -97,29 +94,28 @@ export default function Search() {
           ))}
           <span className="grow" />
           {type !== "page" && (
-            <Menu
+            <FindMenu
               label={t.search.who}
-              className="b b-0 b-s"
-              chosen={String(person ?? 0)}
-              choices={[{ key: "0", label: t.search.anyone, act: () => change({ from: "" }) }, ...(people.data ?? []).map(({ id, name }) => ({ key: String(id), label: name, act: () => change({ from: String(id) }) }))]}
-            >
-              {who?.name ?? t.search.anyone}
-              <ChevronDown className="i i-s" />
-            </Menu>
+              shown={person ? (who.data?.name ?? (who.isError ? t.notFound : "…")) : t.search.anyone}
+              any={t.search.anyone}
+              find={t.search.findPerson}
+              chosen={person ?? 0}
+              choose={(id) => change({ from: id ? String(id) : "" })}
+              list={listPeople}
+              none={t.share.nobody}
+            />
           )}
           {type !== "message" && (
-            <Menu
+            <FindMenu
               label={t.search.which}
-              className="b b-0 b-s"
-              chosen={String(document ?? 0)}
-              choices={[
-                { key: "0", label: t.search.anyDocument, act: () => change({ in: "" }) },
-                ...(documents.data?.documents.slice(0, 40) ?? []).map(({ id, filename }) => ({ key: String(id), label: filename, act: () => change({ in: String(id) }) })),
-              ]}
-            >
-              <span className={`cut ${s.short}`}>{which?.filename ?? t.search.anyDocument}</span>
-              <ChevronDown className="i i-s" />
-            </Menu>
+              shown={document ? (which.data?.filename ?? (which.isError ? t.notFound : "…")) : t.search.anyDocument}
+              any={t.search.anyDocument}
+              find={t.library.byName}
+              chosen={document ?? 0}
+              choose={(id) => change({ in: id ? String(id) : "" })}
+              list={listNames}
+              none={t.library.noneNamed}
+            />
           )}
           <Menu
             label={t.search.order}
@@ -167,6 +163,11 @@ export default function Search() {
       {wide && current && <Preview result={current} q={q} />}
     </main>
   );
+}
+
+async function listNames(q: string, signal: AbortSignal) {
+  const { documents } = await listDocuments({ show: "all", sort: "created_at", order: "desc", q }, null, signal);
+  return documents.map(({ id, filename }) => ({ id, name: filename }));
 }
 
 function useFound(filter: SearchFilter) {

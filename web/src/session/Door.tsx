@@ -20,27 +20,29 @@ interface Props {
   boot: Boot;
   email?: string; // of the person whose session ended
   over?: boolean; // the page is kept under it
+  onSubmit?: () => void;
 }
 
 const MIN_CHARACTERS = 8;
 const MAX_BYTES = 72;
 
-export function Door({ boot: known, email: expected, over }: Props) {
+export default function Door({ boot: known, email: expected, over, onSubmit }: Props) {
   const { installation } = known;
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   const [way, setWay] = useState<Way>(installation.first_run ? "new" : over ? "in" : (LINKS[location.pathname] ?? "in"));
   const [email, setEmail] = useState(expected ?? "");
+  const [isChosen, setChosen] = useState(false); // a password, by a link
   useScreenName(way === "new" ? (installation.first_run ? t.door.first : t.door.make) : t.door.signIn);
   const first = installation.first_run ? "new" : "in";
   useBackCloses(() => setWay(first), way !== first && !isLink(way));
   const shared = { email, setEmail, installation: known.installation, go: setWay };
   return (
     <div className={s.door}>
-      <main>
-        {way === "in" && <SignIn {...shared} expired={over === true} />}
+      <main onSubmit={onSubmit}>
+        {way === "in" && <SignIn {...shared} lead={over ? t.door.expired : isChosen ? t.door.chosen : location.host} isNew={isChosen} />}
         {way === "new" && <Register {...shared} />}
         {way === "forgot" && <Forgot {...shared} />}
-        {way === "reset" && <Reset {...shared} token={token ?? ""} />}
+        {way === "reset" && <Reset {...shared} token={token ?? ""} chosen={() => setChosen(true)} />}
         {way === "confirm" && <Confirm token={token ?? ""} />}
       </main>
       <Scene />
@@ -132,7 +134,7 @@ function Field({ id, label, value, change, type = "text", complete, note = "", b
   );
 }
 
-function SignIn({ email, setEmail, installation, go, expired }: FormProps & { expired: boolean }) {
+function SignIn({ email, setEmail, installation, go, lead, isNew }: FormProps & { lead: string; isNew: boolean }) {
   const [password, setPassword] = useState("");
   const [keep, setKeep] = useState(true);
   const [error, setError] = useState("");
@@ -146,7 +148,9 @@ function SignIn({ email, setEmail, installation, go, expired }: FormProps & { ex
     setBusy(true);
     try {
       await signIn({ email, password, keep });
-      enter(await boot());
+      const answer = await boot();
+      if (answer.user) enter(answer);
+      else setError(t.door.noCookies);
     } catch (failure) {
       if (failure instanceof ApiError && failure.status === 429) setWait(failure.retryAfter ?? 30);
       setError(failure instanceof ApiError && [401, 422].includes(failure.status) ? t.door.wrong : sayError(failure));
@@ -154,7 +158,7 @@ function SignIn({ email, setEmail, installation, go, expired }: FormProps & { ex
     setBusy(false);
   };
   return (
-    <Frame title={t.door.welcome} lead={expired ? t.door.expired : location.host} onSubmit={(event) => void submit(event)}>
+    <Frame title={isNew ? t.door.signIn : t.door.welcome} lead={lead} onSubmit={(event) => void submit(event)}>
       <Field id="email" label={t.email} type="email" complete="username" value={email} change={setEmail} focus={!isKnown} />
       <Field
         id="password"
@@ -231,7 +235,9 @@ function Register({ email, setEmail, installation, go }: FormProps) {
     setBusy(true);
     try {
       await register({ name: name.trim(), email, password, ...(code ? { setup_code: code.trim() } : {}) });
-      enter(await boot());
+      const answer = await boot();
+      if (answer.user) enter(answer);
+      else setProblems({ password: t.door.noCookies });
     } catch (error) {
       const said: Record<string, string> = {};
       if (error instanceof ApiError && error.problems.length) {
@@ -313,7 +319,7 @@ function Forgot({ email, setEmail, go }: FormProps) {
   );
 }
 
-function Reset({ go, token }: FormProps & { token: string }) {
+function Reset({ go, token, chosen }: FormProps & { token: string; chosen: () => void }) {
   const [password, setPassword] = useState("");
   const [error, setError] = useState("");
   const judged = passwordNote(password);
@@ -324,6 +330,7 @@ function Reset({ go, token }: FormProps & { token: string }) {
       await resetPassword(token, password);
       history.replaceState(null, "", "/app/");
       void begin();
+      chosen();
       go("in");
     } catch (failure) {
       setError(sayError(failure));

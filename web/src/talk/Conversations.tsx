@@ -8,6 +8,7 @@ import { typing } from "../live/cache";
 import { useConversations } from "../live/conversations";
 import { drafts, outbox } from "../live/outbox";
 import { useMe } from "../live/session";
+import { Alone } from "../ui/Alone";
 import { Face, usePresence } from "../ui/Face";
 import { when } from "../ui/format";
 import { Failed, Loading, MoreWhenSeen, useDebounced } from "../ui/parts";
@@ -53,7 +54,7 @@ export function Conversations({ open }: { open: number | null }) {
       </label>
       {list.isPending && <Loading what={t.loading} />}
       {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
-      {!asked && list.isSuccess && all.length === 0 && <p className={`small muted ${s.say}`}>{t.talk.none}</p>}
+      {!asked && list.isSuccess && all.length === 0 && people.data?.length !== 0 && <p className={`small muted ${s.say}`}>{t.talk.none}</p>}
       <ol>
         {seeking
           ? people.data?.map((person) => (
@@ -65,7 +66,7 @@ export function Conversations({ open }: { open: number | null }) {
               <Row key={conversation.user.id} conversation={conversation} current={conversation.user.id === open} />
             ))}
         {seeking && people.isSuccess && people.data.length === 0 && (
-          <li className={`small muted ${s.say}`}>{asked ? t.share.nobody(asked) : t.talk.alone}</li>
+          <li className={`small muted ${s.say}`}>{asked ? t.share.nobody(asked) : <Alone />}</li>
         )}
         {!seeking && list.hasNextPage && (
           <li>

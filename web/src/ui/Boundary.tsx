@@ -7,26 +7,48 @@ interface Props {
   children: ReactNode;
 }
 
+interface State {
+  place: string;
+  failed: boolean;
+  unanswered: boolean; // nor does the server say anything
+}
+
 /** A screen that fails says so, and leaves the rest as it is. */
-export class Boundary extends Component<Props, { failedAt: string | null }> {
-  override state = { failedAt: null };
+export class Boundary extends Component<Props, State> {
+  override state: State = { place: this.props.place, failed: false, unanswered: false };
+
+  static getDerivedStateFromProps({ place }: Props, was: State) {
+    return place === was.place ? null : { place, failed: false };
+  }
 
   static getDerivedStateFromError() {
-    return { failedAt: location.pathname };
+    return { failed: true };
+  }
+
+  override componentDidCatch() {
+    void this.ask(() => {});
+  }
+
+  /** A reload where nobody answers would leave nothing of the page. */
+  async ask(answered: () => void) {
+    try {
+      await fetch("/app/", { method: "HEAD", cache: "no-store" });
+      this.setState({ unanswered: false }, answered);
+    } catch {
+      this.setState({ unanswered: true });
+    }
   }
 
   override render() {
-    if (this.state.failedAt !== null && this.state.failedAt === `/app${this.props.place}`) {
-      return (
-        <main className="plain">
-          <Empty top title={t.wentWrong}>
-            <button type="button" className="b" onClick={() => location.reload()}>
-              {t.tryAgain}
-            </button>
-          </Empty>
-        </main>
-      );
-    }
-    return this.props.children;
+    if (!this.state.failed) return this.props.children;
+    return (
+      <main className="plain">
+        <Empty top title={this.state.unanswered ? t.noAnswer : t.wentWrong}>
+          <button type="button" className="b" onClick={() => void this.ask(() => location.reload())}>
+            {t.tryAgain}
+          </button>
+        </Empty>
+      </main>
+    );
   }
 }

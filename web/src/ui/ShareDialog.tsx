@@ -5,6 +5,7 @@ import { useState } from "react";
 import { type Document, type DocumentDetails, listPeople, listShares, unshare } from "../api";
 import { send } from "../live/outbox";
 import { useMe } from "../live/session";
+import { Alone } from "./Alone";
 import { Dialog } from "./Dialog";
 import { Face } from "./Face";
 import { names } from "./format";
@@ -91,7 +92,7 @@ export function ShareDialog({ documents, page, match, onClose }: Props) {
         <ul className="people" aria-label={t.people}>
           {people.isPending && <li><Loading what={t.loading} /></li>}
           {people.isError && <li><Failed error={people.error} /></li>}
-          {people.data?.length === 0 && <li className="muted small">{asked ? t.share.nobody(asked) : t.share.alone}</li>}
+          {people.data?.length === 0 && <li className="muted small">{asked ? t.share.nobody(asked) : <Alone />}</li>}
           {people.data?.map(({ id, name, email }) => {
             const on = chosen.some((one) => one.id === id);
             const cannot = !mine && !mayRead(id);

@@ -16,7 +16,7 @@ export function number(value: number): string {
 
 export function bytes(size: number): string {
   const [value, unit] =
-    size < 1e6 ? [Math.max(1, Math.round(size / 1e3)), "kilobyte"] : size < 1e9 ? [size / 1e6, "megabyte"] : [size / 1e9, "gigabyte"];
+    size < 1e6 ? [size && Math.max(1, Math.round(size / 1e3)), "kilobyte"] : size < 1e9 ? [size / 1e6, "megabyte"] : [size / 1e9, "gigabyte"];
   return new Intl.NumberFormat(language(), {
     style: "unit",
     unit: unit as string,

@@ -2,6 +2,7 @@
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { ApiError, type SnippetPart } from "../api";
 import { nameScreen } from "../live/notify";
+import { keep, recall } from "./storage";
 import { t } from "./words";
 
 /** A sentence for an error, whatever it is. */
@@ -68,14 +69,14 @@ export function useScreenName(name: string | null): void {
 export function useKeptScroll<T extends HTMLElement>(key: string, ready: boolean) {
   const ref = useRef<T>(null);
   useLayoutEffect(() => {
-    if (ready && ref.current) ref.current.scrollTop = Number(sessionStorage.getItem(`scroll ${key}`) ?? 0);
+    if (ready && ref.current) ref.current.scrollTop = Number(recall(`scroll ${key}`, "sessionStorage") ?? 0);
   }, [key, ready]);
   useEffect(() => {
     const element = ref.current;
     if (!element || !ready) return;
-    const keep = () => sessionStorage.setItem(`scroll ${key}`, String(element.scrollTop));
-    element.addEventListener("scroll", keep, { passive: true });
-    return () => element.removeEventListener("scroll", keep);
+    const listen = () => keep(`scroll ${key}`, String(element.scrollTop), "sessionStorage");
+    element.addEventListener("scroll", listen, { passive: true });
+    return () => element.removeEventListener("scroll", listen);
   }, [key, ready]);
   return ref;
 }

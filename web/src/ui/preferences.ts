@@ -1,4 +1,5 @@
 // What this browser remembers about how I like it.
+import { keep, recall } from "./storage";
 import { createStore } from "./store";
 
 export interface Preferences {
@@ -26,7 +27,7 @@ const USUAL: Preferences = {
 
 function read(): Preferences {
   try {
-    return { ...USUAL, ...(JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Preferences>) };
+    return { ...USUAL, ...(JSON.parse(recall(KEY) ?? "{}") as Partial<Preferences>) };
   } catch {
     return USUAL;
   }
@@ -42,11 +43,7 @@ function showTheme(): void {
 
 export function setPreference<Name extends keyof Preferences>(name: Name, value: Preferences[Name]): void {
   preferences.set((all) => ({ ...all, [name]: value }));
-  try {
-    localStorage.setItem(KEY, JSON.stringify(preferences.get()));
-  } catch {
-    // private windows may refuse; it holds until the tab closes
-  }
+  keep(KEY, JSON.stringify(preferences.get()));
   showTheme();
 }
 

@@ -13,8 +13,14 @@ export function language(): string {
 export async function chooseLanguage(): Promise<void> {
   const wanted = preferences.get().language;
   const asked = wanted === "system" ? (navigator.languages ?? [navigator.language]) : [wanted];
-  const found = asked.map((tag) => tag.toLowerCase()).find((tag) => /^(en|de)\b/.test(tag)) ?? "en";
-  if (found.startsWith("de")) t = (await import("./de")).de;
+  let found = asked.map((tag) => tag.toLowerCase()).find((tag) => /^(en|de)\b/.test(tag)) ?? "en";
+  if (found.startsWith("de")) {
+    try {
+      t = (await import("./de")).de;
+    } catch {
+      found = "en"; // they did not come
+    }
+  }
   current = found;
   document.documentElement.lang = found.slice(0, 2);
   document.documentElement.dir = /^(ar|fa|he|ur)\b/.test(found) ? "rtl" : "ltr";
