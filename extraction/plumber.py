@@ -133,6 +133,7 @@ class Page:
     lacks_glyphs = False
     is_unmapped = False
     is_picture = False
+    has_files = False
     notes: ClassVar[list[Note]] = []
 
     def __init__(self, page: Any) -> None:

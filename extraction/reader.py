@@ -13,6 +13,7 @@ from typing import Protocol, Self
 from errors import BadPdfError, ExtractionLimitError, PagewireError
 from extraction import budget
 from extraction.notices import (
+    ATTACHMENTS,
     FONTS_MISSING,
     NO_TEXT,
     PAGE_UNREADABLE,
@@ -66,6 +67,8 @@ class Page(Protocol):
     def is_picture(self) -> bool: ...
     @property
     def notes(self) -> list[Note]: ...
+    @property
+    def has_files(self) -> bool: ...  # attached to it
     def close(self) -> None: ...
     def read_text(self) -> str: ...
     def read_words(self) -> list[tuple[str, Box]]: ...  # boxes from the corner
@@ -164,6 +167,8 @@ class Reader:
                 if self._char_count > self._most_chars:
                     raise ExtractionLimitError(too_much_text(self._most_chars))
                 self.notes += _clean_notes(page.notes[: MAX_NOTES - len(self.notes)])
+                if page.has_files:
+                    self.findings.append(Finding(ATTACHMENTS))
                 if page.is_unmapped or is_gibberish(text):
                     self.findings.append(Finding(TEXT_UNREADABLE, page_number))
                 elif page.is_picture:

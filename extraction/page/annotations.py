@@ -1,7 +1,7 @@
 """Form fields and notes of a page: what they show becomes part of it; what readers wrote in the margin is listed."""
 
 import ctypes
-from typing import Any
+from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
@@ -19,8 +19,15 @@ from extraction.page.native import (
 )
 from extraction.values import Note
 
-# Their words are part of the page: fields, and text that was typed or stamped on it
-_WORDED = frozenset({pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_STAMP})
+# Their words are part of the page: fields, and text that was typed, stamped or printed over it
+_WORDED = frozenset(
+    {
+        pdfium.FPDF_ANNOT_WIDGET,
+        pdfium.FPDF_ANNOT_FREETEXT,
+        pdfium.FPDF_ANNOT_STAMP,
+        pdfium.FPDF_ANNOT_WATERMARK,
+    }
+)
 _REMARKS = frozenset(
     {
         pdfium.FPDF_ANNOT_TEXT,
@@ -100,21 +107,33 @@ def _shows_words(page: Handle, index: int) -> bool:
         close_annotation(annotation)
 
 
-def read_notes(page: Any, page_number: int) -> list[Note]:
-    """Return the remarks of readers: sticky notes, and comments on what they marked."""
+class Remarks(NamedTuple):
+    """What the annotations of a page are, besides what they draw."""
+
+    notes: list[Note]  # of readers: sticky notes, and comments on what they marked
+    has_files: bool  # attached to the page
+    has_bare_text: bool  # typed notes for which the file has no appearance
+
+
+def read_remarks(page: Any, page_number: int) -> Remarks:
     held = handle_of(page)
-    count = count_annotations(held)
     notes: list[Note] = []
-    for index in range(min(count, MAXIMUM_ANNOTATIONS)):
+    has_files = has_bare_text = False
+    for index in range(min(count_annotations(held), MAXIMUM_ANNOTATIONS)):
         annotation = handle(get_annotation(held, index))
         if not annotation:
             continue
-        if get_annotation_kind(annotation) in _REMARKS and not has_annotation_key(annotation, b"StateModel"):
+        kind = get_annotation_kind(annotation)
+        if kind in _REMARKS and not has_annotation_key(annotation, b"StateModel"):
             text = _read_string(annotation, b"Contents")
             if text.strip():
                 notes.append(Note(page_number, _read_string(annotation, b"T"), text))
+        elif kind == pdfium.FPDF_ANNOT_FREETEXT:
+            has_bare_text = has_bare_text or not has_annotation_key(annotation, b"AP")
+        elif kind == pdfium.FPDF_ANNOT_FILEATTACHMENT:
+            has_files = True
         close_annotation(annotation)
-    return notes
+    return Remarks(notes, has_files, has_bare_text)
 
 
 def _read_string(annotation: Handle, key: bytes) -> str:

@@ -226,7 +226,7 @@ class PageObjects:
         """Return how many quarter turns, clockwise, most text objects have, and how many objects have others."""
         if not self.turned:
             return 0, 0
-        turns = Counter(self.turned.values())
-        turns[0] = self.text_count - len(self.turned)
+        turns = Counter({0: self.text_count - len(self.turned)})
+        turns.update(self.turned.values())
         turn, count = turns.most_common(1)[0]
         return turn, self.text_count - count

@@ -4,6 +4,7 @@ PDFium aborts its process when memory runs out and crashes when two threads shar
 text it returns is raw; the reader cleans it.
 """
 
+import contextlib
 import ctypes
 import io
 import math
@@ -17,7 +18,7 @@ import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from errors import BadPdfError, PasswordRequiredError
 from extraction.notices import REPAIRED
-from extraction.page.annotations import Forms, flatten, read_notes
+from extraction.page.annotations import Forms, Remarks, flatten, read_remarks
 from extraction.page.chars import read_cell_words
 from extraction.page.chunks import Token
 from extraction.page.directions import ArrangedText
@@ -28,10 +29,11 @@ from extraction.page.objects import PageObjects
 from extraction.page.repair import Repaired, repair
 from extraction.page.structure import read_structure
 from extraction.page.textpage import NoTextError
+from extraction.page.typed import draw_notes
 from extraction.page.wordboxes import read_tokens
 from extraction.page.words import read_words
 from extraction.page.xmp import read_xmp
-from extraction.values import Box, CellWord, Note, Point, open_file
+from extraction.values import Box, CellWord, Point, open_file
 
 MAXIMUM_PIXELS = 4_000_000  # of a picture
 MAXIMUM_PICTURE_SIDE = 16_000  # pixels; WebP has 14 bits for it
@@ -100,6 +102,7 @@ class Document:
             self._load_instead(self._structure.rewritten)
         self.page_count: int = max(0, pdfium.FPDF_GetPageCount(self._document))
         self._forms = Forms(self._document)
+        self._has_drawn_notes = False
 
     def _open(self, content: mmap.mmap) -> Any:
         for password, secret in _list_secrets(self._password):
@@ -186,10 +189,9 @@ class Document:
 
     def open_page(self, index: int) -> "Page | None":
         """Return the page, to be closed; None if PDFium cannot load it. *index* counts from 0."""
-        page = pdfium.FPDF_LoadPage(self._document, index)
+        page, remarks = self._load_page(index)
         if not page:
             return None
-        notes = read_notes(page, index + 1)
         drawn_count = max(0, pdfium.FPDFPage_CountObjects(page))
         if is_flattened := flatten(page, self._forms):
             pdfium.FPDF_ClosePage(page)
@@ -199,16 +201,44 @@ class Document:
         try:
             return Page(
                 page,
-                notes,
+                remarks,
                 added_from=drawn_count if is_flattened else None,
                 has_hidden_layers=self._has_hidden_layers,
             )
         except NoTextError:
             return None
 
+    def _load_page(self, index: int) -> tuple[Any, Remarks]:
+        """Return the page, None if PDFium cannot load it, and what is remarked on it."""
+        page = pdfium.FPDF_LoadPage(self._document, index)
+        remarks = read_remarks(page, index + 1) if page else Remarks([], has_files=False, has_bare_text=False)
+        if not remarks.has_bare_text or self._has_drawn_notes:
+            return page, remarks
+        self._has_drawn_notes = True
+        pdfium.FPDF_ClosePage(page)
+        self._draw_notes()
+        return pdfium.FPDF_LoadPage(self._document, index), remarks
+
+    def _draw_notes(self) -> None:
+        """Read the file with its typed notes drawn instead, if it can be."""
+        content = None
+        with contextlib.suppress(Exception):  # qpdf and damaged dictionaries raise anything
+            content = draw_notes(self._held[:], self._password)
+        if content is None:
+            return
+        held, document = self._held, self._document
+        self._document = self._load(content, None)
+        if not self._document:
+            self._held, self._document = held, document
+            return
+        self._forms.close()
+        pdfium.FPDF_CloseDocument(document)
+        self._password = None
+        self._forms = Forms(self._document)
+
     def render_page(self, index: int, width: int) -> Picture | None:
         """Return the page, at most *width* pixels wide and within the limits; None if it cannot be loaded."""
-        page = pdfium.FPDF_LoadPage(self._document, index)
+        page, _ = self._load_page(index)
         if not page:
             return None
         if pdfium.FPDFPage_GetAnnotCount(page) > 0:
@@ -229,7 +259,7 @@ class Page:
     """
 
     def __init__(
-        self, page: Any, notes: list[Note], *, added_from: int | None = None, has_hidden_layers: bool = False
+        self, page: Any, remarks: Remarks, *, added_from: int | None = None, has_hidden_layers: bool = False
     ) -> None:
         """Raise NoTextError, the page closed, if PDFium cannot make its text.
 
@@ -244,7 +274,8 @@ class Page:
         self._shown = self._display((shown.left, shown.bottom, shown.right, shown.top))
         left, top, _, _ = self._shown
         self.corner: Point = (bounded(left), bounded(top))
-        self.notes = notes
+        self.notes = remarks.notes
+        self.has_files = remarks.has_files
         self._objects = PageObjects(
             page, self._to_display, self._shown, added_from=added_from, has_hidden_layers=has_hidden_layers
         )

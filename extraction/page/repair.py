@@ -17,6 +17,8 @@ _CATALOG = re.compile(rb"(\d+)\s+(\d+)\s+obj\b(?:(?!endobj).)*?/Type\s*/Catalog\
 _PAGE = re.compile(rb"(\d+)\s+(\d+)\s+obj\b(?:(?!endobj).)*?/Type\s*/Page\b", re.DOTALL)
 _LOCK = re.compile(rb"(\d+)\s+(\d+)\s+obj\b(?:(?!endobj).)*?/Filter\s*/Standard\b(?:(?!endobj).)*", re.DOTALL)
 _NEW_LOCK = re.compile(rb"/R\s+[56]\b")  # which needs nothing of the trailer
+_IS_LOCKED = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R\b|<<)")
+_ID = re.compile(rb"/ID\s*\[\s*(<[0-9A-Fa-f\s]*>)")
 _OBJECT = re.compile(rb"(\d+)\s+\d+\s+obj\b")
 _PACKED = re.compile(rb"obj\b((?:(?!\bobj\b).){0,300}?/ObjStm\b.{0,300}?)\bstream\r?\n", re.DOTALL)
 _COUNT, _FIRST = re.compile(rb"/N\s+(\d+)"), re.compile(rb"/First\s+(\d+)")
@@ -33,7 +35,8 @@ def repair(content: bytes, password: str | None, *, thoroughly: bool = True) -> 
     Raises:
         PasswordRequiredError: if *password* does not open it.
     """
-    for attempt in _list_attempts(content) if thoroughly else [content + _END]:
+    lock = _find_lock(content) if thoroughly else None
+    for attempt in _list_attempts(content, lock) if thoroughly else [content + _END]:
         try:
             with pikepdf.open(
                 io.BytesIO(attempt), password=password or "", inherit_page_attributes=False, suppress_warnings=True
@@ -42,6 +45,8 @@ def repair(content: bytes, password: str | None, *, thoroughly: bool = True) -> 
                     pdf.trailer.Size = 1  # qpdf writes the true one where there is any
                     return Repaired(save(pdf), pdf.is_encrypted)
         except pikepdf.PasswordError as error:
+            if lock and not _NEW_LOCK.search(lock[0]) and not _ID.search(content):
+                return None  # the key is lost with the trailer
             raise PasswordRequiredError from error
         except MemoryError:
             raise
@@ -50,18 +55,21 @@ def repair(content: bytes, password: str | None, *, thoroughly: bool = True) -> 
     return None
 
 
-def _list_attempts(content: bytes) -> Iterator[bytes]:
+def _find_lock(content: bytes) -> re.Match[bytes] | None:
+    """Return what encrypts the file, if no trailer says so."""
+    return _LOCK.search(content) if b"/Standard" in content and not _IS_LOCKED.search(content) else None
+
+
+def _list_attempts(content: bytes, lock: re.Match[bytes] | None) -> Iterator[bytes]:
     """Yield the file with an end, with the trailer that it lacks, and with a list of the pages that are left."""
     content += _END
-    lock = _LOCK.search(content) if b"/Standard" in content and b"/Encrypt" not in content else None
     if lock is None:
         yield content
-    elif not _NEW_LOCK.search(lock[0]):
-        return
     content = b"".join(_unpack(content))
     trailer = b"\ntrailer\n<</Root %d %d R"
     if lock:
-        trailer += b" /ID [<00> <00>] /Encrypt %s %s R" % lock.groups()
+        name = (_ID.findall(content) or [b"<>"])[-1]
+        trailer += b" /ID [%s %s] /Encrypt %s %s R" % (name, name, *lock.groups())
     trailer += b">>\nstartxref\n0\n%%%%EOF\n"
     catalogs = _CATALOG.findall(content)
     if catalogs:

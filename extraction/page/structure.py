@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pikepdf
 
 from extraction.notices import ATTACHMENTS, XFA_FORM
-from extraction.page.boxes import draw_boxes
+from extraction.page.boxes import draw_boxes, has_places
 from extraction.page.layers import find_hidden, hide
 
 MAXIMUM_DEPTH = 100  # of a page tree
@@ -74,11 +74,18 @@ def _try(work: Any) -> Any:
 
 def _list_warnings(pdf: pikepdf.Pdf) -> Iterator[str]:
     catalog = pdf.Root
-    if "/Collection" in catalog or "/EmbeddedFiles" in catalog.get("/Names", {}):
+    if _has_files(catalog):
         yield ATTACHMENTS
     form: Any = catalog.get("/AcroForm", {})
-    if "/XFA" in form and (catalog.get("/NeedsRendering", False) or not len(form.get("/Fields", ()))):
+    if "/XFA" in form and (catalog.get("/NeedsRendering", False) or not has_places(form)):
         yield XFA_FORM
+
+
+def _has_files(catalog: pikepdf.Object) -> bool:
+    names: Any = catalog.get("/Names", {})
+    files: Any = names.get("/EmbeddedFiles", {})
+    lists = (files.get("/Names", None), files.get("/Kids", None), catalog.get("/AF", None))
+    return "/Collection" in catalog or any(isinstance(held, pikepdf.Array) and len(held) > 0 for held in lists)
 
 
 def is_tree(pdf: pikepdf.Pdf) -> bool:

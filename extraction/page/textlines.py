@@ -11,6 +11,7 @@ from itertools import pairwise, repeat
 
 from extraction.page.geometry import Matrix, surround, transform_boxes
 from extraction.page.hyphens import HYPHEN_MARKS
+from extraction.page.native import get_text_object
 from extraction.page.textpage import TextPage
 from extraction.values import Box
 
@@ -162,8 +163,12 @@ def _break(reader: LineReader, line: Line) -> list[Line]:
 
 
 def _part_figures(reader: LineReader, word: Span) -> Iterator[Span]:
-    """Part a word at figures above or below each other: numbers are not written downwards, as other signs may be."""
+    """Part a word at figures above or below each other: numbers are not written downwards, as other signs may be.
+
+    What is drawn as one is turned.
+    """
     start, stop = word
+    handle = reader.text.handle
     boxes = reader.read_boxes(range(start, stop))
     for place, (before, after) in enumerate(pairwise(boxes), start=word[0] + 1):
         shared = min(before[3], after[3]) - max(before[1], after[1])
@@ -172,6 +177,7 @@ def _part_figures(reader: LineReader, word: Span) -> Iterator[Span]:
             is_stacked
             and shared < SHARED_HEIGHT * (after[3] - after[1])
             and _FIGURE.search(reader.text.string, place - 1, place + 1)
+            and get_text_object(handle, place - 1) != get_text_object(handle, place)
         ):
             yield start, place
             start = place

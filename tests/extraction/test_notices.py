@@ -1,11 +1,12 @@
 """Notices: warnings with their pages, what a damaged file became, what the file says about itself."""
 
 import io
+from typing import Any
 
 import pytest
 from pikepdf import Array, Dictionary, Encryption, Name, ObjectStreamMode, Pdf, Stream
 
-from errors import BadPdfError
+from errors import BadPdfError, PasswordRequiredError
 from extraction.notices import Finding, to_warnings
 from support.engines import FileReader
 from support.pdfs import CATALOG, FONT, HELLO, PAGES, SCAN, map_letters, stream, write_page, write_pages, write_pdf
@@ -123,6 +124,20 @@ def test_an_encrypted_file_that_is_cut_off_opens_with_its_password(reader: FileR
         reader.extract(old[: old.rindex(b"xref\n0")])
 
 
+@pytest.mark.parametrize("revision", [2, 3, 4])
+def test_an_older_encrypted_file_opens_if_what_is_left_tells_its_identity(reader: FileReader, revision: int) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        lock = Encryption(owner="b", user="a", R=revision, aes=revision == 4, metadata=False)  # type: ignore[arg-type]
+        whole = save(pdf, encryption=lock)
+    cut_off = whole[: whole.rindex(b"/Encrypt") + 9]
+
+    extraction = reader.extract(cut_off, password="a")
+
+    assert (extraction.pages[0].text, extraction.encrypted) == ("Hello", True)
+    with pytest.raises(PasswordRequiredError):
+        reader.extract(cut_off, password="c")
+
+
 def test_a_damaged_file_tells_what_else_it_holds(reader: FileReader) -> None:
     with Pdf.open(io.BytesIO(write_with_xmp(XMP.encode()))) as pdf:
         pdf.Root.Collection = Dictionary(Type=Name.Collection)
@@ -194,6 +209,27 @@ def test_attached_files_are_told(reader: FileReader) -> None:
         assert reader.list_warnings(save(pdf)) == [("attachments", [])]
 
 
+@pytest.mark.parametrize("kind", ["associated", "on a page"])
+def test_files_that_are_attached_otherwise_are_told(reader: FileReader, kind: str) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        held = Stream(pdf, b"1,2", Type=Name.EmbeddedFile)
+        about = pdf.make_indirect(Dictionary(Type=Name.Filespec, F="a.csv", EF=Dictionary(F=held)))
+        if kind == "associated":
+            pdf.Root.AF = Array([about])
+        else:
+            pin = Dictionary(Type=Name.Annot, Subtype=Name.FileAttachment, Rect=[72, 72, 92, 92], FS=about)
+            pdf.pages[0].Annots = Array([pin])
+
+        assert reader.list_warnings(save(pdf)) == [("attachments", [])]
+
+
+def test_an_empty_list_of_files_is_not_told(reader: FileReader) -> None:
+    catalog = CATALOG.replace(b">>", b" /Names <</EmbeddedFiles <</Names []>>>>>>")
+    page = b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources <<%s>>>>" % FONT
+
+    assert reader.list_warnings(write_pdf([catalog, PAGES, page, stream(HELLO)])) == []
+
+
 @pytest.mark.parametrize("rendering", [True, False])
 def test_an_xfa_form_is_told(reader: FileReader, rendering: bool) -> None:
     with Pdf.open(io.BytesIO(write_page(b"BT /F1 12 Tf 72 720 Td (Please wait...) Tj ET"))) as pdf:
@@ -202,6 +238,17 @@ def test_an_xfa_form_is_told(reader: FileReader, rendering: bool) -> None:
         form = save(pdf)
 
     assert reader.list_warnings(form) == [("xfa_form", [])]
+
+
+@pytest.mark.parametrize(("place", "told"), [({}, [("xfa_form", [])]), ({"Rect": [72, 72, 172, 92]}, [])])
+def test_an_xfa_form_with_fields_is_told_if_none_stands_on_a_page(
+    reader: FileReader, place: dict[str, Any], told: list[tuple[str, list[int]]]
+) -> None:
+    with Pdf.open(io.BytesIO(write_page(HELLO))) as pdf:
+        field = pdf.make_indirect(Dictionary(FT=Name.Tx, T="name", **place))
+        pdf.Root.AcroForm = Dictionary(Fields=Array([field]), XFA=Stream(pdf, b"<xdp:xdp xmlns:xdp='x'/>"))
+
+        assert reader.list_warnings(save(pdf)) == told
 
 
 # Metadata

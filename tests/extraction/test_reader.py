@@ -213,6 +213,20 @@ def test_a_turned_note_is_read_where_it_was_drawn(
     assert extraction.pages[0].text.split("\n") == [*above, *LINES, *below]
 
 
+@pytest.mark.parametrize("degrees", [90, 270])
+@pytest.mark.parametrize("note", ["arXiv:2101.00123v2 14 Jan 2021", "2021"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_figures_of_a_note_on_its_side_stay_together(
+    run: Run, engine: PdfEngine, save: Save, degrees: int, note: str, count: int
+) -> None:
+    upright = ["Most of the page", "is upright"][:count]
+    content = pdfs.write_turned(upright, 0, x=100, y=700) + b" " + pdfs.write_turned([note], degrees, x=40, y=400)
+
+    extraction = run(engine.extract(save(pdfs.write_page(content))))
+
+    assert sorted(extraction.pages[0].text.split("\n")) == sorted([*upright, note])
+
+
 def test_a_hit_in_a_turned_note_is_where_the_note_is(run: Run, engine: PdfEngine, save: Save) -> None:
     upright = pdfs.write_turned(["upright words first", "and more of them"], 0, x=100, y=700, by_word=True)
     content = upright + b" " + pdfs.write_turned(["one", "two needle", "three"], 270, x=400, y=500)

@@ -3,7 +3,7 @@
 import pytest
 
 from support.engines import FileReader
-from support.forms import LABELS, show, write_annotated, write_appearance, write_field, write_layers
+from support.forms import LABEL_TOPS, LABELS, show, write_annotated, write_appearance, write_field, write_layers
 from support.pdfs import write_grid, write_page
 
 # Fields
@@ -86,6 +86,58 @@ def test_a_ticked_box_without_an_appearance_is_drawn_and_read(reader: FileReader
     assert [reader.count_dark(file, (130, 792 - 656, 330, 792 - 634)) > 10 for file in files] == [True, False]
 
 
+CROSS = write_appearance(b"BT /F1 12 Tf 2 4 Td (X) Tj ET")
+
+
+def write_choice(*boxes: bytes) -> bytes:
+    """Return a form of round boxes beside the first labels, the second chosen; each box is what it says of itself."""
+    kids = [
+        b"<</Type /Annot /Subtype /Widget /F 4 /Rect [130 %d 148 %d] /Parent 10 0 R %s>>" % (y - 4, y + 14, box)
+        for y, box in zip(LABEL_TOPS, boxes, strict=False)
+    ]
+    field = b"<</FT /Btn /Ff 49152 /T (choice) /V /B /Kids [6 0 R 7 0 R]>>"
+    others = [CROSS, write_appearance(b""), field]
+    form = write_annotated(LABELS, *kids, others=others, form=b"/NeedAppearances true")
+    return form.replace(b"/Fields [6 0 R 7 0 R]", b"/Fields [10 0 R]       ")
+
+
+@pytest.mark.parametrize("states", [(b"/AS /Off", b"/AS /B"), (b"", b"")])
+def test_a_box_that_has_an_appearance_keeps_it_where_the_form_asks_for_others(
+    reader: FileReader, states: tuple[bytes, bytes]
+) -> None:
+    looks = b"/AP <</N <</%s 8 0 R /Off 9 0 R>>>> %s"
+
+    file = write_choice(looks % (b"A", states[0]), looks % (b"B", states[1]))
+
+    assert reader.read_text(file) == "Name:\nKind: X\nAgreed:\nTotal"
+
+
+def test_boxes_of_which_nothing_says_which_is_on_are_empty(reader: FileReader) -> None:
+    assert reader.read_text(write_choice(b"", b"")) == "Name:\nKind:\nAgreed:\nTotal"
+
+
+def test_a_value_is_drawn_anew_where_the_form_asks_for_it_beside_a_box(reader: FileReader) -> None:
+    name = write_field(b"Tx", 0, b"(New)", b"/AP <</N 8 0 R>>")
+    box = write_field(b"Btn", 2, b"/Yes", b"/AS /Yes")
+
+    file = write_annotated(LABELS, name, box, others=[CROSS], form=b"/NeedAppearances true")
+
+    assert reader.read_text(file) == "Name: New\nKind:\nAgreed: ✔\nTotal"
+
+
+@pytest.mark.parametrize("malformed", [b"/Rect [1 2]", b"/Rect (abc)", b"/Rect [0 0 9 9] /MK 5", b"/Rect 7 /Ff (x)"])
+def test_a_malformed_field_takes_no_other_with_it(reader: FileReader, malformed: bytes) -> None:
+    fields = [
+        write_field(b"Btn", 2, b"/Yes", b"/AS /Yes"),
+        b"<</Type /Annot /Subtype /Widget /FT /Btn /AS /Yes %s>>" % malformed,
+        write_field(b"Tx", 0, b"(Jane)"),
+    ]
+
+    for order in (fields, fields[::-1]):
+        text = reader.read_text(write_annotated(LABELS, *order, form=b"/NeedAppearances true"))
+        assert text.endswith("Name: Jane\nKind:\nAgreed: ✔\nTotal")
+
+
 def test_hidden_fields_and_the_letters_of_passwords_are_not_shown(reader: FileReader) -> None:
     hidden = write_field(b"Tx", 0, b"(unseen)").replace(b"/F 4", b"/F 6")
     password = write_field(b"Tx", 1, b"(secret)", b"/Ff 8192")
@@ -108,6 +160,44 @@ def test_typed_notes_are_part_of_the_page(reader: FileReader, has_appearance: bo
 
     assert reader.read_text(file) == "PAID 2024-03-05\nInvoice 1001"
     assert len(reader.find_boxes(file, "PAID")) == 1
+
+
+@pytest.mark.parametrize("end", [b"\\r", b"\\n", b"\\r\\n"])
+def test_the_lines_of_a_typed_note_are_lines(reader: FileReader, end: bytes) -> None:
+    note = FREE_TEXT.replace(b"690", b"650") % (b"PAID" + end + b"2024-03-05", b"")
+    file = write_annotated(b"BT /F1 12 Tf 72 600 Td (Invoice 1001) Tj ET", note)
+
+    assert reader.read_text(file) == "PAID\n2024-03-05\nInvoice 1001"
+    assert reader.count_dark(file, (300, 792 - 716, 500, 792 - 650)) > 20
+
+
+@pytest.mark.parametrize(
+    ("contents", "style", "words", "line_count"),
+    [
+        (b"(This is a note that is too long for one line)", b"", "This is a note that is too long for one line", 2),
+        (b"<FEFF041C043E0441043A04320430>", b"/Helv 12 Tf 0 g", "Москва", 1),
+        (b"(PAID)", b"1 0 0 rg", "PAID", 1),
+    ],
+)
+def test_a_typed_note_is_drawn_whatever_it_says_of_its_look(
+    reader: FileReader, contents: bytes, style: bytes, words: str, line_count: int
+) -> None:
+    about = b"<</Type /Annot /Subtype /FreeText /Rect [300 650 500 716] /Contents %s /DA (%s)>>"
+    file = write_annotated(b"BT /F1 12 Tf 72 600 Td (Invoice 1001) Tj ET", about % (contents, style))
+
+    *lines, last = reader.read_text(file).split("\n")
+
+    assert last == "Invoice 1001"
+    assert (" ".join(lines), len(lines)) == (words, line_count)
+
+
+def test_a_watermark_that_is_an_annotation_is_read(reader: FileReader) -> None:
+    mark = b"<</Type /Annot /Subtype /Watermark /F 4 /Rect [72 500 272 518] /AP <</N 7 0 R>>>>"
+    drawn = write_appearance(b"BT /F1 12 Tf 2 4 Td (CONFIDENTIAL) Tj ET")
+
+    assert reader.read_text(write_annotated(b"BT /F1 12 Tf 72 600 Td (Invoice) Tj ET", mark, others=[drawn])) == (
+        "Invoice\nCONFIDENTIAL"
+    )
 
 
 def test_a_stamp_is_part_of_the_page(reader: FileReader) -> None:
