@@ -34,7 +34,7 @@ DOORS = {
         "extraction.page.textpage",
     },
     "pdfplumber": {"extraction.page.chars", "extraction.plumber"},
-    "pikepdf": {f"extraction.page.{name}" for name in ("boxes", "layers", "repair", "structure")},
+    "pikepdf": {f"extraction.page.{name}" for name in ("boxes", "layers", "repair", "structure", "typed")},
     "PIL": {"extraction.pictures"},
     "xlsxwriter": {"extraction.tables.tabular"},
     "smtplib": {"delivery.smtp"},
