@@ -26,7 +26,7 @@ class Matches(NamedTuple):
 
 
 _SYLLABLE = "[\u1100-\u115f]+[\u1160-\u11a7]*[\u11a8-\u11ff]*"  # of conjoining Hangul letters
-_PARTED = re.compile(r"-(?<=[^\W_]-)[^\S\n]*\n\s*(?=[^\W_])")  # a hyphen at a line end, within a word
+_PARTED = re.compile(r"(?<=[^\W_])[-\u2010\u2011][^\S\n]*\n\s*(?=[^\W_])")  # a hyphen at a line end, within a word
 _BLANKS = re.compile(r"\s\s+")
 _OTHER_BLANK = re.compile(r"[^\S ]")
 _FOREIGN = re.compile("[^\x00-\x7f]+")

@@ -7,7 +7,7 @@ HYPHEN_MARKS = "\x02\ufffe"  # what PDFium makes of a hyphen at the end of a lin
 
 _FIRST_PART = re.compile(r"[^\s]*")
 _WORD = re.compile(r"[^\W\d_]+")
-_ADDRESS = re.compile(r"://|www\.|@|\w/\w|\w\.\w", re.IGNORECASE)
+_ADDRESS = re.compile(r"://|www\.|@|\w[/\\_]\w|\w\.\w", re.IGNORECASE)
 # "pre- and post-war": what stands between a prefix and the word that it goes with, in the languages that do so
 _CONJUNCTIONS = frozenset(
     [
@@ -49,6 +49,7 @@ class Witness:
     def _words(self) -> set[str]:
         """The words and the hyphenated compounds of the text, but those that a line end parts."""
         whole = re.sub(rf"(?<!\S)\S*[{HYPHEN_MARKS}]\n?\S*", " ", self._text).casefold()
+        whole = re.sub("[\u2010\u2011]", "-", whole)
         return set(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", whole))
 
     @cached_property
@@ -71,6 +72,8 @@ class Witness:
         if after[0].isupper() and not before[-1].isupper():
             return "-"
         first, second = _last_word(before), _first_word(after)
+        if len(first) > 1 and first.isupper() and second.islower():
+            return "-"  # "EU-wide": no other word changes its case there
         if any(char.isdigit() for char in before + after) or len(first) == 1 or len(second) == 1:
             return "-"
         if ("-" in after and _LINK.fullmatch(second)) or ("-" in before and _LINK.fullmatch(first)):
@@ -81,8 +84,9 @@ class Witness:
         first, second = first.casefold(), second.casefold()
         if first + second in self._words:
             return False
-        # also within a longer one: "state-of-" and "the-art"
-        return any(f"-{first}-{second}-" in f"-{word}-" for word in self._compounds)
+        # also within a longer one: "state-of-" and "the-art"; and in the plural
+        parts = (f"-{first}-{second}-", f"-{first}-{second}s-")
+        return any(part in f"-{word}-" for word in self._compounds for part in parts)
 
 
 def _last_word(part: str) -> str:

@@ -9,7 +9,11 @@ from extraction.page.hyphens import HYPHEN_MARKS, Witness
 # C0 but \n and \t, DEL, and the non-character PDFium uses for what it cannot map
 _UNWANTED = "[\x00-\x08\x0b-\x1f\x7f\uffff]"
 _BLANKS = "[ \t]+(?=\n)"  # at the ends of lines
-_HYPHEN_MARK = re.compile(f"[{HYPHEN_MARKS}]\n?")
+_HYPHEN_MARK = re.compile(f"[{HYPHEN_MARKS}]\n?|(?<=\\w)[\u2010\u2011]\n")
+# Those that PDFium does not mark, because they follow a figure: "10-year", "pages 12-15", "2024-05-01"
+_HYPHEN_OF_NUMBER = re.compile(
+    r"(?<![.,][0-9]{2})(?<![.,][0-9]{3})(?<=[0-9])-\n(?=[a-z])|(?<=[A-Za-z] )[0-9]+-\n(?=[0-9])|(?<=-)[0-9]+-\n(?=[0-9])"
+)
 _NONSENSE = re.compile("[\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
 _SPECIAL = re.compile(f"{_UNWANTED[:-1]}\ud800-\udfff\ufffe\uf020-\uf0ff\ufb00-\ufb06]")
 _SYMBOLS = re.compile("[\uf020-\uf0ff]+")
@@ -87,11 +91,11 @@ def trace_text(raw: str) -> tuple[str, list[int]]:
 
 def _is_clean(text: str) -> bool:
     """Whether there is nothing to do, as for most pages, words and cells."""
-    if " \n" in text or "\t\n" in text:
+    if " \n" in text or "\t\n" in text or ("-\n" in text and _HYPHEN_OF_NUMBER.search(text)):
         return False
     if text.isascii() and text.replace("\n", "").isprintable():
         return True  # quicker than the search
-    return not _SPECIAL.search(text)
+    return not _SPECIAL.search(text) and "\u2010\n" not in text and "\u2011\n" not in text
 
 
 def _clean(draft: _Draft) -> _Draft:
@@ -106,6 +110,8 @@ def _clean(draft: _Draft) -> _Draft:
     if _HYPHEN_MARK.search(draft.text):
         witness = Witness(draft.text)
         draft.replace(_HYPHEN_MARK, witness.join)
+    if "-\n" in draft.text:
+        draft.replace(_HYPHEN_OF_NUMBER, lambda hyphen: hyphen[0].removesuffix("\n"))
     draft.replace(f"{_UNWANTED}|[\ud800-\udfff\ufffe]", "")
     return draft
 

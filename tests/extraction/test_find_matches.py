@@ -91,6 +91,8 @@ def test_what_looks_the_same_is_found(text: str, term: str, matched: list[str]) 
         ("on 2024-\n05-01", "2024-05-01", ["2024-\n05-01"]),
         ("an exam-\nple", "example", ["exam-\nple"]),
         ("cross-\nborder", "cross-border", ["cross-\nborder"]),
+        ("cross\u2010\nborder", "cross-border", ["cross\u2010\nborder"]),
+        ("exam\u2010\nple", "example", ["exam\u2010\nple"]),
         ("a list -\nof two", "list of", []),
         ("a list -\nof two", "list - of", ["list -\nof"]),
     ],

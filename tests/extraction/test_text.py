@@ -25,6 +25,14 @@ from extraction.page.text import clean_text, is_gibberish
         ("Vor\ufffeund Nachteile", "Vor- und Nachteile"),
         ("see www.example\ufffesite.org/a\ufffeb for more", "see www.example-site.org/a-b for more"),
         ("ask jane.doe@no\ufffewhere.org", "ask jane.doe@no-where.org"),
+        (r"in C:\my" + "\ufffe" + r"files\a", r"in C:\my-files\a"),
+        ("an EU\ufffewide rule", "an EU-wide rule"),
+        ("a follow\ufffeup, and follow-ups", "a follow-up, and follow-ups"),
+        ("an infor\u2010\nmation", "an information"),
+        ("a cross\u2010\nborder, cross\u2010border case", "a cross-border, cross\u2010border case"),
+        ("a 10-\nyear plan for CO2-\nneutral 2,4-\ndimethyl", "a 10-year plan for CO2-neutral 2,4-dimethyl"),
+        ("on pages 12-\n15, ISBN 978-3-16-\n148410-0", "on pages 12-15, ISBN 978-3-16-148410-0"),
+        ("1,250.00-\n980.00-\nless 3-\nB", "1,250.00-\n980.00-\nless 3-\nB"),
     ],
 )
 def test_a_hyphen_at_a_line_end_stays_if_the_page_shows_that_it_belongs_there(raw: str, text: str) -> None:
