@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from extraction.page.geometry import UPRIGHT, is_apart, surround, transform, transform_box
-from extraction.page.scripts import RIGHT_TO_LEFT
+from extraction.page.scripts import RIGHT_TO_LEFT, join_words
 from extraction.tables.ruled import Grid, arrange
 from extraction.values import Box, CellWord, Point
 
@@ -15,6 +15,8 @@ OVERLAP = 0.3  # of the height: what begins that far before the end of the last 
 ONE_TURN = 0.8  # of a table's characters: it lies on its side if so many do
 TOWERING = 2.0  # times the height of its cell: no word of it
 SAME_LINE = 0.5  # of the lower of two words on one line
+PARTED = 0.05  # of the height: words that are nearer are one
+SMALL, TOUCHING = 0.8, 0.2  # a mark beside a word is lower than that, and no blank of its own height is between them
 
 Place = tuple[int, int]  # row and column
 
@@ -163,8 +165,10 @@ def _find_owner(run: list[CellWord], places: set[Place], finder: _CellFinder) ->
 
 
 def _write(runs: list[list[CellWord]]) -> str:
-    lines: list[list[list[CellWord]]] = []  # runs from left to right, or as they are read from the right
+    lines: list[list[list[CellWord]]] = []  # of runs
     for run in runs:
+        if len(run) == 1 and any(_attach(run[0], other) for line in lines for other in line):
+            continue
         if lines and not run[0].begins_line and _share_line(lines[-1][-1][-1], run[0]):
             lines[-1].append(run)
             continue
@@ -173,11 +177,43 @@ def _write(runs: list[list[CellWord]]) -> str:
             lines.append([run])
         else:
             line.append(run)
-            if not any(RIGHT_TO_LEFT.search(word.text) for part in line for word in part):
-                line.sort(key=lambda part: part[0].box[0])
+            line.sort(key=lambda part: part[0].box[0])
     if all(run[0].turn == 0 for run in runs):
         lines.sort(key=lambda line: min(word.middle[1] for part in line for word in part))
-    return "\n".join(" ".join(word.text for run in line for word in run) for line in lines)
+    return "\n".join(map(_write_line, lines))
+
+
+def _attach(mark: CellWord, run: list[CellWord]) -> bool:
+    """Put a small word, drawn later than its line, at the word that it follows there, as marks of notes are."""
+    for number, word in enumerate(run):
+        left, top, right, bottom = word.box
+        height = mark.box[3] - mark.box[1]
+        if (
+            word.turn == mark.turn == 0
+            and height < SMALL * (bottom - top)
+            and abs(mark.box[0] - right) <= TOUCHING * height
+            and _share_line(word, mark)
+            and (number + 1 == len(run) or mark.box[2] <= run[number + 1].box[0] + TOUCHING * height)
+        ):
+            run[number] = word._replace(text=word.text + mark.text, box=(left, top, mark.box[2], bottom))
+            return True
+    return False
+
+
+def _write_line(line: list[list[CellWord]]) -> str:
+    words = [word for run in line for word in run]
+    if any(word.turn for word in words) or not any(RIGHT_TO_LEFT.search(word.text) for word in words):
+        return " ".join([word.text for word in words])
+    words.sort(key=lambda word: word.box[0])
+    texts: list[str] = []
+    end = float("-inf")
+    for word in words:
+        if texts and word.box[0] - end < PARTED * (word.box[3] - word.box[1]) and RIGHT_TO_LEFT.search(word.text):
+            texts[-1] = word.text + texts[-1]  # PDFium parts words of which each letter is drawn by itself
+        else:
+            texts.append(word.text)
+        end = word.box[2]
+    return join_words(texts)
 
 
 def _share_line(last: CellWord, word: CellWord) -> bool:

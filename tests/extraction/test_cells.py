@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from support.engines import FileReader
 from support.pdfs import map_letters, write_page
 
@@ -125,6 +127,36 @@ def test_text_from_right_to_left_is_read_from_the_right(reader: FileReader) -> N
     tables = reader.read_tables(map_letters(*codes, content=drawn))
 
     assert tables == [[["סכום", "פריט"], ["12.50", "עט שחור"]]]
+
+
+@pytest.mark.parametrize(
+    ("words", "cell"),
+    [
+        ([(74, "USB-C"), (120, "כבל")], "כבל USB-C"),
+        ([(74, "לבן"), (120, "12"), (136, "נייר")], "נייר 12 לבן"),
+        ([(74, "Model"), (110, "שלום"), (140, "Pro")], "Model שלום Pro"),
+    ],
+)
+def test_words_of_a_cell_are_read_by_the_direction_of_most_of_them(
+    reader: FileReader, words: list[tuple[int, str]], cell: str
+) -> None:
+    letters = "שלוםכבנןיר"
+    drawn = rule_grid([72, 272, 372], [700, 680, 660]) + at(276, 686, b"7.00") + at(74, 666, b"x")
+    for x, word in words:
+        codes = bytes(65 + letters.index(letter) for letter in reversed(word)) if word[0] in letters else word.encode()
+        drawn += b"BT /%s 10 Tf %d 686 Td (%s) Tj ET\n" % (b"F2" if word[0] in letters else b"F1", x, codes)
+
+    tables = reader.read_tables(map_letters(*(b"%04X" % ord(letter) for letter in letters), content=drawn))
+
+    assert tables[0][0] == [cell, "7.00"]
+
+
+def test_the_mark_of_a_note_that_is_drawn_last_stands_at_its_word(reader: FileReader) -> None:
+    drawn = rule_grid([72, 172, 272], [700, 680, 660])
+    drawn += at(74, 686, b"Area in m net") + at(176, 686, b"Total") + at(74, 666, b"Net") + at(176, 666, b"12")
+    drawn += at(116.9, 690, b"2", 6) + at(198.5, 690, b"a", 6)
+
+    assert read_table(reader, drawn) == [["Area in m2 net", "Totala"], ["Net", "12"]]
 
 
 def test_words_drawn_out_of_order_stand_from_left_to_right(reader: FileReader) -> None:
