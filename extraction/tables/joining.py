@@ -18,20 +18,23 @@ def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> li
 
     The last table of a page and the first of the next are one if both have the same number of columns, more than one,
     nearly the same left and right edges, and either the same head, whose repetition is dropped, or a place where tables
-    break: the upper ends in the lower half of its page, the lower begins in the upper half. Text between them is
-    ignored, and so is "(continued)" in a head.
+    break: the upper ends in the lower half of its page, the lower begins in the upper half. With both, the edges may
+    have moved alike, as on the left and right pages of a book. Text between them is ignored, and so are "(continued)" in a head, and rows that only say so.
     """
     joined: list[Table] = []
     parts: list[FoundTable] = []  # each table's last
     for table in found:
-        if parts and _agree(parts[-1], table):
+        if parts and _may_go_on(parts[-1], table):
             whole = joined[-1]
             repeated = _count_repeated(whole, table)
-            if repeated or _is_break(parts[-1], table, heights):
+            is_break = _is_break(parts[-1], table, heights)
+            is_aligned = _is_aligned(parts[-1], table, has_moved=repeated > 0 and is_break)
+            if is_aligned and (repeated or is_break):
+                kept = len(whole.data) - (len(whole.data) > 1 and _only_continues(whole.data[-1]))
                 joined[-1] = whole._replace(
                     pages=[*whole.pages, table.page_number],
-                    data=[*whole.data, *table.data[repeated:]],
-                    spans=[*whole.spans, *_moved(table.spans, repeated, len(whole.data))],
+                    data=[*whole.data[:kept], *table.data[repeated:]],
+                    spans=[*(span for span in whole.spans if span[0] < kept), *_moved(table.spans, repeated, kept)],
                 )
                 parts[-1] = table
                 continue
@@ -40,13 +43,15 @@ def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> li
     return joined
 
 
-def _agree(upper: FoundTable, lower: FoundTable) -> bool:
-    shift = MAXIMUM_SHIFT if upper.kind == lower.kind == "ruled" else UNRULED_SHIFT
-    return (
-        lower.page_number == upper.page_number + 1
-        and len(lower.data[0]) == len(upper.data[0]) > 1
-        and all(abs(lower.bbox[edge] - upper.bbox[edge]) <= shift for edge in (0, 2))
-    )
+def _may_go_on(upper: FoundTable, lower: FoundTable) -> bool:
+    return lower.page_number == upper.page_number + 1 and len(lower.data[0]) == len(upper.data[0]) > 1
+
+
+def _is_aligned(upper: FoundTable, lower: FoundTable, *, has_moved: bool) -> bool:
+    """Whether both edges are nearly the same, or if they may *have moved*, as far apart."""
+    most = MAXIMUM_SHIFT if upper.kind == lower.kind == "ruled" else UNRULED_SHIFT
+    shifts = [lower.bbox[edge] - upper.bbox[edge] for edge in (0, 2)]
+    return all(abs(shift) <= most for shift in shifts) or (has_moved and abs(shifts[1] - shifts[0]) <= MAXIMUM_SHIFT)
 
 
 def _is_break(upper: FoundTable, lower: FoundTable, heights: Mapping[int, float]) -> bool:

@@ -62,6 +62,20 @@ def test_a_repeated_head_joins_wherever_it_stands_on_its_page() -> None:
     assert whole.data == [HEAD, ["paper", "1"], ["ink", "2"]]
 
 
+def test_a_repeated_head_joins_parts_that_stand_beside_each_other_as_in_a_book() -> None:
+    (whole,) = join_tables([foot(1, 0, HEAD, ["paper", "1"]), top(2, 1, HEAD, ["ink", "2"], x=100)], HEIGHTS)
+
+    assert whole.data == [HEAD, ["paper", "1"], ["ink", "2"]]
+
+
+def test_a_last_row_that_only_says_that_the_table_goes_on_is_dropped() -> None:
+    upper = foot(1, 0, HEAD, ["paper", "1"], ["Continued on next page", None])._replace(spans=[[2, 0, 2, 1]])
+
+    (whole,) = join_tables([upper, top(2, 1, HEAD, ["ink", "2"])], HEIGHTS)
+
+    assert (whole.data, whole.spans) == ([HEAD, ["paper", "1"], ["ink", "2"]], [])
+
+
 def test_a_single_row_may_end_a_table() -> None:
     (whole,) = join_tables([foot(1, 0, HEAD, ["paper", "1"]), top(2, 1, ["total", "1"])], HEIGHTS)
 
@@ -72,7 +86,7 @@ def test_a_single_row_may_end_a_table() -> None:
     ("upper", "lower"),
     [
         (foot(1, 0, HEAD), top(2, 1, ["a", "b", "c"])),
-        (foot(1, 0, HEAD), top(2, 1, HEAD, x=80)),
+        (foot(1, 0, HEAD), top(2, 1, ["paper", "1"], x=80)),
         (foot(1, 0, HEAD), top(3, 1, HEAD)),
         (foot(1, 0, HEAD), foot(1, 1, HEAD)),
         (top(1, 0, HEAD), top(2, 1, ["paper", "1"])),
