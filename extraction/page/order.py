@@ -4,7 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import le
+from operator import itemgetter, le
 from statistics import median
 
 from extraction.page.textlines import BREAK, Line, LineReader
@@ -12,6 +12,8 @@ from extraction.values import Box
 
 BELOW = 0.5  # of its height: a line that begins that much higher than the last was drawn out of order
 SAME_HEIGHT = 0.3  # of the lower of two lines that stand side by side
+PARAGRAPH_GAP = 5.0  # times the height: no paragraph is set off more
+MOST_BETWEEN = 50  # lines in a gap that are looked at
 LEAST_COMB = 3  # characters that stand one by one at equal steps
 UNEVEN = 0.1  # of a step
 FIRST_WIDE = "\u2e80"  # of the characters of Chinese and Japanese, which have no blanks
@@ -63,17 +65,30 @@ def _split_runs(lines: list[Line]) -> list[list[Line]]:
 
 
 def _split_at_gaps(runs: list[list[Line]]) -> list[list[Line]]:
-    """Part runs that pass over other lines, as a header and a footer that are drawn together pass over the page."""
-    tops = sorted((line.box[1], line.box[3]) for run in runs for line in run)
+    """Part runs that pass over other lines, as a header and a footer that are drawn together pass over the page.
+
+    Lines of another column beside a gap between two paragraphs do not count.
+    """
+    boxes = sorted((line.box for run in runs for line in run), key=itemgetter(1))
+    tops = [box[1] for box in boxes]
     parted: list[list[Line]] = []
     for run in runs:
         parted.append([run[0]])
         for last, line in pairwise(run):
-            number = bisect_left(tops, (last.box[3], 0.0))
-            if number < len(tops) and tops[number][1] <= line.box[1]:
+            first = bisect_left(tops, last.box[3])
+            between = boxes[first : min(first + MOST_BETWEEN, bisect_left(tops, line.box[1]))]
+            is_wide = line.box[1] - last.box[3] > PARAGRAPH_GAP * line.height
+            if any(
+                box[3] <= line.box[1] and (is_wide or _is_over(box, last.box) or _is_over(box, line.box))
+                for box in between
+            ):
                 parted.append([])
             parted[-1].append(line)
     return parted
+
+
+def _is_over(box: Box, other: Box) -> bool:
+    return box[0] < other[2] and box[2] > other[0]
 
 
 def _is_one_column(band: list[Line]) -> bool:
@@ -97,16 +112,12 @@ def is_vertical(lines: Sequence[Line]) -> bool:
     sunk = [line for line in lines if line.last[1] >= line.first[3] - BELOW * (line.first[3] - line.first[1])]
     if not sunk:
         return False  # the usual case, and quick
-    down = [line for line in filter(_is_long, sunk) if _share_width(line.first, line.last)]
+    down = [line for line in filter(_is_long, sunk) if _is_over(line.first, line.last)]
     return 2 * len(down) > sum(map(_is_long, lines))
 
 
 def _is_long(line: Line) -> bool:
     return len(line.spans) > 1 or line.spans[0][1] - line.spans[0][0] > 1
-
-
-def _share_width(box: Box, other: Box) -> bool:
-    return min(box[2], other[2]) > max(box[0], other[0])
 
 
 def join_columns(reader: LineReader, lines: Sequence[Line]) -> list[Line]:

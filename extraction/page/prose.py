@@ -1,6 +1,7 @@
 """Columns of prose that were drawn row by row: PDFium reads each row as one line."""
 
 import re
+from collections.abc import Sequence
 from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
@@ -9,10 +10,12 @@ from extraction.page.textlines import BREAK, Line, LineReader, Span
 
 GUTTER = 0.9  # of the height: white that parts columns; justified lines seldom have blanks of .7
 MINIMUM_ROWS = 4  # of a stretch that is parted
+NEAR = 0.6  # of its height, that a line which one column has alone may stand below the last; headings are set off more
+LATEST = 12  # rows that tell where the columns are
 SAMPLES = 5  # lines that tell whether a page has such gaps at all
 WORDS = 3.0  # of a row in a column of prose, on average; cells of tables are shorter
 FIGURES = 0.2  # of the words of a column of prose, at most
-FULL_WIDTH, FULL_ROWS = 0.7, 0.6  # of the widest row; of the rows that reach it, as lines of prose do
+FULL_WIDTH, FULL_ROWS = 0.7, 0.6  # of the widest row; of the rows that reach it, as lines of prose do, or hold any
 GOES_ON = 0.4  # of the rows that begin with a small letter, as sentences do that go on from the row above
 _WORD = re.compile(r"\S+")
 
@@ -34,12 +37,48 @@ def part_columns(reader: LineReader, lines: list[Line]) -> list[Line]:
         return lines
     chunks = [_part(reader, line) for line in lines]
     parted: list[Line] = []
-    for is_wide, group in groupby(range(len(lines)), key=lambda number: len(chunks[number]) > 1):
-        numbers = list(group)
-        stretch = [lines[number] for number in numbers]
-        columns = _find_columns(reader, [chunks[number] for number in numbers]) if is_wide else []
-        parted += _read_columns(reader, stretch, columns) if columns else stretch
+    for numbers in _group(lines, chunks):
+        parted += _part_stretch(reader, lines, chunks, numbers)
     return parted
+
+
+def _part_stretch(
+    reader: LineReader, lines: Sequence[Line], chunks: Sequence[list[_Chunk]], numbers: list[int]
+) -> list[Line]:
+    stretch = [lines[number] for number in numbers]
+    if len(chunks[numbers[0]]) == 1:
+        return stretch
+    if columns := _find_columns(reader, [chunks[number] for number in numbers]):
+        return _read_columns(reader, stretch, columns)
+    groups = [list(group) for _, group in groupby(numbers, key=lambda number: len(chunks[number]) > 1)]
+    if len(groups) == 1:
+        return stretch
+    return [line for group in groups for line in _part_stretch(reader, lines, chunks, group)]
+
+
+def _group(lines: Sequence[Line], chunks: Sequence[list[_Chunk]]) -> list[list[int]]:
+    """Return the numbers of consecutive lines of several chunks, with those that one column has alone; or of others."""
+    groups: list[list[int]] = []
+    for number, row in enumerate(chunks):
+        if groups:
+            group = groups[-1]
+            is_wide = len(chunks[group[0]]) > 1
+            if is_wide == (len(row) > 1) or (is_wide and _goes_on(lines, chunks, group, number)):
+                group.append(number)
+                continue
+        groups.append([number])
+    return groups
+
+
+def _goes_on(lines: Sequence[Line], chunks: Sequence[list[_Chunk]], group: list[int], number: int) -> bool:
+    """Whether a line of one chunk is the next of a column: right below, and within one of them."""
+    last, line = lines[group[-1]], lines[number]
+    if not last.box[1] < line.box[1] < last.box[3] + NEAR * line.height:
+        return False
+    wide = [chunks[other] for other in group[-LATEST:] if len(chunks[other]) > 1] or [chunks[group[0]]]
+    gutters = _find_gutters(wide)
+    (chunk,) = chunks[number]
+    return len(gutters) > 0 and not any(chunk.x0 < gutter < chunk.x1 for gutter in gutters)
 
 
 def _may_be_prose(reader: LineReader, line: Line) -> bool:
@@ -63,10 +102,14 @@ def _part_words(reader: LineReader, line: Line, words: list[Span]) -> list[_Chun
     breaks = [
         number + 1
         for number, (left, right) in enumerate(zip(lasts, firsts[1:], strict=False))
-        if not right[0] - left[2] <= widest
+        if not (right[0] - left[2] <= widest and left[0] - right[2] <= widest)  # written from the left, or the right
     ]
     return [
-        _Chunk(words[start:stop], firsts[start][0], lasts[stop - 1][2])
+        _Chunk(
+            words[start:stop],
+            min(firsts[start][0], lasts[stop - 1][0]),
+            max(firsts[start][2], lasts[stop - 1][2]),
+        )
         for start, stop in pairwise([0, *breaks, len(words)])
     ]
 
@@ -80,13 +123,17 @@ def _find_columns(reader: LineReader, rows: list[list[_Chunk]]) -> list[list[_Ch
     edges = [float("-inf"), *gutters, float("inf")]
     for left, right in pairwise(edges):
         columns.append([_join([chunk for chunk in row if left <= chunk.x0 < right]) for row in rows])
-    return columns if len(columns) > 1 and all(_is_prose(reader, column) for column in columns) else []
+    if len(columns) < 2 or not all(_is_prose(reader, column) for column in columns):
+        return []
+    is_from_right = any(row[0].x0 > row[-1].x0 for row in rows[:SAMPLES])
+    return columns[::-1] if is_from_right else columns
 
 
 def _join(chunks: list[_Chunk]) -> _Chunk | None:
     if not chunks:
         return None
-    return _Chunk([span for chunk in chunks for span in chunk.spans], chunks[0].x0, chunks[-1].x1)
+    spans = [span for chunk in chunks for span in chunk.spans]
+    return _Chunk(spans, min(chunk.x0 for chunk in chunks), max(chunk.x1 for chunk in chunks))
 
 
 def _find_gutters(rows: list[list[_Chunk]]) -> list[float]:
@@ -102,8 +149,9 @@ def _find_gutters(rows: list[list[_Chunk]]) -> list[float]:
 
 def _is_prose(reader: LineReader, column: list[_Chunk | None]) -> bool:
     string = reader.text.string
+    numbers = [number for number, chunk in enumerate(column) if chunk is not None]
     rows = [chunk for chunk in column if chunk is not None]
-    if len(rows) < MINIMUM_ROWS or len(rows) < FULL_ROWS * len(column):
+    if len(rows) < MINIMUM_ROWS or len(rows) < FULL_ROWS * (numbers[-1] + 1 - numbers[0]):
         return False
     words = [string[slice(*span)] for chunk in rows for span in chunk.spans]
     figures = sum(any(char.isdigit() for char in word) and not any(char.isalpha() for char in word) for word in words)

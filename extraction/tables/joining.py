@@ -19,7 +19,8 @@ def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> li
     The last table of a page and the first of the next are one if both have the same number of columns, more than one,
     nearly the same left and right edges, and either the same head, whose repetition is dropped, or a place where tables
     break: the upper ends in the lower half of its page, the lower begins in the upper half. With both, the edges may
-    have moved alike, as on the left and right pages of a book. Text between them is ignored, and so are "(continued)" in a head, and rows that only say so.
+    have moved alike, as on the left and right pages of a book. Text between them is ignored, and so are "(continued)"
+    in a head, and rows that only say so.
     """
     joined: list[Table] = []
     parts: list[FoundTable] = []  # each table's last

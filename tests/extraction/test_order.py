@@ -7,7 +7,7 @@ import pytest
 from extraction import plumber
 from support.engines import FileReader
 from support.layouts import draw_rows
-from support.pdfs import write_page
+from support.pdfs import map_letters, write_page
 
 
 def at(x: int, y: int, text: str, size: float = 10) -> bytes:
@@ -180,6 +180,33 @@ def test_columns_of_prose_drawn_by_rows_are_read_one_after_the_other(reader: Fil
     lines = read_lines(reader, draw_by_rows(PROSE[:count], 170) + at(72, 600, "Below"))
 
     assert lines == [line for column in PROSE[:count] for line in column] + ["Below"]
+
+
+@pytest.mark.parametrize("gaps", [([2], [3, 4]), ([4], []), ([], [2]), ([3], [3])])
+def test_paragraphs_of_such_columns_end_where_they_do(reader: FileReader, gaps: tuple[list[int], list[int]]) -> None:
+    columns = [[*PROSE[0], *PROSE[2]], [*PROSE[1], *PROSE[0], "and ends here"]]
+    placed: list[tuple[int, int, str]] = []
+    for column, (lines, empty) in enumerate(zip(columns, gaps, strict=True)):
+        rows = [row for row in range(12) if row not in empty]
+        placed += [(row, column, line) for row, line in zip(rows, lines, strict=False)]
+    by_rows = b"".join(at(72 + 170 * column, 700 - 12 * row, line, 9) for row, column, line in sorted(placed))
+
+    assert read_lines(reader, by_rows) == [line for lines in columns for line in lines]
+
+
+def test_columns_that_are_read_from_the_right_begin_there(reader: FileReader) -> None:
+    words = ["אבגד דגבא אבבא", "דגדג אבגד בגבג", "בגד אבא גדגד", "אבגד בבגג דאבג"]
+    columns = [words, words[::-1]]
+    drawn = b"".join(
+        b"BT /F2 9 Tf %d %d Td (%s) Tj ET\n" % (242 - 170 * column, 700 - 12 * row, line)
+        for row in range(4)
+        for column, lines in enumerate(columns)
+        for line in [bytes(32 if letter == " " else 65 + ord(letter) - ord("א") for letter in lines[row][::-1])]
+    )
+
+    text = reader.read_text(map_letters(b"05D0", b"05D1", b"05D2", b"05D3", content=drawn))
+
+    assert text.split("\n") == [line for lines in columns for line in lines]
 
 
 def test_a_word_parted_within_such_a_column_is_joined(reader: FileReader) -> None:
