@@ -13,6 +13,7 @@ from extraction.values import Box
 BELOW = 0.5  # of its height: a line that begins that much higher than the last was drawn out of order
 SAME_HEIGHT = 0.3  # of the lower of two lines that stand side by side
 PARAGRAPH_GAP = 5.0  # times the height: no paragraph is set off more
+LEAST_WIDTH = 12.0  # times its height, of a line of a paragraph
 MOST_BETWEEN = 50  # lines in a gap that are looked at
 LEAST_COMB = 3  # characters that stand one by one at equal steps
 UNEVEN = 0.1  # of a step
@@ -69,7 +70,7 @@ def _split_at_gaps(runs: list[list[Line]]) -> list[list[Line]]:
 
     Lines of another column beside a gap between two paragraphs do not count.
     """
-    boxes = sorted((line.box for run in runs for line in run), key=itemgetter(1))
+    boxes = sorted((line.box for run in runs for line in run), key=itemgetter(1, 3))
     tops = [box[1] for box in boxes]
     parted: list[list[Line]] = []
     for run in runs:
@@ -77,14 +78,18 @@ def _split_at_gaps(runs: list[list[Line]]) -> list[list[Line]]:
         for last, line in pairwise(run):
             first = bisect_left(tops, last.box[3])
             between = boxes[first : min(first + MOST_BETWEEN, bisect_left(tops, line.box[1]))]
-            is_wide = line.box[1] - last.box[3] > PARAGRAPH_GAP * line.height
-            if any(
-                box[3] <= line.box[1] and (is_wide or _is_over(box, last.box) or _is_over(box, line.box))
-                for box in between
-            ):
+            if _may_be_paragraphs(last, line):
+                between = [box for box in between if _is_over(box, last.box) or _is_over(box, line.box)]
+            if between and between[0][3] <= line.box[1]:
                 parted.append([])
             parted[-1].append(line)
     return parted
+
+
+def _may_be_paragraphs(last: Line, line: Line) -> bool:
+    return line.box[1] - last.box[3] <= PARAGRAPH_GAP * line.height and all(
+        part.box[2] - part.box[0] >= LEAST_WIDTH * part.height for part in (last, line)
+    )
 
 
 def _is_over(box: Box, other: Box) -> bool:
