@@ -13,7 +13,7 @@ from extraction.values import Box
 BELOW = 0.5  # of its height: a line that begins that much higher than the last was drawn out of order
 SAME_HEIGHT = 0.3  # of the lower of two lines that stand side by side
 PARAGRAPH_GAP = 5.0  # times the height: no paragraph is set off more
-LEAST_WIDTH = 12.0  # times its height, of a line of a paragraph
+LEAST_WIDTH = 10.0  # times its height, of the longer of two lines of paragraphs
 MOST_BETWEEN = 50  # lines in a gap that are looked at
 LEAST_COMB = 3  # characters that stand one by one at equal steps
 UNEVEN = 0.1  # of a step
@@ -87,9 +87,8 @@ def _split_at_gaps(runs: list[list[Line]]) -> list[list[Line]]:
 
 
 def _may_be_paragraphs(last: Line, line: Line) -> bool:
-    return line.box[1] - last.box[3] <= PARAGRAPH_GAP * line.height and all(
-        part.box[2] - part.box[0] >= LEAST_WIDTH * part.height for part in (last, line)
-    )
+    width = max(part.box[2] - part.box[0] for part in (last, line))
+    return line.box[1] - last.box[3] <= PARAGRAPH_GAP * line.height and width >= LEAST_WIDTH * line.height
 
 
 def _is_over(box: Box, other: Box) -> bool:
