@@ -9,7 +9,7 @@ from typing import IO, Any, Literal, NamedTuple, Self
 from extraction.matching import Excerpt
 from extraction.notices import Finding, Notice, to_warnings
 
-READER_VERSION = 5  # raise it with better extraction, so that older extractions are not reused
+READER_VERSION = 6  # raise it with better extraction, so that older extractions are not reused
 MAXIMUM_TEXT_CHARS = 20_000_000
 FREE_TEXT_CHARS = 1_000_000  # of a file of any size
 TEXT_CHARS_PER_BYTE = 20  # of the file, besides; the densest real file seen has 2.7

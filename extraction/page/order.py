@@ -13,7 +13,7 @@ from extraction.values import Box
 BELOW = 0.5  # of its height: a line that begins that much higher than the last was drawn out of order
 SAME_HEIGHT = 0.3  # of the lower of two lines that stand side by side
 PARAGRAPH_GAP = 5.0  # times the height: no paragraph is set off more
-LEAST_WIDTH = 10.0  # times its height, of the longer of two lines of paragraphs
+LEAST_WIDTH = 11.5  # times its height, of the longer of two lines of paragraphs
 MOST_BETWEEN = 50  # lines in a gap that are looked at
 LEAST_COMB = 3  # characters that stand one by one at equal steps
 UNEVEN = 0.1  # of a step

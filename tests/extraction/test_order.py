@@ -185,11 +185,12 @@ def test_columns_of_prose_drawn_by_rows_are_read_one_after_the_other(reader: Fil
 @pytest.mark.parametrize("gaps", [([2], [3, 4]), ([4], []), ([], [2]), ([3], [3])])
 def test_paragraphs_of_such_columns_end_where_they_do(reader: FileReader, gaps: tuple[list[int], list[int]]) -> None:
     columns = [[*PROSE[0], *PROSE[2]], [*PROSE[1], *PROSE[0], "and ends here"]]
+    columns = [[f"{line} and more" for line in lines] for lines in columns]
     placed: list[tuple[int, int, str]] = []
     for column, (lines, empty) in enumerate(zip(columns, gaps, strict=True)):
         rows = [row for row in range(12) if row not in empty]
         placed += [(row, column, line) for row, line in zip(rows, lines, strict=False)]
-    by_rows = b"".join(at(72 + 170 * column, 700 - 12 * row, line, 9) for row, column, line in sorted(placed))
+    by_rows = b"".join(at(72 + 200 * column, 700 - 12 * row, line, 9) for row, column, line in sorted(placed))
 
     assert read_lines(reader, by_rows) == [line for lines in columns for line in lines]
 
