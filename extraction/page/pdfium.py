@@ -10,6 +10,7 @@ import io
 import math
 import mmap
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -44,6 +45,7 @@ MOST_OF_PAGE = 0.7  # of its area, that the pictures of a scan cover
 MARGIN = 0.1  # of its size, in which they stand
 MAX_LABEL_CHARACTERS = 64
 MAX_METADATA_BYTES = 1_000_000  # of UTF-16, of one entry
+_VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 
 
@@ -303,7 +305,7 @@ class Page:
         main = self._text.main
         if main.is_unmapped:
             return True
-        if not main.string.strip():
+        if not _VISIBLE.search(main.string):
             return self._objects.has_ink  # letters that are said to be blanks
         return 2 * sum(map(main.string.count, HYPHEN_MARKS)) > len(main.string)  # or nothing at all
 

@@ -21,13 +21,14 @@ SMALL, TOUCHING = 0.8, 0.2  # a mark beside a word is lower than that, and no bl
 Place = tuple[int, int]  # row and column
 
 
-def read_cells(words: Sequence[CellWord], grid: Grid) -> tuple[Grid, list[list[str | None]]]:
+def read_cells(words: Sequence[CellWord], grid: Grid, page_turn: int = 0) -> tuple[Grid, list[list[str | None]]]:
     """Return the grid as its text stands, and the text of each cell, None where a row has no cell.
 
-    *words* are those of the page, in the order of its text. A table that lies on its side is read as one that stands.
+    *words* are those of the page, in the order of its text; most of that is turned by *page_turn*. A table that lies on
+    its side is read as one that stands.
     """
     words = [word for word in words if not is_apart(word.box, grid.bbox)]
-    if turn := _find_turn(words):
+    if turn := _find_turn(words, page_turn):
         words = [_set_upright(word, turn) for word in words]
         cells = [transform_box(UPRIGHT[turn], cell) for row in grid.rows for cell in row if cell is not None]
         grid = Grid(transform_box(UPRIGHT[turn], grid.bbox), arrange(cells))
@@ -42,13 +43,15 @@ def read_cells(words: Sequence[CellWord], grid: Grid) -> tuple[Grid, list[list[s
     ]
 
 
-def _find_turn(words: Sequence[CellWord]) -> int:
-    """Return the quarter turns, clockwise, of nearly all the words of a table; 0 if they differ."""
+def _find_turn(words: Sequence[CellWord], page_turn: int) -> int:
+    """Return the quarter turns, clockwise, of nearly all the words of a table; if they differ, of most of the page."""
     counts: Counter[int] = Counter()
     for word in words:
         counts[word.turn] += len(word.text)
     turn, count = max(counts.items(), key=itemgetter(1), default=(0, 0))
-    return turn if count >= ONE_TURN * counts.total() else 0
+    if count >= ONE_TURN * counts.total():
+        return turn
+    return page_turn if 2 * sum(word.turn == page_turn for word in words) > len(words) else 0
 
 
 def _set_upright(word: CellWord, turn: int) -> CellWord:

@@ -58,8 +58,8 @@ def _read_grids(page: Page, grids: Sequence[Grid]) -> list[PageTable]:
     return [_describe(words, grid) for grid in grids]
 
 
-def _describe(words: Sequence[CellWord], grid: Grid, title: str = "") -> PageTable:
-    upright, texts = read_cells(words, grid)
+def _describe(words: Sequence[CellWord], grid: Grid, title: str = "", turn: int = 0) -> PageTable:
+    upright, texts = read_cells(words, grid, turn)
     data = clean_rows(texts)
     spans = find_spans(upright)
     return PageTable(data, grid.bbox, "ruled", count_head_rows(data, spans), spans, title)
@@ -85,7 +85,7 @@ def _read_all(page: Page, edges: Edges) -> list[PageTable]:
         cell_words = page.read_cell_words()
         for grid in kept:
             title = clean_text(find_title(grid.bbox, lines))
-            found.append(_take_caption(_describe(cell_words, _turn_grid(grid, back), title)))
+            found.append(_take_caption(_describe(cell_words, _turn_grid(grid, back), title, turn)))
     for bbox, layout in others:
         data = clean_rows(layout.data)
         title = clean_text(find_title(bbox, lines))

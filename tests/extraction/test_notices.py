@@ -60,7 +60,7 @@ def test_a_warning_names_its_pages_in_ranges() -> None:
 # Fonts that say nothing
 
 
-@pytest.mark.parametrize("code", [b"FFFD", b"E123", b"0020", b"0000"])
+@pytest.mark.parametrize("code", [b"FFFD", b"E123", b"0020", b"0000", b"0001", b"200B"])
 def test_letters_that_stand_for_nothing_are_told(reader: FileReader, code: bytes) -> None:
     content = b"BT /F2 12 Tf 72 720 Td (AAAA AAA) Tj ET"
 
