@@ -17,6 +17,7 @@ PALE_LARGER = 1.3  # if it is pale
 MOST = 50  # larger texts of a page; more are no watermarks
 SAMPLE = 20  # texts that tell how high most are
 OVERLAP = 0.5  # of the height of a line: how much of it the overlay covers, along it
+SAME = 0.05  # of the size of a pale overlay: others all over the page that differ less are repetitions
 LIKE = 0.6  # of the size of an overlay that its other letters have
 
 
@@ -64,13 +65,17 @@ def find_overlays(levels: Sequence[Level]) -> set[int]:
     boxes = [box for level in levels for box in transform_boxes(level.outer, level.bounds)]
     lines = [box for number, box in enumerate(boxes) if number not in sizes]
     over = [number for number in large if _is_over(boxes[number], lines)]
+    pale = {number for number in sizes if is_pale(texts[number])} if over and len(sizes) <= MOST else set()
     for number in over:  # grows
         over += [
             other
             for other in sizes
             if other not in over
             and sizes[other] >= LIKE * sizes[number]
-            and not is_apart(boxes[number], boxes[other], sizes[number] / 2)  # letters that are drawn one by one
+            and (
+                not is_apart(boxes[number], boxes[other], sizes[number] / 2)  # letters that are drawn one by one
+                or (pale >= {number, other} and abs(sizes[other] - sizes[number]) <= SAME * sizes[number])
+            )
         ]
     return {texts[number] for number in over}
 

@@ -356,6 +356,19 @@ def test_a_pale_watermark_need_not_be_large(reader: FileReader) -> None:
     assert text.endswith("them\nDRAFT")
 
 
+def test_a_watermark_that_is_repeated_parts_no_line(reader: FileReader) -> None:
+    marks = b"".join(GREY % (16, b".9 .4 -.4 .9 %d %d" % (80 + 90 * n, 664 + 7 * n)) for n in range(3))
+
+    text = reader.read_text(write_page(LINES + marks))
+
+    assert text.split("\n")[:3] == [
+        "Sales have risen in all regions",
+        "Ink 3.50 was the price of it",
+        "Nothing else was found by them",
+    ]
+    assert text.count("DRAFT") == 3
+
+
 def test_a_watermark_is_found_where_it_stands(reader: FileReader) -> None:
     (((x0, _, x1, _),),) = reader.find_boxes(write_page(LINES + GREY % (60, b"1 0 0 1 80 660")), "draft")
 
