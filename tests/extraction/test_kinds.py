@@ -108,7 +108,7 @@ def test_what_a_cell_clips_reaches_no_other(reader: FileReader, is_last: bool, r
 def read_joined(reader: FileReader, *pages: str) -> list[Rows]:
     extraction = reader.extract(write_pages([page.encode() for page in pages]))
     heights = {page.page_number: page.height for page in extraction.pages}
-    return [table.data for table in join_tables(extraction.tables, heights)]
+    return [[list(row) for row in table.data] for table in join_tables(extraction.tables, heights)]
 
 
 def draw_pins(top: int, left: int, *pins: list[str]) -> str:
