@@ -224,6 +224,7 @@ class _WarmForkserver:
 
 if __name__ == "__main__":
     sys.path[0] = str(HOUSE)
+    gc.disable()  # what is imported stays
     import main
     from edge import uvicorn  # noqa: F401
     from extraction.workers import forkserver, pool, warming
@@ -233,6 +234,7 @@ if __name__ == "__main__":
     warming.warm_up()
     tempfile.tempdir = None  # each server has its own
     gc.freeze()  # else each server's first collection copies all that was imported
+    gc.enable()
     words = _fork_until_closed(socket.socket(fileno=0))
     if words:
         main.command(words)
