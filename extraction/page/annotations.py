@@ -16,6 +16,7 @@ from extraction.page.native import (
     handle,
     handle_of,
     has_annotation_key,
+    set_annotation_flags,
 )
 from extraction.values import Note
 
@@ -44,7 +45,8 @@ _REMARKS = frozenset(
         pdfium.FPDF_ANNOT_POLYLINE,
     }
 )
-_HIDDEN = pdfium.FPDF_ANNOT_FLAG_INVISIBLE | pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
+_INVISIBLE = pdfium.FPDF_ANNOT_FLAG_INVISIBLE
+_HIDDEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 MAXIMUM_ANNOTATIONS = 20_000  # of a page; more are not looked at
 MAXIMUM_NOTE_BYTES = 64_000  # of UTF-16, of one string of a note
 
@@ -101,8 +103,12 @@ def _shows_words(page: Handle, index: int) -> bool:
     if not annotation:
         return False
     try:
-        is_hidden = bool(get_annotation_flags(annotation) & _HIDDEN)
-        return not is_hidden and get_annotation_kind(annotation) in _WORDED
+        flags, kind = get_annotation_flags(annotation), get_annotation_kind(annotation)
+        if kind not in _WORDED or flags & _HIDDEN or (kind == pdfium.FPDF_ANNOT_WIDGET and flags & _INVISIBLE):
+            return False
+        if flags & _INVISIBLE:  # which is about kinds that nobody knows, and pictures show it, but flattening does not
+            set_annotation_flags(annotation, flags & ~_INVISIBLE)
+        return True
     finally:
         close_annotation(annotation)
 

@@ -79,6 +79,7 @@ get_annotation = _prototype(pdfium.FPDFPage_GetAnnot, _address)
 close_annotation = _prototype(pdfium.FPDFPage_CloseAnnot, None)
 get_annotation_kind = _prototype(pdfium.FPDFAnnot_GetSubtype, _int)
 get_annotation_flags = _prototype(pdfium.FPDFAnnot_GetFlags, _int)
+set_annotation_flags = _prototype(pdfium.FPDFAnnot_SetFlags, _int)
 has_annotation_key = _prototype(pdfium.FPDFAnnot_HasKey, _int)
 get_annotation_string = _prototype(
     pdfium.FPDFAnnot_GetStringValue, ctypes.c_ulong, _address, ctypes.c_char_p, _address, ctypes.c_ulong

@@ -12,6 +12,7 @@ from extraction.page.structure import save
 
 MAXIMUM_NOTES = 5_000  # of a file; more are not looked at
 _STYLE = b"/Helv 12 Tf 0 g"
+_INVISIBLE = 1  # a flag of annotations, which hides fields but no notes
 _LINES, _LOCKED = 1 << 12, 1 << 0  # flags of fields
 _SIZED = re.compile(rb"/\S+\s+[\d.+-]+\s+Tf\b")
 
@@ -54,6 +55,8 @@ def _is_bare(note: Any) -> bool:
 def _make_field(note: Any, number: int) -> None:
     style = note.get("/DA", None)
     has_size = isinstance(style, String) and _SIZED.search(bytes(style))
+    flags = note.get("/F", 0)
+    note.F = flags & ~_INVISIBLE if isinstance(flags, int) else 0
     note.Subtype = Name.Widget
     note.FT = Name.Tx
     note.Ff = _LINES | _LOCKED

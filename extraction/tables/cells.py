@@ -16,6 +16,7 @@ ONE_TURN = 0.8  # of a table's characters: it lies on its side if so many do
 TOWERING = 2.0  # times the height of its cell: no word of it
 SAME_LINE = 0.5  # of the lower of two words on one line
 PARTED = 0.05  # of the height: words that are nearer are one
+MOST_LINES = 50  # of a cell, in which marks are put at words
 SMALL, TOUCHING = 0.8, 0.2  # a mark beside a word is lower than that, and no blank of its own height is between them
 
 Place = tuple[int, int]  # row and column
@@ -170,7 +171,11 @@ def _find_owner(run: list[CellWord], places: set[Place], finder: _CellFinder) ->
 def _write(runs: list[list[CellWord]]) -> str:
     lines: list[list[list[CellWord]]] = []  # of runs
     for run in runs:
-        if len(run) == 1 and any(_attach(run[0], other) for line in lines for other in line):
+        if (
+            len(run) == 1
+            and len(lines) <= MOST_LINES
+            and any(_attach(run[0], other) for line in lines for other in line)
+        ):
             continue
         if lines and not run[0].begins_line and _share_line(lines[-1][-1][-1], run[0]):
             lines[-1].append(run)

@@ -153,8 +153,10 @@ FREE_TEXT = b"<</Type /Annot /Subtype /FreeText /Rect [300 690 500 716] /Content
 
 
 @pytest.mark.parametrize("has_appearance", [True, False])
-def test_typed_notes_are_part_of_the_page(reader: FileReader, has_appearance: bool) -> None:
-    note = FREE_TEXT % (b"PAID 2024-03-05", b"/AP <</N 7 0 R>>" if has_appearance else b"")
+@pytest.mark.parametrize("flags", [4, 5])
+def test_typed_notes_are_part_of_the_page(reader: FileReader, has_appearance: bool, flags: int) -> None:
+    about = b"/F %d " % flags + (b"/AP <</N 7 0 R>>" if has_appearance else b"")
+    note = FREE_TEXT % (b"PAID 2024-03-05", about)
     drawn = write_appearance(b"BT /F1 12 Tf 2 8 Td (PAID 2024-03-05) Tj ET", 200, 26)
     file = write_annotated(b"BT /F1 12 Tf 72 600 Td (Invoice 1001) Tj ET", note, others=[drawn])
 
