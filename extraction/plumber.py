@@ -134,6 +134,7 @@ class Page:
     is_unmapped = False
     is_picture = False
     has_files = False
+    has_turned_words = False
     notes: ClassVar[list[Note]] = []
 
     def __init__(self, page: Any) -> None:

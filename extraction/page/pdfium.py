@@ -349,6 +349,10 @@ class Page:
     def read_cell_words(self) -> list[CellWord]:
         return read_cell_words(self._text, self._to_display)
 
+    @property
+    def has_turned_words(self) -> bool:
+        return self._text.has_strays
+
     def read_tokens(self) -> tuple[int, list[Token]]:
         """Return how most of the text is turned, in quarter turns clockwise, and the words of that direction."""
         return self._text.turn, read_tokens(self._text, self._to_display)

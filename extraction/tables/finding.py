@@ -12,10 +12,11 @@ from extraction.tables.cells import read_cells
 from extraction.tables.heads import count_head_rows
 from extraction.tables.mending import Span, arrange, find_spans
 from extraction.tables.ruled import Grid, find_grids, join_edges
+from extraction.tables.sideheads import add_heads
 from extraction.tables.skew import Page, UprightPage, find_slope
 from extraction.tables.titles import find_title
 from extraction.tables.unruled import find_tables, merge_rules
-from extraction.values import Box, CellWord, TableKind, TableSet
+from extraction.values import Box, CellWord, Point, TableKind, TableSet
 
 _make = tuple.__new__  # half the time of a call of the class
 
@@ -86,7 +87,13 @@ def _read_all(page: Page, edges: Edges) -> list[PageTable]:
         for grid in kept:
             title = clean_text(find_title(grid.bbox, lines))
             found.append(_take_caption(_describe(cell_words, _turn_grid(grid, back), title, turn)))
-    for bbox, layout in others:
+    if others and page.has_turned_words:
+        upright = [
+            word._replace(box=_turn(word.box, turn), middle=_middle(_turn(word.box, turn)), turn=(word.turn - turn) % 4)
+            for word in page.read_cell_words()
+        ]
+        others = [add_heads(table, upright) for table in others]
+    for bbox, layout, _ in others:
         data = clean_rows(layout.data)
         title = clean_text(find_title(bbox, lines))
         found.append(PageTable(data, _turn(bbox, back), "unruled", layout.header_rows, layout.spans, title))
@@ -116,6 +123,10 @@ def _turn(box: Sequence[float], turn: int) -> Box:
     if turn == 3:
         return (-bottom, x0, -top, x1)
     return (x0, top, x1, bottom)
+
+
+def _middle(box: Box) -> Point:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def _turn_all(boxes: list[Box], turn: int) -> list[Box]:

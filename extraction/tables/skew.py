@@ -18,6 +18,8 @@ class Page(Protocol):
     def read_edges(self) -> Edges: ...
     def read_cell_words(self) -> list[CellWord]: ...
     def read_tokens(self) -> tuple[int, list[Token]]: ...
+    @property
+    def has_turned_words(self) -> bool: ...
 
 
 class UprightPage:
@@ -41,6 +43,10 @@ class UprightPage:
     def read_tokens(self) -> tuple[int, list[Token]]:
         turn, tokens = self._page.read_tokens()
         return turn, [Token(token.text, *self.turn(token[1:])) for token in tokens]
+
+    @property
+    def has_turned_words(self) -> bool:
+        return self._page.has_turned_words
 
     def turn(self, box: Box, sign: int = 1) -> Box:
         """Return the box with its middle turned; *sign* -1 turns it to where it is on the page."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from extraction.page.chunks import Line, Token, read_lines
 from extraction.tables.blocks import Rules, find_blocks, may_have_blocks, part_zones
 from extraction.tables.captions import is_caption
-from extraction.tables.columns import Placer, find_columns
+from extraction.tables.columns import Interval, Placer, find_columns
 from extraction.tables.judgement import Judge
 from extraction.tables.mending import close_rows, fill_holes, mend
 from extraction.tables.rows import FULL, Layout, PlacedLine, lay_out
@@ -29,6 +29,7 @@ _NOTES = re.compile(r"(?:notes?|sources?)\b", re.IGNORECASE)
 class Found(NamedTuple):
     bbox: Box
     layout: Layout
+    columns: list[Interval]
 
 
 def find_tables(
@@ -125,7 +126,7 @@ def _read_block(block: list[Line], zone: list[Line], rules: Rules) -> Found | No
     if not is_table(block, columns, layout, rules):
         return None
     bbox = (min(line.x0 for line in block), block[0].top, max(line.x1 for line in block), block[-1].bottom)
-    return Found(bbox, layout)
+    return Found(bbox, layout, columns)
 
 
 def _trim(block: list[Line]) -> list[Line]:

@@ -88,6 +88,33 @@ def test_heads_on_their_side_are_read_on_turned_pages_too(
     assert tables == [[["Name", *heads], *rows]]
 
 
+@pytest.mark.parametrize("rotate", [0, 90, 270])
+@pytest.mark.parametrize(("way", "x", "y"), [("0 1 -1 0", 8, 664), ("0 -1 1 0", 0, 716)])
+def test_heads_on_their_side_stand_over_a_table_without_rules(
+    reader: FileReader, way: str, x: int, y: int, rotate: int
+) -> None:
+    heads, places = ["Quantity", "Price", "Net weight"], [154, 190, 227]
+    drawn = at(76, 665, "Name") + "".join(
+        at(place + x, y, head, way=way) for place, head in zip(places, heads, strict=True)
+    )
+    rows = [["Pen", "12", "1.20", "5"], ["Ink", "7", "3.50", "9"], ["Nib", "3", "2.40", "8"], ["Cap", "4", "6.10", "2"]]
+    for number, row in enumerate(rows):
+        drawn += "".join(at(place, 645 - 16 * number, cell) for place, cell in zip([72, *places], row, strict=True))
+
+    (table,) = reader.extract(write_page(drawn.encode(), page=b"/Rotate %d" % rotate)).tables
+
+    assert (table.data, table.header_rows) == ([["Name", *heads], *rows], 1)
+
+
+def test_a_note_beside_a_table_without_rules_is_no_head(reader: FileReader) -> None:
+    rows = [["Pen", "12", "1.20"], ["Ink", "7", "3.50"], ["Nib", "3", "2.40"], ["Cap", "4", "6.10"]]
+    drawn = at(40, 560, "arXiv:2101.00123", way="0 1 -1 0") + at(158, 700, "Draft of May", way="0 1 -1 0")
+    for number, row in enumerate(rows):
+        drawn += "".join(at(place, 645 - 16 * number, cell) for place, cell in zip((72, 154, 190), row, strict=True))
+
+    assert reader.read_tables(write_page(drawn.encode())) == [rows]
+
+
 @pytest.mark.parametrize("rotate", [0, 90])
 @pytest.mark.parametrize("is_last", [False, True])
 def test_what_a_cell_clips_reaches_no_other(reader: FileReader, is_last: bool, rotate: int) -> None:
