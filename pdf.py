@@ -56,6 +56,7 @@ SHARED_MODULES = ("pypdfium2.raw", "pdfplumber", "xlsxwriter")  # imported once 
 FIRST_PAGES = 16  # of a document, to learn how long its pages take
 PART_SECONDS = 0.75  # what a part of a long document should take
 PART_PAGES = 256  # at most
+LABELS_SECONDS = 2.0  # of processor time: where they take more, pages have numbers
 OPENING_SECONDS = 10.0  # of processor time, to open a file and read its first pages
 GROWTH = 4  # at most, from one part to the next, in pages
 MEGABYTE = 1024 * 1024
@@ -320,7 +321,9 @@ class PdfEngine:
 
     async def read_labels(self, file: PdfFile) -> dict[int, str]:
         """Return what the PDF calls its pages, by page number, where that is not the number."""
-        return await self._ask(file, tasks.read_labels, file.source)
+        limits = self._limits_of(file)
+        quick = limits._replace(opening_seconds=min(limits.opening_seconds, LABELS_SECONDS))
+        return await self._run(quick, tasks.read_labels, file.source)
 
     async def _find(self, key: tuple[object, ...]) -> bytes | None:
         """An answer that this node or another has remembered."""

@@ -1,6 +1,7 @@
 """What a PDF may cost: processor time and memory, and who waits when one costs more."""
 
 import asyncio
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,10 @@ from extraction.workers import queue
 from pdf import PdfEngine, PdfFile
 from support import pdfs
 from support.engines import Run, Save, open_engine, save_pdf
+from support.hostile_building import packed
 from support.hostile_costs import COSTLY
 
+PAGE = b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 9 9]>>"
 SLOW = b"0 0 m 9 9 l S " * 5000  # some hundredths of a second
 SLOWER = b"0 0 m 9 9 l S " * 60_000  # half a second
 
@@ -42,6 +45,25 @@ def save(tmp_path: Path) -> Save:
 def test_a_file_that_is_costly_to_open_is_refused(run: Run, engine: PdfEngine, save: Save, name: str, ask: str) -> None:
     with pytest.raises(ExtractionLimitError, match=r"0\.5 seconds to open it"):
         run(getattr(engine, ask)(save(COSTLY[name]())))
+
+
+def test_metadata_of_many_declarations_are_read_in_one_go(run: Run, engine: PdfEngine, save: Save) -> None:
+    packet = pdfs.stream(zlib.compress(b"<?xml " * 150_000), b"/Type /Metadata /Subtype /XML /Filter /FlateDecode")
+    catalog = b"<</Type /Catalog /Pages 2 0 R /Metadata 4 0 R>>"
+
+    found = run(engine.inspect(save(pdfs.write_pdf([catalog, pdfs.PAGES, PAGE, packet]))))
+
+    assert (found.page_count, found.metadata) == (1, {})
+
+
+def test_labels_with_an_endless_prefix_are_not_put_together_for_each_page(
+    run: Run, engine: PdfEngine, save: Save
+) -> None:
+    labels = b"/PageLabels <</Nums [0 <</S /D /P (%s)>>]>>" % (b"x" * 1_000_000)
+    pages = b"<</Type /Pages /Kids [%s] /Count 900>>" % (b"3 0 R " * 900)
+    book = packed([b"<</Type /Catalog /Pages 2 0 R %s>>" % labels, pages, PAGE], pdfs.stream(b""))
+
+    assert run(engine.read_labels(save(book))) == {}
 
 
 def test_pages_earn_processor_time(run: Run, engine: PdfEngine, save: Save) -> None:

@@ -44,6 +44,7 @@ MARGINAL_CHARACTERS = 120  # of a header and a footer, that are put on a scan
 MOST_OF_PAGE = 0.7  # of its area, that the pictures of a scan cover
 MARGIN = 0.1  # of its size, in which they stand
 MAX_LABEL_CHARACTERS = 64
+MAX_LABELS_BYTES = 1_000_000  # of all that are longer: a prefix of a megabyte counts for each page, and takes its time
 MAX_METADATA_BYTES = 1_000_000  # of UTF-16, of one entry
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 METADATA_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
@@ -179,10 +180,15 @@ class Document:
         return {**read_xmp(self._structure.xmp), **{key: value for key, value in found.items() if value.strip()}}
 
     def read_labels(self) -> dict[int, str]:
-        """What the document calls its pages, by page number."""
+        """What the document calls its pages, by page number; nothing if it takes too much to say so."""
         found: dict[int, str] = {}
+        wasted = 0
         for index in range(self.page_count):
             length = pdfium.FPDF_GetPageLabel(self._document, index, None, 0)
+            if length > 2 * MAX_LABEL_CHARACTERS:
+                wasted += length
+                if wasted > MAX_LABELS_BYTES:
+                    return {}
             if 2 < length <= 2 * MAX_LABEL_CHARACTERS:
                 buffer = ctypes.create_string_buffer(length)
                 pdfium.FPDF_GetPageLabel(self._document, index, buffer, length)

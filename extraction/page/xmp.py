@@ -19,7 +19,7 @@ _KEYS = {  # of the information dictionary, by the name of the property
     "{http://ns.adobe.com/xap/1.0/}CreateDate": "CreationDate",
     "{http://ns.adobe.com/xap/1.0/}ModifyDate": "ModDate",
 }
-_DECLARATION = re.compile(r"<\?xml[^>]*>")
+_DECLARATION = re.compile(r"<\?xml[^<>]*>")  # without <, or many that do not end take the square of their length
 _LONE_AMPERSAND = re.compile(r"&(?!#?\w+;)")
 
 
