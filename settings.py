@@ -289,6 +289,8 @@ def load_settings() -> Settings:
         variable = str(first["loc"][0]).upper() if first["loc"] else ""
         reason = first["msg"].removeprefix("Value error, ")
         raise StartupError(f"{variable}: {reason}" if variable else reason) from None
+    except UnicodeDecodeError:
+        raise StartupError(".env: not UTF-8 (PowerShell's > writes UTF-16); save it as UTF-8") from None
 
 
 @cache

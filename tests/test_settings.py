@@ -48,6 +48,20 @@ def test_a_dotenv_file_is_read_and_the_environment_overrides_it(
     assert (settings.host, settings.port) == ("0.0.0.0", 9002)
 
 
+def test_a_byte_order_mark_before_a_dotenv_file_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=9001\n", encoding="utf-8-sig")
+
+    assert load_settings().port == 9001
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_dotenv_file_in_another_encoding_is_rejected_by_name(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".env").write_text("DB_PASSWORD=größer\n", encoding=encoding)
+
+    with pytest.raises(StartupError, match="^.env: not UTF-8"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
