@@ -1,7 +1,7 @@
 """What admins do with people: take them in, change them, help them back in, and delete them."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from accounts import queries
 from accounts.addresses import Email
@@ -34,7 +34,7 @@ class UserCreate(BaseModel):
     email: Email = Field(examples=["carol@example.com"])
     name: Name = Field(examples=["Carol"])
     password: Password | None = Field(default=None, examples=["correct horse battery"])
-    is_admin: bool = False
+    is_admin: StrictBool = False
 
 
 class UserPut(BaseModel):
@@ -43,7 +43,7 @@ class UserPut(BaseModel):
     email: Email = Field(examples=["carol@example.com"])
     name: Name = Field(examples=["Carol"])
     password: Password | None = Field(default=None, examples=[None])
-    is_admin: bool | None = None
+    is_admin: StrictBool | None = None
     current_password: CurrentPassword | None = Field(
         default=None, description="of who changes their own address or password"
     )

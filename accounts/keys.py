@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StrictBool
 
 from accounts import people_queries
 from accounts.audit_queries import insert_audit
@@ -37,6 +37,8 @@ class TooManyKeysError(ConflictError):
 def _in_future(moment: datetime) -> datetime:
     if moment <= datetime.now(UTC):
         raise refusal("Should be in the future")
+    if moment.year >= datetime.max.year:  # in another time zone it may be a year that Python does not know
+        raise refusal("Should be before the year 9999")
     return moment
 
 
@@ -47,8 +49,8 @@ class KeyCreate(BaseModel):
     expires_at: Annotated[AwareDatetime, AfterValidator(_in_future)] | None = Field(
         default=None, examples=["2099-01-01T00:00:00Z"]
     )
-    read_only: bool = Field(default=False, description="may change nothing, by REST and by socket")
-    admin: bool = Field(default=False, description="acts as admin, as long as its owner is one")
+    read_only: StrictBool = Field(default=False, description="may change nothing, by REST and by socket")
+    admin: StrictBool = Field(default=False, description="acts as admin, as long as its owner is one")
 
 
 class ApiKey(BaseModel):

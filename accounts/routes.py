@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
 from accounts import queries
@@ -92,7 +92,7 @@ class Registration(BaseModel):
     email: Email
     password: Password
     name: Name
-    session: bool = Field(default=False, description="sign this browser in, with a cookie")
+    session: StrictBool = Field(default=False, description="sign this browser in, with a cookie")
     setup_code: str | None = Field(
         default=None,
         max_length=64,

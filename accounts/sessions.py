@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from accounts import queries
 from accounts.audit_queries import Actor
@@ -83,7 +83,7 @@ class SessionPage(BaseModel):
 class BrowserCredentials(Credentials):
     """An address and its password, from a page of this server."""
 
-    keep: bool = Field(default=False, description="stay signed in after the browser was closed")
+    keep: StrictBool = Field(default=False, description="stay signed in after the browser was closed")
 
 
 class BrowserSignedIn(BaseModel):

@@ -247,7 +247,14 @@ def test_an_expired_key_is_refused(alice: Person, shared: TestDatabase) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"expires_at": "2020-01-01T00:00:00Z"}, {"expires_at": "2099-01-01T00:00:00"}, {"name": " "}]
+    "body",
+    [
+        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"expires_at": "2099-01-01T00:00:00"},
+        {"expires_at": "9999-12-31T23:59:59-12:00"},  # of the year 10000 elsewhere
+        {"expires_at": "9999-12-31T23:59:59Z"},
+        {"name": " "},
+    ],
 )
 def test_what_is_no_key_is_refused(alice: Person, body: dict[str, object]) -> None:
     assert alice.client.post("/api-keys", json={"name": "script", **body}).status_code == 422

@@ -101,6 +101,25 @@ def test_text_in_json_is_text(alice: Person, body: dict[str, object]) -> None:
     assert fields(answer) == set(body)
 
 
+@pytest.mark.parametrize("value", ["true", "no", "", 1, 0, 1.0, None, []], ids=str)
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/api-keys", "read_only"),
+        ("/api-keys", "admin"),
+        ("/session", "keep"),
+        ("/register", "session"),
+        ("/users", "is_admin"),
+    ],
+)
+def test_a_yes_or_no_in_json_is_true_or_false(shared_alice: Person, path: str, field: str, value: object) -> None:
+    body = {"name": "Bob", "email": address("bob"), "password": PASSWORD, field: value}
+
+    answer = shared_alice.client.post(path, json=body)
+
+    assert fields(answer) == {field}
+
+
 # Bodies
 
 
