@@ -58,7 +58,7 @@ def test_a_byte_order_mark_before_a_dotenv_file_is_ignored(tmp_path: Path) -> No
 def test_a_dotenv_file_in_another_encoding_is_rejected_by_name(tmp_path: Path, encoding: str) -> None:
     (tmp_path / ".env").write_text("DB_PASSWORD=größer\n", encoding=encoding)
 
-    with pytest.raises(StartupError, match="^.env: not UTF-8"):
+    with pytest.raises(StartupError, match=r"^\.env: not UTF-8"):
         load_settings()
 
 
