@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Route, WebSocketRoute, expect
 
 from support.browser import Visit
+from support.pdfs import make_pdf
 from support.servers import PASSWORD, Person
 
 ANOTHER_CLIENT = '<script type="module" src="/app/assets/index-newer.js"></script>'
@@ -158,3 +159,47 @@ def test_nothing_moves_for_who_wants_no_motion(visit: Visit, alice: Person, moti
     held[0].continue_()
     visitor.see("What are you looking for?")
     assert visitor.page.evaluate("document.getAnimations().length") == 0
+
+
+def test_what_the_server_did_not_answer_is_asked_again_when_it_is_back(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    sockets: list[WebSocketRoute] = []
+
+    def follow(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    visitor.page.route_web_socket("**/ws", follow)
+    visitor.sign_in(alice.email)
+    visitor.see("Drop your PDFs here")
+    visitor.page.get_by_role("link", name="Messages").click()
+    visitor.see("You have no messages yet")
+    visitor.page.route("**/documents?*", lambda route: route.abort())
+    visitor.page.get_by_role("link", name="Library").click()
+    visitor.page.get_by_role("button", name="Mine").click()
+    visitor.see("The server does not answer.")
+
+    visitor.page.unroute_all()
+    sockets[-1].close()
+
+    visitor.see("You have uploaded nothing yet")
+
+
+def test_a_list_goes_on_though_its_end_came_and_went_between_two_frames(visit: Visit, alice: Person) -> None:
+    data = make_pdf("a page")
+    for number in range(51):
+        alice.upload(data, f"Report {number}.pdf")
+    visitor = visit()
+    visitor.page.add_init_script(
+        """const Real = IntersectionObserver;
+        IntersectionObserver = function (tell, options) {
+            const gone = {isIntersecting: false};
+            return new Real((entries) => tell([{...gone, target: entries[0].target}, ...entries]), options);
+        };"""
+    )
+    visitor.sign_in(alice.email)
+    visitor.see("Report 50.pdf")
+
+    visitor.page.get_by_role("link", name="Report 1.pdf").scroll_into_view_if_needed()
+
+    expect(visitor.page.get_by_role("link", name="Report 0.pdf")).to_be_visible()

@@ -30,7 +30,7 @@ export function History() {
           </li>
         ))}
       </ul>
-      {list.hasNextPage && <MoreWhenSeen more={() => !list.isFetchingNextPage && void list.fetchNextPage()} />}
+      <MoreWhenSeen list={list} />
     </section>
   );
 }

@@ -221,7 +221,7 @@ export default function Library() {
         ) : (
           <PhoneList {...rows} />
         )}
-        {list.hasNextPage && <MoreWhenSeen more={() => !list.isFetchingNextPage && void list.fetchNextPage()} />}
+        {shown === documents && <MoreWhenSeen list={list} />}
       </div>
       {chosen.length > 0 ? (
         <div className={`hint small ${s.picked}`} role="toolbar" aria-label={t.library.picked(chosen.length)}>

@@ -290,6 +290,11 @@ export function takeOther(frame: Frame): void {
   }
 }
 
+/** The server is back: what it did not answer meanwhile is asked once more. */
+export function askAgain(): void {
+  void queries.refetchQueries({ type: "active", predicate: ({ state }) => state.error instanceof ApiError && (state.error.status === 0 || state.error.status >= 502) });
+}
+
 export function reloadEverything(): void {
   void queries.invalidateQueries();
 }

@@ -2,7 +2,7 @@
 import { type Boot, type Me, boot, onSignedOut } from "../api";
 import { keep } from "../ui/storage";
 import { createStore } from "../ui/store";
-import { type Thread, followAs, insert, queries, reloadEverything, takeEvent, takeOther, unread } from "./cache";
+import { type Thread, askAgain, followAs, insert, queries, reloadEverything, takeEvent, takeOther, unread } from "./cache";
 import { announce } from "./notify";
 import { arrived, openOutbox, sendWaiting } from "./outbox";
 import { close, open } from "./socket";
@@ -63,7 +63,10 @@ export function enter(answer: Boot): void {
     onEvent: takeEvent,
     onOther: takeOther,
     onReload: reloadEverything,
-    onReady: sendWaiting,
+    onReady: () => {
+      sendWaiting();
+      askAgain();
+    },
     onSignedOut: expire,
     onSomebodyElse: makeWay,
   });

@@ -52,9 +52,9 @@ function useStayed(figure: RefObject<HTMLElement | null>): boolean {
   const [stayed, setStayed] = useState(false);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const observer = new IntersectionObserver(([entry]) => {
+    const observer = new IntersectionObserver((entries) => {
       clearTimeout(timer);
-      if (entry?.isIntersecting) timer = setTimeout(() => setStayed(true), STAY_MS);
+      if (entries.at(-1)!.isIntersecting) timer = setTimeout(() => setStayed(true), STAY_MS);
     });
     observer.observe(figure.current!);
     return () => {

@@ -154,7 +154,7 @@ export default function Search() {
               <Result key={`${result.type} ${index}`} result={result} q={q} current={result === current && wide} choose={() => setAt(index)} />
             ))}
             <li className={`${s.fin} small muted`}>
-              {found.hasNextPage && <MoreWhenSeen more={() => !found.isFetchingNextPage && void found.fetchNextPage()} />}
+              <MoreWhenSeen list={found} />
               {t.search.hint}
             </li>
           </ol>

@@ -19,8 +19,8 @@ export function Conversations({ open }: { open: number | null }) {
   const [words, setWords] = useState("");
   const asked = useDebounced(words.trim(), 150);
   const list = useConversations();
-  const all = list.data?.pages.flatMap((page) => page.conversations) ?? [];
-  const seeking = asked !== "" || (list.isSuccess && all.length === 0);
+  const none = list.isSuccess && !list.data.pages[0]?.conversations.length;
+  const seeking = asked !== "" || none;
   const people = useQuery({ queryKey: ["people", asked], queryFn: () => listPeople(asked), enabled: seeking });
   const field = useRef<HTMLInputElement>(null);
   const [, navigate] = useLocation();
@@ -54,7 +54,7 @@ export function Conversations({ open }: { open: number | null }) {
       </label>
       {list.isPending && <Loading what={t.loading} />}
       {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
-      {!asked && list.isSuccess && all.length === 0 && people.data?.length !== 0 && <p className={`small muted ${s.say}`}>{t.talk.none}</p>}
+      {!asked && none && people.data?.length !== 0 && <p className={`small muted ${s.say}`}>{t.talk.none}</p>}
       <ol>
         {seeking
           ? people.data?.map((person) => (
@@ -62,15 +62,13 @@ export function Conversations({ open }: { open: number | null }) {
                 <Stranger person={person} current={person.id === open} />
               </li>
             ))
-          : all.map((conversation) => (
-              <Row key={conversation.user.id} conversation={conversation} current={conversation.user.id === open} />
-            ))}
+          : list.data?.pages.map(({ conversations }, index) => <Rows key={index} conversations={conversations} open={open} />)}
         {seeking && people.isSuccess && people.data.length === 0 && (
           <li className={`small muted ${s.say}`}>{asked ? t.share.nobody(asked) : <Alone />}</li>
         )}
         {!seeking && list.hasNextPage && (
           <li>
-            <MoreWhenSeen more={() => !list.isFetchingNextPage && void list.fetchNextPage()} />
+            <MoreWhenSeen list={list} />
           </li>
         )}
       </ol>
@@ -94,6 +92,13 @@ function Stranger({ person, current }: { person: Person; current: boolean }) {
     </Link>
   );
 }
+
+/** A page of the list is made once, however many come after it. */
+const Rows = memo(function Rows({ conversations, open }: { conversations: Conversation[]; open: number | null }) {
+  return conversations.map((conversation) => (
+    <Row key={conversation.user.id} conversation={conversation} current={conversation.user.id === open} />
+  ));
+});
 
 const Row = memo(function Row({ conversation, current }: { conversation: Conversation; current: boolean }) {
   const me = useMe();

@@ -110,18 +110,31 @@ export function Toggle({ on, change, children }: { on: boolean; change: (on: boo
   );
 }
 
-/** Calls *more* when the end of a list comes near. */
-export function MoreWhenSeen({ more }: { more: () => void }) {
+interface Continued {
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  isFetchNextPageError: boolean;
+  fetchNextPage: () => unknown;
+}
+
+/** The end of a list that goes on: more is loaded when it comes near, again and again until the end is far. */
+export function MoreWhenSeen({ list }: { list: Continued }) {
   const ref = useRef<HTMLDivElement>(null);
-  const latest = useRef(more);
-  latest.current = more;
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = list;
+  const waits = hasNextPage && !isFetchingNextPage && !isFetchNextPageError;
   useEffect(() => {
-    const element = ref.current;
-    if (!element) return;
+    if (!waits || !ref.current) return;
     const margins = { rootMargin: "600px", scrollMargin: "600px" } as IntersectionObserverInit;
-    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && latest.current(), margins);
-    observer.observe(element);
+    const observer = new IntersectionObserver((entries) => entries.at(-1)!.isIntersecting && void fetchNextPage(), margins);
+    observer.observe(ref.current);
     return () => observer.disconnect();
-  }, []);
+  }, [waits, fetchNextPage]);
+  if (isFetchNextPageError) {
+    return (
+      <button type="button" className="b" onClick={() => void fetchNextPage()}>
+        {t.tryAgain}
+      </button>
+    );
+  }
   return <div ref={ref} aria-hidden="true" className="sentinel" />;
 }
