@@ -64,7 +64,7 @@ def _list_properties(xml: str) -> Iterator[tuple[str, str]]:
 
 def _join_text(element: ElementTree.Element) -> str:
     """Return the text of a property, or of its items: of several languages the default, all of several authors."""
-    items = [(item.get(_LANGUAGE), text) for item in element.iter() if (text := (item.text or "").strip())]
+    items = [(item.get(_LANGUAGE), text) for item in element.iter() if (text := " ".join((item.text or "").split()))]
     if any(child.tag == _RDF + "Alt" for child in element):
         items = sorted(items, key=lambda item: item[0] != "x-default")[:1]
     return "; ".join(text for _, text in items)

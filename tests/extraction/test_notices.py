@@ -287,6 +287,12 @@ def test_xmp_comes_in_any_encoding(reader: FileReader, encoding: str) -> None:
     assert reader.extract(packet).metadata["Title"] == "Übersicht"
 
 
+def test_xmp_that_is_broken_into_lines_is_one(reader: FileReader) -> None:
+    packet = write_with_xmp(XMP.replace("Title by XMP", "\n    Title\n    by XMP\n").encode())
+
+    assert reader.extract(packet).metadata["Title"] == "Title by XMP"
+
+
 def test_the_default_language_of_xmp_is_taken_wherever_it_stands(reader: FileReader) -> None:
     languages = XMP.replace('"x-default"', '"en"').replace('xml:lang="de"', 'xml:lang="x-default"')
 
