@@ -25,6 +25,16 @@ export class Boundary extends Component<Props, State> {
     return { failed: true };
   }
 
+  override componentDidMount() {
+    window.addEventListener("online", this.awake);
+  }
+
+  override componentWillUnmount() {
+    window.removeEventListener("online", this.awake);
+  }
+
+  awake = () => this.state.failed && this.state.unanswered && void this.ask(() => location.reload());
+
   override componentDidCatch() {
     void this.ask(() => {});
   }
