@@ -73,6 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # what is imported and collected stays
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
+    if gone := [name for name in SLOW if not (TESTS / f"{name}.py").exists()]:
+        raise pytest.UsageError(f"SLOW in tests/conftest.py names {', '.join(gone)}")
     in_memory = "TMPDIR" not in os.environ and _has_room(MEMORY)
     folder = tempfile.mkdtemp(prefix="pagewire-", dir=MEMORY if in_memory else None)
     Path(folder).chmod(0o711)  # PostgreSQL's user may enter
