@@ -7,6 +7,7 @@ two and one for the rest; processor time a page (servers, workers, PostgreSQL an
 """
 
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ from bench import pdfs
 from bench.servers import PAGEWIRE_ENVIRONMENT, Server, cpu_seconds_of, running_nodes, running_postgres, running_worker
 from bench.table import Row, Target, format_table
 
-PAGES = 25
-REPORTS = 12  # at once
+PAGES = 50
+REPORTS = 8  # at once
+KINDS = {"A page of text, a table on every third": 3, "A page with a table": 1}  # pages per table
 ROUNDS = 3
 WAIT_SECONDS = 120.0
 WORKERS = {"embedded": 0, "one": 1, "two": 2}
@@ -60,29 +62,35 @@ class Arrangement(NamedTuple):
 
 
 def main() -> str:
-    report = pdfs.make_report(PAGES)
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in WORKERS}
+    rows: list[Row] = []
     with _running_arrangements() as arrangements:
-        for arrangement in arrangements.values():
-            arrangement.extract(report)  # warms up
-        for _ in range(ROUNDS):
-            for name, arrangement in arrangements.items():
-                print(f"measuring {name} …", flush=True)
-                found[name].append(arrangement.extract(report))
-    return "\n".join([*format_table(_rows(found)), ""])
+        for kind, pages_per_table in KINDS.items():
+            report = pdfs.make_report(PAGES, pages_per_table=pages_per_table)
+            for arrangement in arrangements.values():
+                arrangement.extract(report)  # warms up
+            found: dict[str, list[tuple[float, float]]] = {name: [] for name in WORKERS}
+            for number in range(ROUNDS):
+                print(f"{kind}: round {number + 1} of {ROUNDS} …", flush=True)
+                for name, arrangement in arrangements.items():
+                    found[name].append(arrangement.extract(report))
+            rows += _rows(kind, found)
+    return "\n".join([*format_table(rows), ""])
 
 
-def _rows(found: dict[str, list[tuple[float, float]]]) -> list[Row]:
+def _rows(kind: str, found: dict[str, list[tuple[float, float]]]) -> list[Row]:
     names = {"embedded": "the server's PDF process", "one": "one Celery worker", "two": "two Celery workers"}
     rows = []
     for name, figures in found.items():
         seconds, spent = (median(values) for values in zip(*figures, strict=True))
-        rows.append(Row(f"A page by {names[name]}", "", f"{1 / seconds:.0f} a second, {spent * 1e3:.2f} ms"))
+        rows.append(Row(f"{kind}, by {names[name]}", "", f"{1 / seconds:.0f} a second, {spent * 1e3:.2f} ms"))
     twice = median(one[0] / two[0] for one, two in zip(found["one"], found["two"], strict=True))
-    rows.append(Row("Pages a second: two workers, relative to one", "", f"{twice:.2f}x", None, TWICE, twice))
+    rows.append(Row("    two workers, relative to one", "", f"{twice:.2f}x", None, TWICE, twice))
+    busy = median(spent / seconds for seconds, spent in found["one"])
+    most = (os.cpu_count() or 1) / busy
+    rows.append(Row(f"    at most, as one keeps {busy:.2f} processors busy", "", f"{most:.2f}x"))
     for name in ("one", "two"):
         dear = median(its[1] / own[1] for its, own in zip(found[name], found["embedded"], strict=True))
-        row = f"Processor time a page: {names[name]}, relative to the server's own"
+        row = f"    processor time, {names[name]}, relative to the server's own"
         rows.append(Row(row, "", f"{dear:.2f}x", None, AS_CHEAP, dear))
     return rows
 

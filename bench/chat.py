@@ -135,6 +135,7 @@ class Crowd:
 class ChatFigures(NamedTuple):
     cpu_seconds: float  # per message delivered, servers and PostgreSQL
     database_seconds: float  # of that, PostgreSQL
+    delivered: int
     delivered_per_second: float
     lost: int
     p99_seconds: float
@@ -266,6 +267,7 @@ def _figures(
     return ChatFigures(
         cpu_seconds=everything / max(delivered, 1),
         database_seconds=database / max(delivered, 1),
+        delivered=delivered,
         delivered_per_second=delivered / seconds,
         lost=crowd.sent - len(crowd.latencies),
         p99_seconds=quantiles(crowd.latencies[already:], n=100, method="inclusive")[98],

@@ -15,11 +15,11 @@ VOCABULARY = (
 )
 ROWS_PER_TABLE = 14
 LINES_PER_PAGE = 44
-PAGES_PER_TABLE = 3  # every third page has a table
+PAGES_PER_TABLE = 3
 
 
-def make_report(pages: int) -> bytes:
-    """Return a report: pages of text, every third with a ruled table of five columns."""
+def make_report(pages: int, *, pages_per_table: int = PAGES_PER_TABLE) -> bytes:
+    """Return a report: pages of text, some with a ruled table of five columns."""
     chance = random.Random(pages)
     words = VOCABULARY.split()
     document = FPDF(unit="pt", format="a4")
@@ -31,7 +31,7 @@ def make_report(pages: int) -> bytes:
         heading = " ".join(chance.choices(words, k=4)).capitalize()
         document.cell(0, 24, f"{number}. {heading}", new_x="LMARGIN", new_y="NEXT")
         document.set_font("Helvetica", size=10)
-        has_table = number % PAGES_PER_TABLE == 0
+        has_table = number % pages_per_table == 0
         for _ in range(LINES_PER_PAGE - (ROWS_PER_TABLE + 4 if has_table else 0)):
             document.cell(0, 15, " ".join(chance.choices(words, k=13)), new_x="LMARGIN", new_y="NEXT")
         if has_table:

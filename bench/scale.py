@@ -28,15 +28,10 @@ def main() -> str:
             alone = None
             for count in COUNTS:
                 users, per_second = USERS * count, PER_SECOND * count
-                measuring = parts.measure(
-                    f"scale_{count}_{'redis' if by_redis else 'notify'}",
-                    count,
-                    partial(chat.measure_steady_rate, users=users, per_second=per_second, seconds=SECONDS),
-                    users=users,
-                    seconds=SECONDS,
-                    environment={**POOL, **parts.line(by_redis=by_redis)},
-                )
-                everything, database = uvloop.run(measuring)
+                work = partial(chat.measure_steady_rate, users=users, per_second=per_second, seconds=SECONDS)
+                name = f"scale_{count}_{'redis' if by_redis else 'notify'}"
+                with parts.running(name, count, users, **POOL, **parts.line(by_redis=by_redis)) as arrangement:
+                    everything, database = uvloop.run(arrangement.measure(work))
                 alone = alone or everything
                 rows.append(_row(count, by_redis, everything, database, everything / alone))
                 print(*rows[-1][:3], flush=True)
