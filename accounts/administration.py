@@ -128,7 +128,7 @@ async def put_user(
     if is_self and (body.password is not None or body.email != before.email):
         await limits.hit(limits.login, fold_address(before.email))
         known = await people.check_password(user_id, body.current_password or "", actor_of(caller))
-        await count_mails(limits, caller, new_email=None if body.email == before.email else body.email)
+        await count_mails(people, limits, caller, new_email=None if body.email == before.email else body.email)
     actor = actor_of(caller)
     new_email = None if body.email == before.email else body.email
     new_role = None if body.is_admin == before.is_admin else body.is_admin

@@ -87,17 +87,22 @@ class EmailConfirmation(BaseModel):
     token: LinkToken
 
 
-async def count_mails(limits: RateLimits, caller: Caller, *, new_email: str | None = None) -> None:
-    """Before a change that is told by mail, to a new address too: nobody has asked for it at one that is not confirmed.
+async def count_mails(people: People, limits: RateLimits, caller: Caller, *, new_email: str | None = None) -> None:
+    """Count the mails that a change sends to unconfirmed addresses, before it is made.
+
+    Mails from others to my address do not count for my own changes: nobody can keep me from a new password.
 
     Raises:
-        RateLimitedError
+        EmailTakenError, RateLimitedError
     """
+    if not people.sends_mail:
+        return
     if new_email is not None:
+        await people.check_free(new_email, caller.user.id)
         await limits.hit(limits.reset_ip, caller.network)
         await limits.hit(limits.notification_unconfirmed, fold_address(new_email))
     if not caller.user.is_verified:
-        await limits.hit(limits.notification_unconfirmed, fold_address(caller.user.email))
+        await limits.hit(limits.notification_unconfirmed, f"changes by {caller.user.id}")
 
 
 @router.patch(
@@ -115,7 +120,7 @@ async def change_me(people: Persons, limits: Limits, caller: CurrentCaller, body
         check_person(caller)
         await limits.hit(limits.login, fold_address(user.email))
         known = await people.check_password(user.id, body.current_password or "", actor_of(caller))
-        await count_mails(limits, caller, new_email=body.email)
+        await count_mails(people, limits, caller, new_email=body.email)
     changed, pending = await people.change(user, actor_of(caller), name=body.name, email=body.email, known=known)
     return MeChanged(**Me.from_row(changed).model_dump(), pending_email=pending)
 
@@ -130,7 +135,7 @@ async def change_password(people: Persons, limits: Limits, caller: CurrentPerson
     """All my other sessions end, and all API keys and pending links."""
     await limits.hit(limits.login, fold_address(caller.user.email))
     known = await people.check_password(caller.user.id, body.current_password, actor_of(caller))
-    await count_mails(limits, caller)
+    await count_mails(people, limits, caller)
     await people.change_password(
         caller.user.id, actor_of(caller), body.new_password, session_id=caller.session.id, known=known
     )

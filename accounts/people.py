@@ -81,7 +81,7 @@ class People:
         farewells: Sequence[Farewell],
     ) -> None:
         self._base = settings.public_url
-        self._has_mail = settings.smtp_host is not None
+        self.sends_mail = settings.smtp_host is not None
         self._may_mail = settings.smtp_host is not None and settings.public_url is not None
         self._gatekeeper = gatekeeper
         self._database = database
@@ -133,7 +133,7 @@ class People:
         self._outbox.look()
 
     async def _tell_of_new_password(self, tx: Connection, email: str) -> None:
-        if self._has_mail:
+        if self.sends_mail:
             await self._outbox.queue_within(tx, email=email, message=CHANGE_MAIL.format(email=email))
 
     async def _sign_out(self, tx: Connection, user_id: int, actor: Actor, *, except_id: int | None = None) -> list[int]:
@@ -206,9 +206,7 @@ class People:
             EmailTakenError, UserNotFoundError
         """
         if email is not None and email != user.email and self._may_mail:
-            found = await queries.find_credentials(self._database, email=email)
-            if found is not None and found.user.id != user.id:
-                raise EmailTakenError
+            await self.check_free(email, user.id)
             async with self._database.transaction() as tx:
                 await _hold_password(tx, user.id, known)
                 token = await _make_link(tx, user.id, "email", LINK_SECONDS, is_mailed=True, email=email)
@@ -219,6 +217,12 @@ class People:
             return await self.update(user.id, actor, name=name), email
         new_email = None if email == user.email else email
         return await self.update(user.id, actor, name=name, email=new_email, known=known), None
+
+    async def check_free(self, email: str, user_id: int) -> None:
+        """Raises EmailTakenError, if another account has it."""
+        found = await queries.find_credentials(self._database, email=email)
+        if found is not None and found.user.id != user_id:
+            raise EmailTakenError
 
     async def confirm_email(self, token: str, actor: Actor) -> None:
         """Raises LinkExpiredError, EmailTakenError."""

@@ -23,10 +23,10 @@ MAX_BODY_BYTES = 400 * 1024  # 32,000 characters in any script, escaped
 FORM_OVERHEAD_BYTES = 1024 * 1024  # of a form with a file, beside the file
 BODY_IDLE_SECONDS = 30.0  # without a byte of the body
 BODY_BYTES_PER_SECOND = 1024  # on average, after the first BODY_IDLE_SECONDS
-# A body that is read before anybody has looked who sends it is small, and has to arrive soon.
+# A body whose sender is not authenticated yet is small, and has to arrive soon.
 MAX_OPEN_BODY_BYTES = 16 * 1024
 OPEN_BODY_SECONDS = 10.0
-KNOWN = "pagewire.known"  # in the scope of a request whose caller is known
+KNOWN = "pagewire.known"  # in the scope of a request whose caller is known (auth.find_caller)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 KNOWN_REASON = f"{StartupError.__module__}.{StartupError.__qualname__}: "  # in the last line of a traceback

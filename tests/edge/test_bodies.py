@@ -129,7 +129,7 @@ LARGE = [
 
 @pytest.mark.parametrize("who", NOBODY, ids=str)
 @pytest.mark.parametrize(("method", "path"), SMALL)
-def test_who_is_not_known_sends_little(server: Server, method: str, path: str, who: dict[str, str]) -> None:
+def test_bodies_of_strangers_are_small(server: Server, method: str, path: str, who: dict[str, str]) -> None:
     request = head(method, path, None, Content_Type="application/json", Content_Length="20000", **who)
 
     status, _, body = exchange(server, request)

@@ -189,7 +189,7 @@ def test_a_trailer_is_no_header(server: Server, shared_alice: Person) -> None:
     assert status == 401
 
 
-def test_http_1_0_names_no_host(server: Server) -> None:
+def test_http_1_0_needs_no_host(server: Server) -> None:
     status, _, _ = exchange(server, b"GET /healthz HTTP/1.0\r\n\r\n")
 
     assert status == 200

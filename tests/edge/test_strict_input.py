@@ -112,7 +112,7 @@ def test_text_in_json_is_text(alice: Person, body: dict[str, object]) -> None:
         ("/users", "is_admin"),
     ],
 )
-def test_a_yes_or_no_in_json_is_true_or_false(shared_alice: Person, path: str, field: str, value: object) -> None:
+def test_booleans_in_json_are_true_or_false(shared_alice: Person, path: str, field: str, value: object) -> None:
     body = {"name": "Bob", "email": address("bob"), "password": PASSWORD, field: value}
 
     answer = shared_alice.client.post(path, json=body)
