@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Route, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from support.browser import Visit
 from support.pdfs import make_pdf
@@ -30,6 +30,41 @@ def test_a_tab_left_open_over_an_upgrade_begins_anew(visit: Visit, alice: Person
     visitor.page.get_by_role("link", name="Search").click()
 
     visitor.see("What are you looking for?")
+
+
+def test_a_tab_that_an_upgrade_cannot_help_begins_anew_only_once(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.expected = re.compile("Unable to preload|dynamically imported|404")
+    visitor.sign_in(alice.email)
+    visitor.see("Drop your PDFs here")
+    visitor.page.route(re.compile("/assets/Search-.*js"), lambda route: route.fulfill(status=404))
+    visitor.page.route(re.compile("/app/$"), lambda route: route.fulfill(body=ANOTHER_CLIENT, content_type="text/html"))
+    begun: list[Page] = []
+    visitor.page.on("domcontentloaded", lambda page: begun.append(page))
+
+    visitor.page.get_by_role("link", name="Search").click()
+
+    visitor.see("Try again")
+    assert len(begun) == 1
+
+
+def test_code_that_is_gone_does_not_break_off_a_sign_in(visit: Visit, alice: Person) -> None:
+    visitor = visit()
+    visitor.go("/search")
+    visitor.page.route(re.compile("/assets/Search-.*js"), once(lambda route: route.fulfill(status=404)))
+    visitor.page.route(re.compile("/app/$"), lambda route: route.fulfill(body=ANOTHER_CLIENT, content_type="text/html"))
+    begun: list[Page] = []
+    visitor.page.on("domcontentloaded", lambda page: begun.append(page))
+    visitor.see("Sign in")
+    held: list[Route] = []
+    visitor.page.route("**/session", once(held.append))
+
+    with visitor.page.expect_response(re.compile("/assets/Search-.*js")):
+        visitor.fill_in(alice.email)
+    held[0].continue_()
+
+    visitor.see("What are you looking for?")
+    assert not begun
 
 
 def test_a_screen_whose_code_does_not_come_is_there_when_the_network_is_back(visit: Visit, alice: Person) -> None:
@@ -145,7 +180,7 @@ def test_back_after_signing_out_shows_nothing_of_before(visit: Visit, alice: Per
 
 
 @pytest.mark.parametrize(("motion", "moving"), [("no-preference", 1), ("reduce", 0)])
-def test_nothing_moves_for_who_wants_no_motion(visit: Visit, alice: Person, motion: str, moving: int) -> None:
+def test_nothing_moves_where_reduced_motion_is_asked_for(visit: Visit, alice: Person, motion: str, moving: int) -> None:
     visitor = visit(reduced_motion=motion)
     visitor.sign_in(alice.email)
     held: list[Route] = []

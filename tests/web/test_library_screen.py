@@ -1,6 +1,8 @@
 """The library: files come in, are found, looked at, renamed and deleted."""
 
+import re
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 from playwright.sync_api import Dialog, Route, expect
@@ -75,6 +77,24 @@ def test_the_same_file_again_is_asked_about(visit: Visit, alice: Person, secure:
     visitor.see("You have this already.")
     visitor.press("Keep both")
     expect(visitor.page.get_by_role("link", name="Twice.pdf")).to_be_visible()
+
+
+def test_a_file_is_not_sent_before_its_own_check_ends(visit: Visit, alice: Person) -> None:
+    data = make_pdf("only once")
+    alice.upload(data, "Once.pdf")
+    visitor = visit()
+    visitor.sign_in(alice.email)
+    sent: list[str] = []
+    visitor.page.on("request", lambda request: sent.append(request.url))
+    held: list[Route] = []
+    visitor.page.route(re.compile(sha256(data).hexdigest()), lambda route: held.append(route))
+
+    visitor.upload(("Twice.pdf", data), ("Other.pdf", make_pdf("something else")))
+    expect(visitor.page.get_by_role("link", name="Other.pdf")).to_be_visible()
+    held[0].continue_()
+
+    visitor.see("You have this already.")
+    assert len([url for url in sent if url.endswith("/upload-pdf")]) == 1
 
 
 def test_an_upload_shows_in_another_tab(visit: Visit, alice: Person) -> None:

@@ -12,10 +12,10 @@ import { Empty, Loading, useScreenName } from "./ui/parts";
 import { Toasts } from "./ui/toasts";
 import { language, t } from "./ui/words";
 import { addFiles } from "./live/uploads";
-import { SCREENS } from "./screens";
+import { SCREENS, part } from "./screens";
 
 // A screen that is left goes at once, also while the next one's code is on its way: each has a Suspense of its own.
-const PARTS = SCREENS.map(([address, load]) => [address, lazy(load)] as const);
+const PARTS = SCREENS.map(([address, load]) => [address, lazy(part(load))] as const);
 
 export default function App() {
   return (

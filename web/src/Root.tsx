@@ -10,7 +10,7 @@ import { t } from "./ui/words";
 
 const App = lazy(() => {
   loadAhead(); // its screen together with it
-  return loadApp();
+  return part(loadApp)();
 });
 const Door = lazy(part(() => import("./session/Door")));
 

@@ -81,7 +81,7 @@ function People() {
             <input value={words} placeholder={t.findPeople} aria-label={t.findPeople} onChange={(event) => setWords(event.target.value)} />
           </label>
           {list.isPending && <Loading what={t.loading} />}
-          {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
+          {list.isError && !list.isFetchNextPageError && <Failed error={list.error} again={() => void list.refetch()} />}
           <ul className={s.items}>
             <li>
               <Face id={me.id} name={me.name} />
@@ -109,6 +109,7 @@ function People() {
               </li>
             ))}
           </ul>
+          {list.isFetchNextPageError && <Failed error={list.error} />}
           {list.hasNextPage && (
             <button type="button" className="b" aria-disabled={list.isFetchingNextPage} onClick={() => !list.isFetchingNextPage && void list.fetchNextPage()}>
               {t.admin.morePeople}

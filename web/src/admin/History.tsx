@@ -19,7 +19,7 @@ export function History() {
       <h2>{t.admin.history}</h2>
       <p className="muted">{t.admin.historyHow}</p>
       {list.isPending && <Loading what={t.loading} />}
-      {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
+      {list.isError && !list.isFetchNextPageError && <Failed error={list.error} again={() => void list.refetch()} />}
       <ul className={s.items}>
         {list.data?.pages.flatMap(({ audit }) => audit).map((entry) => (
           <li key={entry.id}>

@@ -203,7 +203,7 @@ export default function Library() {
       <div className={s.scroll} ref={scroll} onClick={leave}>
         <Incoming />
         {list.isPending && <Loading what={t.loading} />}
-        {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
+        {list.isError && !list.isFetchNextPageError && <Failed error={list.error} again={() => void list.refetch()} />}
         {isNew ? (
           <Welcome wide={wide} choose={() => input.current?.click()} />
         ) : isEmpty && show === "all" && !q ? null : isEmpty ? (

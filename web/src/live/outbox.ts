@@ -44,10 +44,14 @@ function change(by: (entries: Outgoing[]) => Outgoing[]): void {
 /** Whose outbox this is from now on. */
 export function openOutbox(user: number, whenSent: (entry: Outgoing, ack: Frame) => void): void {
   userId = user;
-  underWay.clear(); // of an earlier connection, which answers no more
   onSent = whenSent;
   outbox.set(read());
   drafts.set(recallAll(draftsKey()));
+}
+
+/** Their answers do not come any more. */
+export function forgetUnderWay(): void {
+  underWay.clear();
 }
 
 /** Send what waits; *again* also what was refused. */
@@ -65,6 +69,7 @@ async function transmit(entry: Outgoing): Promise<void> {
     onSent(entry, answer);
     change((entries) => entries.filter((other) => other.client_id !== entry.client_id));
   } else if (entry.share === false && answer["code"] === "document_not_found") {
+    if (!read().some((other) => other.client_id === entry.client_id)) return; // it arrived, or was discarded
     discard(entry.client_id); // taken back meanwhile: what was written goes without it
     send({ recipient_id: entry.recipient_id, content: entry.content });
   } else {

@@ -4,7 +4,7 @@ import { keep } from "../ui/storage";
 import { createStore } from "../ui/store";
 import { type Thread, askAgain, followAs, insert, queries, reloadEverything, takeEvent, takeOther, unread } from "./cache";
 import { announce } from "./notify";
-import { arrived, openOutbox, sendWaiting } from "./outbox";
+import { arrived, forgetUnderWay, openOutbox, sendWaiting } from "./outbox";
 import { close, open } from "./socket";
 import { dropUploads, limitUploads } from "./uploads";
 
@@ -86,7 +86,9 @@ export function leave(): void {
 /** This browser is somebody else's now: nothing of the one before stays in memory, or is sent any more. */
 function makeWay(): void {
   close(true);
+  forgetUnderWay();
   dropUploads();
+  session.set({ state: "loading" });
   queries.clear();
   location.assign("/app/");
 }

@@ -68,7 +68,7 @@ export function dropUploads(): void {
 }
 
 export function addFiles(files: Iterable<File>): void {
-  const added = Array.from(files, (file): Upload => ({ key: crypto.getRandomValues(new Uint32Array(4)).join("-"), file, state: "waiting", sent: 0 }));
+  const added = Array.from(files, (file): Upload => ({ key: crypto.getRandomValues(new Uint32Array(4)).join("-"), file, state: "checking", sent: 0 }));
   if (!added.length) return;
   uploads.set((all) => [...all, ...added]);
   for (const upload of added) void check(upload);
@@ -92,14 +92,13 @@ async function check(upload: Upload): Promise<void> {
     }
     if (file.size <= HASHED_BYTES) {
       const hex = await hash(file);
-      const [same] = (await findSame(hex).catch(() => ({ documents: [] }))).documents;
-      if (same && (same as { sha256?: string }).sha256 !== undefined ? (same as { sha256?: string }).sha256 === hex : same) {
-        return update(key, { state: "twin", twin: same!.id });
-      }
+      const same = await findSame(hex).then(({ documents }) => documents[0], () => undefined);
+      if (same?.sha256 === hex) return update(key, { state: "twin", twin: same.id });
     }
   } catch {
     return update(key, { state: "refused", why: "other" }); // a folder, or a file that was moved meanwhile
   }
+  update(key, { state: "waiting" });
   startNext();
 }
 
@@ -160,6 +159,11 @@ export function tryAgain(key: string): void {
   startNext();
 }
 
+/** Whether leaving the page would lose one of them. */
+export function areUploadsUnderWay(): boolean {
+  return requests.size > 0 || uploads.get().some(({ state }) => state === "checking" || state === "waiting");
+}
+
 window.addEventListener("beforeunload", (event) => {
-  if (requests.size) event.preventDefault();
+  if (areUploadsUnderWay()) event.preventDefault();
 });

@@ -130,7 +130,7 @@ export default function Search() {
       </header>
       <div className={s.list}>
         {q && found.isPending && <Loading what={t.loading} />}
-        {q && found.isError && <Failed error={found.error} again={() => void found.refetch()} />}
+        {q && found.isError && !found.isFetchNextPageError && <Failed error={found.error} again={() => void found.refetch()} />}
         {!q && (
           <Empty icon={<SearchIcon className="i" />} title={t.search.start}>
             <p>{t.search.startHow}</p>

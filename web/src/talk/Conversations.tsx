@@ -53,7 +53,7 @@ export function Conversations({ open }: { open: number | null }) {
         />
       </label>
       {list.isPending && <Loading what={t.loading} />}
-      {list.isError && <Failed error={list.error} again={() => void list.refetch()} />}
+      {list.isError && !list.isFetchNextPageError && <Failed error={list.error} again={() => void list.refetch()} />}
       {!asked && none && people.data?.length !== 0 && <p className={`small muted ${s.say}`}>{t.talk.none}</p>}
       <ol>
         {seeking

@@ -42,7 +42,8 @@ export class Boundary extends Component<Props, State> {
   /** A reload where nobody answers would leave nothing of the page. */
   async ask(answered: () => void) {
     try {
-      await fetch("/app/", { method: "HEAD", cache: "no-store" });
+      const answer = await fetch("/app/", { method: "HEAD", cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.statusText); // a proxy's own answer
       this.setState({ unanswered: false }, answered);
     } catch {
       this.setState({ unanswered: true });

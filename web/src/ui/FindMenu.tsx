@@ -3,7 +3,7 @@ import { ChevronDown } from "lucide-react";
 import { useState } from "react";
 import { Autocomplete, Button, Input, MenuTrigger, Popover, SearchField } from "react-aria-components";
 import { Choices } from "./Menu";
-import { useDebounced } from "./parts";
+import { sayError, useDebounced } from "./parts";
 
 interface Props {
   label: string; // of the button
@@ -16,7 +16,7 @@ interface Props {
   none: (words: string) => string;
 }
 
-/** A menu of more than fits in one: typing finds the rest. */
+/** A menu with a search field, for lists too long to show whole. */
 export function FindMenu({ label, shown, ...list }: Props) {
   return (
     <MenuTrigger>
@@ -47,7 +47,8 @@ function List({ label, any, find, chosen, choose, list, none }: Omit<Props, "sho
       <SearchField autoFocus aria-label={find} className="menu-find">
         <Input className="menu-words" placeholder={find} />
       </SearchField>
-      <Choices label={label} choices={choices} chosen={String(chosen)} none={found.isSuccess ? none(asked) : ""} />
+      <Choices label={label} choices={choices} chosen={String(chosen)} none={found.isSuccess && !found.isPlaceholderData ? none(asked) : ""} />
+      {found.isError && <p className="menu-none" role="alert">{sayError(found.error)}</p>}
     </Autocomplete>
   );
 }

@@ -1,4 +1,4 @@
-// What this browser keeps by name. Where it refuses (full, or forbidden), it holds until the tab closes.
+// What this browser keeps by name. What it refuses to store (it is full, or forbids it) is held in memory until the tab closes.
 const memory = new Map<string, string>();
 
 type Area = "localStorage" | "sessionStorage";

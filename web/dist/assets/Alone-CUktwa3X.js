@@ -1,0 +1,1 @@
+import{t as e}from"./src-CjlUluvB.js";import{Qt as t,v as n}from"./parts-awkKJCt1.js";import{r}from"./words-BTR_-7jC.js";var i=t();function a(){let t=n();return(0,i.jsxs)(i.Fragment,{children:[r.share.alone,` `,t.is_admin&&(0,i.jsx)(e,{className:`b b-link`,href:`/admin`,children:r.admin.make})]})}export{a as t};

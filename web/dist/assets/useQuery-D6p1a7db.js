@@ -1,0 +1,1 @@
+import{d as e,u as t}from"./format-Cm5CCWDx.js";function n(n,r){return t(n,e,r)}export{n as t};

@@ -1,1 +1,0 @@
-import{d as e,u as t}from"./format-DDvUVMeb.js";function n(n,r){return t(n,e,r)}export{n as t};
