@@ -165,7 +165,7 @@ def _break(reader: LineReader, line: Line) -> list[Line]:
 def _part_figures(reader: LineReader, word: Span) -> Iterator[Span]:
     """Part a word at figures above or below each other: numbers are not written downwards, as other signs may be.
 
-    What is drawn as one is turned.
+    Figures of one text object are turned text, not stacked, and stay together.
     """
     start, stop = word
     handle = reader.text.handle

@@ -11,6 +11,15 @@ _CONTINUED = re.compile(
     r"[\s(\[–—-]*\b(?:continued|contd|cont['’]d|cont|fortsetzung|forts|suite|continuación|continua|segue|vervolg|jatkuu)\b[.)\]]*",
     re.IGNORECASE,
 )
+# All that such a row may say: "Table 3 (continued)", "Continued on next page", "Fortsetzung auf Seite 4"
+_ONLY_CONTINUES = re.compile(
+    r"(?:[^()\[\]]*[(\[])?[\s–—-]*(?:(?:table|tabelle|tableau)\s+(?:\S+\s+)?)?(?:to\s+be\s+)?"
+    r"(?:(?:continued|contd|cont['’]d|cont)\b\.?(?:\s+(?:(?:on|from)\s+)?(?:(?:the\s+)?(?:next|previous)\s+page|page\s+\d+))?"
+    r"|(?:fortsetzung|forts)\b\.?(?:\s+(?:(?:auf|von)\s+)?(?:(?:der\s+)?(?:nächste[rn]?|vorherige[rn]?)\s+seite|seite\s+\d+))?"
+    r"|suite\s+(?:à|de)\s+la\s+page(?:\s+\w+)?|(?<=[(\[])suite|continuación|continua|segue|vervolg|jatkuu)"
+    r"[\s.…)\]–—-]*",
+    re.IGNORECASE,
+)
 
 
 def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> list[Table]:
@@ -35,7 +44,7 @@ def join_tables(found: Iterable[FoundTable], heights: Mapping[int, float]) -> li
                 joined[-1] = whole._replace(
                     pages=[*whole.pages, table.page_number],
                     data=[*whole.data[:kept], *table.data[repeated:]],
-                    spans=[*(span for span in whole.spans if span[0] < kept), *_moved(table.spans, repeated, kept)],
+                    spans=[*_clipped(whole.spans, kept), *_moved(table.spans, repeated, kept)],
                 )
                 parts[-1] = table
                 continue
@@ -77,11 +86,17 @@ def _count_repeated(whole: Table, lower: FoundTable) -> int:
 
 def _only_continues(row: Sequence[str | None]) -> bool:
     filled = [cell for cell in row if cell]
-    return len(filled) == 1 and len(filled[0]) < 200 and _CONTINUED.search(filled[0]) is not None
+    return len(filled) == 1 and len(filled[0]) < 200 and _ONLY_CONTINUES.fullmatch(filled[0].strip()) is not None
 
 
 def _words(row: Sequence[str | None]) -> list[str]:
     return [" ".join(_CONTINUED.sub("", cell or "").split()) for cell in row]
+
+
+def _clipped(spans: Spans, kept: int) -> list[list[int]]:
+    """Return the spans as far as they lie in the rows kept, without those of a single cell."""
+    clipped = [[top, left, min(bottom, kept - 1), right] for top, left, bottom, right in spans if top < kept]
+    return [span for span in clipped if span[:2] != span[2:]]
 
 
 def _moved(spans: Spans, dropped: int, offset: int) -> list[list[int]]:

@@ -76,6 +76,24 @@ def test_a_last_row_that_only_says_that_the_table_goes_on_is_dropped() -> None:
     assert (whole.data, whole.spans) == ([HEAD, ["paper", "1"], ["ink", "2"]], [])
 
 
+@pytest.mark.parametrize("said", ["Suite 200", "Junior Suite", "Continued operations", "Notes continued in Annex B"])
+def test_a_last_row_of_one_cell_that_says_something_else_is_kept(said: str) -> None:
+    (whole,) = join_tables([foot(1, 0, HEAD, [said, None]), top(2, 1, HEAD, ["ink", "2"])], HEIGHTS)
+
+    assert whole.data == [HEAD, [said, None], ["ink", "2"]]
+
+
+@pytest.mark.parametrize(
+    "said", ["(continued)", "Table to be continued", "cont'd", "Fortsetzung auf Seite 4", "Suite à la page 3"]
+)
+def test_spans_end_where_a_row_that_says_that_the_table_goes_on_is_dropped(said: str) -> None:
+    upper = foot(1, 0, HEAD, ["a", "1"], [said, None])._replace(spans=[[1, 1, 2, 1], [0, 0, 2, 0]])
+
+    (whole,) = join_tables([upper, top(2, 1, HEAD, ["ink", "2"])], HEIGHTS)
+
+    assert (whole.data, whole.spans) == ([HEAD, ["a", "1"], ["ink", "2"]], [[0, 0, 1, 0]])
+
+
 def test_a_single_row_may_end_a_table() -> None:
     (whole,) = join_tables([foot(1, 0, HEAD, ["paper", "1"]), top(2, 1, ["total", "1"])], HEIGHTS)
 
