@@ -1,4 +1,4 @@
-"""Tables as other programs write them, and on turned pages: what is right on one page is right on its like."""
+"""Tables of many kinds: as several programs draw them, on turned pages, and over several pages."""
 
 from collections.abc import Callable
 
