@@ -4,7 +4,6 @@ PDFium aborts its process when memory runs out and crashes when two threads shar
 text it returns is raw; the reader cleans it.
 """
 
-import contextlib
 import ctypes
 import io
 import math
@@ -229,9 +228,12 @@ class Document:
 
     def _draw_notes(self) -> None:
         """Read the file with its typed notes drawn instead, if it can be."""
-        content = None
-        with contextlib.suppress(Exception):  # qpdf and damaged dictionaries raise anything
+        try:
             content = draw_notes(self._held[:], self._password)
+        except MemoryError:
+            raise
+        except Exception:  # qpdf and damaged dictionaries raise anything
+            return
         if content is None:
             return
         held, document = self._held, self._document

@@ -13,7 +13,7 @@ _HYPHEN_MARK = re.compile(f"[{HYPHEN_MARKS}]\n?|(?<=\\w)[\u2010\u2011]\n")
 # Those that PDFium does not mark, because they follow a figure: "10-year", "pages 12-15", "2024-05-01"
 _HYPHEN_OF_NUMBER = re.compile(
     r"(?<![.,][0-9]{2})(?<![.,][0-9]{3})(?<=[0-9])-\n(?=[a-z])"  # not "980.00-", which is an amount
-    r"|(?:(?<=[A-Za-z] )|(?<=-))[0-9]+-\n(?=[0-9])"
+    r"|(?:(?i:\b(?:pages?|pp?\.|seiten?|s\.|isbn)) |(?<=-))[0-9]+-\n(?=[0-9])"  # not "balance 4500-"
 )
 _NONSENSE = re.compile("[\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
 _SPECIAL = re.compile(f"{_UNWANTED[:-1]}\ud800-\udfff\ufffe\uf020-\uf0ff\ufb00-\ufb06]")

@@ -13,8 +13,8 @@ _CONTINUED = re.compile(
 )
 # All that such a row may say: "Table 3 (continued)", "Continued on next page", "Fortsetzung auf Seite 4"
 _ONLY_CONTINUES = re.compile(
-    r"(?:[^()\[\]]*[(\[])?[\s–—-]*(?:(?:table|tabelle|tableau)\s+(?:\S+\s+)?)?(?:to\s+be\s+)?"
-    r"(?:(?:continued|contd|cont['’]d|cont)\b\.?(?:\s+(?:(?:on|from)\s+)?(?:(?:the\s+)?(?:next|previous)\s+page|page\s+\d+))?"
+    r"(?:[^()\[\]]*[(\[])?[\s–—-]*(?:(?:table|tabelle|tableau)\s+(?:\S+\s+)?(?:[–—-]\s*)?)?(?:to\s+be\s+)?"
+    r"(?:(?:continued|contd|cont['’]d|cont)\b\.?(?:\s+(?:(?:on|from)\s+)?(?:(?:the\s+)?(?:next|following|previous)\s+page|page\s+\d+)|\s+overleaf)?"
     r"|(?:fortsetzung|forts)\b\.?(?:\s+(?:(?:auf|von)\s+)?(?:(?:der\s+)?(?:nächste[rn]?|vorherige[rn]?)\s+seite|seite\s+\d+))?"
     r"|suite\s+(?:à|de)\s+la\s+page(?:\s+\w+)?|(?<=[(\[])suite|continuación|continua|segue|vervolg|jatkuu)"
     r"[\s.…)\]–—-]*",

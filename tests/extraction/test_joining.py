@@ -84,7 +84,17 @@ def test_a_last_row_of_one_cell_that_says_something_else_is_kept(said: str) -> N
 
 
 @pytest.mark.parametrize(
-    "said", ["(continued)", "Table to be continued", "cont'd", "Fortsetzung auf Seite 4", "Suite à la page 3"]
+    "said",
+    [
+        "(continued)",
+        "Table to be continued",
+        "Table 3 – continued",
+        "Continued on the following page",
+        "continued overleaf",
+        "cont'd",
+        "Fortsetzung auf Seite 4",
+        "Suite à la page 3",
+    ],
 )
 def test_spans_end_where_a_row_that_says_that_the_table_goes_on_is_dropped(said: str) -> None:
     upper = foot(1, 0, HEAD, ["a", "1"], [said, None])._replace(spans=[[1, 1, 2, 1], [0, 0, 2, 0]])

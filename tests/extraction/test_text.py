@@ -32,6 +32,8 @@ from extraction.page.text import clean_text, is_gibberish
         ("a cross\u2010\nborder, cross\u2010border case", "a cross-border, cross\u2010border case"),
         ("a 10-\nyear plan for CO2-\nneutral 2,4-\ndimethyl", "a 10-year plan for CO2-neutral 2,4-dimethyl"),
         ("on pages 12-\n15, ISBN 978-3-16-\n148410-0", "on pages 12-15, ISBN 978-3-16-148410-0"),
+        ("Balance 4500-\n3200 sold 12-\n15 pens", "Balance 4500-\n3200 sold 12-\n15 pens"),
+        ("see pp. 112-\n115 and S. 7-\n9", "see pp. 112-115 and S. 7-9"),
         ("1,250.00-\n980.00-\nless 3-\nB", "1,250.00-\n980.00-\nless 3-\nB"),
     ],
 )
