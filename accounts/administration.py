@@ -123,14 +123,14 @@ async def put_user(
     before = await queries.find_user(database, user_id=user_id)
     if before is None:
         raise UserNotFoundError
-    if body.password is not None or body.email != before.email or body.is_admin not in (None, before.is_admin):
+    new_email = None if body.email == before.email else body.email
+    if body.password is not None or new_email is not None or body.is_admin not in (None, before.is_admin):
         check_person(caller)
-    if is_self and (body.password is not None or body.email != before.email):
+    if is_self and (body.password is not None or new_email is not None):
         await limits.hit(limits.login, fold_address(before.email))
         known = await people.check_password(user_id, body.current_password or "", actor_of(caller))
-        await count_mails(people, limits, caller, new_email=None if body.email == before.email else body.email)
+        await count_mails(people, limits, caller, new_email=new_email)
     actor = actor_of(caller)
-    new_email = None if body.email == before.email else body.email
     new_role = None if body.is_admin == before.is_admin else body.is_admin
     if is_self and new_email is not None:
         user, _ = await people.change(before, actor, name=body.name, email=new_email, known=known)

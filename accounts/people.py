@@ -82,7 +82,7 @@ class People:
     ) -> None:
         self._base = settings.public_url
         self.sends_mail = settings.smtp_host is not None
-        self._may_mail = settings.smtp_host is not None and settings.public_url is not None
+        self._may_mail = self.sends_mail and settings.public_url is not None
         self._gatekeeper = gatekeeper
         self._database = database
         self._feed = feed
@@ -219,7 +219,7 @@ class People:
         return await self.update(user.id, actor, name=name, email=new_email, known=known), None
 
     async def check_free(self, email: str, user_id: int) -> None:
-        """Raises EmailTakenError, if another account has it."""
+        """Raises EmailTakenError if another account has *email*."""
         found = await queries.find_credentials(self._database, email=email)
         if found is not None and found.user.id != user_id:
             raise EmailTakenError

@@ -3,7 +3,8 @@
 `python -m bench celery`: reports are uploaded without waiting, until all of them are extracted; by a server with one
 PDF process, by one Celery worker, and by two, each with one PDF process. Each arrangement has a server and a database
 of its own; they are measured in turn. Pages a second want a machine that is otherwise idle, with a core for each of the
-two and one for the rest; processor time a page (servers, workers, PostgreSQL and Valkey) does not.
+two and one for the rest: with fewer, "at most" says what a second worker can bring. Processor time a page (servers,
+workers, PostgreSQL and Valkey) needs no idle machine.
 """
 
 import contextlib

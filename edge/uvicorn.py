@@ -119,7 +119,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.cycle.transport = _OneWrite(self.transport, self.loop)  # type: ignore[assignment]
 
     def _names_one_host(self) -> bool:
-        """As RFC 9112, 3.2 wants it: proxies and browsers would take different ones for meant. HTTP/1.0 needs none."""
+        """As RFC 9112, 3.2 requires: of several, a proxy and we may pick different ones. HTTP/1.0 needs none."""
         version = self.parser.get_http_version()
         hosts = [value for name, value in self.headers if name == b"host"]
         if not hosts:

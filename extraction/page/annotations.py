@@ -118,13 +118,12 @@ class Remarks(NamedTuple):
 
     notes: list[Note]  # of readers: sticky notes, and comments on what they marked
     has_files: bool  # attached to the page
-    has_bare_text: bool  # typed notes for which the file has no appearance
 
 
 def read_remarks(page: Any, page_number: int) -> Remarks:
     held = handle_of(page)
     notes: list[Note] = []
-    has_files = has_bare_text = False
+    has_files = False
     for index in range(min(count_annotations(held), MAXIMUM_ANNOTATIONS)):
         annotation = handle(get_annotation(held, index))
         if not annotation:
@@ -134,12 +133,27 @@ def read_remarks(page: Any, page_number: int) -> Remarks:
             text = _read_string(annotation, b"Contents")
             if text.strip():
                 notes.append(Note(page_number, _read_string(annotation, b"T"), text))
-        elif kind == pdfium.FPDF_ANNOT_FREETEXT:
-            has_bare_text = has_bare_text or not has_annotation_key(annotation, b"AP")
         elif kind == pdfium.FPDF_ANNOT_FILEATTACHMENT:
             has_files = True
         close_annotation(annotation)
-    return Remarks(notes, has_files, has_bare_text)
+    return Remarks(notes, has_files)
+
+
+def has_bare_text(page: Any) -> bool:
+    """Whether the page has typed notes for which the file has no appearance."""
+    held = handle_of(page)
+    return any(_is_bare_text(held, index) for index in range(min(count_annotations(held), MAXIMUM_ANNOTATIONS)))
+
+
+def _is_bare_text(page: Handle, index: int) -> bool:
+    annotation = handle(get_annotation(page, index))
+    if not annotation:
+        return False
+    try:
+        is_text = get_annotation_kind(annotation) == pdfium.FPDF_ANNOT_FREETEXT
+        return is_text and not has_annotation_key(annotation, b"AP")
+    finally:
+        close_annotation(annotation)
 
 
 def _read_string(annotation: Handle, key: bytes) -> str:

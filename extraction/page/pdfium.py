@@ -18,7 +18,7 @@ import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from errors import BadPdfError, PasswordRequiredError
 from extraction.notices import REPAIRED
-from extraction.page.annotations import Forms, Remarks, flatten, read_remarks
+from extraction.page.annotations import Forms, Remarks, flatten, has_bare_text, read_remarks
 from extraction.page.chars import read_cell_words
 from extraction.page.chunks import Token
 from extraction.page.directions import ArrangedText
@@ -196,9 +196,10 @@ class Document:
 
     def open_page(self, index: int) -> "Page | None":
         """Return the page, to be closed; None if PDFium cannot load it. *index* counts from 0."""
-        page, remarks = self._load_page(index)
+        page = self._load_page(index)
         if not page:
             return None
+        remarks = read_remarks(page, index + 1)
         drawn_count = max(0, pdfium.FPDFPage_CountObjects(page))
         if is_flattened := flatten(page, self._forms):
             pdfium.FPDF_ClosePage(page)
@@ -215,16 +216,15 @@ class Document:
         except NoTextError:
             return None
 
-    def _load_page(self, index: int) -> tuple[Any, Remarks]:
-        """Return the page, None if PDFium cannot load it, and what is remarked on it."""
+    def _load_page(self, index: int) -> Any:
+        """Return the page, with its typed notes drawn; None if PDFium cannot load it."""
         page = pdfium.FPDF_LoadPage(self._document, index)
-        remarks = read_remarks(page, index + 1) if page else Remarks([], has_files=False, has_bare_text=False)
-        if not remarks.has_bare_text or self._has_drawn_notes:
-            return page, remarks
+        if not page or self._has_drawn_notes or not has_bare_text(page):
+            return page
         self._has_drawn_notes = True
         pdfium.FPDF_ClosePage(page)
         self._draw_notes()
-        return pdfium.FPDF_LoadPage(self._document, index), remarks
+        return pdfium.FPDF_LoadPage(self._document, index)
 
     def _draw_notes(self) -> None:
         """Read the file with its typed notes drawn instead, if it can be."""
@@ -248,7 +248,7 @@ class Document:
 
     def render_page(self, index: int, width: int) -> Picture | None:
         """Return the page, at most *width* pixels wide and within the limits; None if it cannot be loaded."""
-        page, _ = self._load_page(index)
+        page = self._load_page(index)
         if not page:
             return None
         if pdfium.FPDFPage_GetAnnotCount(page) > 0:
