@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Page, Request, Route, WebSocketRoute, expect
 
 from support.browser import Visit
 from support.pdfs import make_pdf
@@ -21,15 +21,21 @@ def once(act: Callable[[Route], None]) -> Callable[[Route], None]:
 
 def test_a_tab_left_open_over_an_upgrade_begins_anew(visit: Visit, alice: Person) -> None:
     visitor = visit()
+    visitor.expected = re.compile("Unable to preload|dynamically imported|404")
     visitor.sign_in(alice.email)
-    visitor.page.route(re.compile("/assets/Search-.*js"), once(lambda route: route.fulfill(status=404)))
+    visitor.see("Drop your PDFs here")
+    begun: list[Request] = []
+    visitor.page.on("request", lambda request: begun.append(request) if request.is_navigation_request() else None)
     visitor.page.route(
-        re.compile("/app/$"), once(lambda route: route.fulfill(body=ANOTHER_CLIENT, content_type="text/html"))
+        re.compile("/assets/Search-.*js"),
+        lambda route: route.continue_() if begun else route.fulfill(status=404),
     )
+    visitor.page.route(re.compile("/app/$"), lambda route: route.fulfill(body=ANOTHER_CLIENT, content_type="text/html"))
 
     visitor.page.get_by_role("link", name="Search").click()
 
     visitor.see("What are you looking for?")
+    assert len(begun) == 1
 
 
 def test_a_tab_that_an_upgrade_cannot_help_begins_anew_only_once(visit: Visit, alice: Person) -> None:
