@@ -27,7 +27,7 @@ async function isReplaced(own: string): Promise<boolean> {
   }
 }
 
-/** Once for each client: if the reload brings the same one, another would as well. */
+/** Once for each client: if the reload brings the same one, another reload would not help. */
 function isFirstReload(own: string): boolean {
   try {
     if (sessionStorage.getItem(RELOADED) === own) return false;
@@ -54,5 +54,5 @@ export const loadApp = () => import("./App");
 export function loadAhead(): void {
   const path = location.pathname.replace(/^\/app/, "") || "/";
   const screen = SCREENS.find(([address]) => address.test(path))?.[1];
-  Promise.all([loadApp(), screen?.()]).catch(() => {}); // it is told when it is needed
+  Promise.all([loadApp(), screen?.()]).catch(() => {}); // the lazy screen asks again, and says so
 }

@@ -83,7 +83,7 @@ export function leave(): void {
   makeWay();
 }
 
-/** This browser is somebody else's now: nothing of the one before stays in memory, or is sent any more. */
+/** This browser is somebody else's now: nothing of the previous person stays in memory or is sent. */
 function makeWay(): void {
   close(true);
   forgetUnderWay();
